@@ -3,6 +3,7 @@ package org.sparkfinetune.llama;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.tensor.NamedShape;
 
 /** Names and shapes of a Llama's weights, by the groups that are gathered together. */
 public final class LlamaWeights {
@@ -19,22 +20,22 @@ public final class LlamaWeights {
     return "model.layers." + layer + ".";
   }
 
-  public static WeightSpec embedTokens(LlamaConfig config) {
-    return WeightSpec.of(EMBED_TOKENS, config.vocabSize(), config.hiddenSize());
+  public static NamedShape embedTokens(LlamaConfig config) {
+    return NamedShape.of(EMBED_TOKENS, config.vocabSize(), config.hiddenSize());
   }
 
-  public static WeightSpec finalNorm(LlamaConfig config) {
-    return WeightSpec.of(FINAL_NORM, config.hiddenSize());
+  public static NamedShape finalNorm(LlamaConfig config) {
+    return NamedShape.of(FINAL_NORM, config.hiddenSize());
   }
 
-  public static WeightSpec lmHead(LlamaConfig config) {
-    return WeightSpec.of(LM_HEAD, config.vocabSize(), config.hiddenSize());
+  public static NamedShape lmHead(LlamaConfig config) {
+    return NamedShape.of(LM_HEAD, config.vocabSize(), config.hiddenSize());
   }
 
   /** The sixteen slots of a layer's script in order; empty where the model has no such bias. */
-  public static List<Optional<WeightSpec>> layerSlots(LlamaConfig config, int layer) {
+  public static List<Optional<NamedShape>> layerSlots(LlamaConfig config, int layer) {
     String prefix = layerPrefix(layer);
-    List<Optional<WeightSpec>> slots = new ArrayList<>();
+    List<Optional<NamedShape>> slots = new ArrayList<>();
     slots.add(norm(config, prefix + "input_layernorm.weight"));
     LinearModule.all().subList(0, 4).forEach(m -> slots.add(weight(config, prefix, m)));
     slots.add(norm(config, prefix + "post_attention_layernorm.weight"));
@@ -44,23 +45,23 @@ public final class LlamaWeights {
   }
 
   /** The weights that a layer has. */
-  public static List<WeightSpec> layer(LlamaConfig config, int layer) {
+  public static List<NamedShape> layer(LlamaConfig config, int layer) {
     return layerSlots(config, layer).stream().flatMap(Optional::stream).toList();
   }
 
-  private static Optional<WeightSpec> norm(LlamaConfig config, String name) {
-    return Optional.of(WeightSpec.of(name, config.hiddenSize()));
+  private static Optional<NamedShape> norm(LlamaConfig config, String name) {
+    return Optional.of(NamedShape.of(name, config.hiddenSize()));
   }
 
-  private static Optional<WeightSpec> weight(LlamaConfig config, String prefix, LinearModule m) {
+  private static Optional<NamedShape> weight(LlamaConfig config, String prefix, LinearModule m) {
     String name = prefix + m.path() + ".weight";
-    return Optional.of(WeightSpec.of(name, m.outFeatures(config), m.inFeatures(config)));
+    return Optional.of(NamedShape.of(name, m.outFeatures(config), m.inFeatures(config)));
   }
 
-  private static Optional<WeightSpec> bias(LlamaConfig config, String prefix, LinearModule m) {
+  private static Optional<NamedShape> bias(LlamaConfig config, String prefix, LinearModule m) {
     String name = prefix + m.path() + ".bias";
     return m.hasBias(config)
-        ? Optional.of(WeightSpec.of(name, m.outFeatures(config)))
+        ? Optional.of(NamedShape.of(name, m.outFeatures(config)))
         : Optional.empty();
   }
 }

@@ -13,4 +13,9 @@ public record AdamWStep(
     double beta1,
     double beta2,
     double eps,
-    long step) {}
+    long step) {
+
+  public AdamWStep withWeightDecay(double decay) {
+    return new AdamWStep(clipCoefficient, learningRate, decay, beta1, beta2, eps, step);
+  }
+}
