@@ -86,7 +86,9 @@ public final class TrainableGroup {
     Tensor flat = ops.empty(scope, ElementType.FLOAT32, layout.flatElements());
     ByteBuffer bytes = flat.bytes();
     for (CompletableFuture<ByteBuffer> slice : slices) {
-      bytes.put(Waits.join(slice).duplicate());
+      ByteBuffer part = exchange.await(slice);
+      bytes.put(part.duplicate());
+      exchange.recycle(part);
     }
     return flat;
   }
@@ -110,15 +112,16 @@ public final class TrainableGroup {
   }
 
   /** Adds up what arrived, in rank order; the sum of squares of the own slice. */
-  public double finishGradient(Scope scope) {
+  public double finishGradient() {
     boolean first = true;
-    for (ByteBuffer contribution : Waits.join(contributions)) {
+    for (ByteBuffer contribution : exchange.await(contributions)) {
       if (first) {
         gradient.bytes().put(contribution.duplicate());
         first = false;
       } else {
         addInto(contribution);
       }
+      exchange.recycle(contribution);
     }
     contributions = CompletableFuture.completedFuture(List.of());
     gradientReady = true;

@@ -21,6 +21,17 @@ public final class Tensor implements AutoCloseable {
     return array;
   }
 
+  public ElementType type() {
+    return switch (array.getDataType()) {
+      case INT64 -> ElementType.INT64;
+      case FLOAT32 -> ElementType.FLOAT32;
+      case FLOAT64 -> ElementType.FLOAT64;
+      // DJL has no name for a bfloat16 tensor that libtorch made.
+      case UNKNOWN -> ElementType.BFLOAT16;
+      default -> throw new IllegalStateException("unexpected type " + array.getDataType());
+    };
+  }
+
   public long[] shape() {
     return array.getShape().getShape();
   }
