@@ -29,6 +29,7 @@ final class BufferPool {
     }
 
     @Override
+    @SuppressWarnings("ReferenceEquality")
     public boolean equals(@Nullable Object other) {
       if (this == other) {
         return true;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import org.apache.spark.network.buffer.FileSegmentManagedBuffer;
 import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.network.buffer.NioManagedBuffer;
@@ -69,7 +70,8 @@ final class Desk extends RpcHandler {
       callback.onFailure(new RunFailure("Rank " + rank + " received " + e.getMessage()));
       return;
     }
-    answer(request).whenComplete((reply, error) -> reply(callback, reply, error));
+    CompletableFuture<ByteBuffer> unused =
+        answer(request).whenComplete((reply, error) -> reply(callback, reply, error));
   }
 
   private CompletableFuture<ByteBuffer> answer(Request request) {
@@ -83,12 +85,18 @@ final class Desk extends RpcHandler {
       return shelf.await(await.name(), await.version()).thenApply(v -> number(v.remaining()));
     }
     if (request instanceof Request.Abort abort) {
-      waits.thenAccept(group -> group.peerLost(abort.rank(), "failed: " + abort.reason()));
+      return news(group -> group.peerLost(abort.rank(), "failed: " + abort.reason()));
     } else if (request instanceof Request.Bye bye) {
-      waits.thenAccept(group -> group.peerLeft(bye.rank()));
+      return news(group -> group.peerLeft(bye.rank()));
     } else if (request instanceof Request.Push) {
       return CompletableFuture.failedFuture(new RunFailure("A push without its bytes."));
     }
+    return CompletableFuture.completedFuture(NOTHING.duplicate());
+  }
+
+  /** Answered at once, though it may reach this rank's group only when that is complete. */
+  private CompletableFuture<ByteBuffer> news(Consumer<Waits> news) {
+    CompletableFuture<Void> unused = waits.thenAccept(news);
     return CompletableFuture.completedFuture(NOTHING.duplicate());
   }
 

@@ -2,12 +2,17 @@ package org.sparkfinetune.exchange;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import java.time.Duration;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.spark.network.protocol.Message;
+import org.apache.spark.network.protocol.RpcRequest;
+import org.apache.spark.network.protocol.UploadStream;
 import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.TransportServerBootstrap;
 import org.slf4j.Logger;
@@ -43,7 +48,7 @@ final class Gate implements TransportServerBootstrap {
     Visitor visitor = new Visitor(channel);
     RpcHandler behindLock = new AdmittingHandler(exchange, visitor);
     RpcHandler lock = authentication.doBootstrap(channel, behindLock);
-    return new GuardedHandler(lock, exchange, visitor);
+    return new GuardedHandler(lock, visitor);
   }
 
   /** One connection and whether it has shown the secret. Used by its channel's thread only. */
@@ -56,17 +61,18 @@ final class Gate implements TransportServerBootstrap {
     Visitor(Channel channel) {
       this.channel = channel;
       channel.pipeline().addFirst("gate", limits);
-      channel.closeFuture().addListener(closed -> uncount());
-      channel
-          .eventLoop()
-          .schedule(
-              () -> {
-                if (!admitted && channel.isOpen()) {
-                  refuse("it did not authenticate in " + timeout.toMillis() / 1000.0 + " s");
-                }
-              },
-              timeout.toMillis(),
-              TimeUnit.MILLISECONDS);
+      ChannelFuture unused = channel.closeFuture().addListener(closed -> uncount());
+      ScheduledFuture<?> unusedAlarm =
+          channel
+              .eventLoop()
+              .schedule(
+                  () -> {
+                    if (!admitted && channel.isOpen()) {
+                      refuse("it did not authenticate in " + timeout.toMillis() / 1000.0 + " s");
+                    }
+                  },
+                  timeout.toMillis(),
+                  TimeUnit.MILLISECONDS);
       if (strangers.incrementAndGet() > MAX_STRANGERS) {
         refuse("there are too many connections that have not authenticated");
       }
@@ -88,7 +94,7 @@ final class Gate implements TransportServerBootstrap {
     void refuse(String why) {
       if (channel.isOpen()) {
         log(channel.remoteAddress() + ": " + why);
-        channel.close();
+        ChannelFuture unused = channel.close();
       }
     }
 
@@ -115,10 +121,10 @@ final class Gate implements TransportServerBootstrap {
     }
   }
 
-  /** Counts raw bytes before authentication and keeps a stranger's errors out of the log. */
+  /** Counts raw bytes before authentication. */
   private static final class Limits extends ChannelInboundHandlerAdapter {
     private static final String TRANSPORT = "handler";
-    private static final String ERRORS = "gate-errors";
+    private static final String FILTER = "gate-filter";
 
     private final Visitor visitor;
     private int bytes;
@@ -129,9 +135,11 @@ final class Gate implements TransportServerBootstrap {
 
     @Override
     public void channelActive(ChannelHandlerContext context) throws Exception {
-      if (context.pipeline().get(TRANSPORT) != null) {
-        context.pipeline().addBefore(TRANSPORT, ERRORS, new Errors(visitor));
+      if (context.pipeline().get(TRANSPORT) == null) {
+        visitor.refuse("this version of Spark's transport has no handler named " + TRANSPORT);
+        return;
       }
+      context.pipeline().addBefore(TRANSPORT, FILTER, new Filter(visitor));
       super.channelActive(context);
     }
 
@@ -150,17 +158,37 @@ final class Gate implements TransportServerBootstrap {
 
     void remove(ChannelPipeline pipeline) {
       pipeline.remove(this);
-      if (pipeline.get(ERRORS) != null) {
-        pipeline.remove(ERRORS);
-      }
+      pipeline.remove(FILTER);
     }
   }
 
-  private static final class Errors extends ChannelInboundHandlerAdapter {
+  /**
+   * Lets nothing but requests through to the transport, which hands those to the authentication:
+   * streams, chunks and uploads need an admitted visitor. Errors end here, out of the log.
+   */
+  private static final class Filter extends ChannelInboundHandlerAdapter {
     private final Visitor visitor;
 
-    Errors(Visitor visitor) {
+    Filter(Visitor visitor) {
       this.visitor = visitor;
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+      if (message instanceof RpcRequest) {
+        super.channelRead(context, message);
+      } else {
+        release(message);
+        visitor.refuse("it sent a " + message.getClass().getSimpleName() + " before anything else");
+      }
+    }
+
+    private static void release(Object message) {
+      if (message instanceof UploadStream upload) {
+        upload.meta.release();
+      } else if (message instanceof Message other && other.body() != null) {
+        other.body().release();
+      }
     }
 
     @Override

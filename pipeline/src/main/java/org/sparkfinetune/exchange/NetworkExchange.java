@@ -195,7 +195,8 @@ final class NetworkExchange implements Exchange {
     tellAll(new Request.Bye(rank()));
     links.values().forEach(PeerLink::close);
     endpoint.close();
-    offer.thenAccept(served -> served.nonce().ifPresent(Nonce::delete));
+    CompletableFuture<Void> unused =
+        offer.thenAccept(served -> served.nonce().ifPresent(Nonce::delete));
   }
 
   /** Best effort, for a moment: a peer that is gone already needs no news. */

@@ -21,6 +21,7 @@ import org.slf4j.LoggerFactory;
  * @param file where it lies
  * @param bytes what it holds
  */
+@SuppressWarnings("ArrayRecordComponent")
 record Nonce(Path file, byte[] bytes) {
   private static final Logger LOG = LoggerFactory.getLogger(Nonce.class);
   static final int LENGTH = 32;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.spark.network.buffer.NioManagedBuffer;
@@ -120,9 +121,10 @@ final class PeerLink implements AutoCloseable {
 
   private void startPinging() {
     long interval = Math.min(TimeUnit.SECONDS.toNanos(5), Math.max(1, peerTimeout.toNanos() / 4));
-    waits
-        .clock()
-        .scheduleWithFixedDelay(() -> ping(interval), interval, interval, TimeUnit.NANOSECONDS);
+    ScheduledFuture<?> unused =
+        waits
+            .clock()
+            .scheduleWithFixedDelay(() -> ping(interval), interval, interval, TimeUnit.NANOSECONDS);
   }
 
   /** Counts ticks, not time: a pause of this process must not count as silence of the peer. */
@@ -141,8 +143,9 @@ final class PeerLink implements AutoCloseable {
       return;
     }
     silentTicks = 0;
-    request(new Request.Ping(members.rank()))
-        .whenComplete((answer, error) -> pinging.set(error != null));
+    CompletableFuture<ByteBuffer> unused =
+        request(new Request.Ping(members.rank()))
+            .whenComplete((answer, error) -> pinging.set(error != null));
   }
 
   private void connectionClosed() {
@@ -154,6 +157,9 @@ final class PeerLink implements AutoCloseable {
   /** Sends a small request on the control connection; the answer is a copy. */
   CompletableFuture<ByteBuffer> request(Request request) {
     CompletableFuture<ByteBuffer> answer = new CompletableFuture<>();
+    if (isGone(answer)) {
+      return answer;
+    }
     control.sendRpc(request.encoded(), new Answer(answer));
     return answer;
   }
@@ -161,6 +167,9 @@ final class PeerLink implements AutoCloseable {
   /** Fills what remains of {@code into} with a stream of exactly that many bytes. */
   CompletableFuture<Void> stream(String id, ByteBuffer into) {
     CompletableFuture<Void> done = new CompletableFuture<>();
+    if (isGone(done)) {
+      return done;
+    }
     bulk.stream(id, new Filling(into, done));
     return done;
   }
@@ -168,9 +177,21 @@ final class PeerLink implements AutoCloseable {
   /** Sends {@code bytes} without copying them; completes when the peer has all of them. */
   CompletableFuture<ByteBuffer> upload(Request.Push head, ByteBuffer bytes) {
     CompletableFuture<ByteBuffer> taken = new CompletableFuture<>();
+    if (isGone(taken)) {
+      return taken;
+    }
     bulk.uploadStream(
         new NioManagedBuffer(head.encoded()), new NioManagedBuffer(bytes), new Answer(taken));
     return taken;
+  }
+
+  /** Not sent at all then: the transport would log each attempt with a stack trace. */
+  private boolean isGone(CompletableFuture<?> future) {
+    boolean gone = !control.isActive() || !bulk.isActive() || waits.hasLeft(peer);
+    if (gone) {
+      fail(future, new IOException("its connection is closed"));
+    }
+    return gone;
   }
 
   private void fail(CompletableFuture<?> future, Throwable cause) {

@@ -70,11 +70,12 @@ final class Waits implements AutoCloseable {
     }
     ScheduledFuture<?> alarm =
         clock.schedule(() -> timeOut(wait), timeout.toNanos(), TimeUnit.NANOSECONDS);
-    future.whenComplete(
-        (value, error) -> {
-          pending.remove(wait);
-          alarm.cancel(false);
-        });
+    CompletableFuture<T> unused =
+        future.whenComplete(
+            (value, error) -> {
+              pending.remove(wait);
+              alarm.cancel(false);
+            });
     return future;
   }
 
@@ -99,16 +100,16 @@ final class Waits implements AutoCloseable {
 
   /** A peer is dead or gave up: the first one to be so is the cause of all that follows. */
   void peerLost(int peer, String reason) {
+    PeerFailure first;
     synchronized (this) {
-      if (failure != null || closed) {
+      if (closed) {
         return;
       }
-      failure = new PeerFailure(peer, members.host(peer), reason);
+      first = failure == null ? new PeerFailure(peer, members.host(peer), reason) : failure;
+      failure = first;
     }
-    PeerFailure lost = failure;
-    if (lost != null) {
-      pending.forEach(wait -> fail(wait, lost));
-    }
+    // By every caller, not by the first alone: each goes on to fail requests of its own afterwards.
+    pending.forEach(wait -> fail(wait, first));
   }
 
   /** A peer closed its exchange in good order. */
