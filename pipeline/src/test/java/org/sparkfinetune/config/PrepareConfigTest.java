@@ -49,6 +49,8 @@ class PrepareConfigTest {
       tokenizer: t
       """;
 
+  private static final Configuration HADOOP = new Configuration();
+
   @TempDir Path folder;
 
   @Test
@@ -168,7 +170,6 @@ class PrepareConfigTest {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return new ConfigLoader(new Configuration())
-        .prepare(Optional.of(file.toString()), List.of(arguments));
+    return new ConfigLoader(HADOOP).prepare(Optional.of(file.toString()), List.of(arguments));
   }
 }
