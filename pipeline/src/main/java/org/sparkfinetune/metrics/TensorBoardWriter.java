@@ -12,9 +12,10 @@ import org.tensorflow.util.SessionLog;
  * thread. Visible to readers as {@link MetricsLog} is.
  *
  * <p>A resumed run begins a new file. Events after its checkpoint are dropped from the earlier
- * files, for those who read them with a script; and the new file begins with {@code
- * SessionLog.START} at the step after the checkpoint, upon which a TensorBoard that has already
- * read them forgets them (EventAccumulator's rule for files of version 2).
+ * files, for those who read them with a script. Every file begins with {@code SessionLog.START} at
+ * its first step, upon which a TensorBoard that has already read later events forgets them; the
+ * first file too, because TensorBoard takes the first start that it sees for no restart
+ * (tensorboard 2.21, plugin_event_accumulator.py).
  */
 public final class TensorBoardWriter implements AutoCloseable {
 
@@ -23,10 +24,12 @@ public final class TensorBoardWriter implements AutoCloseable {
   private final RunFiles files;
   private final GrowingFile file;
 
-  private TensorBoardWriter(RunFiles files, Path path) {
+  private TensorBoardWriter(RunFiles files, Path path, long firstStep) {
     this.files = files;
     byte[] version = event(0).setFileVersion(FILE_VERSION).build().toByteArray();
     this.file = files.grow(path, EventRecords.frame(version));
+    SessionLog start = SessionLog.newBuilder().setStatus(SessionLog.SessionStatus.START).build();
+    append(event(firstStep).setSessionLog(start));
   }
 
   /** The first file of a run, in place of all that were there. */
@@ -34,19 +37,14 @@ public final class TensorBoardWriter implements AutoCloseable {
     EventFiles events = new EventFiles(files, folder.tensorboard());
     Path next = events.next();
     events.deleteAll();
-    return new TensorBoardWriter(files, next);
+    return new TensorBoardWriter(files, next, 0);
   }
 
   /** The next file of a run that goes on after {@code step}. */
   public static TensorBoardWriter resume(RunFolder folder, RunFiles files, long step) {
     EventFiles events = new EventFiles(files, folder.tensorboard());
     events.dropAfter(step);
-    TensorBoardWriter writer = new TensorBoardWriter(files, events.next());
-    writer.append(
-        writer
-            .event(step + 1)
-            .setSessionLog(SessionLog.newBuilder().setStatus(SessionLog.SessionStatus.START)));
-    return writer;
+    return new TensorBoardWriter(files, events.next(), step + 1);
   }
 
   /** {@code train/loss}, {@code grad_norm}, {@code learning_rate}, {@code epoch}, our speed. */

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -113,6 +114,16 @@ class PrepareConfigTest {
       Loaded<PrepareConfig> once = load(yaml);
       assertThat(load(once.yaml()).config()).isEqualTo(once.config());
       assertThat(load(once.yaml()).yaml()).isEqualTo(once.yaml());
+    }
+  }
+
+  @Test
+  void sets_are_written_in_one_order_whatever_order_they_have() {
+    for (Set<OutputFormat> formats :
+        List.<Set<OutputFormat>>of(
+            new LinkedHashSet<>(List.of(OutputFormat.JSON, OutputFormat.PARQUET)),
+            new LinkedHashSet<>(List.of(OutputFormat.PARQUET, OutputFormat.JSON)))) {
+      assertThat(PrepareKeys.FORMATS.plain(formats)).contains(List.of("parquet", "json"));
     }
   }
 

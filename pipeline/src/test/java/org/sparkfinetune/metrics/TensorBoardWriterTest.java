@@ -95,7 +95,7 @@ class TensorBoardWriterTest {
       writer.train(train(1));
       assertThat(eventFiles().get(0).getFileName().toString())
           .matches("events\\.out\\.tfevents\\.1700000000\\..+\\.\\d+\\.0");
-      assertThat(events(Files.readAllBytes(eventFiles().get(0)))).hasSize(2);
+      assertThat(events(Files.readAllBytes(eventFiles().get(0)))).hasSize(3);
     }
   }
 
@@ -112,9 +112,8 @@ class TensorBoardWriterTest {
     assertThat(both.get(1).getFileName().toString()).contains(".1700000001.");
     assertThat(steps(both.get(0))).containsExactly(1L, 2L);
     assertThat(steps(both.get(1))).containsExactly(3L, 4L, 5L);
-    Event start = events(Files.readAllBytes(both.get(1))).get(1);
-    assertThat(start.getSessionLog().getStatus()).isEqualTo(SessionLog.SessionStatus.START);
-    assertThat(start.getStep()).isEqualTo(3);
+    assertThat(sessionStart(both.get(0))).isEqualTo(0);
+    assertThat(sessionStart(both.get(1))).isEqualTo(3);
   }
 
   @Test
@@ -146,6 +145,13 @@ class TensorBoardWriterTest {
     assertThat(EventRecords.unframe(golden)).hasSize(1);
     golden[9] ^= 1;
     assertThat(EventRecords.unframe(golden)).isEmpty();
+  }
+
+  /** The step of the session's start, which TensorBoard wants before any value. */
+  private static long sessionStart(Path file) throws IOException {
+    Event start = events(Files.readAllBytes(file)).get(1);
+    assertThat(start.getSessionLog().getStatus()).isEqualTo(SessionLog.SessionStatus.START);
+    return start.getStep();
   }
 
   /** Reads records by itself: bit by bit, without the code under test. */
