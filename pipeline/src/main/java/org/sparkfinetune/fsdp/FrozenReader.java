@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.sparkfinetune.exchange.Exchange;
-import org.sparkfinetune.quant.DoubleQuantization;
 import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.NamedShape;
@@ -52,14 +51,28 @@ public final class FrozenReader {
     FrozenLayout layout = plan.layout(group);
     List<Runnable> tasks = new ArrayList<>();
     for (int rank = 0; rank < slices.size(); rank++) {
-      ByteBuffer slice = exchange.await(slices.get(rank)).duplicate().order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer slice =
+          exchange.await(slices.get(rank)).duplicate().order(ByteOrder.LITTLE_ENDIAN);
       for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
-        addTasks(tasks, new PieceDecoder(layout, rank, slice, piece, codec), target.apply(piece.tensor()));
+        addTasks(
+            tasks,
+            new PieceDecoder(layout, rank, slice, piece, codec),
+            target.apply(piece.tensor()));
       }
       for (FrozenLayout.PlainPiece piece : layout.plainPieces(rank)) {
-        int at = Math.toIntExact(layout.plainAt(rank) + piece.sliceElement() * layout.plainType().bytes());
+        int at =
+            Math.toIntExact(
+                layout.plainAt(rank) + piece.sliceElement() * layout.plainType().bytes());
         Tensor to = target.apply(piece.tensor());
-        tasks.add(() -> PlainValues.decode(layout.plainType(), slice, at, Math.toIntExact(piece.count()), to, piece.firstElement()));
+        tasks.add(
+            () ->
+                PlainValues.decode(
+                    layout.plainType(),
+                    slice,
+                    at,
+                    Math.toIntExact(piece.count()),
+                    to,
+                    piece.firstElement()));
       }
     }
     workers.run(tasks);

@@ -49,7 +49,8 @@ final class PieceDecoder {
     long block = piece.firstBlock() + first;
     DoubleQuantization.decode(
         codes, 0, count, nestedAbsmax, piece.firstNested(), block, offset, absmax);
-    int weights = Math.min(count * FrozenLayout.BLOCK, piece.weights() - first * FrozenLayout.BLOCK);
+    int weights =
+        Math.min(count * FrozenLayout.BLOCK, piece.weights() - first * FrozenLayout.BLOCK);
     int from = Math.toIntExact(start + inSlice * FrozenLayout.CODES_PER_BLOCK);
     int to = Math.toIntExact(block * FrozenLayout.BLOCK * type.bytes());
     if (type == ElementType.BFLOAT16) {

@@ -12,7 +12,9 @@ final class PlainValues {
 
   private PlainValues() {}
 
-  /** {@code count} values at byte {@code from} of {@code source} into {@code to} at {@code first}. */
+  /**
+   * {@code count} values at byte {@code from} of {@code source} into {@code to} at {@code first}.
+   */
   static void decode(
       PlainType type, ByteBuffer source, int from, int count, Tensor to, long first) {
     ElementType target = to.type();
@@ -29,11 +31,16 @@ final class PlainValues {
     ByteBuffer bytes = source.duplicate().order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < count; i += CHUNK) {
       int n = Math.min(CHUNK, count - i);
-      var shorts = bytes.position(from + 2 * i).slice().order(ByteOrder.LITTLE_ENDIAN).asShortBuffer();
+      var shorts =
+          bytes.position(from + 2 * i).slice().order(ByteOrder.LITTLE_ENDIAN).asShortBuffer();
       for (int j = 0; j < n; j++) {
         part[j] = Floats.bf16ToFloat(shorts.get(j));
       }
-      out.position(outAt + Float.BYTES * i).slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(part, 0, n);
+      out.position(outAt + Float.BYTES * i)
+          .slice()
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .asFloatBuffer()
+          .put(part, 0, n);
     }
   }
 

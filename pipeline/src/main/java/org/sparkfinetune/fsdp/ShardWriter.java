@@ -92,12 +92,16 @@ public final class ShardWriter {
 
   /** Pass one over the own slice, then everybody's absmax values, then the nested codes. */
   private Map<NamedShape, NestedAbsmax> quantizeAbsmax(FrozenLayout layout, long version) {
-    ByteBuffer own = ByteBuffer.allocateDirect(Math.toIntExact(layout.blockCount(exchange.rank()) * Float.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer own =
+        ByteBuffer.allocateDirect(Math.toIntExact(layout.blockCount(exchange.rank()) * Float.BYTES))
+            .order(ByteOrder.LITTLE_ENDIAN);
     for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(exchange.rank())) {
-      eachChunk(piece, (weights, count, firstBlock) -> {
-        float[] absmax = absmax(weights, count);
-        own.asFloatBuffer().put(Math.toIntExact(piece.sliceBlock() + firstBlock), absmax);
-      });
+      eachChunk(
+          piece,
+          (weights, count, firstBlock) -> {
+            float[] absmax = absmax(weights, count);
+            own.asFloatBuffer().put(Math.toIntExact(piece.sliceBlock() + firstBlock), absmax);
+          });
     }
     String name = "absmax";
     exchange.publish(name, version, own);
@@ -106,12 +110,18 @@ public final class ShardWriter {
       slices.add(exchange.published(rank, name, version));
     }
     Map<NamedShape, float[]> absmax = new java.util.HashMap<>();
-    layout.quantized().forEach(t -> absmax.put(t, new float[Math.toIntExact(FrozenLayout.blocks(t))]));
+    layout
+        .quantized()
+        .forEach(t -> absmax.put(t, new float[Math.toIntExact(FrozenLayout.blocks(t))]));
     for (int rank = 0; rank < slices.size(); rank++) {
       ByteBuffer slice = exchange.await(slices.get(rank));
       var values = slice.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
       for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
-        values.get(Math.toIntExact(piece.sliceBlock()), absmax.get(piece.tensor()), (int) piece.firstBlock(), piece.blocks());
+        values.get(
+            Math.toIntExact(piece.sliceBlock()),
+            absmax.get(piece.tensor()),
+            (int) piece.firstBlock(),
+            piece.blocks());
       }
       exchange.recycle(slice);
     }
@@ -121,18 +131,21 @@ public final class ShardWriter {
     return nested;
   }
 
-  private void writeCodes(FileChannel channel, long at, FrozenLayout.QuantizedPiece piece) throws IOException {
+  private void writeCodes(FileChannel channel, long at, FrozenLayout.QuantizedPiece piece)
+      throws IOException {
     ByteBuffer packed = buffer(CHUNK / 2);
-    eachChunk(piece, (weights, count, firstBlock) -> {
-      packed.clear();
-      codec.encode(weights, 0, count, absmax(weights, count), 0, packed);
-      // A short last block is filled up, so that every block has its 32 bytes.
-      int blocks = (count + FrozenLayout.BLOCK - 1) / FrozenLayout.BLOCK;
-      while (packed.position() < blocks * FrozenLayout.CODES_PER_BLOCK) {
-        packed.put((byte) 0x77);
-      }
-      writeFully(channel, packed.flip(), at + (long) firstBlock * FrozenLayout.CODES_PER_BLOCK);
-    });
+    eachChunk(
+        piece,
+        (weights, count, firstBlock) -> {
+          packed.clear();
+          codec.encode(weights, 0, count, absmax(weights, count), 0, packed);
+          // A short last block is filled up, so that every block has its 32 bytes.
+          int blocks = (count + FrozenLayout.BLOCK - 1) / FrozenLayout.BLOCK;
+          while (packed.position() < blocks * FrozenLayout.CODES_PER_BLOCK) {
+            packed.put((byte) 0x77);
+          }
+          writeFully(channel, packed.flip(), at + (long) firstBlock * FrozenLayout.CODES_PER_BLOCK);
+        });
   }
 
   private void writePlain(FileChannel channel, long at, FrozenLayout layout) throws IOException {
@@ -158,7 +171,8 @@ public final class ShardWriter {
     try {
       for (int done = 0; done < piece.weights(); done += CHUNK) {
         int count = Math.min(CHUNK, piece.weights() - done);
-        source.read(piece.tensor().name(), piece.firstBlock() * FrozenLayout.BLOCK + done, weights, count);
+        source.read(
+            piece.tensor().name(), piece.firstBlock() * FrozenLayout.BLOCK + done, weights, count);
         work.accept(weights, count, done / FrozenLayout.BLOCK);
       }
     } catch (IOException e) {
@@ -176,7 +190,8 @@ public final class ShardWriter {
     return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private static void writeFully(FileChannel channel, ByteBuffer bytes, long at) throws IOException {
+  private static void writeFully(FileChannel channel, ByteBuffer bytes, long at)
+      throws IOException {
     long position = at;
     while (bytes.hasRemaining()) {
       position += channel.write(bytes, position);

@@ -157,8 +157,7 @@ final class LinkQueries {
                     link,
                     English.askForOne(
                         dice,
-                        "the %s of the %s"
-                            .formatted(aggregate.words(dice), ofNamed(link, named))),
+                        "the %s of the %s".formatted(aggregate.words(dice), ofNamed(link, named))),
                     "SELECT %s %s WHERE %s"
                         .formatted(aggregate.sql("T1."), join(link), named.sql("T2."))));
   }
@@ -207,7 +206,12 @@ final class LinkQueries {
         dice.pick(
                 "For each %1$s of the %2$s, show the %1$s and the number of %3$s %4$s those %2$s.",
                 "Group the %3$s %4$s %2$s by the %1$s of the %5$s: show the %1$s and the number of %3$s.")
-            .formatted(by.words(), link.parent().plural(), link.child().plural(), link.relation(), link.parent().singular()),
+            .formatted(
+                by.words(),
+                link.parent().plural(),
+                link.child().plural(),
+                link.relation(),
+                link.parent().singular()),
         "SELECT T2.%1$s, COUNT(*) %2$s GROUP BY T2.%1$s".formatted(by.name(), join(link)));
   }
 

@@ -119,7 +119,9 @@ final class NestedQueries {
                 .formatted(shown.name(), table.name(), one.sql(""), operator, other.sql("")));
   }
 
-  /** Of two conditions on one column, one has to look up and one down, or they say nearly the same. */
+  /**
+   * Of two conditions on one column, one has to look up and one down, or they say nearly the same.
+   */
   private static boolean isAnotherKind(Condition one, Condition other) {
     return !one.column().equals(other.column()) || one.test().charAt(0) != other.test().charAt(0);
   }

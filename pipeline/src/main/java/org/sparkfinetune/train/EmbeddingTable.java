@@ -43,5 +43,4 @@ final class EmbeddingTable {
     Tensor rows = ops.ofInts(scope, batch.ids());
     ops.addRows(scope, gradient.view(scope, table.name()), rows, dx);
   }
-
 }

@@ -42,9 +42,7 @@ final class Gradients implements AutoCloseable {
       this.memory = memory;
       this.flat =
           ops.zeros(
-              memory,
-              ElementType.FLOAT32,
-              group.layout().sliceElements() * exchange.worldSize());
+              memory, ElementType.FLOAT32, group.layout().sliceElements() * exchange.worldSize());
     }
 
     /** Adds to the gradient of a tensor; nothing for tensors that are not trained. */

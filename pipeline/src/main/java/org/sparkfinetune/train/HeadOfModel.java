@@ -57,19 +57,30 @@ final class HeadOfModel {
   record Backward(double sum, Tensor dx, Tensor dNorm, Tensor dHead) {}
 
   Backward lossAndGradients(
-      Scope scope, HeadWeights weights, TokenBatch batch, Tensor x, double factor, HeadGradients want) {
+      Scope scope,
+      HeadWeights weights,
+      TokenBatch batch,
+      Tensor x,
+      double factor,
+      HeadGradients want) {
     HeadLoss loss = head(scope, weights, batch, x, factor, want);
     Tensor typed = ops.cast(scope, x, precision.compute());
     Tensor dNormed = ops.zeros(scope, precision.compute(), x.size(0), x.size(1));
     if (batch.trainedTokens() > 0) {
-      ops.addRows(scope, dNormed, ops.ofInts(scope, batch.trainedPositions()), loss.inputGradient());
+      ops.addRows(
+          scope, dNormed, ops.ofInts(scope, batch.trainedPositions()), loss.inputGradient());
     }
     var back = ops.rmsNormBackward(scope, dNormed, typed, weights.norm(), config.rmsNormEps());
     return new Backward(loss.sum(), back.get(0), back.get(1), loss.weightGradient());
   }
 
   private HeadLoss head(
-      Scope scope, HeadWeights weights, TokenBatch batch, Tensor x, double factor, HeadGradients want) {
+      Scope scope,
+      HeadWeights weights,
+      TokenBatch batch,
+      Tensor x,
+      double factor,
+      HeadGradients want) {
     int[] positions = batch.trainedPositions();
     int[] targets = new int[positions.length];
     for (int i = 0; i < targets.length; i++) {

@@ -88,15 +88,15 @@ final class TrainingStep {
         clock.in(
             PhaseClock.Phase.FORWARD,
             () ->
-                forward.run(
-                    scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
+                forward.run(scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
     Optional<Gradients.Flat> embeddingGradient =
         weights.trainable(ModelGroups.EMBED).map(gradients::begin);
     List<Tensor> dx = new ArrayList<>();
     double lossSum =
         clock.in(
             PhaseClock.Phase.BACKWARD,
-            () -> head(scope, step, batches, activations, factor, gradients, embeddingGradient, dx));
+            () ->
+                head(scope, step, batches, activations, factor, gradients, embeddingGradient, dx));
     clock.in(
         PhaseClock.Phase.BACKWARD,
         () -> {
@@ -133,7 +133,12 @@ final class TrainingStep {
         try (Scope batchScope = local.child()) {
           HeadOfModel.Backward back =
               head.lossAndGradients(
-                  batchScope, headWeights, batches.get(i), activations.output().get(i), factor, want);
+                  batchScope,
+                  headWeights,
+                  batches.get(i),
+                  activations.output().get(i),
+                  factor,
+                  want);
           lossSum += back.sum();
           dx.add(back.dx().moveTo(scope));
           normGradient.ifPresent(g -> g.add(batchScope, LlamaWeights.FINAL_NORM, back.dNorm()));
@@ -185,7 +190,8 @@ final class TrainingStep {
 
   /** Base weights have gradients where the group holds no frozen ones. */
   private BaseGradients base(String group) {
-    boolean trained = weights.group(group).plain().isEmpty() && weights.group(group).quantized().isEmpty();
+    boolean trained =
+        weights.group(group).plain().isEmpty() && weights.group(group).quantized().isEmpty();
     return trained ? BaseGradients.YES : BaseGradients.NO;
   }
 

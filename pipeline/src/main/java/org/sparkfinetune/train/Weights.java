@@ -136,8 +136,7 @@ final class Weights {
         within, key -> ops.empty(buffers, precision.compute(), tensor.dimensions()));
   }
 
-  private void addTrainable(
-      Scope scope, String name, long version, Map<String, Tensor> tensors) {
+  private void addTrainable(Scope scope, String name, long version, Map<String, Tensor> tensors) {
     trainable(name)
         .ifPresent(
             group -> {
@@ -148,8 +147,7 @@ final class Weights {
                       : ops.cast(scope, flat, precision.compute());
               for (TrainableLayout.Place place : group.layout().places()) {
                 NamedShape tensor = place.tensor();
-                tensors.put(
-                    tensor.name(), ops.view(scope, typed, place.at(), tensor.dimensions()));
+                tensors.put(tensor.name(), ops.view(scope, typed, place.at(), tensor.dimensions()));
               }
             });
   }
