@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Unmatched;
+import picocli.CommandLine.Parameters;
 
 /** The options of every command that is driven by a YAML file. */
 final class ConfiguredOptions {
@@ -14,9 +14,13 @@ final class ConfiguredOptions {
       description = "The configuration: a local file or any path that Hadoop reads.")
   private Optional<String> config = Optional.empty();
 
-  @Unmatched private final List<String> others = new ArrayList<>();
+  @Parameters(
+      paramLabel = "--KEY VALUE",
+      arity = "0..*",
+      description = "Keys of the configuration, see below.")
+  private final List<String> others = new ArrayList<>();
 
   Request request() {
-    return Request.of(config, others);
+    return new Request(config, List.copyOf(others));
   }
 }

@@ -23,8 +23,7 @@ final class Failure {
     if (ours instanceof RunFailure) {
       err.println(ours.getMessage());
     } else {
-      Throwable bug =
-          ours instanceof Bug ? ours : new Bug("Unexpected " + thrown + ".", thrown);
+      Throwable bug = ours instanceof Bug ? ours : new Bug("Unexpected " + thrown + ".", thrown);
       bug.printStackTrace(err);
     }
     err.flush();

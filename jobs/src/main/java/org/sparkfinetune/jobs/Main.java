@@ -2,9 +2,10 @@ package org.sparkfinetune.jobs;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import org.sparkfinetune.config.KeyTable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -15,24 +16,27 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(
     name = "spark-finetune",
     description = "Fine-tunes Llama models on Spark.",
-    synopsisHeading = "Usage: spark-submit [Spark's options] jobs/target/",
+    synopsisHeading = "Usage: spark-submit [Spark's options] ",
     customSynopsis = "spark-finetune.jar COMMAND --config FILE.yaml [--key value ...]",
-    commandListHeading = "%nCommands (each has --help):%n",
-    mixinStandardHelpOptions = true)
+    commandListHeading = "%nCommands (each has --help):%n")
 public final class Main {
+  @Mixin private final Help help = new Help();
+
   private Main() {}
 
   public static void main(String[] args) {
-    int exitCode = run(args, new PipelineJobs(), standardError());
+    PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+    PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+    int exitCode = run(args, new PipelineJobs(), out, err);
     if (exitCode != 0 || isLocal(System.getProperty("spark.master", "local"))) {
       System.exit(exitCode);
     }
   }
 
-  /** Runs one command; nothing is thrown. */
-  static int run(String[] args, Jobs jobs, PrintWriter err) {
+  /** Runs one command and returns the exit code; nothing is thrown. */
+  static int run(String[] args, Jobs jobs, PrintWriter out, PrintWriter err) {
     try {
-      return commandLine(jobs, err).execute(args);
+      return commandLine(jobs, out, err).execute(args);
     } catch (Throwable fatal) {
       return Failure.report(fatal, err);
     }
@@ -46,16 +50,24 @@ public final class Main {
     return master.startsWith("local");
   }
 
-  private static CommandLine commandLine(Jobs jobs, PrintWriter err) {
-    IExecutionExceptionHandler onFailure = (thrown, command, parsed) -> Failure.report(thrown, err);
-    return new CommandLine(new Main())
-        .addSubcommand(new PrepareCommand(jobs))
-        .addSubcommand(new TrainCommand(jobs))
-        .addSubcommand(new MakeSampleCommand())
-        .addSubcommand(new MakeModelCommand())
+  private static CommandLine commandLine(Jobs jobs, PrintWriter out, PrintWriter err) {
+    CommandLine main =
+        new CommandLine(new Main())
+            .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
+            .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
+            .addSubcommand(new MakeSampleCommand())
+            .addSubcommand(new MakeModelCommand());
+    return main.setOut(out)
         .setErr(err)
-        .setExecutionExceptionHandler(onFailure)
+        .setUsageHelpWidth(100)
+        .setExecutionExceptionHandler((thrown, command, words) -> Failure.report(thrown, err))
         .setParameterExceptionHandler((problem, words) -> explain(problem, err));
+  }
+
+  private static CommandLine withKeys(Object command, KeyTable keys) {
+    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
+    line.getCommandSpec().usageMessage().footer(Help.keys(keys));
+    return line;
   }
 
   private static int explain(ParameterException problem, PrintWriter err) {
@@ -64,13 +76,9 @@ public final class Main {
     UnmatchedArgumentException.printSuggestions(problem, err);
     err.println(
         command.equals("spark-finetune")
-            ? "Say COMMAND --help for a command's options, --help for the commands."
+            ? "Say --help for the commands, COMMAND --help for the options of one."
             : "Say %s --help for its options.".formatted(command));
     err.flush();
     return Failure.USER_MUST_ACT;
-  }
-
-  private static PrintWriter standardError() {
-    return new PrintWriter(System.err, true, StandardCharsets.UTF_8);
   }
 }

@@ -4,13 +4,13 @@ import java.nio.file.Path;
 import org.sparkfinetune.sample.ModelMaker;
 import org.sparkfinetune.sample.ModelShape;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
     name = "make-model",
     description = "Writes a Llama with random bf16 weights in Hugging Face layout.",
-    footer = {"", "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b."},
-    mixinStandardHelpOptions = true)
+    footer = {"", "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b."})
 final class MakeModelCommand implements Runnable {
   @Option(
       names = "--shape",
@@ -31,6 +31,8 @@ final class MakeModelCommand implements Runnable {
       defaultValue = "42",
       description = "Equal seeds give equal files. Default: ${DEFAULT-VALUE}.")
   private long seed;
+
+  @Mixin private final Help help = new Help();
 
   @Override
   public void run() {

@@ -5,17 +5,11 @@ import picocli.CommandLine.Mixin;
 
 @Command(
     name = "prepare",
-    description = "Turns raw data into conversations, split for training and testing.",
-    footer = {
-      "",
-      "Every key of the YAML file can be given as --key value, which wins over the file:",
-      "  --dataset NAME --input PATH --output FOLDER",
-      "conf/prepare/ has a commented file for each purpose."
-    },
-    mixinStandardHelpOptions = true)
+    description = "Turns raw data into conversations, split for training and testing.")
 final class PrepareCommand implements Runnable {
   private final Jobs jobs;
   @Mixin private final ConfiguredOptions options = new ConfiguredOptions();
+  @Mixin private final Help help = new Help();
 
   PrepareCommand(Jobs jobs) {
     this.jobs = jobs;

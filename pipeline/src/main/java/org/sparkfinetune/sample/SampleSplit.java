@@ -35,9 +35,9 @@ public record SampleSplit(List<SampleRow> train, List<SampleRow> test) {
   public static SampleSplit bySchema(List<SampleRow> rows, int testSchemas, long seed) {
     List<String> schemas = rows.stream().map(SampleRow::schema).distinct().sorted().toList();
     Set<String> test = Set.copyOf(new Dice(seed).some(schemas, testSchemas));
-    Map<Boolean, List<SampleRow>> sides =
-        rows.stream().collect(Collectors.partitioningBy(row -> test.contains(row.schema())));
-    return new SampleSplit(sides.get(false), sides.get(true));
+    return new SampleSplit(
+        rows.stream().filter(row -> !test.contains(row.schema())).toList(),
+        rows.stream().filter(row -> test.contains(row.schema())).toList());
   }
 
   private static SampleSplit divide(Collection<List<SampleRow>> groups, int testRows, long seed) {
