@@ -34,6 +34,11 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
     this(codes, absmax2, offset, 0, DynamicMap.values());
   }
 
+  /** A slice's, with the map of {@link DynamicMap}. */
+  public static NestedAbsmax slice(byte[] codes, float[] absmax2, float offset, int phase) {
+    return new NestedAbsmax(codes, absmax2, offset, phase, DynamicMap.values());
+  }
+
   static int groups(int blocks) {
     return (blocks + GROUP - 1) / GROUP;
   }
