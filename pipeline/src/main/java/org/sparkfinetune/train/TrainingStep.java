@@ -52,7 +52,7 @@ final class TrainingStep {
    * @param loss mean over the trained tokens of the global step
    * @param gradNorm 2-norm over all trained parameters of all ranks, before clipping
    */
-  record Outcome(double loss, double gradNorm, long trainedTokens) {}
+  record Outcome(double loss, double gradNorm, long trainedTokens, long tokens) {}
 
   /**
    * Leaves every owner's gradient complete.
@@ -61,8 +61,12 @@ final class TrainingStep {
    * @throws org.sparkfinetune.errors.RunFailure if the loss or the norm is not finite
    */
   Outcome run(long step, List<TokenBatch> batches) {
-    long own = batches.stream().mapToLong(TokenBatch::trainedTokens).sum();
-    long trained = (long) exchange.sum("trained tokens", step, new double[] {own})[0];
+    double[] own = {
+      batches.stream().mapToLong(TokenBatch::trainedTokens).sum(),
+      batches.stream().mapToLong(TokenBatch::tokens).sum()
+    };
+    double[] all = exchange.sum("tokens", step, own);
+    long trained = (long) all[0];
     double factor = trained == 0 ? 0 : 1.0 / trained;
     try (Scope scope = ops.torch().scope();
         Gradients gradients = new Gradients(ops, exchange, step)) {
@@ -70,7 +74,7 @@ final class TrainingStep {
           batches.stream().map(batch -> layers.angles(scope, batch)).toList();
       double lossSum = forwardAndBackward(scope, step, batches, angles, factor, gradients);
       clock.in(PhaseClock.Phase.EXCHANGE, gradients::finish);
-      return outcome(step, lossSum, trained);
+      return outcome(step, lossSum, trained, (long) all[1]);
     }
   }
 
@@ -211,7 +215,7 @@ final class TrainingStep {
     flat.send();
   }
 
-  private Outcome outcome(long step, double lossSum, long trained) {
+  private Outcome outcome(long step, double lossSum, long trained, long tokens) {
     double squares = 0;
     for (var group : weights.trainable()) {
       double own = clock.in(PhaseClock.Phase.EXCHANGE, group::finishGradient);
@@ -221,6 +225,6 @@ final class TrainingStep {
     double[] own = {lossSum, squares};
     double[] sums =
         clock.in(PhaseClock.Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
-    return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained);
+    return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained, tokens);
   }
 }

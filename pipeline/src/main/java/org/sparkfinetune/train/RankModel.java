@@ -1,0 +1,130 @@
+package org.sparkfinetune.train;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.exchange.Shard;
+import org.sparkfinetune.fsdp.FrozenLayout;
+import org.sparkfinetune.fsdp.FrozenReader;
+import org.sparkfinetune.fsdp.ShardPlan;
+import org.sparkfinetune.fsdp.ShardWriter;
+import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.fsdp.TrainableLayout;
+import org.sparkfinetune.fsdp.WeightSource;
+import org.sparkfinetune.fsdp.Workers;
+import org.sparkfinetune.quant.Nf4Codec;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Torch;
+
+/** A sharded model on one rank: its shard file served, its slice of the trainable weights held. */
+final class RankModel implements AutoCloseable {
+  private final ModelRecipe recipe;
+  private final Ops ops;
+  private final Exchange exchange;
+  private final Scope scope;
+  private final Workers workers;
+  private final ShardPlan plan;
+  private final Weights weights;
+  private final DecoderLayers layers;
+
+  private RankModel(
+      ModelRecipe recipe, Torch torch, Exchange exchange, WeightSource trainableSource) {
+    this.recipe = recipe;
+    this.ops = new Ops(torch);
+    this.exchange = exchange;
+    this.scope = torch.scope();
+    this.workers = new Workers(torch.threads());
+    List<ModelGroups.Group> groups = ModelGroups.of(recipe.config(), recipe.method());
+    this.plan = plan(recipe, exchange.worldSize());
+    FrozenReader frozen = new FrozenReader(plan, exchange, Nf4Codec.fastest(), workers);
+    List<TrainableGroup> trainable = trainable(groups, trainableSource);
+    this.weights = new Weights(ops, recipe.precision(), frozen, groups, trainable, scope);
+    DropoutMasks dropout = new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config());
+    this.layers =
+        new DecoderLayers(
+            ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
+  }
+
+  /** The frozen groups of a model between some ranks. */
+  static ShardPlan plan(ModelRecipe recipe, int ranks) {
+    Map<String, FrozenLayout> layouts = new LinkedHashMap<>();
+    for (ModelGroups.Group group : ModelGroups.of(recipe.config(), recipe.method())) {
+      if (!group.quantized().isEmpty() || !group.plain().isEmpty()) {
+        layouts.put(
+            group.name(),
+            new FrozenLayout(group.quantized(), group.plain(), recipe.plainType(), ranks));
+      }
+    }
+    return new ShardPlan(layouts);
+  }
+
+  /**
+   * Makes this rank's shard file from the checkpoint and serves it; all ranks together.
+   *
+   * @param frozenSource the base model
+   * @param trainableSource first values of what is trained
+   * @param shardFile where to write
+   */
+  static RankModel load(
+      ModelRecipe recipe,
+      Torch torch,
+      Exchange exchange,
+      WeightSource frozenSource,
+      WeightSource trainableSource,
+      Path shardFile,
+      ShardWriter.Progress progress) {
+    RankModel model = new RankModel(recipe, torch, exchange, trainableSource);
+    new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest(), progress)
+        .write(shardFile);
+    exchange.serve(Shard.file(shardFile));
+    return model;
+  }
+
+  private List<TrainableGroup> trainable(List<ModelGroups.Group> groups, WeightSource source) {
+    List<TrainableGroup> trainable = new ArrayList<>();
+    for (ModelGroups.Group group : groups) {
+      TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize());
+      if (!layout.isEmpty()) {
+        TrainableGroup slice = new TrainableGroup(group.name(), layout, exchange, ops, scope);
+        slice.load(source);
+        trainable.add(slice);
+      }
+    }
+    return trainable;
+  }
+
+  ModelRecipe recipe() {
+    return recipe;
+  }
+
+  Ops ops() {
+    return ops;
+  }
+
+  Exchange exchange() {
+    return exchange;
+  }
+
+  Weights weights() {
+    return weights;
+  }
+
+  DecoderLayers layers() {
+    return layers;
+  }
+
+  /** Bytes of this rank's shard file. */
+  long shardBytes() {
+    return plan.fileBytes(exchange.rank());
+  }
+
+  @Override
+  public void close() {
+    workers.close();
+    scope.close();
+  }
+}

@@ -1,0 +1,164 @@
+package org.sparkfinetune.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.config.Optimization;
+import org.sparkfinetune.config.Reporting;
+import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.tensor.AdamWStep;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tokenize.PackedRows;
+
+/** The training loop of one rank: steps, evaluations, checkpoints. All ranks run it together. */
+final class Trainer {
+  private static final double BETA1 = 0.9;
+  private static final double BETA2 = 0.999;
+  private static final double EPS = 1e-8;
+  private static final double NORM_EPS = 1e-6;
+
+  /** Tokens that go through a layer together; bounds what a layer's activations take. */
+  private static final int MAX_TOKENS = 4096;
+
+  private final RankModel model;
+  private final StepSchedule schedule;
+  private final LearningRate learningRate;
+  private final Optimization optimization;
+  private final Reporting reporting;
+  private final PackedRows train;
+  private final PackedRows test;
+  private final TrainingEvents events;
+  private final TrainingStep trainingStep;
+  private final Evaluation evaluation;
+  private final PhaseClock clock;
+
+  Trainer(
+      RankModel model,
+      StepSchedule schedule,
+      Optimization optimization,
+      Reporting reporting,
+      PackedRows train,
+      PackedRows test,
+      TrainingEvents events,
+      PhaseClock clock) {
+    this.model = model;
+    this.schedule = schedule;
+    this.learningRate = new LearningRate(optimization, schedule.totalSteps());
+    this.optimization = optimization;
+    this.reporting = reporting;
+    this.train = train;
+    this.test = test;
+    this.events = events;
+    this.clock = clock;
+    ModelRecipe recipe = model.recipe();
+    this.trainingStep =
+        new TrainingStep(
+            model.ops(),
+            recipe.config(),
+            recipe.precision(),
+            model.exchange(),
+            model.weights(),
+            model.layers(),
+            clock);
+    this.evaluation =
+        new Evaluation(
+            model.ops(),
+            recipe.config(),
+            recipe.precision(),
+            model.exchange(),
+            model.weights(),
+            model.layers(),
+            MAX_TOKENS);
+  }
+
+  /** Saves a step's state; called by all ranks after the same steps. */
+  interface Saving {
+    void afterStep(long step);
+  }
+
+  /**
+   * @param done steps already done: 0, or those of the checkpoint that was restored
+   */
+  void run(long done, Saving saving) {
+    publish(done);
+    if (done == 0 && reporting.evalOnStart()) {
+      evaluate(0);
+    }
+    for (long step = done + 1; step <= schedule.totalSteps(); step++) {
+      step(step);
+      if (evaluates(step)) {
+        evaluate(step);
+      }
+      saving.afterStep(step);
+    }
+  }
+
+  private void step(long step) {
+    long start = System.nanoTime();
+    int[] all = schedule.rows(step);
+    int rank = model.exchange().rank();
+    int ranks = model.exchange().worldSize();
+    List<StepRow> own = new ArrayList<>();
+    for (int i = StepSchedule.shareBegin(all.length, rank, ranks);
+        i < StepSchedule.shareBegin(all.length, rank + 1, ranks);
+        i++) {
+      own.add(new StepRow(train.row(all[i]), i));
+    }
+    List<TokenBatch> batches = TokenBatch.of(own, MAX_TOKENS);
+    TrainingStep.Outcome outcome = trainingStep.run(step, batches);
+    double rate = learningRate.at(step);
+    clock.in(PhaseClock.Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));
+    events.step(
+        new TrainingEvents.Step(
+            step,
+            schedule.epoch(step),
+            outcome.loss(),
+            outcome.gradNorm(),
+            rate,
+            outcome.trainedTokens(),
+            outcome.tokens(),
+            (System.nanoTime() - start) * 1e-9));
+  }
+
+  private void update(long step, double rate, double norm) {
+    double clip =
+        optimization.maxGradNorm() > 0
+            ? Math.min(1, optimization.maxGradNorm() / (norm + NORM_EPS))
+            : 1;
+    AdamWStep numbers =
+        new AdamWStep(clip, rate, optimization.weightDecay(), BETA1, BETA2, EPS, step);
+    try (Scope scope = model.ops().torch().scope()) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        group.update(scope, numbers);
+      }
+    }
+    publish(step);
+  }
+
+  private void publish(long version) {
+    model.weights().trainable().forEach(group -> group.publish(version));
+  }
+
+  private boolean evaluates(long step) {
+    boolean last = step == schedule.totalSteps();
+    return switch (reporting.evalStrategy()) {
+      case NO -> false;
+      case STEPS -> step % reporting.evalSteps() == 0 || last;
+      case EPOCH -> schedule.endsEpoch(step) || last;
+    };
+  }
+
+  private void evaluate(long step) {
+    if (test.size() == 0) {
+      return;
+    }
+    long start = System.nanoTime();
+    Evaluation.Result result = clock.in(PhaseClock.Phase.FORWARD, () -> evaluation.run(step, test));
+    events.evaluated(
+        new TrainingEvents.Evaluated(
+            step,
+            schedule.epoch(step),
+            result.loss(),
+            result.trainedTokens(),
+            (System.nanoTime() - start) * 1e-9));
+  }
+}
