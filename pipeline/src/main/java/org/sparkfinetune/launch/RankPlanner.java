@@ -16,24 +16,27 @@ public final class RankPlanner {
   private static final Logger LOG = LoggerFactory.getLogger(RankPlanner.class);
   private static final Duration POLL = Duration.ofMillis(200);
 
-  /** Executors of a standalone cluster that are not there so long after the last one won't come. */
-  private static final Duration STANDALONE_PATIENCE = Duration.ofSeconds(8);
+  /**
+   * A standalone master starts all executors at once: so long after the last, no more will come.
+   */
+  private static final Duration STANDALONE_PATIENCE = Duration.ofSeconds(5);
 
   private static final Duration SETTLED = Duration.ofSeconds(3);
 
   private final JavaSparkContext spark;
   private final Master master;
-  private final Duration queuePatience;
+  private final Duration patience;
 
   /**
    * A planner for the context's executors.
    *
-   * @param queuePatience how long YARN or Kubernetes may take to grant executors
+   * @param patience how long the cluster may take to give executors, the first ones and after a
+   *     loss
    */
-  public RankPlanner(JavaSparkContext spark, Duration queuePatience) {
+  public RankPlanner(JavaSparkContext spark, Duration patience) {
     this.spark = spark;
     this.master = Master.of(spark.getConf());
-    this.queuePatience = queuePatience;
+    this.patience = patience;
   }
 
   /**
@@ -46,7 +49,7 @@ public final class RankPlanner {
   public RankPlan plan(OptionalInt numRanks) {
     ExecutorSettings.check(spark.getConf(), numRanks);
     OptionalInt wanted = numRanks.isPresent() ? numRanks : master.executors();
-    List<ExecutorInfo> executors = await(wanted);
+    List<ExecutorInfo> executors = await(wanted, patience);
     int ranks = numRanks.orElse(executors.size());
     if (executors.size() < Math.max(1, ranks)) {
       throw ExecutorSettings.tooFew(master, Math.max(1, ranks), executors.size(), "gave");
@@ -60,7 +63,7 @@ public final class RankPlanner {
    * @throws RunFailure if the cluster does not replace it
    */
   void awaitExecutors(RankPlan plan) {
-    int found = await(OptionalInt.of(plan.worldSize())).size();
+    int found = awaitAll(plan.worldSize()).size();
     if (found < plan.worldSize()) {
       throw new RunFailure(
           "%d executors are needed, %d are there, and master %s gave no others in time."
@@ -68,36 +71,71 @@ public final class RankPlanner {
     }
   }
 
-  Master master() {
-    return master;
-  }
-
-  private List<ExecutorInfo> await(OptionalInt wanted) {
+  /** Replacements start one by one, so the last arrival tells nothing. */
+  private List<ExecutorInfo> awaitAll(int count) {
     long start = System.nanoTime();
-    long lastArrival = start;
     List<ExecutorInfo> executors = registered();
-    while (!isEnough(executors, wanted, start, lastArrival)) {
+    while (executors.size() < count && !isPast(start, patience)) {
       pause();
-      List<ExecutorInfo> now = registered();
-      if (now.size() > executors.size()) {
-        lastArrival = System.nanoTime();
-        LOG.info("{} executors have registered", now.size());
-      }
-      executors = now;
+      executors = registered();
     }
     return executors;
   }
 
-  private boolean isEnough(
-      List<ExecutorInfo> executors, OptionalInt wanted, long start, long lastArrival) {
-    if (wanted.isPresent() && executors.size() >= wanted.getAsInt()) {
-      return true;
+  Master master() {
+    return master;
+  }
+
+  private List<ExecutorInfo> await(OptionalInt wanted, Duration limit) {
+    Arrivals arrivals = new Arrivals();
+    List<ExecutorInfo> executors = registered();
+    while (!isEnough(executors, wanted) && !arrivals.areOver(executors.size(), limit)) {
+      if (wanted.isEmpty() && arrivals.haveSettled(executors.size())) {
+        return executors;
+      }
+      pause();
+      executors = registered();
     }
-    boolean queued = master.kind() == Master.Kind.QUEUED;
-    if (wanted.isEmpty() && !executors.isEmpty() && !queued) {
-      return isPast(lastArrival, SETTLED);
+    return executors;
+  }
+
+  private static boolean isEnough(List<ExecutorInfo> executors, OptionalInt wanted) {
+    return wanted.isPresent() && executors.size() >= wanted.getAsInt();
+  }
+
+  /** When executors came, and with that how long it is worth to wait for more. */
+  private final class Arrivals {
+    private final long start = System.nanoTime();
+    private long last = start;
+    private Duration first = Duration.ZERO;
+    private int seen;
+
+    boolean areOver(int registered, Duration limit) {
+      note(registered);
+      if (isPast(start, limit)) {
+        return true;
+      }
+      return master.kind() != Master.Kind.QUEUED && seen > 0 && isPast(last, patience());
     }
-    return queued ? isPast(start, queuePatience) : isPast(lastArrival, STANDALONE_PATIENCE);
+
+    boolean haveSettled(int registered) {
+      note(registered);
+      return master.kind() != Master.Kind.QUEUED && seen > 0 && isPast(last, SETTLED);
+    }
+
+    /** A busy machine starts executors slowly: what the first needed, the others may need. */
+    private Duration patience() {
+      return first.compareTo(STANDALONE_PATIENCE) > 0 ? first : STANDALONE_PATIENCE;
+    }
+
+    private void note(int registered) {
+      if (registered > seen) {
+        last = System.nanoTime();
+        first = seen == 0 ? Duration.ofNanos(last - start) : first;
+        seen = registered;
+        LOG.info("{} executor(s) have registered", registered);
+      }
+    }
   }
 
   private static boolean isPast(long since, Duration patience) {
