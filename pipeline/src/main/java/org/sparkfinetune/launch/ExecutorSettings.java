@@ -64,6 +64,8 @@ public final class ExecutorSettings {
               "In local mode driver and executor are one JVM: use local-cluster[%d,1,2048] or a"
                       .formatted(ranks)
                   + " real cluster for more ranks";
+          case LOCAL_CLUSTER ->
+              "Raise the first number of local-cluster (workers) or spark.cores.max";
           case STANDALONE -> "Raise spark.cores.max, lower spark.executor.cores, or add workers";
           case QUEUED -> "Raise spark.executor.instances (--num-executors)";
         };
@@ -84,6 +86,7 @@ public final class ExecutorSettings {
     defaults.put("spark.task.reaper.enabled", "true");
     defaults.put("spark.task.reaper.killTimeout", "120s");
     if (master.kind() == Master.Kind.STANDALONE) {
+      // cores.max may be more than the cluster has; no reason to hold the first job for long.
       defaults.put("spark.scheduler.maxRegisteredResourcesWaitingTime", "10s");
     }
     return defaults;

@@ -20,6 +20,8 @@ record Master(String url, Kind kind, OptionalInt coresPerExecutor, OptionalInt e
   enum Kind {
     /** Driver and executor are one JVM. */
     LOCAL,
+    /** The master and its workers live in the driver, so the settings say what will come. */
+    LOCAL_CLUSTER,
     /** Executors come within seconds or not at all. */
     STANDALONE,
     /** Executors are granted when the cluster has room: YARN, Kubernetes. */
@@ -51,7 +53,7 @@ record Master(String url, Kind kind, OptionalInt coresPerExecutor, OptionalInt e
     int fit = workers * (workerCores / cores);
     int allowed = byCores(conf, OptionalInt.of(cores)).orElse(fit);
     return new Master(
-        url, Kind.STANDALONE, OptionalInt.of(cores), OptionalInt.of(Math.min(fit, allowed)));
+        url, Kind.LOCAL_CLUSTER, OptionalInt.of(cores), OptionalInt.of(Math.min(fit, allowed)));
   }
 
   private static OptionalInt byCores(SparkConf conf, OptionalInt cores) {

@@ -19,9 +19,12 @@ public final class RankPlanner {
   /**
    * A standalone master starts all executors at once: so long after the last, no more will come.
    */
-  private static final Duration STANDALONE_PATIENCE = Duration.ofSeconds(5);
+  private static final Duration FOR_RANKS_ASKED_FOR = Duration.ofSeconds(5);
 
-  private static final Duration SETTLED = Duration.ofSeconds(3);
+  /** Nobody asked for a number, and fewer ranks than could be are worth a longer wait. */
+  private static final Duration FOR_ALL_THERE_ARE = Duration.ofSeconds(20);
+
+  private static final Duration SETTLED = Duration.ofSeconds(5);
 
   private final JavaSparkContext spark;
   private final Master master;
@@ -49,8 +52,12 @@ public final class RankPlanner {
   public RankPlan plan(OptionalInt numRanks) {
     ExecutorSettings.check(spark.getConf(), numRanks);
     OptionalInt wanted = numRanks.isPresent() ? numRanks : master.executors();
-    List<ExecutorInfo> executors = await(wanted, patience);
+    List<ExecutorInfo> executors =
+        await(wanted, numRanks.isPresent() ? FOR_RANKS_ASKED_FOR : FOR_ALL_THERE_ARE);
     int ranks = numRanks.orElse(executors.size());
+    if (numRanks.isEmpty() && wanted.isPresent() && ranks < wanted.getAsInt()) {
+      LOG.warn("Up to {} executors are allowed, but only {} came", wanted.getAsInt(), ranks);
+    }
     if (executors.size() < Math.max(1, ranks)) {
       throw ExecutorSettings.tooFew(master, Math.max(1, ranks), executors.size(), "gave");
     }
@@ -86,10 +93,10 @@ public final class RankPlanner {
     return master;
   }
 
-  private List<ExecutorInfo> await(OptionalInt wanted, Duration limit) {
-    Arrivals arrivals = new Arrivals();
+  private List<ExecutorInfo> await(OptionalInt wanted, Duration afterLast) {
+    Arrivals arrivals = new Arrivals(afterLast);
     List<ExecutorInfo> executors = registered();
-    while (!isEnough(executors, wanted) && !arrivals.areOver(executors.size(), limit)) {
+    while (!isEnough(executors, wanted) && !arrivals.areOver(executors.size())) {
       if (wanted.isEmpty() && arrivals.haveSettled(executors.size())) {
         return executors;
       }
@@ -105,27 +112,32 @@ public final class RankPlanner {
 
   /** When executors came, and with that how long it is worth to wait for more. */
   private final class Arrivals {
+    private final Duration afterLast;
     private final long start = System.nanoTime();
     private long last = start;
     private Duration first = Duration.ZERO;
     private int seen;
 
-    boolean areOver(int registered, Duration limit) {
+    Arrivals(Duration afterLast) {
+      this.afterLast = afterLast;
+    }
+
+    boolean areOver(int registered) {
       note(registered);
-      if (isPast(start, limit)) {
+      if (isPast(start, patience)) {
         return true;
       }
-      return master.kind() != Master.Kind.QUEUED && seen > 0 && isPast(last, patience());
+      return master.kind() == Master.Kind.STANDALONE && seen > 0 && isPast(last, afterLast());
     }
 
     boolean haveSettled(int registered) {
       note(registered);
-      return master.kind() != Master.Kind.QUEUED && seen > 0 && isPast(last, SETTLED);
+      return seen > 0 && isPast(last, SETTLED);
     }
 
     /** A busy machine starts executors slowly: what the first needed, the others may need. */
-    private Duration patience() {
-      return first.compareTo(STANDALONE_PATIENCE) > 0 ? first : STANDALONE_PATIENCE;
+    private Duration afterLast() {
+      return first.compareTo(afterLast) > 0 ? first : afterLast;
     }
 
     private void note(int registered) {
