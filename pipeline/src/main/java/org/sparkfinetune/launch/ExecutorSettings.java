@@ -1,0 +1,118 @@
+package org.sparkfinetune.launch;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.StringJoiner;
+import org.apache.spark.SparkConf;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * What executors and the scheduler need for training, put on the configuration before the context
+ * starts, so that no user has to know it. What the user set stays.
+ */
+public final class ExecutorSettings {
+  private static final String JAVA_OPTIONS = "spark.executor.extraJavaOptions";
+  private static final String VECTOR_MODULE = "jdk.incubator.vector";
+
+  /** Large tensors stay in the heap instead of being mapped, zeroed and unmapped for each use. */
+  private static final String MALLOC =
+      "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592"
+          + ":glibc.malloc.top_pad=268435456";
+
+  private ExecutorSettings() {}
+
+  /**
+   * Adds what is missing to {@code conf}.
+   *
+   * @param numRanks as configured, empty for all executors
+   * @throws UserError if the settings rule out what was asked for: dynamic allocation, or fewer
+   *     executors than ranks
+   */
+  public static void apply(SparkConf conf, OptionalInt numRanks) {
+    check(conf, numRanks);
+    Master master = Master.of(conf);
+    defaults(master).forEach(conf::setIfMissing);
+    environment(master)
+        .forEach((key, value) -> conf.setIfMissing("spark.executorEnv." + key, value));
+    conf.set(JAVA_OPTIONS, javaOptions(conf.get(JAVA_OPTIONS, ""), master.coresPerExecutor()));
+  }
+
+  /** The checks of {@link #apply} alone. */
+  public static void check(SparkConf conf, OptionalInt numRanks) {
+    if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
+      throw new UserError(
+          "spark.dynamicAllocation.enabled is true. All ranks of a training run have to be there"
+              + " from beginning to end, so it has to be off: add --conf"
+              + " spark.dynamicAllocation.enabled=false and say how many executors you want"
+              + " (--num-executors, or spark.cores.max and spark.executor.cores).");
+    }
+    Master master = Master.of(conf);
+    if (numRanks.isPresent() && master.executors().isPresent()) {
+      int ranks = numRanks.getAsInt();
+      int executors = master.executors().getAsInt();
+      if (ranks > executors) {
+        throw tooFew(master, ranks, executors, "allow");
+      }
+    }
+  }
+
+  static UserError tooFew(Master master, int ranks, int executors, String verb) {
+    String advice =
+        switch (master.kind()) {
+          case LOCAL ->
+              "In local mode driver and executor are one JVM: use local-cluster[%d,1,2048] or a"
+                      .formatted(ranks)
+                  + " real cluster for more ranks";
+          case LOCAL_CLUSTER ->
+              "Raise the first number of local-cluster (workers) or spark.cores.max";
+          case STANDALONE -> "Raise spark.cores.max, lower spark.executor.cores, or add workers";
+          case QUEUED -> "Raise spark.executor.instances (--num-executors)";
+        };
+    return new UserError(
+        "num_ranks is %d, but the settings of master %s %s %d executor%s, and each rank needs one of its own. %s; or lower num_ranks."
+            .formatted(ranks, master.url(), verb, executors, executors == 1 ? "" : "s", advice));
+  }
+
+  private static Map<String, String> defaults(Master master) {
+    Map<String, String> defaults = new LinkedHashMap<>();
+    defaults.put("spark.dynamicAllocation.enabled", "false");
+    defaults.put("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+    defaults.put("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "2s");
+    defaults.put("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "3");
+    // Spark's own default is a year.
+    defaults.put("spark.barrier.sync.timeout", "300s");
+    // An executor stuck in native code cannot be interrupted; it is ended instead.
+    defaults.put("spark.task.reaper.enabled", "true");
+    defaults.put("spark.task.reaper.killTimeout", "120s");
+    if (master.kind() == Master.Kind.STANDALONE) {
+      // cores.max may be more than the cluster has; no reason to hold the first job for long.
+      defaults.put("spark.scheduler.maxRegisteredResourcesWaitingTime", "10s");
+    }
+    return defaults;
+  }
+
+  private static Map<String, String> environment(Master master) {
+    Map<String, String> environment = new LinkedHashMap<>();
+    environment.put("DJL_OFFLINE", "true");
+    environment.put("GLIBC_TUNABLES", MALLOC);
+    master
+        .coresPerExecutor()
+        .ifPresent(cores -> environment.put("OMP_NUM_THREADS", Integer.toString(cores)));
+    return environment;
+  }
+
+  private static String javaOptions(String users, OptionalInt cores) {
+    StringJoiner options = new StringJoiner(" ");
+    if (!users.isBlank()) {
+      options.add(users.strip());
+    }
+    if (!users.contains(VECTOR_MODULE)) {
+      options.add("--add-modules=" + VECTOR_MODULE);
+    }
+    if (cores.isPresent() && !users.contains("-Dai.djl.pytorch.num_threads")) {
+      options.add("-Dai.djl.pytorch.num_threads=" + cores.getAsInt());
+    }
+    return options.toString();
+  }
+}

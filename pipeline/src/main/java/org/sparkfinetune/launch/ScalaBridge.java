@@ -1,0 +1,132 @@
+package org.sparkfinetune.launch;
+
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.apache.spark.BarrierTaskContext;
+import org.apache.spark.ExceptionFailure;
+import org.apache.spark.ExecutorLostFailure;
+import org.apache.spark.SparkConf;
+import org.apache.spark.TaskEndReason;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.rdd.RDD;
+import org.apache.spark.resource.ResourceProfile;
+import org.apache.spark.status.api.v1.ExecutorSummary;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.errors.Bug;
+import scala.Option;
+import scala.Tuple2;
+import scala.collection.Iterator;
+import scala.collection.JavaConverters;
+import scala.collection.Seq;
+import scala.reflect.ClassTag;
+import scala.reflect.ClassTag$;
+import scala.runtime.AbstractFunction1;
+
+/**
+ * The only class that knows Scala. Spark has no Java API for barrier stages, executor cores and the
+ * exceptions of tasks; what is used here has the same signatures on Scala 2.12 and 2.13, or is
+ * called by name.
+ */
+final class ScalaBridge {
+  private ScalaBridge() {}
+
+  /** Runs on an executor, once for each barrier task. */
+  interface BarrierFunction extends Serializable {
+    byte[] apply(BarrierTaskContext task);
+  }
+
+  /** An executor as the driver sees it. */
+  record ExecutorInfo(String id, String hostPort, int cores) {}
+
+  /** Runs {@code function} in {@code tasks} barrier tasks; results in the order of partitions. */
+  static List<byte[]> runBarrier(
+      JavaSparkContext spark,
+      int tasks,
+      Optional<ResourceProfile> profile,
+      BarrierFunction function) {
+    List<Integer> ranks = IntStream.range(0, tasks).boxed().toList();
+    RDD<Integer> input = spark.parallelize(new ArrayList<>(ranks), tasks).rdd();
+    if (profile.isPresent()) {
+      input = input.withResources(profile.get());
+    }
+    ClassTag<byte[]> bytes = ClassTag$.MODULE$.apply(byte[].class);
+    return input
+        .barrier()
+        .mapPartitions(new Partition(function), false, bytes)
+        .toJavaRDD()
+        .collect();
+  }
+
+  private static final class Partition
+      extends AbstractFunction1<Iterator<Integer>, Iterator<byte[]>> implements Serializable {
+    private static final long serialVersionUID = 1L;
+    private final BarrierFunction function;
+
+    Partition(BarrierFunction function) {
+      this.function = function;
+    }
+
+    @Override
+    public Iterator<byte[]> apply(Iterator<Integer> ignored) {
+      byte[] result = function.apply(BarrierTaskContext.get());
+      return JavaConverters.asScalaIterator(Collections.singletonList(result).iterator());
+    }
+  }
+
+  /** Registered executors, without the driver of a cluster; in local mode the driver is the one. */
+  static List<ExecutorInfo> executors(JavaSparkContext spark, boolean local) {
+    List<ExecutorInfo> executors = new ArrayList<>();
+    Iterator<?> all = executorList(spark).iterator();
+    while (all.hasNext()) {
+      ExecutorSummary executor = (ExecutorSummary) all.next();
+      if (executor.isActive() && executor.id().equals("driver") == local) {
+        executors.add(new ExecutorInfo(executor.id(), executor.hostPort(), executor.totalCores()));
+      }
+    }
+    return executors;
+  }
+
+  /** By name: the method returns another kind of Seq on Scala 2.13. */
+  private static Seq<?> executorList(JavaSparkContext spark) {
+    Object store = spark.sc().statusStore();
+    try {
+      return (Seq<?>) store.getClass().getMethod("executorList", boolean.class).invoke(store, true);
+    } catch (ReflectiveOperationException e) {
+      throw new Bug("This version of Spark does not tell its executors.", e);
+    }
+  }
+
+  /** What a task threw, if it is ours and arrived whole. */
+  static Optional<RankFailure> thrown(TaskEndReason reason) {
+    return reason instanceof ExceptionFailure failure
+        ? orEmpty(failure.exception())
+            .filter(RankFailure.class::isInstance)
+            .map(RankFailure.class::cast)
+        : Optional.empty();
+  }
+
+  /** Spark's words on why an executor was lost. */
+  static String lostBecause(ExecutorLostFailure lost) {
+    return orEmpty(lost.reason()).orElse("no reason given");
+  }
+
+  /** Settings that begin with {@code prefix}, keys without it. */
+  static Map<String, String> settings(SparkConf conf, String prefix) {
+    Map<String, String> settings = new TreeMap<>();
+    for (Tuple2<String, String> setting : conf.getAllWithPrefix(prefix)) {
+      settings.put(setting._1(), setting._2());
+    }
+    return settings;
+  }
+
+  private static <T> Optional<T> orEmpty(Option<T> option) {
+    @Nullable T value = option.isDefined() ? option.get() : null;
+    return Optional.ofNullable(value);
+  }
+}
