@@ -15,7 +15,7 @@ final class FastestNf4 {
   private static Nf4Codec choose() {
     if (ModuleLayer.boot().findModule(MODULE).isEmpty()) {
       LOG.warn(
-          "This JVM was started without --add-modules {}: NF4 runs scalar, about three times slower.",
+          "This JVM was started without --add-modules {}: NF4 runs scalar, several times slower.",
           MODULE);
       return new ScalarNf4();
     }
@@ -30,8 +30,7 @@ final class FastestNf4 {
       return codec;
     } catch (ReflectiveOperationException | LinkageError e) {
       // An incubating module changes between releases of Java, and some processors have no vectors.
-      LOG.warn(
-          "NF4 runs scalar, about three times slower, because vectors failed: {}", e.toString());
+      LOG.warn("NF4 runs scalar, several times slower, because vectors failed: {}", e.toString());
       return new ScalarNf4();
     }
   }
