@@ -14,7 +14,8 @@ import org.sparkfinetune.errors.Bug;
  * @param map the 256 values of the codes. Kept because a checkpoint brings its own: the same
  *     formula gives a last place more or less on another processor
  */
-public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phase, float[] map) {
+public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phase, float[] map)
+    implements Absmax {
   /** Blocks that share a value of {@code absmax2}. */
   public static final int GROUP = 256;
 
@@ -38,6 +39,7 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
     return (blocks + GROUP - 1) / GROUP;
   }
 
+  @Override
   public int blocks() {
     return codes.length;
   }

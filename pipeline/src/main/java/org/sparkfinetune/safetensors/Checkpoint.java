@@ -54,6 +54,11 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
+  /** A single file of any name. */
+  public static Checkpoint openFile(Path file, Configuration conf) {
+    return single(file, SafetensorsFile.open(file, conf));
+  }
+
   private static Checkpoint single(Path folder, SafetensorsFile file) {
     Map<String, SafetensorsFile> shardOf = new LinkedHashMap<>();
     file.tensors().keySet().forEach(name -> shardOf.put(name, file));
@@ -126,7 +131,7 @@ public final class Checkpoint implements AutoCloseable {
     SafetensorsFile shard = shardOf.get(name);
     if (shard == null) {
       throw new UserError(
-          "The model in %s has no tensor %s. Is it of the family that its config.json says?"
+          "The model %s has no tensor %s. Is it of the family that its config.json says?"
               .formatted(folder, Names.quoted(name)));
     }
     return shard;
