@@ -48,6 +48,8 @@ public final class AdapterFiles implements AutoCloseable {
   }
 
   /**
+   * Opens and checks a folder.
+   *
    * @throws UserError if the folder is no adapter, or one that uses what we do not support
    */
   public static AdapterFiles open(Path folder, Configuration conf) {
@@ -150,6 +152,8 @@ public final class AdapterFiles implements AutoCloseable {
   }
 
   /**
+   * Type and shape of a tensor.
+   *
    * @param tensor named by {@link AdapterNames}
    */
   public TensorInfo info(String tensor) {
@@ -180,6 +184,8 @@ public final class AdapterFiles implements AutoCloseable {
   @FunctionalInterface
   public interface Content {
     /**
+     * Hands over one tensor.
+     *
      * @param sink takes the tensor's bytes, little endian, in pieces of any size
      */
     void write(TensorSpec tensor, Consumer<ByteBuffer> sink);

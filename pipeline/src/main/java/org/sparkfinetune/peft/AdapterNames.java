@@ -9,6 +9,8 @@ public final class AdapterNames {
   private AdapterNames() {}
 
   /**
+   * A of a layer; B likewise.
+   *
    * @param module as {@code model.layers.0.self_attn.q_proj}
    */
   public static String loraA(String module) {

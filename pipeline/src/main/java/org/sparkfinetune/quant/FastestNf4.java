@@ -22,10 +22,10 @@ final class FastestNf4 {
     try {
       // By name, so that verifying this class never loads one that names the module.
       Nf4Codec codec =
-          (Nf4Codec)
-              Class.forName("org.sparkfinetune.quant.VectorNf4")
-                  .getDeclaredConstructor()
-                  .newInstance();
+          Class.forName("org.sparkfinetune.quant.VectorNf4")
+              .asSubclass(Nf4Codec.class)
+              .getDeclaredConstructor()
+              .newInstance();
       LOG.info("NF4 runs on {}.", codec);
       return codec;
     } catch (ReflectiveOperationException | LinkageError e) {

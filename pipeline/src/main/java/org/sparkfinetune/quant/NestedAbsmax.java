@@ -14,6 +14,7 @@ import org.sparkfinetune.errors.Bug;
  * @param map the 256 values of the codes. Kept because a checkpoint brings its own: the same
  *     formula gives a last place more or less on another processor
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phase, float[] map)
     implements Absmax {
   /** Blocks that share a value of {@code absmax2}. */
@@ -61,6 +62,8 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
   @FunctionalInterface
   interface Piece {
     /**
+     * Takes a piece.
+     *
      * @param absmax holds the values at {@code [0, count)}; used again for the next piece
      * @param block index of the first of them, counted from the range's first
      */

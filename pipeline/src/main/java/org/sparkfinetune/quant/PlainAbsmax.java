@@ -7,6 +7,7 @@ import java.util.Arrays;
  *
  * @param values one a block
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record PlainAbsmax(float[] values) implements Absmax {
   @Override
   public int blocks() {

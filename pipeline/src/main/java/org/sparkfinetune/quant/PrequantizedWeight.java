@@ -21,6 +21,7 @@ import org.sparkfinetune.safetensors.TensorSpec;
  * @param dtype it had before: BF16, F16 or F32
  * @param shape it had before, rows first
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record PrequantizedWeight(String name, DType dtype, long[] shape, Absmax absmax) {
   private static final String STATE = ".quant_state.bitsandbytes__";
   private static final int MAX_STATE_BYTES = 4096;

@@ -20,6 +20,7 @@ import org.sparkfinetune.safetensors.DType;
  * @param dtype of the weight before it was quantised
  * @param nestedOffset present with double quantisation
  */
+@SuppressWarnings("ArrayRecordComponent")
 record QuantState(DType dtype, long[] shape, Optional<Float> nestedOffset) {
   private static final ObjectMapper JSON =
       JsonMapper.builder()

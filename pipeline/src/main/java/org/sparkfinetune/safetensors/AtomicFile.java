@@ -98,6 +98,7 @@ sealed interface AtomicFile extends AutoCloseable {
     }
   }
 
+  @SuppressWarnings("ArrayRecordComponent")
   record Remote(FileSystem fileSystem, Path target, Path aside, OutputStream stream, byte[] chunk)
       implements AtomicFile {
     private static final int CHUNK = 1 << 20;

@@ -35,6 +35,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
+   * Opens a model folder.
+   *
    * @throws UserError if the folder holds no safetensors weights, or anything about them is wrong
    */
   public static Checkpoint open(Path folder, Configuration conf) {

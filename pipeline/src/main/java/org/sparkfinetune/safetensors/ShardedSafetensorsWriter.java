@@ -36,6 +36,8 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
   }
 
   /**
+   * Plans the shards; nothing is written yet.
+   *
    * @param tensors in the order in which their bytes are going to be written
    * @param maxShardSize bytes of tensor data in a shard
    */
