@@ -14,7 +14,9 @@ import org.sparkfinetune.errors.Bug;
  * @param map the 256 values of the codes. Kept because a checkpoint brings its own: the same
  *     formula gives a last place more or less on another processor
  */
-public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phase, float[] map) {
+@SuppressWarnings("ArrayRecordComponent")
+public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phase, float[] map)
+    implements Absmax {
   /** Blocks that share a value of {@code absmax2}. */
   public static final int GROUP = 256;
 
@@ -43,6 +45,7 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
     return (blocks + GROUP - 1) / GROUP;
   }
 
+  @Override
   public int blocks() {
     return codes.length;
   }
@@ -64,6 +67,8 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
   @FunctionalInterface
   interface Piece {
     /**
+     * Takes a piece.
+     *
      * @param absmax holds the values at {@code [0, count)}; used again for the next piece
      * @param block index of the first of them, counted from the range's first
      */

@@ -17,7 +17,6 @@ final class Nf4Kernel256 implements Nf4Kernel {
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_256;
   private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_64;
   private static final int LANES = 8;
-  private static final float[] UPPER_BOUNDS = Nf4.upperBounds();
   private static final FloatVector LOW = FloatVector.fromArray(FLOATS, Nf4.values(), 0);
   private static final FloatVector HIGH = FloatVector.fromArray(FLOATS, Nf4.values(), LANES);
 
@@ -59,62 +58,34 @@ final class Nf4Kernel256 implements Nf4Kernel {
 
   @Override
   public void decodeToBf16(byte[] pairs, int at, float absmax, int[] decoded) {
-    IntVector table =
-        bf16(LOW.mul(absmax)).or(bf16(HIGH.mul(absmax)).lanewise(VectorOperators.LSHL, 16));
-    for (int i = at; i < at + Nf4Codec.BLOCK_BYTES; i += LANES) {
-      IntVector pair = pairs(pairs, i);
-      IntVector first = table.rearrange(pair.lanewise(VectorOperators.LSHR, 4).and(7).toShuffle());
-      IntVector second = table.rearrange(pair.and(7).toShuffle());
-      // The fourth bit of a code, moved to where it reads 16 or 0, chooses the half.
-      IntVector firstHalf = pair.lanewise(VectorOperators.LSHR, 3).and(16);
-      IntVector secondHalf = pair.lanewise(VectorOperators.LSHL, 1).and(16);
-      first
-          .lanewise(VectorOperators.LSHR, firstHalf)
-          .and(0xffff)
-          .or(second.lanewise(VectorOperators.LSHR, secondHalf).lanewise(VectorOperators.LSHL, 16))
-          .intoArray(decoded, i);
+    IntVector low = bf16(LOW.mul(absmax));
+    IntVector high = bf16(HIGH.mul(absmax));
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
+      IntVector first = values(pair.lanewise(VectorOperators.LSHR, 4).and(15), low, high);
+      IntVector second = values(pair.and(15), low, high);
+      first.or(second.lanewise(VectorOperators.LSHL, 16)).intoArray(decoded, at + i);
     }
+  }
+
+  private static IntVector values(IntVector code, IntVector low, IntVector high) {
+    VectorShuffle<Integer> lane = code.and(7).toShuffle();
+    return low.rearrange(lane).blend(high.rearrange(lane), code.compare(VectorOperators.GT, 7));
   }
 
   @Override
   public void decodeToFloat32(byte[] pairs, int at, float absmax, float[] decoded) {
     IntVector low = LOW.mul(absmax).reinterpretAsInts();
     IntVector high = HIGH.mul(absmax).reinterpretAsInts();
-    for (int i = at; i < at + Nf4Codec.BLOCK_BYTES; i += LANES) {
-      IntVector pair = pairs(pairs, i);
-      weights(pair.rearrange(FIRST_HALF), low, high).intoArray(decoded, 2 * i);
-      weights(pair.rearrange(SECOND_HALF), low, high).intoArray(decoded, 2 * i + LANES);
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
+      weights(pair.rearrange(FIRST_HALF), low, high).intoArray(decoded, 2 * (at + i));
+      weights(pair.rearrange(SECOND_HALF), low, high).intoArray(decoded, 2 * (at + i) + LANES);
     }
   }
 
   private static FloatVector weights(IntVector pair, IntVector low, IntVector high) {
     IntVector code = pair.lanewise(VectorOperators.LSHR, NIBBLE).and(15);
-    VectorShuffle<Integer> lane = code.and(7).toShuffle();
-    return low.rearrange(lane)
-        .blend(high.rearrange(lane), code.compare(VectorOperators.GT, 7))
-        .reinterpretAsFloats();
-  }
-
-  @Override
-  public float absmax(float[] weights, int at) {
-    // As integers magnitudes have the same order, and not-a-number is larger than any of them.
-    IntVector largest = IntVector.zero(INTS);
-    for (int i = 0; i < Nf4Codec.BLOCK; i += LANES) {
-      IntVector bits = FloatVector.fromArray(FLOATS, weights, at + i).reinterpretAsInts();
-      largest = largest.max(bits.and(Integer.MAX_VALUE));
-    }
-    return Float.intBitsToFloat(largest.reduceLanes(VectorOperators.MAX));
-  }
-
-  @Override
-  public void encode(float[] weights, int at, float reciprocal, int[] codes) {
-    for (int i = 0; i < Nf4Codec.BLOCK; i += LANES) {
-      FloatVector scaled = FloatVector.fromArray(FLOATS, weights, at + i).mul(reciprocal);
-      IntVector code = IntVector.zero(INTS);
-      for (float bound : UPPER_BOUNDS) {
-        code = code.add(1, scaled.compare(VectorOperators.GT, bound).cast(INTS));
-      }
-      code.intoArray(codes, i);
-    }
+    return values(code, low, high).reinterpretAsFloats();
   }
 }

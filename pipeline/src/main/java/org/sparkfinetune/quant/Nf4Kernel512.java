@@ -16,7 +16,6 @@ final class Nf4Kernel512 implements Nf4Kernel {
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_512;
   private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_128;
   private static final int LANES = 16;
-  private static final float[] UPPER_BOUNDS = Nf4.upperBounds();
   private static final FloatVector VALUES = FloatVector.fromArray(FLOATS, Nf4.values(), 0);
 
   /**
@@ -58,49 +57,26 @@ final class Nf4Kernel512 implements Nf4Kernel {
   @Override
   public void decodeToBf16(byte[] pairs, int at, float absmax, int[] decoded) {
     IntVector table = bf16(VALUES.mul(absmax));
-    for (int i = at; i < at + Nf4Codec.BLOCK_BYTES; i += LANES) {
-      IntVector pair = pairs(pairs, i);
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
       IntVector first = table.rearrange(pair.lanewise(VectorOperators.LSHR, 4).and(15).toShuffle());
       IntVector second = table.rearrange(pair.and(15).toShuffle());
-      first.or(second.lanewise(VectorOperators.LSHL, 16)).intoArray(decoded, i);
+      first.or(second.lanewise(VectorOperators.LSHL, 16)).intoArray(decoded, at + i);
     }
   }
 
   @Override
   public void decodeToFloat32(byte[] pairs, int at, float absmax, float[] decoded) {
     IntVector table = VALUES.mul(absmax).reinterpretAsInts();
-    for (int i = at; i < at + Nf4Codec.BLOCK_BYTES; i += LANES) {
-      IntVector pair = pairs(pairs, i);
-      weights(pair.rearrange(FIRST_HALF), table).intoArray(decoded, 2 * i);
-      weights(pair.rearrange(SECOND_HALF), table).intoArray(decoded, 2 * i + LANES);
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
+      weights(pair.rearrange(FIRST_HALF), table).intoArray(decoded, 2 * (at + i));
+      weights(pair.rearrange(SECOND_HALF), table).intoArray(decoded, 2 * (at + i) + LANES);
     }
   }
 
   private static FloatVector weights(IntVector pair, IntVector table) {
     IntVector code = pair.lanewise(VectorOperators.LSHR, NIBBLE).and(15);
     return table.rearrange(code.toShuffle()).reinterpretAsFloats();
-  }
-
-  @Override
-  public float absmax(float[] weights, int at) {
-    // As integers magnitudes have the same order, and not-a-number is larger than any of them.
-    IntVector largest = IntVector.zero(INTS);
-    for (int i = 0; i < Nf4Codec.BLOCK; i += LANES) {
-      IntVector bits = FloatVector.fromArray(FLOATS, weights, at + i).reinterpretAsInts();
-      largest = largest.max(bits.and(Integer.MAX_VALUE));
-    }
-    return Float.intBitsToFloat(largest.reduceLanes(VectorOperators.MAX));
-  }
-
-  @Override
-  public void encode(float[] weights, int at, float reciprocal, int[] codes) {
-    for (int i = 0; i < Nf4Codec.BLOCK; i += LANES) {
-      FloatVector scaled = FloatVector.fromArray(FLOATS, weights, at + i).mul(reciprocal);
-      IntVector code = IntVector.zero(INTS);
-      for (float bound : UPPER_BOUNDS) {
-        code = code.add(1, scaled.compare(VectorOperators.GT, bound).cast(INTS));
-      }
-      code.intoArray(codes, i);
-    }
   }
 }

@@ -4,14 +4,15 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
-import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 
 /**
  * {@link Nf4Codec} on the Vector API, for processors with 256-bit and 512-bit vectors.
  *
  * <p>Weights pass through arrays of a few KiB: the API's own access to buffers was dropped after
- * Java 17, and the copies stay in the first-level cache.
+ * Java 17, and the copies stay in the first-level cache. Only decoding is vectorised: it happens in
+ * every step, and in Java 17 a JVM that had compiled other uses of the API before compiled it three
+ * times slower.
  */
 public final class VectorNf4 implements Nf4Codec {
   /** Blocks of a piece: 2 KiB packed, 8 or 16 KiB decoded. */
@@ -43,28 +44,17 @@ public final class VectorNf4 implements Nf4Codec {
 
   @Override
   public void absmax(float[] weights, int from, int count, float[] absmax, int absmaxFrom) {
-    Objects.checkFromIndexSize(from, count, weights.length);
-    int whole = count / BLOCK;
-    for (int block = 0; block < whole; block++) {
-      absmax[absmaxFrom + block] = kernel.absmax(weights, from + block * BLOCK);
-    }
-    int done = whole * BLOCK;
-    scalar.absmax(weights, from + done, count - done, absmax, absmaxFrom + whole);
+    scalar.absmax(weights, from, count, absmax, absmaxFrom);
   }
 
   @Override
   public void encode(
       float[] weights, int from, int count, float[] absmax, int absmaxFrom, ByteBuffer packed) {
-    Objects.checkFromIndexSize(from, count, weights.length);
     int whole = count / BLOCK;
-    int[] codes = new int[BLOCK];
     byte[] pairs = new byte[BLOCK_BYTES];
     for (int block = 0; block < whole; block++) {
       float reciprocal = ScalarNf4.reciprocal(absmax[absmaxFrom + block]);
-      kernel.encode(weights, from + block * BLOCK, reciprocal, codes);
-      for (int i = 0; i < BLOCK_BYTES; i++) {
-        pairs[i] = (byte) (codes[2 * i] << 4 | codes[2 * i + 1]);
-      }
+      NearestCode.encode(weights, from + block * BLOCK, reciprocal, pairs);
       packed.put(pairs);
     }
     int done = whole * BLOCK;

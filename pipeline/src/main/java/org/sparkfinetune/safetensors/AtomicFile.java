@@ -20,6 +20,7 @@ import org.sparkfinetune.errors.RunFailure;
 /** A file that appears under its name as a whole or not at all: written aside, then renamed. */
 sealed interface AtomicFile extends AutoCloseable {
 
+  /** The next bytes, from the buffer's position to its limit. */
   void write(ByteBuffer bytes);
 
   /** Makes the file visible, in place of an older one. */
@@ -29,6 +30,7 @@ sealed interface AtomicFile extends AutoCloseable {
   @Override
   void close();
 
+  /** Opens a file of any Hadoop file system for writing; its folder is made if need be. */
   static AtomicFile create(Path target, Configuration conf) {
     // Hidden from listings that follow Hadoop's convention, and unique: two writers never share it.
     String aside = "." + target.getName() + "." + UUID.randomUUID() + ".tmp";
@@ -96,6 +98,7 @@ sealed interface AtomicFile extends AutoCloseable {
     }
   }
 
+  @SuppressWarnings("ArrayRecordComponent")
   record Remote(FileSystem fileSystem, Path target, Path aside, OutputStream stream, byte[] chunk)
       implements AtomicFile {
     private static final int CHUNK = 1 << 20;

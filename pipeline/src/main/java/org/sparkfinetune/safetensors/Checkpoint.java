@@ -35,6 +35,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
+   * Opens a model folder.
+   *
    * @throws UserError if the folder holds no safetensors weights, or anything about them is wrong
    */
   public static Checkpoint open(Path folder, Configuration conf) {
@@ -52,6 +54,11 @@ public final class Checkpoint implements AutoCloseable {
     } catch (IOException e) {
       throw new UserError("The model folder " + folder + " cannot be read: " + e.getMessage(), e);
     }
+  }
+
+  /** A single file of any name. */
+  public static Checkpoint openFile(Path file, Configuration conf) {
+    return single(file, SafetensorsFile.open(file, conf));
   }
 
   private static Checkpoint single(Path folder, SafetensorsFile file) {
@@ -126,7 +133,7 @@ public final class Checkpoint implements AutoCloseable {
     SafetensorsFile shard = shardOf.get(name);
     if (shard == null) {
       throw new UserError(
-          "The model in %s has no tensor %s. Is it of the family that its config.json says?"
+          "The model %s has no tensor %s. Is it of the family that its config.json says?"
               .formatted(folder, Names.quoted(name)));
     }
     return shard;

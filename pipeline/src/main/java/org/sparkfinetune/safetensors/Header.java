@@ -25,7 +25,8 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
   static Header read(ByteSource file) {
     long size = file.size();
     if (size < PREFIX) {
-      throw broken(file, "has %d bytes; even an empty one has at least 8 and a header", size);
+      throw broken(
+          file, "has %d bytes; even an empty one has at least 8 and a header".formatted(size));
     }
     ByteBuffer prefix = ByteBuffer.allocate(PREFIX).order(ByteOrder.LITTLE_ENDIAN);
     file.read(0, prefix);
@@ -33,17 +34,15 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     if (length < 0 || length > MAX_BYTES) {
       throw broken(
           file,
-          "says its header has %s bytes; at most %d are allowed, so this is no safetensors file",
-          Long.toUnsignedString(length),
-          MAX_BYTES);
+          "says its header has %s bytes; at most %d are allowed, so this is no safetensors file"
+              .formatted(Long.toUnsignedString(length), MAX_BYTES));
     }
     if (length > size - PREFIX) {
       throw broken(
           file,
-          "says its header has %d bytes, but the whole file has only %d; it was cut off, fetch it"
-              + " again",
-          length,
-          size);
+          ("says its header has %d bytes, but the whole file has only %d; it was cut off, fetch it"
+                  + " again")
+              .formatted(length, size));
     }
     ByteBuffer json = ByteBuffer.allocate((int) length);
     file.read(PREFIX, json);
@@ -65,34 +64,32 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
       if (tensor.begin() != at) {
         throw broken(
             file,
-            "has %s before tensor %s: it begins at byte %d of the data, expected %d",
-            tensor.begin() < at ? "an overlap" : "a hole",
-            Names.quoted(tensor.name()),
-            tensor.begin(),
-            at);
+            "has %s before tensor %s: it begins at byte %d of the data, expected %d"
+                .formatted(
+                    tensor.begin() < at ? "an overlap" : "a hole",
+                    Names.quoted(tensor.name()),
+                    tensor.begin(),
+                    at));
       }
       at = tensor.end();
     }
     if (at > dataBytes) {
       throw broken(
           file,
-          "is cut off: tensor %s ends at byte %d of the data, but there are only %d; fetch the file"
-              + " again",
-          Names.quoted(inOrder.get(inOrder.size() - 1).name()),
-          at,
-          dataBytes);
+          ("is cut off: tensor %s ends at byte %d of the data, but there are only %d; fetch the file"
+                  + " again")
+              .formatted(Names.quoted(inOrder.get(inOrder.size() - 1).name()), at, dataBytes));
     }
     if (at < dataBytes) {
       throw broken(
           file,
-          "has %d bytes of data, but its tensors need %d; the rest is no tensor's",
-          dataBytes,
-          at);
+          "has %d bytes of data, but its tensors need %d; the rest is no tensor's"
+              .formatted(dataBytes, at));
     }
     return inOrder;
   }
 
-  private static UserError broken(ByteSource file, String what, Object... values) {
-    return new UserError(file.where() + " " + String.format(what, values) + ".");
+  private static UserError broken(ByteSource file, String what) {
+    return new UserError(file.where() + " " + what + ".");
   }
 }

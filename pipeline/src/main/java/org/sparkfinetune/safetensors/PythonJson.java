@@ -25,6 +25,8 @@ public final class PythonJson {
   private PythonJson() {}
 
   /**
+   * Writes a value, without a line break at its end.
+   *
    * @param value maps, lists, strings, numbers and booleans
    */
   public static String write(Object value) {

@@ -57,6 +57,8 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /**
+   * Type and shape of a tensor.
+   *
    * @throws UserError if there is no such tensor
    */
   public TensorInfo info(String tensor) {

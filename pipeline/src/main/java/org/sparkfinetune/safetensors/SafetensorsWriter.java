@@ -36,6 +36,8 @@ public final class SafetensorsWriter implements AutoCloseable {
   }
 
   /**
+   * Begins a file.
+   *
    * @param metadata the header's {@code __metadata__}, left out if empty; Hugging Face's readers
    *     want {@code format: pt}
    * @param tensors in the order of their bytes ({@link TensorSpec#inReferenceOrder} for that of the

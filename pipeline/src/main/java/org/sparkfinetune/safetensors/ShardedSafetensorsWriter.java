@@ -1,7 +1,6 @@
 package org.sparkfinetune.safetensors;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +36,8 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
   }
 
   /**
+   * Plans the shards; nothing is written yet.
+   *
    * @param tensors in the order in which their bytes are going to be written
    * @param maxShardSize bytes of tensor data in a shard
    */
@@ -131,11 +132,7 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
     }
     Map<String, Object> index =
         new TreeMap<>(Map.of("metadata", Map.of("total_size", total), "weight_map", weightMap));
-    try (AtomicFile file = AtomicFile.create(new Path(folder, Checkpoint.INDEX), conf)) {
-      file.write(
-          ByteBuffer.wrap((PythonJson.write(index) + "\n").getBytes(StandardCharsets.UTF_8)));
-      file.commit();
-    }
+    AtomicText.write(new Path(folder, Checkpoint.INDEX), conf, PythonJson.write(index) + "\n");
   }
 
   @Override

@@ -9,6 +9,7 @@ import java.util.Arrays;
  * @param begin first byte, relative to the file's data section
  * @param end one past the last byte
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record TensorInfo(String name, DType dtype, long[] shape, long begin, long end) {
 
   /** Number of elements. */

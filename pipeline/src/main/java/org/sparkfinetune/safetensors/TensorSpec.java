@@ -6,6 +6,7 @@ import java.util.List;
 import org.sparkfinetune.errors.Bug;
 
 /** A tensor that is going to be written: what the header says about it, but for the offsets. */
+@SuppressWarnings("ArrayRecordComponent")
 public record TensorSpec(String name, DType dtype, long... shape) {
   public TensorSpec {
     if (Arrays.stream(shape).anyMatch(size -> size < 0)) {
