@@ -1,0 +1,28 @@
+package org.sparkfinetune.conversation;
+
+import java.util.Locale;
+import java.util.Optional;
+
+/** Who speaks. Chat templates and data files use the lower-case {@link #text()}. */
+public enum Role {
+  SYSTEM,
+  USER,
+  ASSISTANT;
+
+  private final String text = name().toLowerCase(Locale.ROOT);
+
+  /** {@code system}, {@code user} or {@code assistant}. */
+  public String text() {
+    return text;
+  }
+
+  /** The role with exactly this text; empty for any other spelling. */
+  public static Optional<Role> withText(String text) {
+    for (Role role : values()) {
+      if (role.text.equals(text)) {
+        return Optional.of(role);
+      }
+    }
+    return Optional.empty();
+  }
+}
