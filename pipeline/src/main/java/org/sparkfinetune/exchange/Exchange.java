@@ -26,20 +26,22 @@ public interface Exchange extends AutoCloseable {
   int worldSize();
 
   /**
-   * Bytes {@code [offset, offset + length)} of the shard file of {@code peer} (own rank included): a
-   * mapped view where the peer's file can be opened here and carries its nonce, otherwise fetched
+   * Bytes {@code [offset, offset + length)} of the shard file of {@code peer} (own rank included):
+   * a mapped view where the peer's file can be opened here and carries its nonce, otherwise fetched
    * over the network. Read-only, little-endian; valid until the exchange is closed if mapped.
    */
   CompletableFuture<ByteBuffer> frozen(int peer, long offset, int length);
 
   /**
    * Makes {@code bytes} (its remaining part) this rank's value of {@code name} at {@code version},
-   * replacing older versions. The buffer is not copied: it must not change until the next version of
-   * the name is published.
+   * replacing older versions. The buffer is not copied: it must not change until the next version
+   * of the name is published.
    */
   void publish(String name, long version, ByteBuffer bytes);
 
-  /** The value {@code peer} published under {@code name} at {@code version}, waiting until it has. */
+  /**
+   * The value {@code peer} published under {@code name} at {@code version}, waiting until it has.
+   */
   CompletableFuture<ByteBuffer> published(int peer, String name, long version);
 
   /**
@@ -48,7 +50,9 @@ public interface Exchange extends AutoCloseable {
    */
   CompletableFuture<Void> push(int owner, String name, long version, ByteBuffer bytes);
 
-  /** All ranks' contributions to {@code name} at {@code version} pushed to this rank, in rank order. */
+  /**
+   * All ranks' contributions to {@code name} at {@code version} pushed to this rank, in rank order.
+   */
   CompletableFuture<List<ByteBuffer>> pushed(String name, long version);
 
   /**
