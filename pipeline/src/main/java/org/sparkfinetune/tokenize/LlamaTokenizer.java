@@ -22,6 +22,7 @@ import org.sparkfinetune.errors.UserError;
  */
 public final class LlamaTokenizer implements AutoCloseable {
   private final TokenizerFiles files;
+  private final SpecialTokens specialTokens;
   private final ObjectNode tokenizer;
   private final NativeTokenizer whole;
   private final List<SpecialToken> special = new ArrayList<>();
@@ -35,6 +36,7 @@ public final class LlamaTokenizer implements AutoCloseable {
 
   private LlamaTokenizer(TokenizerFiles files) {
     this.files = files;
+    this.specialTokens = files.specialTokens();
     JsonNode json = files.json("tokenizer.json");
     if (!(json instanceof ObjectNode object) || !object.path("model").isObject()) {
       throw new UserError(
@@ -95,7 +97,7 @@ public final class LlamaTokenizer implements AutoCloseable {
 
   /** BOS and EOS, as templates see them. */
   public SpecialTokens specialTokens() {
-    return files.specialTokens();
+    return specialTokens;
   }
 
   /** The largest id plus one: the least number of rows that an embedding must have. */
@@ -115,8 +117,7 @@ public final class LlamaTokenizer implements AutoCloseable {
 
   /** What fills rows: the pad token if there is one, else EOS, else 0. It is never trained. */
   public int padId() {
-    OptionalInt pad = files.padToken().map(this::idOf).orElse(OptionalInt.empty());
-    return pad.orElse(eosId().orElse(0));
+    return files.padId();
   }
 
   /** Ids of a text in which special tokens count as such; none is added. */

@@ -5,6 +5,7 @@ import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,40 +41,48 @@ final class NativeTokenizer implements AutoCloseable {
     }
   }
 
-  private long handle() {
-    return tokenizer.getHandle();
-  }
-
   int[] ids(String text) {
-    long encoding = LIBRARY.encode(handle(), wellFormed(text), false);
-    try {
-      return ids(encoding);
-    } finally {
-      LIBRARY.deleteEncoding(encoding);
-    }
+    return ids(List.of(text)).get(0);
   }
 
-  /** Texts at once, on as many threads as the library likes. */
   List<int[]> ids(List<String> texts) {
     List<int[]> ids = new ArrayList<>(texts.size());
-    String[] all = texts.stream().map(NativeTokenizer::wellFormed).toArray(String[]::new);
-    for (long encoding : LIBRARY.batchEncode(handle(), all, false)) {
-      ids.add(ids(encoding));
-      LIBRARY.deleteEncoding(encoding);
-    }
+    encodeEach(texts, (encoding, text) -> ids.add(ids(encoding)));
     return ids;
   }
 
   List<Encoded> encode(List<String> texts) {
     List<Encoded> encoded = new ArrayList<>(texts.size());
-    String[] all = texts.stream().map(NativeTokenizer::wellFormed).toArray(String[]::new);
-    long[] encodings = LIBRARY.batchEncode(handle(), all, false);
-    for (int i = 0; i < encodings.length; i++) {
-      int[] ends = ends(LIBRARY.getTokenCharSpans(encodings[i]), texts.get(i));
-      encoded.add(new Encoded(ids(encodings[i]), ends));
-      LIBRARY.deleteEncoding(encodings[i]);
-    }
+    encodeEach(
+        texts,
+        (encoding, text) ->
+            encoded.add(
+                new Encoded(ids(encoding), ends(LIBRARY.getTokenCharSpans(encoding), text))));
     return encoded;
+  }
+
+  private interface Use {
+    void of(long encoding, String text);
+  }
+
+  /**
+   * One by one and not by the library's batches: its own threads would compete with Spark's tasks,
+   * of which every core has one.
+   */
+  private void encodeEach(List<String> texts, Use use) {
+    try {
+      for (String text : texts) {
+        long encoding = LIBRARY.encode(tokenizer.getHandle(), wellFormed(text), false);
+        try {
+          use.of(encoding, text);
+        } finally {
+          LIBRARY.deleteEncoding(encoding);
+        }
+      }
+    } finally {
+      // DJL's finaliser frees the native tokenizer, and a bare handle does not hold it back.
+      Reference.reachabilityFence(tokenizer);
+    }
   }
 
   private static int[] ids(long encoding) {

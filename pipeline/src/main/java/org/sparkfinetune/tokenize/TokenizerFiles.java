@@ -1,6 +1,8 @@
 package org.sparkfinetune.tokenize;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -12,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
@@ -103,6 +106,42 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     return namedToken("pad");
   }
 
+  /** What fills rows: the pad token if there is one, else EOS, else 0. It is never trained. */
+  public int padId() {
+    OptionalInt pad = padToken().map(this::addedTokenId).orElse(OptionalInt.empty());
+    return pad.orElseGet(
+        () -> specialTokens().eos().map(this::addedTokenId).orElse(OptionalInt.empty()).orElse(0));
+  }
+
+  /** Reads up to the added tokens alone: the vocabulary behind them is megabytes. */
+  private JsonNode addedTokens() {
+    try (JsonParser parser = JSON.createParser(tokenizerJson())) {
+      if (parser.nextToken() == JsonToken.START_OBJECT) {
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+          boolean found = parser.currentName().equals("added_tokens");
+          parser.nextToken();
+          if (found) {
+            return parser.readValueAsTree();
+          }
+          parser.skipChildren();
+        }
+      }
+      return MissingNode.getInstance();
+    } catch (IOException e) {
+      throw new UserError(
+          "'%s/%s' is not valid JSON: %s".formatted(folder, TOKENIZER, e.getMessage()), e);
+    }
+  }
+
+  private OptionalInt addedTokenId(String text) {
+    for (JsonNode token : addedTokens()) {
+      if (token.path("content").asText().equals(text)) {
+        return OptionalInt.of(token.path("id").asInt());
+      }
+    }
+    return OptionalInt.empty();
+  }
+
   private Optional<String> namedToken(String which) {
     String key = which + "_token";
     return text(json(TOKENIZER_CONFIG).path(key))
@@ -119,7 +158,7 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
   private Optional<String> tokenWithId(JsonNode ids) {
     JsonNode id = ids.isArray() ? ids.path(0) : ids;
     if (id.isInt()) {
-      for (JsonNode token : json(TOKENIZER).path("added_tokens")) {
+      for (JsonNode token : addedTokens()) {
         if (token.path("id").asInt(-1) == id.asInt()) {
           return text(token);
         }
@@ -154,7 +193,7 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
   }
 
   /** A change of any of these gives other ids. */
-  Map<String, String> shaping() {
+  public Map<String, String> shaping() {
     SpecialTokens tokens = specialTokens();
     return new TreeMap<>(
         Map.of(
