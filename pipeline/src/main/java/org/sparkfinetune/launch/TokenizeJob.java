@@ -4,12 +4,14 @@ import static org.apache.spark.sql.functions.col;
 
 import java.time.LocalDate;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Dataset;
@@ -90,6 +92,7 @@ public final class TokenizeJob {
         context.broadcast(
             new TokenizerOnExecutor(
                 request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
+    warmUp(tokenizer);
     try {
       SplitJob job = new SplitJob(data, request.tokenizer(), template, tokenizer, aside);
       TokenizedSplit trained = job.run(train);
@@ -99,6 +102,15 @@ public final class TokenizeJob {
       cache.discard(aside);
       tokenizer.destroy();
     }
+  }
+
+  private void warmUp(Broadcast<TokenizerOnExecutor> tokenizer) {
+    int tasks = context.defaultParallelism();
+    List<Integer> any = new ArrayList<>(Collections.nCopies(tasks, 0));
+    JavaFutureAction<Void> unused =
+        context
+            .parallelize(any, tasks)
+            .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
   }
 
   private DatasetSplit trainSplit(Path dataset) {

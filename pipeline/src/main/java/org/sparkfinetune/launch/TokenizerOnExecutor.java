@@ -3,6 +3,8 @@ package org.sparkfinetune.launch;
 import java.io.Serializable;
 import java.time.LocalDateTime;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.conversation.ChatTemplate;
 import org.sparkfinetune.tokenize.ConversationTokenizer;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
@@ -15,6 +17,7 @@ import org.sparkfinetune.tokenize.TokenizerFiles;
  */
 final class TokenizerOnExecutor implements Serializable {
   private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(TokenizerOnExecutor.class);
 
   private final TokenizerFiles files;
   private final String templateName;
@@ -29,6 +32,23 @@ final class TokenizerOnExecutor implements Serializable {
     this.templateSource = template.source();
     this.now = template.now();
     this.target = target;
+  }
+
+  /** Begins to load while the driver still plans; who needs it then waits in {@link #get}. */
+  void warmUp() {
+    Thread thread =
+        new Thread(
+            () -> {
+              try {
+                get();
+              } catch (RuntimeException e) {
+                // The task that needs the tokenizer meets the same and reports it.
+                LOG.debug("the tokenizer cannot be loaded", e);
+              }
+            },
+            "load-tokenizer");
+    thread.setDaemon(true);
+    thread.start();
   }
 
   /** Lives as long as the broadcast; the natives' memory goes with the executor. */

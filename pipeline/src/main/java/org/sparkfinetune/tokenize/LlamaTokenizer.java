@@ -1,7 +1,6 @@
 package org.sparkfinetune.tokenize;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -23,7 +22,7 @@ import org.sparkfinetune.errors.UserError;
 public final class LlamaTokenizer implements AutoCloseable {
   private final TokenizerFiles files;
   private final SpecialTokens specialTokens;
-  private final ObjectNode tokenizer;
+  private final byte[] edited;
   private final NativeTokenizer whole;
   private final List<SpecialToken> special = new ArrayList<>();
   private final BitSet specialIds = new BitSet();
@@ -37,21 +36,12 @@ public final class LlamaTokenizer implements AutoCloseable {
   private LlamaTokenizer(TokenizerFiles files) {
     this.files = files;
     this.specialTokens = files.specialTokens();
-    JsonNode json = files.json("tokenizer.json");
-    if (!(json instanceof ObjectNode object) || !object.path("model").isObject()) {
-      throw new UserError(
-          "'%s/tokenizer.json' is no tokenizer: it has no \"model\". Save it again with transformers, or name another tokenizer."
-              .formatted(files.folder()));
-    }
-    tokenizer = object;
-    // Post-processors only add tokens and cut white space off spans; neither is wanted.
-    tokenizer.putNull("post_processor");
-    tokenizer.putNull("truncation");
-    tokenizer.putNull("padding");
-    whole = new NativeTokenizer(files.folder(), PlainText.write(tokenizer));
-    readAddedTokens();
+    TokenizerJson json = TokenizerJson.read(files);
+    edited = json.edited();
+    whole = new NativeTokenizer(files.folder(), edited);
+    readAddedTokens(json);
     finder = new SpecialTokenFinder(special);
-    vocabularySize = largestId() + 1;
+    vocabularySize = json.largestId() + 1;
   }
 
   /**
@@ -65,8 +55,8 @@ public final class LlamaTokenizer implements AutoCloseable {
     return new LlamaTokenizer(files);
   }
 
-  private void readAddedTokens() {
-    for (JsonNode token : tokenizer.path("added_tokens")) {
+  private void readAddedTokens(TokenizerJson json) {
+    for (JsonNode token : json.addedTokens()) {
       int id = token.path("id").asInt();
       String text = token.path("content").asText();
       idsOfAdded.put(text, id);
@@ -75,20 +65,9 @@ public final class LlamaTokenizer implements AutoCloseable {
         boolean after = token.path("rstrip").asBoolean();
         special.add(new SpecialToken(id, text, before, after));
         // Plain text may well become the unknown token.
-        specialIds.set(id, !text.equals(tokenizer.path("model").path("unk_token").asText()));
+        specialIds.set(id, !text.equals(json.unknownToken()));
       }
     }
-  }
-
-  private int largestId() {
-    JsonNode vocabulary = tokenizer.path("model").path("vocab");
-    int largest = vocabulary.isArray() ? vocabulary.size() - 1 : -1;
-    if (vocabulary.isObject()) {
-      for (JsonNode id : vocabulary) {
-        largest = Math.max(largest, id.asInt());
-      }
-    }
-    return Math.max(largest, idsOfAdded.values().stream().mapToInt(i -> i).max().orElse(-1));
   }
 
   public TokenizerFiles files() {
@@ -145,7 +124,7 @@ public final class LlamaTokenizer implements AutoCloseable {
   synchronized PlainText plain() {
     PlainText made = plain;
     if (made == null) {
-      made = new PlainText(files.folder(), tokenizer, whole);
+      made = new PlainText(files.folder(), edited, whole);
       plain = made;
     }
     return made;

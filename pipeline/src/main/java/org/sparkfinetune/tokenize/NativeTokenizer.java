@@ -6,7 +6,6 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.lang.ref.Reference;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -29,8 +28,7 @@ final class NativeTokenizer implements AutoCloseable {
 
   private final HuggingFaceTokenizer tokenizer;
 
-  NativeTokenizer(String folder, String tokenizerJson) {
-    byte[] json = tokenizerJson.getBytes(StandardCharsets.UTF_8);
+  NativeTokenizer(String folder, byte[] json) {
     try {
       tokenizer = HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), OPTIONS);
     } catch (IOException | RuntimeException e) {

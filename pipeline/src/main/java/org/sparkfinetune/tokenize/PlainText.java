@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,16 +17,19 @@ import org.sparkfinetune.tokenize.NativeTokenizer.Encoded;
  * tokenizer that have none.
  */
 final class PlainText implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private final NativeTokenizer atStart;
   private final NativeTokenizer further;
 
   /** Ids that the copies give to the other added tokens, to the tokenizer's own. */
   private final Map<Integer, Integer> renumbered = new HashMap<>();
 
-  PlainText(String folder, ObjectNode tokenizer, NativeTokenizer own) {
-    ObjectNode plain = tokenizer.deepCopy();
+  PlainText(String folder, byte[] tokenizer, NativeTokenizer own) {
+    ObjectNode plain = read(tokenizer);
+    JsonNode all = plain.path("added_tokens");
     ArrayNode kept = plain.putArray("added_tokens");
-    for (JsonNode token : tokenizer.path("added_tokens")) {
+    for (JsonNode token : all) {
       if (!token.path("special").asBoolean()) {
         kept.add(token);
       }
@@ -53,9 +57,17 @@ final class PlainText implements AutoCloseable {
     return changed;
   }
 
-  static String write(ObjectNode tokenizer) {
+  private static ObjectNode read(byte[] tokenizer) {
     try {
-      return new ObjectMapper().writeValueAsString(tokenizer);
+      return (ObjectNode) JSON.readTree(tokenizer);
+    } catch (IOException e) {
+      throw new Bug("A tokenizer that was read before cannot be read.", e);
+    }
+  }
+
+  private static byte[] write(ObjectNode tokenizer) {
+    try {
+      return JSON.writeValueAsBytes(tokenizer);
     } catch (JsonProcessingException e) {
       throw new Bug("A JSON tree cannot be written.", e);
     }
