@@ -40,11 +40,11 @@ final class WhitespaceControl {
     while (tag.find()) {
       if (tag.group("print") != null) {
         text(tag.start(), tag.group("printLeft"), false);
-        out.append("{{").append(tag.group("print")).append("}}");
+        out.append("{{").append(JinjavaDialect.rewrite(tag.group("print"))).append("}}");
         skip(tag.end(), tag.group("printRight"), false);
       } else if (tag.group("block") != null) {
         text(tag.start(), tag.group("blockLeft"), true);
-        out.append("{%").append(tag.group("block")).append("%}");
+        out.append("{%").append(JinjavaDialect.rewrite(tag.group("block"))).append("%}");
         skip(tag.end(), tag.group("blockRight"), true);
       } else if (tag.group("raw") != null) {
         text(tag.start(), "", true);

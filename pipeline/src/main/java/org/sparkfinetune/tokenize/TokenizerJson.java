@@ -2,6 +2,7 @@ package org.sparkfinetune.tokenize;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,6 +10,7 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Set;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -36,9 +38,13 @@ final class TokenizerJson {
       if (in.nextToken() == JsonToken.START_OBJECT) {
         json.copy(in, out);
       }
-    } catch (IOException e) {
+    } catch (JsonProcessingException e) {
       throw new UserError(
-          "'%s/tokenizer.json' is not valid JSON: %s".formatted(files.folder(), e.getMessage()), e);
+          "'%s/tokenizer.json' is not valid JSON (line %d): %s"
+              .formatted(files.folder(), e.getLocation().getLineNr(), e.getOriginalMessage()),
+          e);
+    } catch (IOException e) {
+      throw new Bug("A text in memory cannot be read.", e);
     }
     if (!json.hasModel) {
       throw new UserError(
