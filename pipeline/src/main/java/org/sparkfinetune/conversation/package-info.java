@@ -7,6 +7,10 @@
  * <p>A newcomer would ask why rows arrive here as Jackson trees and not as Spark rows: a tree keeps
  * the type that the file wrote, so a number where a text belongs is seen and rejected instead of
  * coerced, and the converters are tested without Spark.
+ *
+ * <p>Hand-written around jinjava: white space control, Python's string methods and the checks for
+ * what it would pass over in silence, because a template that renders almost right trains a model
+ * on almost the right text.
  */
 @NullMarked
 package org.sparkfinetune.conversation;

@@ -1,0 +1,113 @@
+package org.sparkfinetune.launch;
+
+import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.length;
+import static org.apache.spark.sql.functions.trim;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.errors.UserError;
+
+/** The files of one split of a prepared data set, in the order of their names. */
+record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
+
+  /**
+   * @throws UserError if the folder cannot be read
+   */
+  static Optional<DatasetSplit> find(Path dataset, String name, Configuration configuration) {
+    try {
+      FileSystem files = dataset.getFileSystem(configuration);
+      List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
+      if (!parquet.isEmpty()) {
+        return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet));
+      }
+      Path json = new Path(dataset, name + "_dataset.json");
+      return files.exists(json)
+          ? Optional.of(
+              new DatasetSplit(name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json))))
+          : Optional.empty();
+    } catch (IOException e) {
+      throw new UserError(
+          "dataset_path: '%s' cannot be read: %s".formatted(dataset, e.getMessage()), e);
+    }
+  }
+
+  private static List<FileStatus> parquetFiles(FileSystem files, Path folder) throws IOException {
+    try {
+      return Arrays.stream(files.listStatus(folder))
+          .filter(FileStatus::isFile)
+          .filter(file -> file.getPath().getName().endsWith(".parquet"))
+          .filter(file -> !file.getPath().getName().startsWith("_"))
+          .filter(file -> !file.getPath().getName().startsWith("."))
+          .sorted(Comparator.comparing(file -> file.getPath().getName()))
+          .toList();
+    } catch (FileNotFoundException none) {
+      return List.of();
+    }
+  }
+
+  long bytes() {
+    return files.stream().mapToLong(FileStatus::getLen).sum();
+  }
+
+  private String[] paths() {
+    return files.stream().map(file -> file.getPath().toString()).toArray(String[]::new);
+  }
+
+  /** Rows of (conversation, file, block), as {@link DatasetLayout#read} wants them. */
+  Dataset<Row> read(SparkSession spark) {
+    Dataset<Row> conversations =
+        switch (layout) {
+          case PARQUET ->
+              checked(spark.read().parquet(paths()))
+                  .withColumn(
+                      "conversation",
+                      expr(
+                          "transform(messages, m -> struct(m.role as role, m.content as content))"));
+          case JSON_LINES ->
+              spark
+                  .read()
+                  .text(paths())
+                  .where(length(trim(col("value"))).gt(0))
+                  .withColumnRenamed("value", "conversation");
+        };
+    return conversations.select(
+        col("conversation"), col("_metadata.file_path"), col("_metadata.file_block_start"));
+  }
+
+  private Dataset<Row> checked(Dataset<Row> rows) {
+    StructType schema = rows.schema();
+    boolean fits =
+        Arrays.asList(schema.fieldNames()).contains("messages")
+            && schema.apply("messages").dataType() instanceof ArrayType array
+            && array.elementType() instanceof StructType message
+            && hasText(message, "role")
+            && hasText(message, "content");
+    if (!fits) {
+      throw new UserError(
+          "dataset_path: the Parquet files of '%s' have no column messages of {role, content} texts, but: %s. Let prepare write the data set."
+              .formatted(files.get(0).getPath().getParent(), schema.simpleString()));
+    }
+    return rows;
+  }
+
+  private static boolean hasText(StructType message, String field) {
+    return Arrays.asList(message.fieldNames()).contains(field)
+        && message.apply(field).dataType().equals(DataTypes.StringType);
+  }
+}

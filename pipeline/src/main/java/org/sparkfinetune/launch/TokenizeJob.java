@@ -1,0 +1,260 @@
+package org.sparkfinetune.launch;
+
+import static org.apache.spark.sql.functions.col;
+
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaFutureAction;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.storage.StorageLevel;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.conversation.ChatTemplate;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.tokenize.ChatTemplates;
+import org.sparkfinetune.tokenize.LossTarget;
+import org.sparkfinetune.tokenize.Packer;
+import org.sparkfinetune.tokenize.Packing;
+import org.sparkfinetune.tokenize.PackingPlan;
+import org.sparkfinetune.tokenize.PackingReport;
+import org.sparkfinetune.tokenize.SampleLengths;
+import org.sparkfinetune.tokenize.TokenizerFiles;
+
+/**
+ * From conversations to packed rows, on all executors:
+ *
+ * <pre>
+ * files -> chunks of conversations -> (shuffle) -> chunks of ids, kept on the executors' disks
+ *                                                   | lengths                 |
+ *                                       driver: plan of rows -> (broadcast) -> pieces -> (shuffle by file) -> Parquet
+ * </pre>
+ *
+ * The driver sees two numbers of each sample and never an id. Neither the number of executors nor
+ * the way Spark spreads the files changes a row: chunks are put back into the data set's order.
+ */
+public final class TokenizeJob {
+  private static final Logger LOG = LoggerFactory.getLogger(TokenizeJob.class);
+
+  /** Some 20 MB of Parquet; small sets get several files for several executors. */
+  private static final int TOKENS_PER_FILE = 1 << 21;
+
+  private static final long BYTES_PER_TASK = 32L << 20;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration configuration;
+  private final Broadcast<HadoopSettings> hadoop;
+
+  public TokenizeJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.hadoop = context.broadcast(new HadoopSettings(configuration));
+  }
+
+  /**
+   * Tokenises and packs a data set, or finds that done before.
+   *
+   * @throws UserError if the data set is missing or broken, no sample fits a row, or nothing would
+   *     be trained
+   */
+  public TokenizedDataset run(TokenizeRequest request) {
+    TrainingData data = request.data();
+    Path dataset = new Path(data.datasetPath());
+    DatasetSplit train = trainSplit(dataset);
+    Optional<DatasetSplit> test = DatasetSplit.find(dataset, "test", configuration);
+    ChatTemplate template = template(data, request.tokenizer());
+    List<DatasetSplit> splits = new ArrayList<>(List.of(train));
+    test.ifPresent(splits::add);
+    List<String> files = TokenizedHash.files(context, hadoop, splits);
+    String hash = TokenizedHash.of(data, request.tokenizer(), template, files);
+    TokenizedCache cache = new TokenizedCache(request.cacheFolder(), configuration);
+    Optional<TokenizedDataset> known = cache.find(hash);
+    if (known.isPresent()) {
+      LOG.info("Packed rows found in {}", known.get().path());
+      return known.get();
+    }
+    Path aside = cache.aside(hash);
+    Broadcast<TokenizerOnExecutor> tokenizer =
+        context.broadcast(
+            new TokenizerOnExecutor(
+                request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
+    warmUp(tokenizer);
+    try {
+      SplitJob job = new SplitJob(data, request.tokenizer(), template, tokenizer, aside);
+      TokenizedSplit trained = job.run(train);
+      Optional<TokenizedSplit> tested = test.map(job::run);
+      return cache.publish(aside, hash, trained, tested);
+    } finally {
+      cache.discard(aside);
+      tokenizer.destroy();
+    }
+  }
+
+  private void warmUp(Broadcast<TokenizerOnExecutor> tokenizer) {
+    int tasks = context.defaultParallelism();
+    List<Integer> any = new ArrayList<>(Collections.nCopies(tasks, 0));
+    JavaFutureAction<Void> unused =
+        context
+            .parallelize(any, tasks)
+            .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
+  }
+
+  private DatasetSplit trainSplit(Path dataset) {
+    return DatasetSplit.find(dataset, "train", configuration)
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "dataset_path: there is neither train/*.parquet nor train_dataset.json in '%s'. Name the folder that prepare wrote."
+                        .formatted(dataset)));
+  }
+
+  /** The day begins for the run, so that a template that tells the date tells one. */
+  private ChatTemplate template(TrainingData data, TokenizerFiles files) {
+    ChatTemplate chosen = ChatTemplates.choose(data.chatTemplate(), files, configuration);
+    return ChatTemplate.of(chosen.name(), chosen.source(), LocalDate.now().atStartOfDay());
+  }
+
+  private final class SplitJob {
+    private final TrainingData data;
+    private final TokenizerFiles files;
+    private final ChatTemplate template;
+    private final Broadcast<TokenizerOnExecutor> tokenizer;
+    private final Path folder;
+
+    SplitJob(
+        TrainingData data,
+        TokenizerFiles files,
+        ChatTemplate template,
+        Broadcast<TokenizerOnExecutor> tokenizer,
+        Path folder) {
+      this.data = data;
+      this.files = files;
+      this.template = template;
+      this.tokenizer = tokenizer;
+      this.folder = folder;
+    }
+
+    TokenizedSplit run(DatasetSplit split) {
+      Dataset<Row> chunks = tokenized(split);
+      try {
+        List<PlacedLengths> lengths = lengths(chunks);
+        PackingPlan plan = plan(split, PlacedLengths.concatenated(lengths));
+        long trained = write(split, chunks, PlacedLengths.firstSamples(lengths), plan);
+        TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
+        LOG.info("{}: {}", split.name(), plan.report());
+        return result;
+      } finally {
+        chunks.unpersist();
+      }
+    }
+
+    private Dataset<Row> tokenized(DatasetSplit split) {
+      int parallelism = context.defaultParallelism();
+      // One Parquet file is often one task; chunks are spread so that every core has some.
+      int tasks =
+          Math.max(3 * parallelism, (int) Math.min(100_000, split.bytes() / BYTES_PER_TASK));
+      context.setJobDescription("tokenize " + split.name());
+      return split
+          .read(spark)
+          .mapPartitions(
+              new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
+          .repartition(tasks)
+          .map(new TokenizeChunks(tokenizer), Encoders.row(TokenizeChunks.SCHEMA))
+          .persist(StorageLevel.DISK_ONLY());
+    }
+
+    private List<PlacedLengths> lengths(Dataset<Row> chunks) {
+      List<PlacedLengths> lengths = new ArrayList<>();
+      for (Row row : chunks.drop("ids").collectAsList()) {
+        lengths.add(PlacedLengths.of(row));
+      }
+      lengths.sort(PlacedLengths.ORDER);
+      for (PlacedLengths chunk : lengths) {
+        chunk
+            .error()
+            .ifPresent(
+                message -> {
+                  throw new UserError(message);
+                });
+      }
+      return lengths;
+    }
+
+    private PackingPlan plan(DatasetSplit split, SampleLengths lengths) {
+      Packer packer = new Packer(data.maxSeqLength(), Packing.of(data.packing()), data.overlong());
+      PackingPlan plan = packer.pack(lengths);
+      if (plan.rows() == 0) {
+        throw nothingFits(split, plan.report());
+      }
+      return plan;
+    }
+
+    private UserError nothingFits(DatasetSplit split, PackingReport report) {
+      if (report.samples() == 0) {
+        return new UserError(
+            "dataset_path: the %s split in '%s' is empty."
+                .formatted(split.name(), data.datasetPath()));
+      }
+      if (report.nothingToTrain() > 0) {
+        return new UserError(
+            "Nothing of the %s split would be trained: with the chat template '%s'%s no token of %d samples (%d of them longer than max_seq_length: %d) has a loss. Change chat_template, assistant_only_loss, overlong or max_seq_length."
+                .formatted(
+                    split.name(),
+                    template.name(),
+                    data.assistantOnlyLoss() ? " and assistant_only_loss: true" : "",
+                    report.samples(),
+                    report.dropped(),
+                    data.maxSeqLength()));
+      }
+      return new UserError(
+          "max_seq_length: %d, but no sample of the %s split is that short: the shortest has %d tokens, the longest %d (%d samples). Raise max_seq_length, or set overlong to truncate or split."
+              .formatted(
+                  data.maxSeqLength(),
+                  split.name(),
+                  report.shortest(),
+                  report.longest(),
+                  report.samples()));
+    }
+
+    private long write(
+        DatasetSplit split,
+        Dataset<Row> chunks,
+        Map<Chunk, Integer> firstSamples,
+        PackingPlan plan) {
+      int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.maxSeqLength());
+      int fileCount = (plan.rows() + rowsPerFile - 1) / rowsPerFile;
+      Broadcast<PlacedChunks> placed =
+          context.broadcast(new PlacedChunks(new HashMap<>(firstSamples), plan));
+      context.setJobDescription("pack " + split.name());
+      int padId = files.padId();
+      Dataset<Row> written =
+          chunks
+              .flatMap(new PlacePieces(placed, rowsPerFile), Encoders.row(PlacePieces.SCHEMA))
+              .repartition(fileCount, col("file"))
+              .sortWithinPartitions("row", "piece")
+              .mapPartitions(
+                  new WritePackedRows(hadoop, folder, split.name(), data.maxSeqLength(), padId),
+                  Encoders.row(WritePackedRows.SCHEMA));
+      long trained = 0;
+      for (Row file : written.collectAsList()) {
+        trained += file.getLong(1);
+      }
+      placed.destroy();
+      return trained;
+    }
+  }
+}

@@ -1,0 +1,112 @@
+package org.sparkfinetune.launch;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.parquet.hadoop.ParquetWriter;
+import org.apache.spark.TaskContext;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.tokenize.PackedRow;
+import org.sparkfinetune.tokenize.PackedRowBuilder;
+import org.sparkfinetune.tokenize.PackedRowsParquet;
+
+/**
+ * Sorted pieces into files of packed rows. A file is written under a name of the attempt's own and
+ * then renamed, so a failed or repeated task leaves no half of one.
+ */
+final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
+  private static final long serialVersionUID = 1L;
+
+  static final StructType SCHEMA =
+      new StructType().add("rows", DataTypes.IntegerType).add("trained_tokens", DataTypes.LongType);
+
+  private final Broadcast<HadoopSettings> hadoop;
+  private final String folder;
+  private final String split;
+  private final int rowLength;
+  private final int padId;
+
+  WritePackedRows(
+      Broadcast<HadoopSettings> hadoop, Path folder, String split, int rowLength, int padId) {
+    this.hadoop = hadoop;
+    this.folder = folder.toString();
+    this.split = split;
+    this.rowLength = rowLength;
+    this.padId = padId;
+  }
+
+  @Override
+  public Iterator<Row> call(Iterator<Row> pieces) throws IOException {
+    List<Row> written = new ArrayList<>();
+    Optional<Row> next = next(pieces);
+    while (next.isPresent()) {
+      int file = next.get().getInt(0);
+      Configuration configuration = hadoop.value().configuration();
+      Path path = new Path(folder, "%s-%05d.parquet".formatted(split, file));
+      Path aside =
+          new Path(folder, "_%s-%05d-%d".formatted(split, file, TaskContext.get().taskAttemptId()));
+      FileRows rows = new FileRows(file, pieces, next);
+      try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(aside, configuration)) {
+        next = rows.writeTo(writer);
+      }
+      FileSystem files = aside.getFileSystem(configuration);
+      files.delete(path, false);
+      if (!files.rename(aside, path)) {
+        throw new IOException("cannot rename '%s' to '%s'".formatted(aside, path));
+      }
+      written.add(RowFactory.create(rows.rows, rows.trained));
+    }
+    return written.iterator();
+  }
+
+  private static Optional<Row> next(Iterator<Row> pieces) {
+    return pieces.hasNext() ? Optional.of(pieces.next()) : Optional.empty();
+  }
+
+  private final class FileRows {
+    private final int file;
+    private final Iterator<Row> pieces;
+    private final PackedRowBuilder builder = new PackedRowBuilder(rowLength, padId);
+    private Optional<Row> next;
+    private int rows = 0;
+    private long trained = 0;
+
+    FileRows(int file, Iterator<Row> pieces, Optional<Row> first) {
+      this.file = file;
+      this.pieces = pieces;
+      this.next = first;
+    }
+
+    /** Returns the first piece of the next file. */
+    Optional<Row> writeTo(ParquetWriter<PackedRow> writer) throws IOException {
+      int row = next.orElseThrow().getInt(1);
+      while (next.isPresent() && next.get().getInt(0) == file) {
+        if (next.get().getInt(1) != row) {
+          write(writer);
+          row = next.get().getInt(1);
+        }
+        byte[] ids = next.get().getAs(3);
+        builder.add(ids);
+        next = next(pieces);
+      }
+      write(writer);
+      return next;
+    }
+
+    private void write(ParquetWriter<PackedRow> writer) throws IOException {
+      trained += builder.trainedTokens();
+      writer.write(builder.build());
+      rows++;
+    }
+  }
+}
