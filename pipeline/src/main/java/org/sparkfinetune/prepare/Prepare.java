@@ -1,0 +1,248 @@
+package org.sparkfinetune.prepare;
+
+import static org.apache.spark.sql.functions.col;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
+ * all or nothing. One exchange; the reading pass runs once, the writing pass once, and with {@code
+ * deduplicate} a counting pass between them.
+ */
+public final class Prepare {
+  private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
+
+  private final SparkSession spark;
+  private final PrepareRequest request;
+  private final Configuration configuration;
+
+  public Prepare(SparkSession spark, PrepareRequest request) {
+    // A session of our own: a setting for our plan must not change the caller's other queries.
+    this.spark = spark.newSession();
+    this.request = request;
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Runs the job. The output folder is there when this returns, and is not when it throws.
+   *
+   * @throws UserError for whatever the user has to change, too many rejected rows included
+   * @throws RunFailure if the cluster or a store fails
+   */
+  public PrepareReport run() {
+    List<InputFile> files = new InputFiles(configuration).resolve(request);
+    Intake.Plan intake = intakePlan(files);
+    try (OutputFolder output = OutputFolder.open(request, files, configuration)) {
+      LOG.info(
+          "prepare: reading {} file(s), {} MiB",
+          files.size(),
+          files.stream().mapToLong(InputFile::length).sum() >> 20);
+      JavaRDD<Row> sorted = sorted(shuffled(files, intake), intake.buckets());
+      Tally tally = tally(sorted, intake.buckets());
+      new TallyCheck(request, files).check(tally);
+      LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
+      Selection selection = Selection.of(available(sorted, tally, intake.buckets()), request);
+      LOG.info(
+          "prepare: writing {} rows to train and {} to test",
+          selection.trainRows(),
+          selection.testRows());
+      List<WriteTask.Result> results =
+          sorted
+              .mapPartitionsWithIndex(
+                  new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
+              .collect();
+      PrepareReport report = PrepareReport.of(request, files, tally, results);
+      finish(output, report, results);
+      return report;
+    } catch (RuntimeException e) {
+      throw explained(e);
+    }
+  }
+
+  private Intake.Plan intakePlan(List<InputFile> files) {
+    long bytes = files.stream().mapToLong(InputFile::length).sum();
+    return new Intake.Plan(
+        request.converter(),
+        request.seed(),
+        Buckets.forInputOf(bytes),
+        FileOrder.of(files),
+        request.stratifyBy().orElse(null));
+  }
+
+  private JavaRDD<Row> shuffled(List<InputFile> files, Intake.Plan plan) {
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    List<JavaRDD<Row>> parts = new ArrayList<>();
+    List<TextSplit> splits = splits(files, context.defaultParallelism());
+    if (!splits.isEmpty()) {
+      parts.add(text(context, splits, plan));
+    }
+    Map<String, InputFile> byPath = ParquetInput.byPath(files);
+    for (Dataset<Row> rows : new ParquetInput(spark).read(files)) {
+      parts.add(
+          rows.javaRDD()
+              .mapPartitions(
+                  part -> {
+                    Tally tally = new Tally();
+                    return new Intake(new ParquetSequence(part, byPath), tally, plan);
+                  }));
+    }
+    return parts.stream().reduce(JavaRDD::union).orElseThrow();
+  }
+
+  private JavaRDD<Row> text(JavaSparkContext context, List<TextSplit> splits, Intake.Plan plan) {
+    HadoopSettings settings = new HadoopSettings(configuration);
+    int slices = Math.min(splits.size(), Math.max(64, 4 * context.defaultParallelism()));
+    long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
+    int tasks = (int) Math.min(splits.size(), Math.max(slices, bytes >> 25));
+    return context
+        .parallelize(splits, tasks)
+        .mapPartitions(
+            part -> {
+              Tally tally = new Tally();
+              RowOpener opener = new RowOpener(settings.configuration());
+              return new Intake(new TextSequence(part, opener, tally), tally, plan);
+            });
+  }
+
+  /** Large JSON files are looked into first: one that is an array cannot be split. */
+  private List<TextSplit> splits(List<InputFile> files, int parallelism) {
+    List<TextSplit> splits = new ArrayList<>();
+    RowOpener opener = new RowOpener(configuration);
+    TextSplit.of(files, parallelism).stream()
+        .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
+        .forEach(
+            (file, own) ->
+                splits.addAll(
+                    own.size() > 1 && opener.isArray(file) ? List.of(TextSplit.whole(file)) : own));
+    return splits;
+  }
+
+  private JavaRDD<Row> sorted(JavaRDD<Row> rows, Buckets buckets) {
+    // Adaptive execution would merge small partitions, and a partition here is a bucket.
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    return spark
+        .createDataFrame(rows, ShuffledRow.SCHEMA)
+        .repartition(buckets.partitions(), col(ShuffledRow.SLOT))
+        .sortWithinPartitions(
+            ShuffledRow.ORDER,
+            ShuffledRow.GROUP,
+            ShuffledRow.KIND,
+            ShuffledRow.BODY,
+            ShuffledRow.STRATUM)
+        .javaRDD();
+  }
+
+  private static Tally tally(JavaRDD<Row> sorted, Buckets buckets) {
+    Tally all = new Tally();
+    for (Row row : sorted.collectPartitions(new int[] {buckets.count()})[0]) {
+      all.add(Tally.decoded(ShuffledRow.body(row)));
+    }
+    return all;
+  }
+
+  /** Rows of each stratum in each bucket, repeats left out if they are to be dropped. */
+  private Map<Stratum, long[]> available(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
+    if (!request.deduplicate()) {
+      return tally.samples();
+    }
+    Map<Stratum, long[]> counts = new TreeMap<>();
+    for (CountTask.Result result :
+        sorted.mapPartitionsWithIndex(new CountTask(buckets), true).collect()) {
+      result
+          .rows()
+          .forEach(
+              (stratum, rows) ->
+                  counts.computeIfAbsent(stratum, s -> new long[buckets.count()])[result.bucket()] =
+                      rows);
+    }
+    return counts;
+  }
+
+  private WriteTask.Plan writePlan(
+      List<InputFile> files,
+      Buckets buckets,
+      Tally tally,
+      Selection selection,
+      OutputFolder output) {
+    return new WriteTask.Plan(
+        buckets,
+        selection,
+        repeats(),
+        request.formats(),
+        request.escaping(),
+        LineNumbers.of(tally.lines()),
+        files.stream().map(InputFile::uri).toList(),
+        output.parts());
+  }
+
+  private Repeats.Policy repeats() {
+    return request.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
+  }
+
+  private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
+    output.concatenate(
+        "rejected/rejected.json",
+        results.stream()
+            .filter(result -> result.rejected() > 0)
+            .map(result -> WriteTask.rejectedName(result.bucket()))
+            .toList());
+    for (SplitName split : SplitName.values()) {
+      finish(output, split, results);
+    }
+    output.deleteFolder(WriteTask.PARTS);
+    new ReportFiles(report).write(output);
+    output.commit();
+    LOG.info("prepare: done, {}", output.output());
+  }
+
+  private void finish(OutputFolder output, SplitName split, List<WriteTask.Result> results) {
+    List<Integer> buckets =
+        results.stream()
+            .filter(result -> result.statistics(split).rows() > 0)
+            .map(WriteTask.Result::bucket)
+            .toList();
+    if (request.formats().contains(OutputFormat.JSON)) {
+      output.concatenate(
+          split.jsonFile(),
+          buckets.stream().map(bucket -> SplitWriter.jsonName(split, bucket)).toList());
+    }
+    if (request.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
+      // Readers need the columns even where there are no rows.
+      output.writeEmptyParquet(SplitWriter.parquetName(split, 0));
+    }
+  }
+
+  /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
+  private static RuntimeException explained(RuntimeException e) {
+    for (Throwable at = e; at != null; at = at.getCause()) {
+      if (at instanceof UserError || at instanceof RunFailure) {
+        return (RuntimeException) at;
+      }
+    }
+    return Failures.root(e) instanceof Exception && e.getClass().getName().contains("spark")
+        ? failed(e)
+        : e;
+  }
+
+  private static RunFailure failed(Exception e) {
+    return new RunFailure(
+        "prepare failed on the cluster: %s. The output was not made; the executors' logs say more."
+            .formatted(Failures.oneLine(e)),
+        e);
+  }
+}
