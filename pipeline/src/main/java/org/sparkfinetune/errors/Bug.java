@@ -9,6 +9,8 @@ public final class Bug extends RuntimeException {
   }
 
   public Bug(String message, Throwable cause) {
-    super(message + " This is a mistake in spark-finetune; please report it with this message.", cause);
+    super(
+        message + " This is a mistake in spark-finetune; please report it with this message.",
+        cause);
   }
 }

@@ -1,0 +1,8 @@
+package org.sparkfinetune.jobs;
+
+/** What the configured commands call; tests put a fake in its place. */
+interface Jobs {
+  void prepare(Request request);
+
+  void train(Request request);
+}

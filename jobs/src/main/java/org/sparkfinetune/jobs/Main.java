@@ -1,0 +1,84 @@
+package org.sparkfinetune.jobs;
+
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import org.sparkfinetune.config.KeyTable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/**
+ * The entry point of the jar. Exit codes: 0 done; 1 the run failed; 2 the user has to change
+ * something.
+ */
+@Command(
+    name = "spark-finetune",
+    description = "Fine-tunes Llama models on Spark.",
+    synopsisHeading = "Usage: spark-submit [Spark's options] ",
+    customSynopsis = "spark-finetune.jar COMMAND --config FILE.yaml [--key value ...]",
+    commandListHeading = "%nCommands (each has --help):%n")
+public final class Main {
+  @Mixin private final Help help = new Help();
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+    PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+    int exitCode = run(args, new PipelineJobs(), out, err);
+    if (exitCode != 0 || isLocal(System.getProperty("spark.master", "local"))) {
+      System.exit(exitCode);
+    }
+  }
+
+  /** Runs one command and returns the exit code; nothing is thrown. */
+  static int run(String[] args, Jobs jobs, PrintWriter out, PrintWriter err) {
+    try {
+      return commandLine(jobs, out, err).execute(args);
+    } catch (Throwable fatal) {
+      return Failure.report(fatal, err);
+    }
+  }
+
+  /**
+   * Spark leaves a thread behind after a barrier job in a local master, so the JVM has to be ended.
+   * Elsewhere success is reported by returning: a cluster takes an early exit for a failure.
+   */
+  static boolean isLocal(String master) {
+    return master.startsWith("local");
+  }
+
+  private static CommandLine commandLine(Jobs jobs, PrintWriter out, PrintWriter err) {
+    CommandLine main =
+        new CommandLine(new Main())
+            .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
+            .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
+            .addSubcommand(new MakeSampleCommand())
+            .addSubcommand(new MakeModelCommand());
+    return main.setOut(out)
+        .setErr(err)
+        .setUsageHelpWidth(100)
+        .setExecutionExceptionHandler((thrown, command, words) -> Failure.report(thrown, err))
+        .setParameterExceptionHandler((problem, words) -> explain(problem, err));
+  }
+
+  private static CommandLine withKeys(Object command, KeyTable keys) {
+    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
+    line.getCommandSpec().usageMessage().footer(Help.keys(keys));
+    return line;
+  }
+
+  private static int explain(ParameterException problem, PrintWriter err) {
+    String command = problem.getCommandLine().getCommandName();
+    err.println(problem.getMessage());
+    UnmatchedArgumentException.printSuggestions(problem, err);
+    err.println(
+        command.equals("spark-finetune")
+            ? "Say --help for the commands, COMMAND --help for the options of one."
+            : "Say %s --help for its options.".formatted(command));
+    err.flush();
+    return Failure.USER_MUST_ACT;
+  }
+}

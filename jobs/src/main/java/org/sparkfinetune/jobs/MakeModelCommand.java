@@ -1,0 +1,41 @@
+package org.sparkfinetune.jobs;
+
+import java.nio.file.Path;
+import org.sparkfinetune.sample.ModelMaker;
+import org.sparkfinetune.sample.ModelShape;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "make-model",
+    description = "Writes a Llama with random bf16 weights in Hugging Face layout.",
+    footer = {"", "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b."})
+final class MakeModelCommand implements Runnable {
+  @Option(
+      names = "--shape",
+      required = true,
+      paramLabel = "NAME|config.json",
+      description = "A named shape, or a model's config.json.")
+  private String shape = "";
+
+  @Option(
+      names = "--output",
+      required = true,
+      paramLabel = "FOLDER",
+      description = "A local folder that does not exist yet or is empty.")
+  private Path output = Path.of("");
+
+  @Option(
+      names = "--seed",
+      defaultValue = "42",
+      description = "Equal seeds give equal files. Default: ${DEFAULT-VALUE}.")
+  private long seed;
+
+  @Mixin private final Help help = new Help();
+
+  @Override
+  public void run() {
+    ModelMaker.write(ModelShape.named(shape), seed, output);
+  }
+}

@@ -1,0 +1,138 @@
+package org.sparkfinetune.jobs;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletionException;
+import org.junit.jupiter.api.Test;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+final class MainTest {
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+  private final RecordingJobs jobs = new RecordingJobs();
+
+  @Test
+  void a_command_gets_its_file_and_every_other_word_in_order() {
+    int code =
+        run(
+            "train",
+            "--learning_rate",
+            "1e-4",
+            "--config",
+            "a.yaml",
+            "--fsdp",
+            "full_shard auto_wrap",
+            "--packing");
+
+    assertThat(code).isZero();
+    assertThat(jobs.requests)
+        .containsExactly(
+            new Request(
+                Optional.of("a.yaml"),
+                List.of("--learning_rate", "1e-4", "--fsdp", "full_shard auto_wrap", "--packing")));
+  }
+
+  @Test
+  void negative_numbers_and_equal_signs_reach_the_configuration() {
+    run("prepare", "--seed=-1", "--num_samples", "-5");
+
+    assertThat(jobs.requests)
+        .containsExactly(
+            new Request(Optional.empty(), List.of("--seed=-1", "--num_samples", "-5")));
+  }
+
+  @Test
+  void a_user_error_is_its_message_alone_and_exit_code_2() {
+    jobs.failure = Optional.of(new UserError("unknown key lora_rr; did you mean lora_r?"));
+
+    assertThat(run("train")).isEqualTo(2);
+    assertThat(err)
+        .hasToString("unknown key lora_rr; did you mean lora_r?" + System.lineSeparator());
+  }
+
+  @Test
+  void a_run_failure_is_its_message_alone_and_exit_code_1_however_deep_it_is_wrapped() {
+    jobs.failure =
+        Optional.of(
+            new CompletionException(new IllegalStateException(new RunFailure("rank 1 died"))));
+
+    assertThat(run("train")).isEqualTo(1);
+    assertThat(err).hasToString("rank 1 died" + System.lineSeparator());
+  }
+
+  @Test
+  void anything_else_is_our_bug_with_its_stack_trace_and_exit_code_1() {
+    jobs.failure = Optional.of(new IllegalStateException("boom"));
+
+    assertThat(run("train")).isEqualTo(1);
+    assertThat(err.toString())
+        .contains("mistake in spark-finetune", "boom", "at org.sparkfinetune");
+  }
+
+  @Test
+  void help_of_a_command_names_every_key_with_its_default() {
+    assertThat(run("train", "--help")).isZero();
+    assertThat(out.toString()).contains("--config", "--learning_rate", "[2.0E-4]", "--lora_r");
+    assertThat(jobs.requests).isEmpty();
+  }
+
+  @Test
+  void help_names_the_commands() {
+    assertThat(run("--help")).isZero();
+    assertThat(out.toString()).contains("prepare", "train", "make-sample", "make-model");
+  }
+
+  @Test
+  void an_unknown_command_or_none_is_the_users_to_mend() {
+    assertThat(run("trian")).isEqualTo(2);
+    assertThat(err.toString()).contains("trian", "train", "--help").doesNotContain("\tat ");
+    assertThat(run()).isEqualTo(2);
+  }
+
+  @Test
+  void make_model_says_which_shapes_there_are() {
+    assertThat(run("make-model", "--shape", "llama-9", "--output", "unused")).isEqualTo(2);
+    assertThat(err.toString()).contains("llama-9", "llama-3-8b");
+  }
+
+  @Test
+  void only_local_masters_end_by_an_exit() {
+    assertThat(Main.isLocal("local[2]")).isTrue();
+    assertThat(Main.isLocal("local-cluster[2,1,1024]")).isTrue();
+    assertThat(Main.isLocal("spark://host:7077")).isFalse();
+    assertThat(Main.isLocal("yarn")).isFalse();
+  }
+
+  private int run(String... words) {
+    return Main.run(words, jobs, new PrintWriter(out, true), new PrintWriter(err, true));
+  }
+
+  private static final class RecordingJobs implements Jobs {
+    private final List<Request> requests = new ArrayList<>();
+    private Optional<RuntimeException> failure = Optional.empty();
+
+    @Override
+    public void prepare(Request request) {
+      record(request);
+    }
+
+    @Override
+    public void train(Request request) {
+      record(request);
+    }
+
+    private void record(Request request) {
+      requests.add(request);
+      failure.ifPresent(
+          thrown -> {
+            throw thrown;
+          });
+    }
+  }
+}

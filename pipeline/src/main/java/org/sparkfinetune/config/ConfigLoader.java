@@ -1,0 +1,94 @@
+package org.sparkfinetune.config;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Reads a configuration from a YAML file on any Hadoop file system and from the command line, which
+ * wins. Every mistake is a {@link UserError} with the key, the value, what is allowed and {@code
+ * file:line} or "command line".
+ */
+public final class ConfigLoader {
+
+  /** A configuration has a few kilobytes; somebody who names a model by mistake is told so. */
+  private static final int MAX_BYTES = 1 << 20;
+
+  private final Configuration hadoop;
+
+  public ConfigLoader(Configuration hadoop) {
+    this.hadoop = hadoop;
+  }
+
+  /**
+   * The configuration of {@code train}.
+   *
+   * @param file Hadoop URI of the YAML file; without one the command line gives everything
+   * @param arguments {@code --key value} or {@code --key=value}
+   */
+  public Loaded<TrainConfig> train(Optional<String> file, List<String> arguments) {
+    Values values = TrainAssembler.withDependentDefaults(values(KeyTable.train(), file, arguments));
+    return new Loaded<>(
+        TrainAssembler.assemble(values),
+        TrainNotes.of(values),
+        YamlWriter.write(KeyTable.train(), values));
+  }
+
+  /** As {@link #train}, for {@code prepare}. */
+  public Loaded<PrepareConfig> prepare(Optional<String> file, List<String> arguments) {
+    Values values =
+        PrepareAssembler.withDependentDefaults(values(KeyTable.prepare(), file, arguments));
+    return new Loaded<>(
+        PrepareAssembler.assemble(values), List.of(), YamlWriter.write(KeyTable.prepare(), values));
+  }
+
+  private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
+    List<Given> commandLine = CommandLineKeys.parse(table, arguments);
+    return new Resolver(table).resolve(file.map(this::fileKeys).orElse(List.of()), commandLine);
+  }
+
+  private List<Given> fileKeys(String file) {
+    Optional<Raw> document = YamlReader.read(text(file), line -> Place.of(file, line));
+    if (document.isEmpty() || document.get() instanceof Raw.Nothing) {
+      return List.of();
+    }
+    if (document.get() instanceof Raw.Fields fields) {
+      return Resolver.entries(fields);
+    }
+    throw new UserError(
+        document.get().place() + ": a configuration is a mapping, one \"key: value\" a line");
+  }
+
+  private String text(String file) {
+    try {
+      Path path = new Path(file);
+      try (FSDataInputStream in = path.getFileSystem(hadoop).open(path)) {
+        byte[] bytes = in.readNBytes(MAX_BYTES + 1);
+        if (bytes.length > MAX_BYTES) {
+          throw new UserError(
+              "%s is no configuration: it has more than %d bytes".formatted(file, MAX_BYTES));
+        }
+        return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      }
+    } catch (FileNotFoundException e) {
+      throw new UserError(
+          ("The configuration file %s is not there; relative paths are looked up in %s, write"
+                  + " file:/… for this machine's disk")
+              .formatted(file, hadoop.get("fs.defaultFS", "file:///")),
+          e);
+    } catch (CharacterCodingException e) {
+      throw new UserError(file + ": the configuration file is not UTF-8 text", e);
+    } catch (IllegalArgumentException | IOException e) {
+      throw new UserError(
+          "The configuration file %s cannot be read: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package org.sparkfinetune.config;
+
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.sparkfinetune.errors.Bug;
+
+/** One value for each key of a table, and where it was written, if it was. */
+final class Values {
+
+  private final Map<Key<?>, Object> values;
+  private final Map<Key<?>, Place> places;
+
+  Values(Map<Key<?>, Object> values, Map<Key<?>, Place> places) {
+    this.values = new LinkedHashMap<>(values);
+    this.places = new HashMap<>(places);
+  }
+
+  @SuppressWarnings("unchecked") // a value was read by its own key
+  <T> T of(Key<T> key) {
+    Object value = values.get(key);
+    if (value == null) {
+      throw new Bug("The key " + key + " is in no table.");
+    }
+    return (T) value;
+  }
+
+  /** Where the user wrote it; empty for defaults. */
+  Optional<Place> place(Key<?> key) {
+    return Optional.ofNullable(places.get(key));
+  }
+
+  /** True where the user wrote something else than the default. */
+  boolean isChanged(Key<?> key) {
+    return places.containsKey(key) && !key.otherwise().equals(Optional.ofNullable(values.get(key)));
+  }
+
+  /** The same with a default that follows from other values. */
+  <T> Values with(Key<T> key, T value) {
+    Map<Key<?>, Object> changed = new LinkedHashMap<>(values);
+    changed.put(key, key.check(value));
+    return new Values(changed, places);
+  }
+}

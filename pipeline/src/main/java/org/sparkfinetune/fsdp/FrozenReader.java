@@ -1,0 +1,116 @@
+package org.sparkfinetune.fsdp;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.quant.Nf4Codec;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.NamedShape;
+import org.sparkfinetune.tensor.Tensor;
+
+/** Brings frozen weights together from all ranks' slices and decodes them for computing. */
+public final class FrozenReader {
+  /** Blocks decoded at a time by one thread: 1 MiB of float32 weights. */
+  private static final int CHUNK = 4096;
+
+  private final ShardPlan plan;
+  private final Exchange exchange;
+  private final Nf4Codec codec;
+  private final Workers workers;
+
+  public FrozenReader(ShardPlan plan, Exchange exchange, Nf4Codec codec, Workers workers) {
+    this.plan = plan;
+    this.exchange = exchange;
+    this.codec = codec;
+    this.workers = workers;
+  }
+
+  /** Asks for all ranks' slices of a group; returns at once. */
+  public List<CompletableFuture<ByteBuffer>> fetch(String group) {
+    List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
+    for (int rank = 0; rank < exchange.worldSize(); rank++) {
+      int bytes = Math.toIntExact(plan.layout(group).sliceBytes(rank));
+      slices.add(exchange.frozen(rank, plan.offset(group, rank), bytes));
+    }
+    return slices;
+  }
+
+  /**
+   * Waits for the slices and decodes every tensor of the group.
+   *
+   * @param target memory for each tensor: its shape, float32 or bfloat16
+   */
+  public void decode(
+      String group,
+      List<CompletableFuture<ByteBuffer>> slices,
+      Function<NamedShape, Tensor> target) {
+    FrozenLayout layout = plan.layout(group);
+    List<Runnable> tasks = new ArrayList<>();
+    for (int rank = 0; rank < slices.size(); rank++) {
+      ByteBuffer slice =
+          exchange.await(slices.get(rank)).duplicate().order(ByteOrder.LITTLE_ENDIAN);
+      for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
+        addTasks(
+            tasks,
+            new PieceDecoder(layout, rank, slice, piece, codec),
+            target.apply(piece.tensor()));
+      }
+      for (FrozenLayout.PlainPiece piece : layout.plainPieces(rank)) {
+        int at =
+            Math.toIntExact(
+                layout.plainAt(rank) + piece.sliceElement() * layout.plainType().bytes());
+        Tensor to = target.apply(piece.tensor());
+        tasks.add(
+            () ->
+                PlainValues.decode(
+                    layout.plainType(),
+                    slice,
+                    at,
+                    Math.toIntExact(piece.count()),
+                    to,
+                    piece.firstElement()));
+      }
+    }
+    workers.run(tasks);
+  }
+
+  private static void addTasks(List<Runnable> tasks, PieceDecoder decoder, Tensor to) {
+    ByteBuffer out = to.bytes();
+    ElementType type = to.type();
+    for (int block = 0; block < decoder.blocks(); block += CHUNK) {
+      int first = block;
+      int count = Math.min(CHUNK, decoder.blocks() - first);
+      tasks.add(() -> decoder.decode(first, count, type, out));
+    }
+  }
+
+  /**
+   * Rows of a plain tensor of two dimensions, wherever they lie.
+   *
+   * @param out (rows.length, width), float32 or bfloat16
+   */
+  public void rows(String group, NamedShape tensor, int[] rows, Tensor out) {
+    FrozenLayout layout = plan.layout(group);
+    long width = tensor.dimensions()[1];
+    for (int i = 0; i < rows.length; i++) {
+      long at = rows[i] * width;
+      long end = at + width;
+      long to = i * width;
+      while (at < end) {
+        FrozenLayout.PlainPlace place = layout.place(tensor, at);
+        int count = Math.toIntExact(Math.min(end - at, place.left()));
+        int bytes = count * layout.plainType().bytes();
+        long offset = plan.offset(group, place.rank()) + place.byteAt();
+        ByteBuffer part = exchange.await(exchange.frozen(place.rank(), offset, bytes));
+        PlainValues.decode(layout.plainType(), part, part.position(), count, out, to);
+        exchange.recycle(part);
+        at += count;
+        to += count;
+      }
+    }
+  }
+}

@@ -1,0 +1,130 @@
+package org.sparkfinetune.fsdp;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.quant.NestedAbsmax;
+import org.sparkfinetune.quant.Nf4Codec;
+
+/**
+ * Makes this rank's shard file: reads only its own slice of every tensor, a chunk at a time,
+ * quantises it and writes it. Quantisation constants are those of the whole tensor, so a first pass
+ * finds every block's absmax and exchanges it (4 bytes for 64 weights); then any number of ranks
+ * holds the same bytes.
+ */
+public final class ShardWriter {
+  private final ShardPlan plan;
+  private final WeightSource source;
+  private final Exchange exchange;
+  private final Nf4Codec codec;
+  private final Progress progress;
+  private final WeightChunks chunks;
+
+  /** Told after each group. */
+  public interface Progress {
+    void done(String group, long bytes);
+  }
+
+  public ShardWriter(
+      ShardPlan plan, WeightSource source, Exchange exchange, Nf4Codec codec, Progress progress) {
+    this.plan = plan;
+    this.source = source;
+    this.exchange = exchange;
+    this.codec = codec;
+    this.progress = progress;
+    this.chunks = new WeightChunks(source, codec);
+  }
+
+  /** Writes the whole file; all ranks of the group have to do it at the same time. */
+  public void write(Path file) {
+    try (FileChannel channel =
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE)) {
+      long version = 0;
+      for (Map.Entry<String, FrozenLayout> group : plan.groups().entrySet()) {
+        long at = plan.offset(group.getKey(), exchange.rank());
+        write(channel, at, group.getValue(), version++);
+        progress.done(group.getKey(), group.getValue().sliceBytes(exchange.rank()));
+      }
+      // Peers may still be reading this rank's absmax values.
+      exchange.sum("shard written", 0, new double[] {0});
+      channel.force(false);
+    } catch (IOException e) {
+      throw new UncheckedIOException("writing the shard file " + file, e);
+    }
+  }
+
+  private void write(FileChannel channel, long at, FrozenLayout layout, long version)
+      throws IOException {
+    int rank = exchange.rank();
+    WholeTensorAbsmax constants = WholeTensorAbsmax.exchange(chunks, layout, exchange, version);
+    ByteBuffer absmaxCodes = buffer(Math.toIntExact(layout.blockCount(rank)));
+    ByteBuffer constantBytes =
+        buffer(Math.toIntExact(layout.plainAt(rank) - layout.constantsAt(rank)));
+    for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
+      NestedAbsmax absmax = constants.of(piece.tensor());
+      absmaxCodes.put(absmax.codes(), (int) piece.firstBlock(), piece.blocks());
+      constantBytes.position(Math.toIntExact(piece.constantsAt()));
+      constantBytes.putFloat(absmax.offset());
+      for (int i = 0; i < piece.nestedCount(); i++) {
+        constantBytes.putFloat(absmax.absmax2()[(int) piece.firstNested() + i]);
+      }
+      writeCodes(channel, at + piece.sliceBlock() * FrozenLayout.CODES_PER_BLOCK, piece);
+    }
+    writeFully(channel, absmaxCodes.position(0), at + layout.absmaxAt(rank));
+    writeFully(channel, constantBytes.position(0), at + layout.constantsAt(rank));
+    writePlain(channel, at + layout.plainAt(rank), layout);
+  }
+
+  private void writeCodes(FileChannel channel, long at, FrozenLayout.QuantizedPiece piece)
+      throws IOException {
+    ByteBuffer packed = buffer(WeightChunks.SIZE / 2);
+    chunks.forEach(
+        piece,
+        (weights, count, firstBlock) -> {
+          packed.clear();
+          codec.encode(weights, 0, count, chunks.absmax(weights, count), 0, packed);
+          // A short last block is filled up, so that every block has its 32 bytes.
+          int blocks = Nf4Codec.blocks(count);
+          while (packed.position() < blocks * FrozenLayout.CODES_PER_BLOCK) {
+            packed.put((byte) 0x77);
+          }
+          writeFully(channel, packed.flip(), at + (long) firstBlock * FrozenLayout.CODES_PER_BLOCK);
+        });
+  }
+
+  private void writePlain(FileChannel channel, long at, FrozenLayout layout) throws IOException {
+    int bytes = layout.plainType().bytes();
+    ByteBuffer out = buffer(WeightChunks.SIZE * bytes);
+    float[] values = new float[WeightChunks.SIZE];
+    for (FrozenLayout.PlainPiece piece : layout.plainPieces(exchange.rank())) {
+      for (long done = 0; done < piece.count(); done += WeightChunks.SIZE) {
+        int count = (int) Math.min(WeightChunks.SIZE, piece.count() - done);
+        source.read(piece.tensor().name(), piece.firstElement() + done, values, count);
+        PlainValues.encode(layout.plainType(), values, count, out.clear());
+        writeFully(channel, out.flip(), at + (piece.sliceElement() + done) * bytes);
+      }
+    }
+  }
+
+  private static ByteBuffer buffer(int bytes) {
+    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static void writeFully(FileChannel channel, ByteBuffer bytes, long at)
+      throws IOException {
+    long position = at;
+    while (bytes.hasRemaining()) {
+      position += channel.write(bytes, position);
+    }
+  }
+}

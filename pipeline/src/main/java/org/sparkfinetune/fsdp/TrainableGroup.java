@@ -1,0 +1,164 @@
+package org.sparkfinetune.fsdp;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.tensor.AdamWStep;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+
+/**
+ * This rank's slice of a group's trainable parameters, with Adam's moments: float32, one version a
+ * step. Not safe for several threads.
+ */
+public final class TrainableGroup {
+  private final String name;
+  private final TrainableLayout layout;
+  private final Exchange exchange;
+  private final Ops ops;
+  private final Tensor parameters;
+  private final Tensor firstMoment;
+  private final Tensor secondMoment;
+  private final Tensor gradient;
+  private CompletableFuture<List<ByteBuffer>> contributions =
+      CompletableFuture.completedFuture(List.of());
+  private boolean gradientReady;
+
+  /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
+  public TrainableGroup(
+      String name, TrainableLayout layout, Exchange exchange, Ops ops, Scope scope) {
+    this.name = name;
+    this.layout = layout;
+    this.exchange = exchange;
+    this.ops = ops;
+    long n = layout.sliceElements();
+    this.parameters = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.firstMoment = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.secondMoment = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public TrainableLayout layout() {
+    return layout;
+  }
+
+  /** This rank's slice: parameters, first and second moment, each of sliceElements float32. */
+  public List<Tensor> state() {
+    return List.of(parameters, firstMoment, secondMoment);
+  }
+
+  /** Fills the parameters of this rank's slice. */
+  public void load(WeightSource source) {
+    var values = parameters.bytes().asFloatBuffer();
+    for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
+      float[] part = new float[piece.count()];
+      source.read(piece.tensor().name(), piece.firstElement(), part, piece.count());
+      values.put(piece.sliceElement(), part);
+    }
+  }
+
+  /** Makes this rank's slice, as it is now, version {@code version}. */
+  public void publish(long version) {
+    exchange.publish("parameters/" + name, version, parameters.bytes());
+  }
+
+  /**
+   * The whole flat parameter at a version, float32; shares this rank's memory where it is the only
+   * rank.
+   */
+  public Tensor unshard(Scope scope, long version) {
+    if (exchange.worldSize() == 1) {
+      return ops.view(scope, parameters, 0, layout.flatElements());
+    }
+    List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
+    for (int rank = 0; rank < exchange.worldSize(); rank++) {
+      slices.add(exchange.published(rank, "parameters/" + name, version));
+    }
+    Tensor flat = ops.empty(scope, ElementType.FLOAT32, layout.flatElements());
+    ByteBuffer bytes = flat.bytes();
+    for (CompletableFuture<ByteBuffer> slice : slices) {
+      ByteBuffer part = exchange.await(slice);
+      bytes.put(part.duplicate());
+      exchange.recycle(part);
+    }
+    return flat;
+  }
+
+  /**
+   * Sends each rank its slice of this rank's gradient and asks for the others' contributions to the
+   * own slice. {@code flat} has to stay as it is until the returned future completes.
+   */
+  public CompletableFuture<Void> reduceScatter(Tensor flat, long step) {
+    int ranks = exchange.worldSize();
+    int sliceBytes = Math.toIntExact(layout.sliceElements() * Float.BYTES);
+    List<CompletableFuture<Void>> sent = new ArrayList<>();
+    ByteBuffer bytes = flat.bytes();
+    for (int owner = 0; owner < ranks; owner++) {
+      ByteBuffer slice = bytes.slice(owner * sliceBytes, sliceBytes).order(ByteOrder.LITTLE_ENDIAN);
+      sent.add(exchange.push(owner, "gradients/" + name, step, slice));
+    }
+    contributions = exchange.pushed("gradients/" + name, step);
+    gradientReady = false;
+    return CompletableFuture.allOf(sent.toArray(CompletableFuture[]::new));
+  }
+
+  /** Adds up what arrived, in rank order; the sum of squares of the own slice. */
+  public double finishGradient() {
+    boolean first = true;
+    for (ByteBuffer contribution : exchange.await(contributions)) {
+      if (first) {
+        gradient.bytes().put(contribution.duplicate());
+        first = false;
+      } else {
+        addInto(contribution);
+      }
+      exchange.recycle(contribution);
+    }
+    contributions = CompletableFuture.completedFuture(List.of());
+    gradientReady = true;
+    return ops.sumOfSquares(gradient);
+  }
+
+  private void addInto(ByteBuffer contribution) {
+    var sum = gradient.bytes().asFloatBuffer();
+    var part = contribution.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+    for (int i = 0; i < sum.limit(); i++) {
+      sum.put(i, sum.get(i) + part.get(i));
+    }
+  }
+
+  /** One optimizer step on the own slice; weight decay only on tensors of two dimensions. */
+  public void update(Scope scope, AdamWStep step) {
+    if (!gradientReady) {
+      throw new IllegalStateException("gradient of " + name + " is not complete");
+    }
+    AdamWStep plain = step.withWeightDecay(0);
+    if (step.weightDecay() == 0) {
+      ops.adamw(scope, parameters, gradient, firstMoment, secondMoment, plain);
+      return;
+    }
+    for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
+      boolean decays = piece.tensor().shape().size() > 1;
+      ops.adamw(
+          scope,
+          part(scope, parameters, piece),
+          part(scope, gradient, piece),
+          part(scope, firstMoment, piece),
+          part(scope, secondMoment, piece),
+          decays ? step : plain);
+    }
+  }
+
+  private Tensor part(Scope scope, Tensor slice, TrainableLayout.Piece piece) {
+    return ops.view(scope, slice, piece.sliceElement(), piece.count());
+  }
+}

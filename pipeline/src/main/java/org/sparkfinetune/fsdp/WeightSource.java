@@ -1,0 +1,7 @@
+package org.sparkfinetune.fsdp;
+
+/** Where weights come from: a checkpoint, or numbers made up. Safe for several threads. */
+public interface WeightSource {
+  /** Elements {@code [first, first + count)} of a tensor, row-major, into {@code out} from 0 on. */
+  void read(String name, long first, float[] out, int count);
+}

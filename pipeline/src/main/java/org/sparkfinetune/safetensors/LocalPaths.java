@@ -1,0 +1,16 @@
+package org.sparkfinetune.safetensors;
+
+import java.util.Optional;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+final class LocalPaths {
+  private LocalPaths() {}
+
+  /** The path for {@code java.nio}, if the file system is this machine's own. */
+  static Optional<java.nio.file.Path> of(FileSystem fileSystem, Path path) {
+    return "file".equals(fileSystem.getUri().getScheme())
+        ? Optional.of(java.nio.file.Path.of(fileSystem.makeQualified(path).toUri().getPath()))
+        : Optional.empty();
+  }
+}

@@ -1,0 +1,72 @@
+package org.sparkfinetune.sample;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Writes the shipped sample: {@code rows.jsonl} and a folder {@code model} with a small Llama and
+ * its tokenizer. Equal seeds give equal files.
+ */
+public final class SampleMaker {
+  /** The shipped sample's. */
+  public static final long SEED = 42;
+
+  static final String ROWS = "rows.jsonl";
+  static final String MODEL = "model";
+
+  private SampleMaker() {}
+
+  /**
+   * @param folder made if it is not there; an older sample in it is replaced
+   */
+  public static void write(Path folder) {
+    try {
+      ModelShape shape = ModelShape.named("sample");
+      List<SampleRow> rows = SampleRows.generate(SEED);
+      SampleTokenizer tokenizer = SampleTokenizer.train(rows, shape.config().vocabSize());
+      if (tokenizer.size() != shape.config().vocabSize()) {
+        throw new Bug("The sample gave a vocabulary of %d only.".formatted(tokenizer.size()));
+      }
+      Path model = Files.createDirectories(folder.resolve(MODEL));
+      Files.writeString(folder.resolve(ROWS), jsonLines(rows));
+      Files.writeString(model.resolve("tokenizer.json"), tokenizer.tokenizerJson());
+      Files.writeString(model.resolve("tokenizer_config.json"), tokenizer.configJson());
+      Files.deleteIfExists(model.resolve("model.safetensors"));
+      ModelMaker.write(shape, SEED, model);
+    } catch (IOException unwritable) {
+      throw new UserError(
+          "The sample cannot be written to %s: %s".formatted(folder, unwritable.getMessage()),
+          unwritable);
+    }
+  }
+
+  /** One {@code {"question", "context", "answer"}} a line. */
+  static String jsonLines(List<SampleRow> rows) {
+    ObjectMapper json = new ObjectMapper();
+    return rows.stream()
+        .map(row -> jsonLine(row, json))
+        .collect(Collectors.joining("\n", "", "\n"));
+  }
+
+  private static String jsonLine(SampleRow row, ObjectMapper json) {
+    Map<String, String> fields = new LinkedHashMap<>();
+    fields.put("question", row.question());
+    fields.put("context", row.context());
+    fields.put("answer", row.answer());
+    try {
+      return json.writeValueAsString(fields);
+    } catch (JsonProcessingException impossible) {
+      throw new UncheckedIOException(impossible);
+    }
+  }
+}

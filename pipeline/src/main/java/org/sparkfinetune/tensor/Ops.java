@@ -1,0 +1,211 @@
+package org.sparkfinetune.tensor;
+
+import static org.sparkfinetune.tensor.Torch.value;
+import static org.sparkfinetune.tensor.Torch.values;
+
+import ai.djl.pytorch.jni.IValue;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/**
+ * Every tensor operation above this package, typed; formulas and shapes stand in {@code
+ * scripts.py}. Letters: N tokens of all rows laid end to end, H hidden, I intermediate, V
+ * vocabulary. Results belong to the scope given.
+ */
+public final class Ops {
+  private final Torch torch;
+
+  public Ops(Torch torch) {
+    this.torch = torch;
+  }
+
+  public Torch torch() {
+    return torch;
+  }
+
+  // ---- making and moving ------------------------------------------------------------------------
+
+  /** Memory of undefined content. */
+  public Tensor empty(Scope scope, ElementType type, long... shape) {
+    return torch.tensor(scope, "empty", IValue.listFrom(shape), code(type), device());
+  }
+
+  public Tensor zeros(Scope scope, ElementType type, long... shape) {
+    return torch.tensor(scope, "zeros", IValue.listFrom(shape), code(type), device());
+  }
+
+  public Tensor ofFloats(Scope scope, float[] values, long... shape) {
+    Tensor tensor = empty(scope, ElementType.FLOAT32, shape);
+    tensor.bytes().asFloatBuffer().put(values);
+    return tensor;
+  }
+
+  public Tensor ofInts(Scope scope, int[] values) {
+    Tensor tensor = empty(scope, ElementType.INT64, values.length);
+    ByteBuffer bytes = tensor.bytes().order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < values.length; i++) {
+      bytes.putLong(8 * i, values[i]);
+    }
+    return tensor;
+  }
+
+  public Tensor cast(Scope scope, Tensor x, ElementType type) {
+    return torch.tensor(scope, "cast", value(x), code(type));
+  }
+
+  /** Elements {@code [start, start + product(shape))} of a flat tensor, sharing its memory. */
+  public Tensor view(Scope scope, Tensor flat, long start, long... shape) {
+    return torch.tensor(scope, "view", value(flat), IValue.from(start), IValue.listFrom(shape));
+  }
+
+  public void copy(Scope scope, Tensor to, Tensor source) {
+    torch.tensor(scope, "copy", value(to), value(source)).close();
+  }
+
+  /** {@code to += x}. */
+  public void add(Scope scope, Tensor to, Tensor x) {
+    torch.tensor(scope, "add", value(to), value(x)).close();
+  }
+
+  public Tensor concat(Scope scope, List<Tensor> parts) {
+    return torch.tensor(scope, "concat", values(parts));
+  }
+
+  /** {@code x[rows]}; rows int64. */
+  public Tensor selectRows(Scope scope, Tensor x, Tensor rows) {
+    return torch.tensor(scope, "select_rows", value(x), value(rows));
+  }
+
+  /** {@code out[rows[i]] += x[i]}. */
+  public void addRows(Scope scope, Tensor out, Tensor rows, Tensor x) {
+    torch.tensor(scope, "add_rows", value(out), value(rows), value(x)).close();
+  }
+
+  // ---- looking ----------------------------------------------------------------------------------
+
+  /** Accumulated in float64. */
+  public double sumOfSquares(Tensor x) {
+    return torch.number("sum_of_squares", value(x));
+  }
+
+  public boolean allFinite(Tensor x) {
+    return torch.truth("all_finite", value(x));
+  }
+
+  // ---- the model --------------------------------------------------------------------------------
+
+  public Tensor rmsNorm(Scope scope, Tensor x, Tensor weight, double eps) {
+    return torch.tensor(scope, "rms_norm", value(x), value(weight), IValue.from(eps));
+  }
+
+  /** [dx, dweight (H, float32)]. */
+  public List<Tensor> rmsNormBackward(Scope scope, Tensor dy, Tensor x, Tensor weight, double eps) {
+    return torch.tensors(
+        scope, "rms_norm_backward", value(dy), value(x), value(weight), IValue.from(eps));
+  }
+
+  /** x (N, H) to y (N, H). */
+  public Tensor layer(Scope scope, Tensor x, LayerInputs inputs) {
+    return torch.tensor(scope, "layer_output", inputs.arguments(value(x)));
+  }
+
+  /** y and what {@link #layerBackwardSaved} needs. */
+  public List<Tensor> layerSaved(Scope scope, Tensor x, LayerInputs inputs) {
+    return torch.tensors(scope, "layer", inputs.arguments(value(x)));
+  }
+
+  /**
+   * Recomputes the layer from its input and goes back through it.
+   *
+   * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
+   *     LoRA) and, for {@code BaseGradients.YES}, of the sixteen base weights
+   */
+  public List<Tensor> layerBackward(
+      Scope scope, Tensor dy, Tensor x, LayerInputs inputs, BaseGradients base) {
+    return torch.tensors(
+        scope,
+        "layer_backward",
+        inputs.arguments(value(dy), value(x), IValue.from(base == BaseGradients.YES)));
+  }
+
+  /** As {@link #layerBackward}, from what {@link #layerSaved} returned. */
+  public List<Tensor> layerBackwardSaved(
+      Scope scope,
+      Tensor dy,
+      Tensor x,
+      List<Tensor> saved,
+      LayerInputs inputs,
+      BaseGradients base) {
+    return torch.tensors(
+        scope,
+        "layer_backward_saved",
+        inputs.arguments(
+            value(dy), value(x), values(saved), IValue.from(base == BaseGradients.YES)));
+  }
+
+  /**
+   * Cross-entropy of trained positions against the head.
+   *
+   * @param x (n, H) after the last norm, trained positions only
+   * @param target (n) int64
+   * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
+   * @param chunk tokens whose logits exist at a time
+   */
+  public HeadLoss headLoss(
+      Scope scope,
+      Tensor x,
+      Tensor w,
+      Tensor target,
+      double factor,
+      int chunk,
+      HeadGradients want) {
+    List<Tensor> out =
+        torch.tensors(
+            scope,
+            "head_loss",
+            value(x),
+            value(w),
+            value(target),
+            IValue.from(factor),
+            IValue.from((long) chunk),
+            IValue.from(want != HeadGradients.NONE),
+            IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
+    return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
+  }
+
+  /** (n, H) and (V, H) to (n, V) float32. */
+  public Tensor logits(Scope scope, Tensor x, Tensor w) {
+    return torch.tensor(scope, "logits", value(x), value(w));
+  }
+
+  // ---- the optimizer ----------------------------------------------------------------------------
+
+  /** One AdamW step in place on flat float32 tensors of equal length, as torch.optim.AdamW. */
+  public void adamw(Scope scope, Tensor p, Tensor g, Tensor m, Tensor v, AdamWStep step) {
+    torch
+        .tensor(
+            scope,
+            "adamw",
+            value(p),
+            value(g),
+            value(m),
+            value(v),
+            IValue.from(step.clipCoefficient()),
+            IValue.from(step.learningRate()),
+            IValue.from(step.weightDecay()),
+            IValue.from(step.beta1()),
+            IValue.from(step.beta2()),
+            IValue.from(step.eps()),
+            IValue.from(step.step()))
+        .close();
+  }
+
+  private static IValue code(ElementType type) {
+    return IValue.from((long) type.code());
+  }
+
+  private IValue device() {
+    return IValue.from(torch.device());
+  }
+}

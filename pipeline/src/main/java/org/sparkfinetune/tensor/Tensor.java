@@ -1,0 +1,78 @@
+package org.sparkfinetune.tensor;
+
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * A handle on libtorch memory. It lives until its {@link Scope} is closed, or it is closed itself.
+ * Arithmetic is in {@link Ops}; a tensor is only data with a shape.
+ */
+public final class Tensor implements AutoCloseable {
+  private final PtNDArray array;
+
+  Tensor(PtNDArray array) {
+    this.array = array;
+  }
+
+  PtNDArray array() {
+    return array;
+  }
+
+  public ElementType type() {
+    return switch (array.getDataType()) {
+      case INT64 -> ElementType.INT64;
+      case FLOAT32 -> ElementType.FLOAT32;
+      case FLOAT64 -> ElementType.FLOAT64;
+      // DJL has no name for a bfloat16 tensor that libtorch made.
+      case UNKNOWN -> ElementType.BFLOAT16;
+      default -> throw new IllegalStateException("unexpected type " + array.getDataType());
+    };
+  }
+
+  public long[] shape() {
+    return array.getShape().getShape();
+  }
+
+  public long size(int dimension) {
+    long[] shape = shape();
+    return shape[dimension < 0 ? shape.length + dimension : dimension];
+  }
+
+  public long elements() {
+    return Arrays.stream(shape()).reduce(1, Math::multiplyExact);
+  }
+
+  /**
+   * A writable view of a contiguous CPU tensor's own memory, little-endian, at most 2 GiB; valid as
+   * long as the tensor is open.
+   */
+  public ByteBuffer bytes() {
+    return JniUtils.getByteBuffer(array, true).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** A copy of a contiguous float32 CPU tensor's values. */
+  public float[] toFloats() {
+    float[] values = new float[Math.toIntExact(elements())];
+    bytes().asFloatBuffer().get(values);
+    return values;
+  }
+
+  /** The value of a float64 CPU tensor of one element. */
+  public double toDouble() {
+    return bytes().getDouble(0);
+  }
+
+  /** Moves this tensor to {@code scope}: it dies with that one. */
+  public Tensor moveTo(Scope scope) {
+    array.attach(scope.manager());
+    return this;
+  }
+
+  @Override
+  public void close() {
+    array.close();
+  }
+}

@@ -1,0 +1,114 @@
+package org.sparkfinetune.train;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+
+/**
+ * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
+ * feature) alone: recomputation sees the same mask, and neither ranks nor micro-batches change it.
+ * Each element hashes its counter under a key of the rest (MurmurHash3's finaliser); it is kept if
+ * the upper 24 bits reach p x 2^24.
+ */
+final class DropoutMasks {
+  private final double p;
+  private final long seed;
+  private final LlamaConfig config;
+
+  DropoutMasks(double p, long seed, LlamaConfig config) {
+    this.p = p;
+    this.seed = seed;
+    this.config = config;
+  }
+
+  /** Seven masks (N, in) of 0 or 1/(1-p); for p = 0, and for modules without LoRA, {@code none}. */
+  List<Tensor> masks(
+      Scope scope, Ops ops, TokenBatch batch, long step, int layer, Targets targets, Tensor none) {
+    List<Tensor> masks = new ArrayList<>();
+    for (LinearModule module : LinearModule.all()) {
+      boolean wanted = p > 0 && targets.has(module);
+      masks.add(wanted ? mask(scope, ops, batch, step, layer, module, targets.type()) : none);
+    }
+    return masks;
+  }
+
+  /** Which modules carry LoRA, and the element type of their inputs. */
+  record Targets(List<LinearModule> modules, ElementType type) {
+    boolean has(LinearModule module) {
+      return modules.contains(module);
+    }
+  }
+
+  private Tensor mask(
+      Scope scope,
+      Ops ops,
+      TokenBatch batch,
+      long step,
+      int layer,
+      LinearModule module,
+      ElementType type) {
+    int width = Math.toIntExact(module.inFeatures(config));
+    Tensor mask = ops.empty(scope, type, batch.tokens(), width);
+    ByteBuffer bytes = mask.bytes();
+    for (TokenBatch.RowSpan row : batch.rows()) {
+      long key = key(step, row.indexInStep(), layer, module.ordinal());
+      int[] kept = kept(key, row.count() * width);
+      int at = row.from() * width;
+      if (type == ElementType.FLOAT32) {
+        bytes.asIntBuffer().put(at, kept);
+      } else {
+        short[] upper = new short[kept.length];
+        for (int i = 0; i < upper.length; i++) {
+          upper[i] = (short) ((kept[i] + 0x8000) >>> 16);
+        }
+        bytes.asShortBuffer().put(at, upper);
+      }
+    }
+    return mask;
+  }
+
+  private long key(long step, int row, int layer, int module) {
+    long key = mix(seed + 0x9E3779B97F4A7C15L);
+    for (long part : new long[] {step, row, layer, module}) {
+      key = mix(key ^ (part + 0x9E3779B97F4A7C15L));
+    }
+    return key;
+  }
+
+  /** Bits of float32 1/(1-p) where kept, 0 where dropped; plain integer arithmetic vectorises. */
+  private int[] kept(long key, int count) {
+    int[] out = new int[count];
+    int low = (int) key;
+    int high = (int) (key >>> 32);
+    int threshold = (int) Math.round(p * (1 << 24));
+    int keep = Float.floatToRawIntBits(keepScale());
+    for (int i = 0; i < count; i++) {
+      int x = (i * 0x9E3779B1 + low) ^ high;
+      x ^= x >>> 16;
+      x *= 0x85EBCA6B;
+      x ^= x >>> 13;
+      x *= 0xC2B2AE35;
+      x ^= x >>> 16;
+      int dropped = ((x >>> 8) - threshold) >> 31;
+      out[i] = keep & ~dropped;
+    }
+    return out;
+  }
+
+  private float keepScale() {
+    return (float) (1 / (1 - p));
+  }
+
+  /** SplitMix64's finaliser. */
+  private static long mix(long z) {
+    z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+    z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+    return z ^ (z >>> 31);
+  }
+}

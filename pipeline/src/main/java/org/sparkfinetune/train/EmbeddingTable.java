@@ -1,0 +1,46 @@
+package org.sparkfinetune.train;
+
+import java.util.Arrays;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.tensor.NamedShape;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+
+/** Token embeddings. Of a frozen table only the rows of the batch's tokens are read. */
+final class EmbeddingTable {
+  private final Ops ops;
+  private final Precision precision;
+  private final Weights weights;
+  private final NamedShape table;
+
+  EmbeddingTable(Ops ops, Precision precision, Weights weights, LlamaConfig config) {
+    this.ops = ops;
+    this.precision = precision;
+    this.weights = weights;
+    this.table = LlamaWeights.embedTokens(config);
+  }
+
+  /** (N, H) in the compute type. */
+  Tensor lookUp(Scope scope, TokenBatch batch, long version) {
+    try (Scope local = scope.child()) {
+      if (weights.trainable(ModelGroups.EMBED).isPresent()) {
+        Tensor whole = weights.whole(local, ModelGroups.EMBED, version).tensor(table.name());
+        return ops.selectRows(local, whole, ops.ofInts(local, batch.ids())).moveTo(scope);
+      }
+      int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
+      Tensor rows = ops.empty(local, precision.compute(), distinct.length, table.dimensions()[1]);
+      weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
+      int[] index =
+          Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
+      return ops.selectRows(local, rows, ops.ofInts(local, index)).moveTo(scope);
+    }
+  }
+
+  /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */
+  void backward(Scope scope, Gradients.Flat gradient, TokenBatch batch, Tensor dx) {
+    Tensor rows = ops.ofInts(scope, batch.ids());
+    ops.addRows(scope, gradient.view(scope, table.name()), rows, dx);
+  }
+}

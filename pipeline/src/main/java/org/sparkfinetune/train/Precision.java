@@ -1,0 +1,21 @@
+package org.sparkfinetune.train;
+
+import org.sparkfinetune.tensor.ElementType;
+
+/**
+ * Types of a run's tensors.
+ *
+ * @param compute of weights and activations inside a layer
+ * @param stored of activations kept between layers
+ */
+record Precision(ElementType compute, ElementType stored) {
+  static final Precision FLOAT32 = new Precision(ElementType.FLOAT32, ElementType.FLOAT32);
+  static final Precision BFLOAT16 = new Precision(ElementType.BFLOAT16, ElementType.BFLOAT16);
+
+  /**
+   * bfloat16 on a processor without bfloat16 arithmetic: libtorch emulates it there, tens of times
+   * slower than float32. Weights and activations between layers are bfloat16 values, what is
+   * computed with them is float32.
+   */
+  static final Precision BFLOAT16_STORED = new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
+}

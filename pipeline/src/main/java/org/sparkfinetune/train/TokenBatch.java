@@ -1,0 +1,105 @@
+package org.sparkfinetune.train;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.sparkfinetune.tokenize.PackedRow;
+
+/**
+ * Tokens of some rows laid end to end, padding left out: a layer computes them together, and
+ * attention stays between two cuts.
+ *
+ * @param ids (N)
+ * @param positions (N)
+ * @param targets (N), the id to predict at each position, {@link PackedRow#NOT_TRAINED} for none:
+ *     the next token's label if it belongs to the same sample
+ * @param cuts first token of each sample, and N at the end
+ * @param rows which row each run of tokens came from
+ */
+record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<RowSpan> rows) {
+
+  /**
+   * One row's tokens in the batch.
+   *
+   * @param indexInStep the row's place among all rows of the global step
+   */
+  record RowSpan(int indexInStep, int from, int count) {}
+
+  int tokens() {
+    return ids.length;
+  }
+
+  int trainedTokens() {
+    return (int) Arrays.stream(targets).filter(t -> t != PackedRow.NOT_TRAINED).count();
+  }
+
+  /** Positions that are trained. */
+  int[] trainedPositions() {
+    int[] positions = new int[trainedTokens()];
+    int n = 0;
+    for (int i = 0; i < targets.length; i++) {
+      if (targets[i] != PackedRow.NOT_TRAINED) {
+        positions[n++] = i;
+      }
+    }
+    return positions;
+  }
+
+  /** Rows in order, as many a batch as fit in {@code maxTokens}; at least one. */
+  static List<TokenBatch> of(List<StepRow> rows, int maxTokens) {
+    List<TokenBatch> batches = new ArrayList<>();
+    List<StepRow> group = new ArrayList<>();
+    int tokens = 0;
+    for (StepRow row : rows) {
+      int length = used(row.row());
+      if (!group.isEmpty() && tokens + length > maxTokens) {
+        batches.add(join(group, tokens));
+        group.clear();
+        tokens = 0;
+      }
+      group.add(row);
+      tokens += length;
+    }
+    if (!group.isEmpty()) {
+      batches.add(join(group, tokens));
+    }
+    return batches;
+  }
+
+  /** Tokens of the row before its padding. */
+  private static int used(PackedRow row) {
+    int n = row.length();
+    while (n > 0 && row.segmentIds()[n - 1] == PackedRow.PADDING) {
+      n--;
+    }
+    return n;
+  }
+
+  private static TokenBatch join(List<StepRow> rows, int tokens) {
+    int[] ids = new int[tokens];
+    int[] positions = new int[tokens];
+    int[] targets = new int[tokens];
+    List<Long> cuts = new ArrayList<>();
+    List<RowSpan> spans = new ArrayList<>();
+    int at = 0;
+    for (StepRow stepRow : rows) {
+      PackedRow row = stepRow.row();
+      int n = used(row);
+      System.arraycopy(row.inputIds(), 0, ids, at, n);
+      System.arraycopy(row.positionIds(), 0, positions, at, n);
+      for (int t = 0; t < n; t++) {
+        boolean begins = t == 0 || row.segmentIds()[t] != row.segmentIds()[t - 1];
+        boolean ends = t == n - 1 || row.segmentIds()[t] != row.segmentIds()[t + 1];
+        targets[at + t] = ends ? PackedRow.NOT_TRAINED : row.labels()[t + 1];
+        if (begins) {
+          cuts.add((long) at + t);
+        }
+      }
+      spans.add(new RowSpan(stepRow.indexInStep(), at, n));
+      at += n;
+    }
+    cuts.add((long) tokens);
+    long[] bounds = cuts.stream().mapToLong(Long::longValue).toArray();
+    return new TokenBatch(ids, positions, targets, bounds, List.copyOf(spans));
+  }
+}

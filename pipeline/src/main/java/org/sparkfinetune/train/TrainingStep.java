@@ -1,0 +1,226 @@
+package org.sparkfinetune.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.llama.RotaryEmbedding;
+import org.sparkfinetune.tensor.BaseGradients;
+import org.sparkfinetune.tensor.HeadGradients;
+import org.sparkfinetune.tensor.LayerInputs;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+
+/**
+ * One step's loss and gradients: forward through all layers, the head, and back down, every layer
+ * recomputed from its input. The loss is the mean over the trained tokens of all ranks.
+ */
+final class TrainingStep {
+  private final Ops ops;
+  private final LlamaConfig config;
+  private final Precision precision;
+  private final Exchange exchange;
+  private final Weights weights;
+  private final DecoderLayers layers;
+  private final EmbeddingTable embedding;
+  private final HeadOfModel head;
+  private final PhaseClock clock;
+
+  TrainingStep(
+      Ops ops,
+      LlamaConfig config,
+      Precision precision,
+      Exchange exchange,
+      Weights weights,
+      DecoderLayers layers,
+      PhaseClock clock) {
+    this.ops = ops;
+    this.config = config;
+    this.precision = precision;
+    this.exchange = exchange;
+    this.weights = weights;
+    this.layers = layers;
+    this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.head = new HeadOfModel(ops, precision, config);
+    this.clock = clock;
+  }
+
+  /**
+   * @param loss mean over the trained tokens of the global step
+   * @param gradNorm 2-norm over all trained parameters of all ranks, before clipping
+   */
+  record Outcome(double loss, double gradNorm, long trainedTokens) {}
+
+  /**
+   * Leaves every owner's gradient complete.
+   *
+   * @param step from 1; the parameters of version {@code step - 1} are used
+   * @throws org.sparkfinetune.errors.RunFailure if the loss or the norm is not finite
+   */
+  Outcome run(long step, List<TokenBatch> batches) {
+    long own = batches.stream().mapToLong(TokenBatch::trainedTokens).sum();
+    long trained = (long) exchange.sum("trained tokens", step, new double[] {own})[0];
+    double factor = trained == 0 ? 0 : 1.0 / trained;
+    try (Scope scope = ops.torch().scope();
+        Gradients gradients = new Gradients(ops, exchange, step)) {
+      List<RotaryEmbedding.Angles> angles =
+          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+      double lossSum = forwardAndBackward(scope, step, batches, angles, factor, gradients);
+      clock.in(PhaseClock.Phase.EXCHANGE, gradients::finish);
+      return outcome(step, lossSum, trained);
+    }
+  }
+
+  private double forwardAndBackward(
+      Scope scope,
+      long step,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      double factor,
+      Gradients gradients) {
+    DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
+    long version = step - 1;
+    ForwardPass forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
+    ForwardPass.Activations activations =
+        clock.in(
+            PhaseClock.Phase.FORWARD,
+            () ->
+                forward.run(scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
+    Optional<Gradients.Flat> embeddingGradient =
+        weights.trainable(ModelGroups.EMBED).map(gradients::begin);
+    List<Tensor> dx = new ArrayList<>();
+    double lossSum =
+        clock.in(
+            PhaseClock.Phase.BACKWARD,
+            () ->
+                head(scope, step, batches, activations, factor, gradients, embeddingGradient, dx));
+    clock.in(
+        PhaseClock.Phase.BACKWARD,
+        () -> {
+          for (int layer = config.numHiddenLayers() - 1; layer >= 0; layer--) {
+            layerBackward(scope, layer, version, mode, batches, angles, activations, dx, gradients);
+          }
+          embeddingGradient.ifPresent(flat -> embeddingBackward(scope, flat, batches, dx));
+        });
+    return lossSum;
+  }
+
+  private double head(
+      Scope scope,
+      long step,
+      List<TokenBatch> batches,
+      ForwardPass.Activations activations,
+      double factor,
+      Gradients gradients,
+      Optional<Gradients.Flat> embeddingGradient,
+      List<Tensor> dx) {
+    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1));
+    Optional<Gradients.Flat> normGradient =
+        weights.trainable(ModelGroups.NORM).map(gradients::begin);
+    Optional<Gradients.Flat> headGradient =
+        config.tieWordEmbeddings()
+            ? embeddingGradient
+            : weights.trainable(ModelGroups.HEAD).map(gradients::begin);
+    HeadGradients want =
+        headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
+    double lossSum = 0;
+    try (Scope local = scope.child()) {
+      HeadOfModel.HeadWeights headWeights = head.gather(local, weights, step - 1);
+      for (int i = 0; i < batches.size(); i++) {
+        try (Scope batchScope = local.child()) {
+          HeadOfModel.Backward back =
+              head.lossAndGradients(
+                  batchScope,
+                  headWeights,
+                  batches.get(i),
+                  activations.output().get(i),
+                  factor,
+                  want);
+          lossSum += back.sum();
+          dx.add(back.dx().moveTo(scope));
+          normGradient.ifPresent(g -> g.add(batchScope, LlamaWeights.FINAL_NORM, back.dNorm()));
+          headGradient.ifPresent(g -> g.add(batchScope, head.weight(), back.dHead()));
+        }
+      }
+    }
+    NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);
+    normGradient.ifPresent(Gradients.Flat::send);
+    if (!config.tieWordEmbeddings()) {
+      headGradient.ifPresent(Gradients.Flat::send);
+    }
+    return lossSum;
+  }
+
+  private void layerBackward(
+      Scope scope,
+      int layer,
+      long version,
+      DecoderLayers.Mode mode,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      ForwardPass.Activations activations,
+      List<Tensor> dx,
+      Gradients gradients) {
+    String group = ModelGroups.layer(layer);
+    if (layer > 0) {
+      weights.prefetch(ModelGroups.layer(layer - 1));
+    }
+    Optional<Gradients.Flat> flat = weights.trainable(group).map(gradients::begin);
+    List<Optional<String>> names = layers.gradientNames(layer);
+    try (Scope layerScope = scope.child()) {
+      Weights.Gathered gathered = weights.layer(layerScope, group, version);
+      for (int i = 0; i < batches.size(); i++) {
+        try (Scope local = layerScope.child()) {
+          LayerInputs inputs =
+              layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
+          Tensor x = activations.layerInputs().get(layer).get(i);
+          Tensor typed = ops.cast(local, x, precision.compute());
+          List<Tensor> back = ops.layerBackward(local, dx.get(i), typed, inputs, base(group));
+          x.close();
+          dx.set(i, back.get(0).moveTo(scope)).close();
+          flat.ifPresent(g -> addAll(local, g, names, back));
+        }
+      }
+    }
+    flat.ifPresent(Gradients.Flat::send);
+  }
+
+  /** Base weights have gradients where the group holds no frozen ones. */
+  private BaseGradients base(String group) {
+    boolean trained =
+        weights.group(group).plain().isEmpty() && weights.group(group).quantized().isEmpty();
+    return trained ? BaseGradients.YES : BaseGradients.NO;
+  }
+
+  private static void addAll(
+      Scope scope, Gradients.Flat flat, List<Optional<String>> names, List<Tensor> back) {
+    for (int i = 1; i < back.size(); i++) {
+      Tensor gradient = back.get(i);
+      names.get(i - 1).ifPresent(name -> flat.add(scope, name, gradient));
+    }
+  }
+
+  private void embeddingBackward(
+      Scope scope, Gradients.Flat flat, List<TokenBatch> batches, List<Tensor> dx) {
+    for (int i = 0; i < batches.size(); i++) {
+      embedding.backward(scope, flat, batches.get(i), dx.get(i));
+    }
+    flat.send();
+  }
+
+  private Outcome outcome(long step, double lossSum, long trained) {
+    double squares = 0;
+    for (var group : weights.trainable()) {
+      double own = clock.in(PhaseClock.Phase.EXCHANGE, group::finishGradient);
+      NonFinite.checkGradient(exchange.rank(), step, group.name(), own);
+      squares += own;
+    }
+    double[] own = {lossSum, squares};
+    double[] sums =
+        clock.in(PhaseClock.Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
+    return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained);
+  }
+}

@@ -1,0 +1,154 @@
+package org.sparkfinetune.train;
+
+import java.nio.ByteBuffer;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.sparkfinetune.fsdp.FrozenReader;
+import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.fsdp.TrainableLayout;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.NamedShape;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+
+/**
+ * Gathers groups of weights for computing. Frozen tensors of layers go to buffers that every layer
+ * uses in turn; trainable ones are gathered at the version asked for.
+ */
+final class Weights {
+  private final Ops ops;
+  private final Precision precision;
+  private final FrozenReader frozen;
+  private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
+  private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
+  private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
+  private final Map<String, Tensor> layerBuffers = new HashMap<>();
+  private final Scope buffers;
+
+  Weights(
+      Ops ops,
+      Precision precision,
+      FrozenReader frozen,
+      List<ModelGroups.Group> groups,
+      List<TrainableGroup> trainable,
+      Scope buffers) {
+    this.ops = ops;
+    this.precision = precision;
+    this.frozen = frozen;
+    this.buffers = buffers;
+    groups.forEach(group -> this.groups.put(group.name(), group));
+    trainable.forEach(group -> this.trainable.put(group.name(), group));
+  }
+
+  /** A group's tensors by name, in the compute type. */
+  record Gathered(Map<String, Tensor> tensors) {
+    Optional<Tensor> find(String name) {
+      return Optional.ofNullable(tensors.get(name));
+    }
+
+    Tensor tensor(String name) {
+      return find(name)
+          .orElseThrow(() -> new IllegalStateException("no weight " + name + " was gathered"));
+    }
+  }
+
+  ModelGroups.Group group(String name) {
+    ModelGroups.Group group = groups.get(name);
+    if (group == null) {
+      throw new IllegalArgumentException("no group " + name);
+    }
+    return group;
+  }
+
+  Optional<TrainableGroup> trainable(String name) {
+    return Optional.ofNullable(trainable.get(name));
+  }
+
+  Iterable<TrainableGroup> trainable() {
+    return trainable.values();
+  }
+
+  FrozenReader frozen() {
+    return frozen;
+  }
+
+  /** Asks for a group's frozen bytes without waiting for them. */
+  void prefetch(String name) {
+    if (hasFrozen(name)) {
+      fetched.computeIfAbsent(name, frozen::fetch);
+    }
+  }
+
+  /**
+   * A layer's weights, in buffers that the next call overwrites.
+   *
+   * @param version of the trainable weights: optimizer steps done
+   */
+  Gathered layer(Scope scope, String name, long version) {
+    Map<String, Tensor> tensors = new HashMap<>();
+    if (hasFrozen(name)) {
+      decode(name, tensor -> layerBuffer(name, tensor), tensors);
+    }
+    addTrainable(scope, name, version, tensors);
+    return new Gathered(tensors);
+  }
+
+  /** Any other group's weights, in memory of {@code scope}. */
+  Gathered whole(Scope scope, String name, long version) {
+    Map<String, Tensor> tensors = new HashMap<>();
+    if (hasFrozen(name)) {
+      decode(name, tensor -> ops.empty(scope, precision.compute(), tensor.dimensions()), tensors);
+    }
+    addTrainable(scope, name, version, tensors);
+    return new Gathered(tensors);
+  }
+
+  private boolean hasFrozen(String name) {
+    ModelGroups.Group group = group(name);
+    return !group.quantized().isEmpty() || !group.plain().isEmpty();
+  }
+
+  private void decode(
+      String name,
+      java.util.function.Function<NamedShape, Tensor> memory,
+      Map<String, Tensor> tensors) {
+    ModelGroups.Group group = group(name);
+    group.quantized().forEach(t -> tensors.put(t.name(), memory.apply(t)));
+    group.plain().forEach(t -> tensors.put(t.name(), memory.apply(t)));
+    List<CompletableFuture<ByteBuffer>> slices =
+        Optional.ofNullable(fetched.remove(name)).orElseGet(() -> frozen.fetch(name));
+    frozen.decode(name, slices, t -> tensorOf(tensors, t.name()));
+  }
+
+  private static Tensor tensorOf(Map<String, Tensor> tensors, String name) {
+    return new Gathered(tensors).tensor(name);
+  }
+
+  /** Layers have equal shapes, so a tensor's name within its layer finds its buffer. */
+  private Tensor layerBuffer(String group, NamedShape tensor) {
+    String within = tensor.name().substring(tensor.name().indexOf(group) + group.length());
+    return layerBuffers.computeIfAbsent(
+        within, key -> ops.empty(buffers, precision.compute(), tensor.dimensions()));
+  }
+
+  private void addTrainable(Scope scope, String name, long version, Map<String, Tensor> tensors) {
+    trainable(name)
+        .ifPresent(
+            group -> {
+              Tensor flat = group.unshard(scope, version);
+              Tensor typed =
+                  precision.compute() == ElementType.FLOAT32
+                      ? flat
+                      : ops.cast(scope, flat, precision.compute());
+              for (TrainableLayout.Place place : group.layout().places()) {
+                NamedShape tensor = place.tensor();
+                tensors.put(tensor.name(), ops.view(scope, typed, place.at(), tensor.dimensions()));
+              }
+            });
+  }
+}

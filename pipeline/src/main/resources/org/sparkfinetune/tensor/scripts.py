@@ -1,0 +1,257 @@
+# TorchScript, compiled from this text by libtorch when a process starts (see Scripts.java).
+#
+# Shapes: N tokens of all rows laid one after the other, H hidden, I intermediate, V vocabulary,
+#         Q query heads, K key/value heads, D head size, R LoRA's r.
+# A tensor of no elements stands for "not there" (no bias, no LoRA, no dropout).
+# Gradients are written by hand: a layer's backward is known, so nothing here records a graph and
+# every intermediate dies with its last use. dtype numbers: 4 int64, 6 float32, 15 bfloat16.
+
+class Ops(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+
+  def empty(self: __torch__.Ops, shape: List[int], dtype: int, device: str) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=torch.device(device))
+
+  def zeros(self: __torch__.Ops, shape: List[int], dtype: int, device: str) -> Tensor:
+    return torch.zeros(shape, dtype=dtype, device=torch.device(device))
+
+  def cast(self: __torch__.Ops, x: Tensor, dtype: int) -> Tensor:
+    return torch.to(x, dtype)
+
+  def view(self: __torch__.Ops, flat: Tensor, start: int, shape: List[int]) -> Tensor:
+    n = 1
+    for s in shape:
+      n = n * s
+    return torch.view(torch.narrow(flat, 0, start, n), shape)
+
+  def copy(self: __torch__.Ops, to: Tensor, source: Tensor) -> Tensor:
+    return torch.copy_(to, source)
+
+  def add(self: __torch__.Ops, to: Tensor, x: Tensor) -> Tensor:
+    return torch.add_(to, x)
+
+  def concat(self: __torch__.Ops, parts: List[Tensor]) -> Tensor:
+    return torch.cat(parts, 0)
+
+  def select_rows(self: __torch__.Ops, x: Tensor, rows: Tensor) -> Tensor:
+    return torch.index_select(x, 0, rows)
+
+  # x: (N, H), out: (n, H) of zeros -> out with row rows[i] increased by x[i]
+  def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
+    return torch.index_add_(out, 0, rows, torch.to(x, out.dtype))
+
+  def sum_of_squares(self: __torch__.Ops, x: Tensor) -> float:
+    n = torch.linalg_vector_norm(x, 2, None, False, dtype=7)
+    return float(n * n)
+
+  def all_finite(self: __torch__.Ops, x: Tensor) -> bool:
+    return bool(torch.all(torch.isfinite(x)))
+
+  # ---- linear, with LoRA: y = x W' + bias + scale (x * mask) A' B' --------------------------------
+  def linear(self: __torch__.Ops, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, mask: Tensor, scale: float) -> Tensor:
+    if torch.numel(bias) > 0:
+      y = torch.linear(x, w, bias)
+    else:
+      y = torch.linear(x, w)
+    if torch.numel(a) > 0:
+      if torch.numel(mask) > 0:
+        x = x * mask
+      y = torch.add_(y, torch.linear(torch.linear(x, a), b), alpha=scale)
+    return y
+
+  # -> [dx (N, in), dA (R, in), dB (out, R), dW (out, in), dbias (out)]; the last two only if `base`
+  def linear_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, mask: Tensor, scale: float, base: bool) -> List[Tensor]:
+    none = torch.empty([0], dtype=6, device=x.device)
+    da = none
+    db = none
+    dw = none
+    dbias = none
+    dx = torch.matmul(dy, w)
+    if torch.numel(a) > 0:
+      u = torch.matmul(dy, b) * scale
+      xd = x
+      dl = torch.matmul(u, a)
+      if torch.numel(mask) > 0:
+        xd = x * mask
+        dl = torch.mul_(dl, mask)
+      da = torch.to(torch.matmul(torch.t(u), xd), 6)
+      db = torch.to(torch.matmul(torch.t(dy), torch.linear(xd, a)) * scale, 6)
+      dx = torch.add_(dx, dl)
+    if base:
+      dw = torch.to(torch.matmul(torch.t(dy), x), 6)
+      if torch.numel(bias) > 0:
+        dbias = torch.sum(torch.to(dy, 6), [0])
+    return [dx, da, db, dw, dbias]
+
+  # ---- RMSNorm: float32 x / sqrt(mean(x^2) + eps), cast, times weight (transformers' LlamaRMSNorm) -
+  def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
+    n = torch.linalg_vector_norm(x, 2, [-1], True, dtype=6)
+    return torch.rsqrt(n * n / float(torch.size(x, -1)) + eps)
+
+  def rms_norm(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    inv = self.inverse_rms(x, eps)
+    return torch.to(x * inv, x.dtype) * weight
+
+  # -> [dx, dweight (H, float32)]
+  def rms_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float) -> List[Tensor]:
+    inv = self.inverse_rms(x, eps)
+    xhat = x * inv
+    g = torch.to(dy * weight, 6)
+    mean = torch.mean(g * xhat, [-1], True)
+    dx = torch.to((g - xhat * mean) * inv, x.dtype)
+    return [dx, torch.sum(torch.to(dy, 6) * xhat, [0])]
+
+  # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, D) ----------------
+  def rope(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = torch.floordiv(torch.size(x, -1), 2)
+    left = torch.narrow(x, -1, 0, half)
+    right = torch.narrow(x, -1, half, half)
+    return torch.addcmul(x * cos, torch.cat([torch.neg(right), left], -1), sin)
+
+  def rope_backward(self: __torch__.Ops, dy: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return self.rope(dy, cos, torch.neg(sin))
+
+  # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
+  # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp (Q, N) float32]
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+    repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
+    if repeat > 1:
+      k = torch.repeat_interleave(k, repeat, 1)
+      v = torch.repeat_interleave(v, repeat, 1)
+    outs = annotate(List[Tensor], [])
+    sums = annotate(List[Tensor], [])
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      out, lse = torch._scaled_dot_product_flash_attention_for_cpu(self.heads_first(q, at, n), self.heads_first(k, at, n), self.heads_first(v, at, n), 0., True, attn_mask=None, scale=None)
+      torch.append(outs, torch.transpose(torch.squeeze(out, 0), 0, 1))
+      torch.append(sums, torch.squeeze(lse, 0))
+    return [torch.cat(outs, 0), torch.cat(sums, 1)]
+
+  def heads_first(self: __torch__.Ops, x: Tensor, at: int, n: int) -> Tensor:
+    return torch.unsqueeze(torch.transpose(torch.narrow(x, 0, at, n), 0, 1), 0)
+
+  # -> [dq, dk, dv]
+  def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+    groups = torch.size(k, 1)
+    repeat = torch.floordiv(torch.size(q, 1), groups)
+    if repeat > 1:
+      k = torch.repeat_interleave(k, repeat, 1)
+      v = torch.repeat_interleave(v, repeat, 1)
+    dqs = annotate(List[Tensor], [])
+    dks = annotate(List[Tensor], [])
+    dvs = annotate(List[Tensor], [])
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      sums = torch.unsqueeze(torch.narrow(lse, 1, at, n), 0)
+      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(self.heads_first(dout, at, n), self.heads_first(q, at, n), self.heads_first(k, at, n), self.heads_first(v, at, n), self.heads_first(out, at, n), sums, 0., True, attn_mask=None, scale=None)
+      torch.append(dqs, torch.transpose(torch.squeeze(dq, 0), 0, 1))
+      torch.append(dks, torch.transpose(torch.squeeze(dk, 0), 0, 1))
+      torch.append(dvs, torch.transpose(torch.squeeze(dv, 0), 0, 1))
+    dk = torch.cat(dks, 0)
+    dv = torch.cat(dvs, 0)
+    if repeat > 1:
+      grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
+      dk = torch.sum(torch.reshape(dk, grouped), [2])
+      dv = torch.sum(torch.reshape(dv, grouped), [2])
+    return [torch.cat(dqs, 0), dk, dv]
+
+  # ---- a decoder layer ----------------------------------------------------------------------------
+  # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears
+  # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
+  # -> [y, n1, q, k, v, attention, logsumexp, h, n2, gate, up]: y and what its backward needs
+  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float) -> List[Tensor]:
+    n = torch.size(x, 0)
+    n1 = self.rms_norm(x, w[0], eps)
+    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
+    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scale), [n, -1, headDim])
+    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
+    q = self.rope(q, cos, sin)
+    k = self.rope(k, cos, sin)
+    attended, lse = self.attention(q, k, v, cuts)
+    h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
+    n2 = self.rms_norm(h, w[5], eps)
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
+    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
+    y = h + self.linear(torch.mul_(torch.silu(gate), up), w[8], w[15], lora[12], lora[13], masks[6], scale)
+    return [y, n1, q, k, v, attended, lse, h, n2, gate, up]
+
+  def layer_output(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float) -> Tensor:
+    saved = self.layer(x, w, lora, masks, scale, cos, sin, cuts, headDim, eps)
+    return saved[0]
+
+  # x (N, H): the layer's input, dy (N, H) -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
+  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
+    saved = self.layer(x, w, lora, masks, scale, cos, sin, cuts, headDim, eps)
+    return self.layer_backward_saved(dy, x, saved, w, lora, masks, scale, cos, sin, cuts, headDim, eps, base)
+
+  def layer_backward_saved(self: __torch__.Ops, dy: Tensor, x: Tensor, saved: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
+    y, n1, q, k, v, attended, lse, h, n2, gate, up = saved
+    n = torch.size(x, 0)
+    silu = torch.silu(gate)
+    dm, da6, db6, dw8, dbias6 = self.linear_backward(dy, silu * up, w[8], w[15], lora[12], lora[13], masks[6], scale, base)
+    dgate = torch.silu_backward(dm * up, gate)
+    dup = torch.mul_(dm, silu)
+    dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scale, base)
+    dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scale, base)
+    dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps)
+    dh = torch.add_(dh, dy)
+    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale, base)
+    dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, lse, cuts)
+    dq = torch.reshape(self.rope_backward(dq, cos, sin), [n, -1])
+    dk = torch.reshape(self.rope_backward(dk, cos, sin), [n, -1])
+    dv = torch.reshape(dv, [n, -1])
+    dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scale, base)
+    dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scale, base)
+    dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scale, base)
+    dx, dw0 = self.rms_norm_backward(torch.add_(torch.add_(dn1, dn_k), dn_v), x, w[0], eps)
+    out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]
+    if base:
+      out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6]
+    return out
+
+  # ---- head and loss, in chunks of tokens, so that no (N, V) tensor exists ------------------------
+  # x: (n, H), target: (n) int64, all trained -> [sum of losses (float64), d(factor * sum)/dx, dW or empty]
+  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, backward: bool, base: bool) -> List[Tensor]:
+    total = torch.zeros([1], dtype=7, device=x.device)
+    dx = torch.empty([0], dtype=6, device=x.device)
+    dw = torch.empty([0], dtype=6, device=x.device)
+    if backward:
+      dx = torch.empty_like(x)
+    if base:
+      dw = torch.zeros([torch.size(w, 0), torch.size(w, 1)], dtype=6, device=x.device)
+    n = torch.size(x, 0)
+    for i in range(0, n, chunk):
+      m = min(chunk, n - i)
+      part = torch.narrow(x, 0, i, m)
+      t = torch.unsqueeze(torch.narrow(target, 0, i, m), 1)
+      logits = torch.to(torch.linear(part, w), 6)
+      lse = torch.logsumexp(logits, [1], True)
+      total = total + torch.sum(lse - torch.gather(logits, 1, t), dtype=7)
+      if backward:
+        p = torch.exp_(torch.sub_(logits, lse))
+        p = torch.scatter_add_(p, 1, t, torch.full_like(lse, -1.))
+        p = torch.to(torch.mul_(p, factor), x.dtype)
+        _ = torch.copy_(torch.narrow(dx, 0, i, m), torch.matmul(p, w))
+        if base:
+          dw = torch.add_(dw, torch.matmul(torch.t(p), part))
+    return [total, dx, dw]
+
+  def logits(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
+    return torch.to(torch.linear(x, w), 6)
+
+  # ---- AdamW on a flat float32 slice, in torch.optim.AdamW's order of operations -------------------
+  def adamw(self: __torch__.Ops, p: Tensor, g: Tensor, m: Tensor, v: Tensor, clip: float, lr: float, decay: float, beta1: float, beta2: float, eps: float, step: int) -> Tensor:
+    if clip != 1.:
+      g = g * clip
+    if decay != 0.:
+      p = torch.mul_(p, 1. - lr * decay)
+    m = torch.lerp_(m, g, 1. - beta1)
+    v = torch.addcmul_(torch.mul_(v, beta2), g, g, value=1. - beta2)
+    correction1 = 1. - beta1 ** float(step)
+    correction2 = 1. - beta2 ** float(step)
+    denominator = torch.add_(torch.div_(torch.sqrt(v), correction2 ** 0.5), eps)
+    return torch.addcdiv_(p, m, denominator, value=torch.neg(lr / correction1))

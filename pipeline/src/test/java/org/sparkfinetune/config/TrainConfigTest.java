@@ -1,0 +1,435 @@
+package org.sparkfinetune.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.errors.UserError;
+
+class TrainConfigTest {
+
+  private static final String REQUIRED =
+      """
+      model_id: /models/llama
+      dataset_path: data
+      output_dir: runs/one
+      """;
+
+  private static final Configuration HADOOP = new Configuration();
+
+  @TempDir Path folder;
+
+  @Test
+  void the_defaults_are_those_that_the_manual_promises() {
+    assertThat(load(REQUIRED).config())
+        .isEqualTo(
+            new TrainConfig(
+                new ModelSource("/models/llama", "main", Optional.empty(), Optional.empty()),
+                new TrainingData("data", 512, true, false, Optional.empty(), Overlong.DROP, false),
+                Method.QLORA,
+                new LoraConfig(16, 8, 0.05, List.of("all-linear"), false, List.of()),
+                new Parallelism(
+                    OptionalInt.empty(),
+                    ShardingStrategy.FULL_SHARD,
+                    false,
+                    true,
+                    ExchangeMode.AUTO,
+                    false),
+                new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
+                new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3),
+                new Loop(3, OptionalInt.empty(), 1, 1, 1),
+                new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
+                new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
+                "runs/one",
+                42));
+    assertThat(load(REQUIRED).notes()).isEmpty();
+  }
+
+  @Test
+  void every_key_reaches_its_record() {
+    assertThat(load(everyKey()).config())
+        .isEqualTo(
+            new TrainConfig(
+                new ModelSource(
+                    "meta/llama", "abc", Optional.of("other/tokenizer"), Optional.of("s3a://b/a")),
+                new TrainingData(
+                    "hdfs://n/data",
+                    3072,
+                    false,
+                    true,
+                    Optional.of("llama3"),
+                    Overlong.SPLIT,
+                    true),
+                Method.LORA,
+                new LoraConfig(8, 16.5, 0, List.of("q_proj", "v_proj"), true, List.of("lm_head")),
+                new Parallelism(
+                    OptionalInt.of(2),
+                    ShardingStrategy.HYBRID_SHARD,
+                    true,
+                    false,
+                    ExchangeMode.NETWORK,
+                    true),
+                new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
+                new Optimization(1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1),
+                new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
+                new Reporting(
+                    1,
+                    Set.of(Reporter.TENSORBOARD, Reporter.MLFLOW),
+                    IntervalStrategy.STEPS,
+                    20,
+                    true),
+                new Checkpointing(
+                    IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5),
+                "file:/runs/two",
+                7));
+  }
+
+  @Test
+  void the_test_of_every_key_leaves_none_out() {
+    assertThat(KeyTable.train().keys())
+        .allSatisfy(
+            key ->
+                assertThat(everyKey())
+                    .containsPattern("(?m)^ *" + key.name().replace("fsdp_config.", "") + ":"));
+  }
+
+  @Test
+  void the_resolved_file_gives_the_same_configuration_again() {
+    for (String yaml : List.of(REQUIRED, everyKey())) {
+      Loaded<TrainConfig> once = load(yaml);
+      Loaded<TrainConfig> again = load(once.yaml());
+      assertThat(again.config()).isEqualTo(once.config());
+      assertThat(again.notes()).isEqualTo(once.notes());
+      assertThat(again.yaml()).isEqualTo(once.yaml());
+    }
+  }
+
+  @Test
+  void the_reference_file_loads_unchanged() {
+    Loaded<TrainConfig> loaded =
+        load(
+            """
+            # script parameters
+            model_id: "meta-llama/Meta-Llama-3-70b" # Hugging Face model id
+            dataset_path: "."                      # path to dataset
+            max_seq_len:  3072 # 2048              # max sequence length for model and packing of the dataset
+            # training parameters
+            output_dir: "./llama-3-70b-hf-no-robot" # Temporary output directory for model checkpoints
+            report_to: "tensorboard"               # report metrics to tensorboard
+            learning_rate: 0.0002                  # learning rate 2e-4
+            lr_scheduler_type: "constant"          # learning rate scheduler
+            num_train_epochs: 3                    # number of training epochs
+            per_device_train_batch_size: 1         # batch size per device during training
+            per_device_eval_batch_size: 1          # batch size for evaluation
+            gradient_accumulation_steps: 2         # number of steps before performing a backward/update pass
+            optim: adamw_torch                     # use torch adamw optimizer
+            logging_steps: 10                      # log every 10 steps
+            save_strategy: epoch                   # save checkpoint every epoch
+            evaluation_strategy: epoch             # evaluate every epoch
+            max_grad_norm: 0.3                     # max gradient norm
+            warmup_ratio: 0.03                     # warmup ratio
+            bf16: true                             # use bfloat16 precision
+            tf32: true                             # use tf32 precision
+            gradient_checkpointing: true           # use gradient checkpointing to save memory
+            # FSDP parameters: https://huggingface.co/docs/transformers/main/en/fsdp
+            fsdp: "full_shard auto_wrap offload" # remove offload if enough GPU memory
+            fsdp_config:
+              backward_prefetch: "backward_pre"
+              forward_prefetch: "false"
+              use_orig_params: "false"
+            """,
+            "--num_train_epochs",
+            "10");
+    TrainConfig config = loaded.config();
+    assertThat(config.model().modelId()).isEqualTo("meta-llama/Meta-Llama-3-70b");
+    assertThat(config.data().maxSeqLength()).isEqualTo(3072);
+    assertThat(config.loop()).isEqualTo(new Loop(10, OptionalInt.empty(), 1, 1, 2));
+    assertThat(config.parallelism().strategy()).isEqualTo(ShardingStrategy.FULL_SHARD);
+    assertThat(config.parallelism().offload()).isTrue();
+    assertThat(config.optimization())
+        .isEqualTo(new Optimization(2e-4, LrSchedulerType.CONSTANT, 0.03, 0, 0, 0.3));
+    assertThat(loaded.notes())
+        .containsExactly(
+            "fsdp: auto_wrap changes nothing; a decoder layer is always the unit of sharding.",
+            "fsdp: offload keeps frozen shards on the host of a GPU; on a CPU they are there"
+                + " anyway.",
+            "fsdp_config.forward_prefetch changes nothing; layers are prefetched in both"
+                + " directions.",
+            "fsdp_config.use_orig_params changes nothing; frozen and trained weights are sharded"
+                + " apart.",
+            "tf32 changes nothing; matrices are multiplied in bfloat16 or float32.",
+            "lr_scheduler_type: constant ignores warmup_ratio 0.03; constant_with_warmup warms"
+                + " up.");
+  }
+
+  @Test
+  void second_spellings_and_quoted_words_mean_the_same() {
+    TrainConfig config =
+        load("""
+                model_name_or_path: m
+                dataset_path: d
+                output_dir: o
+                max_seq_length: "1024"
+                eval_strategy: no
+                bf16: "False"
+                learning_rate: 2e-4
+                gradient_checkpointing: "true"
+                report_to: [mlflow]
+                max_steps: -1
+                optim: adamw_torch_fused
+                resume_from_checkpoint: true
+                """)
+            .config();
+    assertThat(config.model().modelId()).isEqualTo("m");
+    assertThat(config.data().maxSeqLength()).isEqualTo(1024);
+    assertThat(config.reporting().evalStrategy()).isEqualTo(IntervalStrategy.NO);
+    assertThat(config.reporting().reportTo()).containsExactly(Reporter.MLFLOW);
+    assertThat(config.compute().bf16()).isFalse();
+    assertThat(config.optimization().learningRate()).isEqualTo(2e-4);
+    assertThat(config.loop().maxSteps()).isEmpty();
+    assertThat(config.checkpointing().resumeFrom()).isEqualTo(new ResumeFrom.Auto());
+    assertThat(load(REQUIRED + "report_to: none").config().reporting().reportTo()).isEmpty();
+  }
+
+  @Test
+  void the_command_line_wins_in_every_form() {
+    Loaded<TrainConfig> loaded =
+        load(
+            REQUIRED + "seed: 1\nbf16: false\nmax_seq_len: 100\n",
+            "--seed=2",
+            "--bf16",
+            "--max_seq_length",
+            "200",
+            "--lora_target_modules",
+            "q_proj",
+            "v_proj",
+            "--fsdp_config.backward_prefetch",
+            "no_prefetch",
+            "--modules_to_save=[embed_tokens, lm_head]",
+            "--fsdp",
+            "shard_grad_op offload");
+    TrainConfig config = loaded.config();
+    assertThat(config.seed()).isEqualTo(2);
+    assertThat(config.compute().bf16()).isTrue();
+    assertThat(config.data().maxSeqLength()).isEqualTo(200);
+    assertThat(config.lora().targetModules()).containsExactly("q_proj", "v_proj");
+    assertThat(config.lora().modulesToSave()).containsExactly("embed_tokens", "lm_head");
+    assertThat(config.parallelism().backwardPrefetch()).isFalse();
+    assertThat(config.parallelism().strategy()).isEqualTo(ShardingStrategy.SHARD_GRAD_OP);
+  }
+
+  @Test
+  void the_command_line_alone_is_a_configuration() {
+    Loaded<TrainConfig> loaded =
+        new ConfigLoader(HADOOP)
+            .train(
+                Optional.empty(),
+                List.of("--model_id", "m", "--dataset_path", "d", "--output_dir", "o"));
+    assertThat(loaded.config().outputDir()).isEqualTo("o");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          max_seq_lenght: 3      | unknown key max_seq_lenght; did you mean max_seq_length?
+          evaluation_stratgy: no | unknown key evaluation_stratgy; did you mean evaluation_strategy?
+          zebra_crossing_now: 1  | unknown key zebra_crossing_now; the keys of train are: model_id, revision,
+          learning_rate: fast    | learning_rate is fast; allowed: a number above 0
+          learning_rate: 0       | learning_rate is 0; allowed: a number above 0
+          learning_rate: NaN     | learning_rate is NaN; allowed: a number above 0
+          learning_rate: 1e999   | learning_rate is 1e999; allowed: a number above 0
+          learning_rate: [1, 2]  | learning_rate is [1, 2]; allowed: a number above 0
+          learning_rate:         | learning_rate is empty; allowed: a number above 0
+          lora_r: 0              | lora_r is 0; allowed: a whole number of at least 1
+          lora_r: 8.5            | lora_r is 8.5; allowed: a whole number of at least 1
+          lora_r: 99999999999    | lora_r is 99999999999; allowed: a whole number of at least 1
+          lora_dropout: 1        | lora_dropout is 1; allowed: a number of at least 0 and below 1
+          warmup_ratio: 1.5      | warmup_ratio is 1.5; allowed: a number from 0 to 1
+          bf16: maybe            | bf16 is maybe; allowed: true, false
+          optim: adamw_8bit      | optim is adamw_8bit; allowed: adamw_torch, adamw_torch_fused
+          method: dora           | method is dora; allowed: qlora, lora, full
+          fsdp: full_shard wrap  | fsdp is full_shard wrap; allowed: one of full_shard, shard_grad_op,
+          fsdp: full_shard no_shard | fsdp is full_shard no_shard; allowed: one of full_shard,
+          fsdp_config: fsdp.json | fsdp_config is fsdp.json; allowed: a mapping with the keys backward_prefetch,
+          fsdp_config: {backward_prefech: x} | unknown key fsdp_config.backward_prefech; did you mean fsdp_config.backward_prefetch?
+          report_to: wandb       | report_to is wandb; allowed: none, or one or more of tensorboard, mlflow
+          eval_strategy: sometimes | eval_strategy is sometimes; allowed: no, steps, epoch
+          max_steps: 0           | max_steps is 0; allowed: a whole number of at least 1, or -1 for no limit
+          seed: -1               | seed is -1; allowed: a whole number of at least 0
+          model_name_or_path: x  | model_name_or_path is x, but model_id was /models/llama at
+          tokenizer: ' '         | tokenizer is " "; allowed: a folder, a Hadoop URI or a hub id
+          """)
+  void a_bad_value_is_named_with_file_line_and_what_is_allowed(String line, String message) {
+    assertThatThrownBy(() -> load(REQUIRED + line))
+        .isInstanceOf(UserError.class)
+        .hasMessageStartingWith(folder.resolve("train.yaml") + ":4: " + message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          --lora_rr 3            | command line: unknown key lora_rr; did you mean lora_r?
+          --learning_rate x      | command line: learning_rate is x; allowed: a number above 0
+          --seed                 | command line: --seed needs a value
+          --seed 1 2             | command line: --seed takes one value, not 2 (1 2);
+          --seed 1 --seed 2      | command line: seed is 2, but seed was 1 at command line;
+          seed 1                 | command line: seed belongs to no key; write --key value
+          --fsdp_config.x 1      | command line: unknown key fsdp_config.x; the keys of train are:
+          """)
+  void a_bad_argument_is_named_as_such(String arguments, String message) {
+    assertThatThrownBy(() -> load(REQUIRED, arguments.split(" ")))
+        .isInstanceOf(UserError.class)
+        .hasMessageStartingWith(message);
+  }
+
+  @Test
+  void missing_keys_are_listed_together() {
+    assertThatThrownBy(() -> load("model_id: m"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("train needs these keys, in the YAML file or on the command line:")
+        .hasMessageContaining("\n  --dataset_path  what prepare wrote")
+        .hasMessageContaining("\n  --output_dir  ")
+        .hasMessageNotContaining("--model_id");
+  }
+
+  @Test
+  void the_records_refuse_what_the_file_could_not_say() {
+    assertThatThrownBy(() -> new LoraConfig(0, 8, 0, List.of("all-linear"), false, List.of()))
+        .isInstanceOf(UserError.class)
+        .hasMessage("lora_r is 0; allowed: a whole number of at least 1");
+    assertThatThrownBy(() -> new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0))
+        .isInstanceOf(UserError.class)
+        .hasMessage("learning_rate is NaN; allowed: a number above 0");
+    assertThatThrownBy(() -> load(REQUIRED + "method: full\nadapter: a"))
+        .isInstanceOf(UserError.class)
+        .hasMessageStartingWith("adapter is a, but method is full");
+  }
+
+  @Test
+  void scaling_is_pefts() {
+    assertThat(new LoraConfig(16, 8, 0, List.of("all-linear"), false, List.of()).scaling())
+        .isEqualTo(0.5);
+    assertThat(new LoraConfig(16, 8, 0, List.of("all-linear"), true, List.of()).scaling())
+        .isEqualTo(2);
+  }
+
+  @Test
+  void a_key_that_goes_unused_is_noted() {
+    assertThat(
+            load(REQUIRED
+                    + """
+                        method: full
+                        lora_r: 8
+                        optim: adamw_torch_fused
+                        gradient_checkpointing_kwargs: {use_reentrant: false}
+                        fsdp_config: {backward_prefetch: backward_post}
+                        packing: false
+                        cross_sample_attention: true
+                        save_steps: 10
+                        eval_steps: 11
+                        warmup_steps: 5
+                        warmup_ratio: 0.1
+                        lr_scheduler_type: linear
+                        num_train_epochs: 2
+                        max_steps: 9
+                        """)
+                .notes())
+        .containsExactly(
+            "fsdp_config.backward_prefetch: backward_post acts as backward_pre; the next layer is"
+                + " fetched while one is computed.",
+            "gradient_checkpointing_kwargs changes nothing; recomputing is part of the layer loop,"
+                + " not of an autograd hook.",
+            "optim: adamw_torch_fused is adamw_torch; there is one AdamW.",
+            "warmup_ratio is not used, because warmup_steps is 5.",
+            "num_train_epochs is not used, because max_steps is given.",
+            "save_steps is not used, because save_strategy is not steps.",
+            "eval_steps is not used, because eval_strategy is not steps.",
+            "lora_r is not used, because method is full.",
+            "cross_sample_attention changes nothing, because packing is false.");
+  }
+
+  private static String everyKey() {
+    return """
+        model_id: meta/llama
+        revision: abc
+        tokenizer: other/tokenizer
+        adapter: s3a://b/a
+        dataset_path: hdfs://n/data
+        max_seq_length: 3072
+        packing: false
+        cross_sample_attention: true
+        chat_template: llama3
+        overlong: split
+        assistant_only_loss: true
+        method: lora
+        lora_r: 8
+        lora_alpha: 16.5
+        lora_dropout: 0
+        lora_target_modules: [q_proj, v_proj]
+        use_rslora: true
+        modules_to_save: [lm_head]
+        num_ranks: 2
+        fsdp: hybrid_shard offload
+        fsdp_config:
+          backward_prefetch: no_prefetch
+          forward_prefetch: false
+          use_orig_params: true
+        exchange: network
+        activation_offload: true
+        device: cpu
+        bf16: false
+        tf32: false
+        gradient_checkpointing: selective
+        gradient_checkpointing_kwargs: {use_reentrant: false}
+        learning_rate: 1e-3
+        lr_scheduler_type: cosine
+        warmup_ratio: 0.03
+        warmup_steps: 7
+        weight_decay: 0.01
+        max_grad_norm: 1
+        optim: adamw_torch_fused
+        num_train_epochs: 1.5
+        max_steps: 100
+        per_device_train_batch_size: 4
+        per_device_eval_batch_size: 5
+        gradient_accumulation_steps: 6
+        seed: 7
+        output_dir: file:/runs/two
+        logging_steps: 1
+        report_to: [tensorboard, mlflow]
+        eval_strategy: steps
+        eval_steps: 20
+        eval_on_start: true
+        save_strategy: no
+        save_steps: 30
+        save_total_limit: 2
+        resume_from_checkpoint: runs/x/checkpoints/y
+        max_attempts: 5
+        """;
+  }
+
+  private Loaded<TrainConfig> load(String yaml, String... arguments) {
+    Path file = folder.resolve("train.yaml");
+    try {
+      Files.writeString(file, yaml);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    return new ConfigLoader(HADOOP).train(Optional.of(file.toString()), List.of(arguments));
+  }
+}
