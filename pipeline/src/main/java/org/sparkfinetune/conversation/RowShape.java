@@ -1,8 +1,6 @@
 package org.sparkfinetune.conversation;
 
-import java.util.Arrays;
 import java.util.Optional;
-import java.util.stream.Collectors;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -32,24 +30,6 @@ public enum RowShape {
 
   public String text() {
     return text;
-  }
-
-  /**
-   * @throws UserError for any other spelling
-   */
-  public static RowShape withText(String text) {
-    return Arrays.stream(values())
-        .filter(shape -> shape.text.equals(text))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new UserError(
-                    "dataset: '%s' is not known. Allowed: %s."
-                        .formatted(
-                            text,
-                            Arrays.stream(values())
-                                .map(RowShape::text)
-                                .collect(Collectors.joining(", ")))));
   }
 
   /**

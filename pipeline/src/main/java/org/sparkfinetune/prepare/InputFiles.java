@@ -14,6 +14,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.UserError;
 
 /** Resolves the paths, folders and globs of a request to files, in an order that never varies. */
@@ -27,10 +28,10 @@ final class InputFiles {
     this.configuration = configuration;
   }
 
-  List<InputFile> resolve(PrepareRequest request) {
+  List<InputFile> resolve(PrepareConfig config) {
     List<InputFile> files = new ArrayList<>();
-    add(files, "input", request.input(), InputFile.Origin.INPUT);
-    request
+    add(files, "input", config.input(), InputFile.Origin.INPUT);
+    config
         .testInput()
         .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
     return List.copyOf(files);

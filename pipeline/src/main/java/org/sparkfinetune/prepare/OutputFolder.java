@@ -20,6 +20,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
@@ -60,9 +61,9 @@ final class OutputFolder implements AutoCloseable {
    *     written there
    */
   static OutputFolder open(
-      PrepareRequest request, List<InputFile> input, Configuration configuration) {
+      PrepareConfig config, List<InputFile> input, Configuration configuration) {
     try {
-      Path given = new Path(request.output());
+      Path given = new Path(config.output());
       FileSystem fileSystem = PartFiles.plain(given.getFileSystem(configuration));
       Path output = fileSystem.makeQualified(given);
       if (output.getParent() == null) {
@@ -70,14 +71,14 @@ final class OutputFolder implements AutoCloseable {
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
       }
       checkInputIsElsewhere(output, input);
-      checkMayWrite(fileSystem, output, request);
+      checkMayWrite(fileSystem, output, config);
       OutputFolder folder =
           new OutputFolder(fileSystem, output, StoreKind.ofScheme(output.toUri().getScheme()));
       folder.begin();
       return folder;
     } catch (IOException | IllegalArgumentException e) {
       throw new UserError(
-          "output: cannot write to %s: %s".formatted(request.output(), Failures.oneLine(e)), e);
+          "output: cannot write to %s: %s".formatted(config.output(), Failures.oneLine(e)), e);
     }
   }
 
@@ -95,7 +96,7 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private static void checkMayWrite(FileSystem fileSystem, Path output, PrepareRequest request)
+  private static void checkMayWrite(FileSystem fileSystem, Path output, PrepareConfig config)
       throws IOException {
     if (!fileSystem.exists(output)) {
       return;
@@ -104,7 +105,7 @@ final class OutputFolder implements AutoCloseable {
     if (fileSystem.getFileStatus(output).isDirectory() && inside.length == 0) {
       return;
     }
-    if (!request.overwrite()) {
+    if (!config.overwrite()) {
       throw new UserError(
           "output: %s is there already. Name another folder, or set overwrite: true to replace it."
               .formatted(output));

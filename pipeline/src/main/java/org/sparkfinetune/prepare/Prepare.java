@@ -3,6 +3,7 @@ package org.sparkfinetune.prepare;
 import static org.apache.spark.sql.functions.col;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,6 +17,8 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
@@ -28,13 +31,13 @@ public final class Prepare {
   private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
 
   private final SparkSession spark;
-  private final PrepareRequest request;
+  private final PrepareConfig config;
   private final Configuration configuration;
 
-  public Prepare(SparkSession spark, PrepareRequest request) {
+  public Prepare(SparkSession spark, PrepareConfig config) {
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
-    this.request = request;
+    this.config = config;
     this.configuration = spark.sparkContext().hadoopConfiguration();
   }
 
@@ -45,18 +48,19 @@ public final class Prepare {
    * @throws RunFailure if the cluster or a store fails
    */
   public PrepareReport run() {
-    List<InputFile> files = new InputFiles(configuration).resolve(request);
+    Settings.check(config);
+    List<InputFile> files = new InputFiles(configuration).resolve(config);
     Intake.Plan intake = intakePlan(files);
-    try (OutputFolder output = OutputFolder.open(request, files, configuration)) {
+    try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
       LOG.info(
           "prepare: reading {} file(s), {} MiB",
           files.size(),
           files.stream().mapToLong(InputFile::length).sum() >> 20);
       JavaRDD<Row> sorted = sorted(shuffled(files, intake), intake.buckets());
       Tally tally = tally(sorted, intake.buckets());
-      new TallyCheck(request, files).check(tally);
+      new TallyCheck(config, files).check(tally);
       LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
-      Selection selection = Selection.of(available(sorted, tally, intake.buckets()), request);
+      Selection selection = Selection.of(available(sorted, tally, intake.buckets()), config);
       LOG.info(
           "prepare: writing {} rows to train and {} to test",
           selection.trainRows(),
@@ -66,7 +70,7 @@ public final class Prepare {
               .mapPartitionsWithIndex(
                   new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
               .collect();
-      PrepareReport report = PrepareReport.of(request, files, tally, results);
+      PrepareReport report = PrepareReport.of(config, files, tally, results);
       finish(output, report, results);
       return report;
     } catch (RuntimeException e) {
@@ -77,11 +81,11 @@ public final class Prepare {
   private Intake.Plan intakePlan(List<InputFile> files) {
     long bytes = files.stream().mapToLong(InputFile::length).sum();
     return new Intake.Plan(
-        request.converter(),
-        request.seed(),
+        Settings.converter(config),
+        config.seed(),
         Buckets.forInputOf(bytes),
         FileOrder.of(files),
-        request.stratifyBy().orElse(null));
+        config.stratifyBy().orElse(null));
   }
 
   private JavaRDD<Row> shuffled(List<InputFile> files, Intake.Plan plan) {
@@ -157,7 +161,7 @@ public final class Prepare {
 
   /** Rows of each stratum in each bucket, repeats left out if they are to be dropped. */
   private Map<Stratum, long[]> available(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
-    if (!request.deduplicate()) {
+    if (!config.deduplicate()) {
       return tally.samples();
     }
     Map<Stratum, long[]> counts = new TreeMap<>();
@@ -183,15 +187,15 @@ public final class Prepare {
         buckets,
         selection,
         repeats(),
-        request.formats(),
-        request.escaping(),
+        EnumSet.copyOf(config.formats()),
+        Settings.escaping(config),
         LineNumbers.of(tally.lines()),
         files.stream().map(InputFile::uri).toList(),
         output.parts());
   }
 
   private Repeats.Policy repeats() {
-    return request.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
+    return config.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
   }
 
   private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
@@ -216,12 +220,12 @@ public final class Prepare {
             .filter(result -> result.statistics(split).rows() > 0)
             .map(WriteTask.Result::bucket)
             .toList();
-    if (request.formats().contains(OutputFormat.JSON)) {
+    if (config.formats().contains(OutputFormat.JSON)) {
       output.concatenate(
           split.jsonFile(),
           buckets.stream().map(bucket -> SplitWriter.jsonName(split, bucket)).toList());
     }
-    if (request.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
+    if (config.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
       // Readers need the columns even where there are no rows.
       output.writeEmptyParquet(SplitWriter.parquetName(split, 0));
     }

@@ -3,6 +3,7 @@ package org.sparkfinetune.prepare;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.sparkfinetune.config.PrepareConfig;
 
 /**
  * What prepare did: rows in = train + test + rejected + repeats dropped + not selected.
@@ -65,7 +66,7 @@ public record PrepareReport(
   public record ShownMessage(String role, String content) {}
 
   static PrepareReport of(
-      PrepareRequest request, List<InputFile> files, Tally tally, List<WriteTask.Result> results) {
+      PrepareConfig config, List<InputFile> files, Tally tally, List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
     SplitStatistics test = new SplitStatistics();
     Repeats.Counts repeats = Repeats.Counts.NONE;
@@ -78,9 +79,9 @@ public record PrepareReport(
     }
     long accounted = train.rows() + test.rows() + tally.rejectedRows() + repeats.dropped();
     return new PrepareReport(
-        request.dataset().text(),
-        request.output(),
-        request.seed(),
+        config.dataset().text(),
+        config.output(),
+        config.seed(),
         files.stream().map(file -> fileRows(file, tally)).toList(),
         new Rows(
             tally.rows(),
@@ -95,7 +96,7 @@ public record PrepareReport(
         summary(train),
         summary(test),
         train.shown().stream().map(PrepareReport::shown).toList(),
-        ReportNotes.of(request, files, testRowsInTrain));
+        ReportNotes.of(files, test.rows(), testRowsInTrain));
   }
 
   private static FileRows fileRows(InputFile file, Tally tally) {

@@ -10,7 +10,7 @@ final class ReportNotes {
 
   private ReportNotes() {}
 
-  static List<String> of(PrepareRequest request, List<InputFile> files, long testRowsInTrain) {
+  static List<String> of(List<InputFile> files, long testRows, long testRowsInTrain) {
     List<String> notes = new ArrayList<>();
     for (InputFile file : files) {
       boolean packed = file.compression() != InputFile.Compression.NONE;
@@ -29,8 +29,8 @@ final class ReportNotes {
           "%d test row(s) have the text of a training row. deduplicate: true would drop them."
               .formatted(testRowsInTrain));
     }
-    if (request.testInput().isEmpty() && request.testSize().rowsOf(1_000_000) == 0) {
-      notes.add("There is no test split: test_size is 0.");
+    if (testRows == 0) {
+      notes.add("The test split is empty: nothing to evaluate on.");
     }
     return List.copyOf(notes);
   }

@@ -1,6 +1,8 @@
 package org.sparkfinetune.prepare;
 
 import java.io.Serializable;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -8,6 +10,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TestSize;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -50,7 +54,7 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
   /**
    * @param available rows of each stratum in each bucket
    */
-  static Selection of(Map<Stratum, long[]> available, PrepareRequest request) {
+  static Selection of(Map<Stratum, long[]> available, PrepareConfig config) {
     Map<Stratum, Long> sizes = new TreeMap<>();
     Map<Stratum, Share> shares = new HashMap<>();
     available.forEach(
@@ -63,9 +67,9 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
           }
         });
     long all = sum(sizes);
-    long taken = taken(all, request);
+    long taken = taken(all, config);
     Map<Stratum, Long> takenOf = apportioned(taken, sizes);
-    Map<Stratum, Long> testOf = apportioned(testRows(taken, request), takenOf);
+    Map<Stratum, Long> testOf = apportioned(testRows(taken, config), takenOf);
     takenOf.forEach(
         (stratum, rows) -> {
           long test = testOf.getOrDefault(stratum, 0L);
@@ -76,30 +80,41 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
     return new Selection(shares, before);
   }
 
-  private static long taken(long all, PrepareRequest request) {
-    if (request.numSamples().isEmpty()) {
+  private static long taken(long all, PrepareConfig config) {
+    if (config.numSamples().isEmpty()) {
       return all;
     }
-    long wanted = request.numSamples().getAsLong();
+    long wanted = config.numSamples().getAsLong();
     if (wanted > all) {
       throw new UserError(
           "num_samples: %d rows wanted, but the input has %d that can be taken%s. Take at most %d, or leave the key out to take all."
-              .formatted(wanted, all, request.deduplicate() ? " without repeats" : "", all));
+              .formatted(wanted, all, config.deduplicate() ? " without repeats" : "", all));
     }
     return wanted;
   }
 
-  private static long testRows(long taken, PrepareRequest request) {
-    if (request.testInput().isPresent()) {
+  private static long testRows(long taken, PrepareConfig config) {
+    if (config.testInput().isPresent()) {
       return 0;
     }
-    long test = request.testSize().rowsOf(taken);
+    long test = rows(config.testSize(), taken);
     if (test >= taken) {
       throw new UserError(
           "test_size: %d of %d rows for the test split leaves none to train on. Make it smaller, or take more rows."
               .formatted(test, taken));
     }
     return test;
+  }
+
+  /** A fraction is rounded up as in the reference, in decimals: 0.07 of 100 is 7, not 8. */
+  static long rows(TestSize size, long taken) {
+    if (size instanceof TestSize.Fraction part) {
+      return BigDecimal.valueOf(part.fraction())
+          .multiply(BigDecimal.valueOf(taken))
+          .setScale(0, RoundingMode.CEILING)
+          .longValueExact();
+    }
+    return ((TestSize.Rows) size).rows();
   }
 
   /**

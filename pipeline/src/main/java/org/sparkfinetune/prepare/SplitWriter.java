@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.OutputFormat;
 
 /** One bucket's part of one split, in each format asked for. Files come with their first row. */
 final class SplitWriter {

@@ -3,17 +3,18 @@ package org.sparkfinetune.prepare;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.UserError;
 
 /** Decides after the reading pass, before anything is written, whether the job may go on. */
 final class TallyCheck {
   private static final int REASONS_NAMED = 3;
 
-  private final PrepareRequest request;
+  private final PrepareConfig config;
   private final List<InputFile> files;
 
-  TallyCheck(PrepareRequest request, List<InputFile> files) {
-    this.request = request;
+  TallyCheck(PrepareConfig config, List<InputFile> files) {
+    this.config = config;
     this.files = files;
   }
 
@@ -22,10 +23,10 @@ final class TallyCheck {
     if (tally.tooManyStrata()) {
       throw new UserError(
           "stratify_by: '%s' has more than %d different values. Name a column of categories."
-              .formatted(request.stratifyBy().orElse(""), Tally.MOST_STRATA));
+              .formatted(config.stratifyBy().orElse(""), Tally.MOST_STRATA));
     }
     checkRows(tally, InputFile.Origin.INPUT, "input");
-    if (request.testInput().isPresent()) {
+    if (config.testInput().isPresent()) {
       checkRows(tally, InputFile.Origin.TEST_INPUT, "test_input");
     }
     checkRejected(tally);
@@ -64,7 +65,7 @@ final class TallyCheck {
 
   private void checkRejected(Tally tally) {
     double share = (double) tally.rejectedRows() / tally.rows();
-    if (share > request.maxRejected()) {
+    if (share > config.maxRejected()) {
       throw new UserError(
           String.format(
               Locale.ROOT,
@@ -74,8 +75,8 @@ final class TallyCheck {
               tally.rejectedRows(),
               tally.rows(),
               100 * share,
-              100 * request.maxRejected(),
-              request.dataset().text(),
+              100 * config.maxRejected(),
+              config.dataset().text(),
               reasons(tally)));
     }
   }

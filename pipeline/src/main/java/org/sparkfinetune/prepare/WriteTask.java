@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.Function2;
 import org.apache.spark.sql.Row;
+import org.sparkfinetune.config.OutputFormat;
 
 /** The writing pass of one bucket: its rows come sorted, each goes straight into its split. */
 final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<WriteTask.Result>> {

@@ -1,7 +1,8 @@
 /**
  * Raw data to conversations, on Spark: read strictly, put aside what cannot be taken, order by a
  * hash, select, split, write, report. The only package besides {@code launch} and {@code jobs} that
- * may use Spark SQL; it uses {@code conversation} and errors and never needs libtorch.
+ * may use Spark SQL; it uses {@code config}, {@code conversation} and errors, and never needs
+ * libtorch.
  *
  * <p>A newcomer would ask why text is not read by {@code spark.read().json}. Spark's reader turns
  * numbers and objects into strings without a word, drops a top-level array, and no longer knows
