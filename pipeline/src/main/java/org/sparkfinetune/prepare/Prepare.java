@@ -7,6 +7,7 @@ import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
@@ -33,8 +34,15 @@ public final class Prepare {
   private final SparkSession spark;
   private final PrepareConfig config;
   private final Configuration configuration;
+  private final OptionalLong splitBytes;
 
   public Prepare(SparkSession spark, PrepareConfig config) {
+    this(spark, config, OptionalLong.empty());
+  }
+
+  /** With splits of a given size, for tests that show that it does not matter. */
+  Prepare(SparkSession spark, PrepareConfig config, OptionalLong splitBytes) {
+    this.splitBytes = splitBytes;
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
     this.config = config;
@@ -127,7 +135,7 @@ public final class Prepare {
   private List<TextSplit> splits(List<InputFile> files, int parallelism) {
     List<TextSplit> splits = new ArrayList<>();
     RowOpener opener = new RowOpener(configuration);
-    TextSplit.of(files, parallelism).stream()
+    TextSplit.of(files, splitBytes.orElse(TextSplit.bytesEach(files, parallelism))).stream()
         .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
         .forEach(
             (file, own) ->

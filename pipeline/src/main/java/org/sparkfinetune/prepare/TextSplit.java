@@ -13,10 +13,13 @@ record TextSplit(InputFile file, int index, long start, long end) implements Ser
   private static final long SMALLEST = 1 << 20;
   private static final long LARGEST = 32 << 20;
 
-  /** Splits of about equal size, a few for each of {@code parallelism} cores. */
-  static List<TextSplit> of(List<InputFile> files, int parallelism) {
+  /** Bytes of a split such that each of {@code parallelism} cores gets a few. */
+  static long bytesEach(List<InputFile> files, int parallelism) {
     long total = files.stream().mapToLong(InputFile::length).sum();
-    long size = Math.min(LARGEST, Math.max(SMALLEST, total / (2L * parallelism)));
+    return Math.min(LARGEST, Math.max(SMALLEST, total / (2L * parallelism)));
+  }
+
+  static List<TextSplit> of(List<InputFile> files, long size) {
     List<TextSplit> splits = new ArrayList<>();
     for (InputFile file : files) {
       if (file.format() != InputFile.Format.PARQUET) {
