@@ -20,6 +20,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
@@ -81,7 +82,8 @@ public final class Prepare {
       PrepareReport report = PrepareReport.of(config, files, tally, results);
       finish(output, report, results);
       return report;
-    } catch (RuntimeException e) {
+    } catch (Exception e) {
+      // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
       throw explained(e);
     }
   }
@@ -240,15 +242,14 @@ public final class Prepare {
   }
 
   /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
-  private static RuntimeException explained(RuntimeException e) {
+  private static RuntimeException explained(Exception e) {
     for (Throwable at = e; at != null; at = at.getCause()) {
-      if (at instanceof UserError || at instanceof RunFailure) {
+      if (at instanceof UserError || at instanceof RunFailure || at instanceof Bug) {
         return (RuntimeException) at;
       }
     }
-    return Failures.root(e) instanceof Exception && e.getClass().getName().contains("spark")
-        ? failed(e)
-        : e;
+    boolean sparks = e.getClass().getName().startsWith("org.apache.spark");
+    return e instanceof RuntimeException ours && !sparks ? ours : failed(e);
   }
 
   private static RunFailure failed(Exception e) {

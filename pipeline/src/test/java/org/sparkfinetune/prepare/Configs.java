@@ -16,7 +16,7 @@ final class Configs {
   private DatasetKind dataset = DatasetKind.SQL_CREATE_CONTEXT;
   private List<String> input = List.of();
   private Optional<List<String>> testInput = Optional.empty();
-  private final String output;
+  private String output;
   private long seed = 42;
   private OptionalLong numSamples = OptionalLong.empty();
   private TestSize testSize = new TestSize.Fraction(0.2);
@@ -49,6 +49,12 @@ final class Configs {
   Configs testInput(String... paths) {
     testInput = Optional.of(List.of(paths));
     testSize = new TestSize.Rows(0);
+    return this;
+  }
+
+  /** Another output, by URI. */
+  Configs at(String uri) {
+    output = uri;
     return this;
   }
 

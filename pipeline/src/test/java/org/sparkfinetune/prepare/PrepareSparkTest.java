@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -148,6 +149,11 @@ final class PrepareSparkTest {
       assertThat(first.get("file").asText()).endsWith("/in/rows.jsonl");
     }
     assertThat(digests).hasSize(1);
+    byte[] hash =
+        SampleCoder.sha256().digest(Files.readAllBytes(folder.resolve("out7/train_dataset.json")));
+    // Pinned, so that it is the same on every Spark and Java too.
+    assertThat(HexFormat.of().formatHex(hash))
+        .isEqualTo("782a1fbda7720c058343e18572f9185a270adaac396ea9c0636a407a4ddec187");
   }
 
   /** All files but the report, which names the output folder. */
@@ -158,7 +164,7 @@ final class PrepareSparkTest {
         String name = out.relativize(file).toString();
         if (!name.startsWith("report") && !name.equals(OutputFolder.MANIFEST)) {
           byte[] hash = SampleCoder.sha256().digest(Files.readAllBytes(file));
-          all.append(name).append(java.util.HexFormat.of().formatHex(hash)).append('\n');
+          all.append(name).append(HexFormat.of().formatHex(hash)).append('\n');
         }
       }
     }
