@@ -1,19 +1,12 @@
 package org.sparkfinetune.prepare;
 
-import static org.apache.spark.sql.functions.col;
-
-import java.util.ArrayList;
 import java.util.EnumSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
-import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
@@ -65,7 +58,7 @@ public final class Prepare {
           "prepare: reading {} file(s), {} MiB",
           files.size(),
           files.stream().mapToLong(InputFile::length).sum() >> 20);
-      JavaRDD<Row> sorted = sorted(shuffled(files, intake), intake.buckets());
+      JavaRDD<Row> sorted = new SortedInput(spark, files, intake).rows(splitBytes);
       Tally tally = tally(sorted, intake.buckets());
       new TallyCheck(config, files).check(tally);
       LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
@@ -96,69 +89,6 @@ public final class Prepare {
         Buckets.forInputOf(bytes),
         FileOrder.of(files),
         config.stratifyBy().orElse(null));
-  }
-
-  private JavaRDD<Row> shuffled(List<InputFile> files, Intake.Plan plan) {
-    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    List<JavaRDD<Row>> parts = new ArrayList<>();
-    List<TextSplit> splits = splits(files, context.defaultParallelism());
-    if (!splits.isEmpty()) {
-      parts.add(text(context, splits, plan));
-    }
-    Map<String, InputFile> byPath = ParquetInput.byPath(files);
-    for (Dataset<Row> rows : new ParquetInput(spark).read(files)) {
-      parts.add(
-          rows.javaRDD()
-              .mapPartitions(
-                  part -> {
-                    Tally tally = new Tally();
-                    return new Intake(new ParquetSequence(part, byPath), tally, plan);
-                  }));
-    }
-    return parts.stream().reduce(JavaRDD::union).orElseThrow();
-  }
-
-  private JavaRDD<Row> text(JavaSparkContext context, List<TextSplit> splits, Intake.Plan plan) {
-    HadoopSettings settings = new HadoopSettings(configuration);
-    int slices = Math.min(splits.size(), Math.max(64, 4 * context.defaultParallelism()));
-    long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
-    int tasks = (int) Math.min(splits.size(), Math.max(slices, bytes >> 25));
-    return context
-        .parallelize(splits, tasks)
-        .mapPartitions(
-            part -> {
-              Tally tally = new Tally();
-              RowOpener opener = new RowOpener(settings.configuration());
-              return new Intake(new TextSequence(part, opener, tally), tally, plan);
-            });
-  }
-
-  /** Large JSON files are looked into first: one that is an array cannot be split. */
-  private List<TextSplit> splits(List<InputFile> files, int parallelism) {
-    List<TextSplit> splits = new ArrayList<>();
-    RowOpener opener = new RowOpener(configuration);
-    TextSplit.of(files, splitBytes.orElse(TextSplit.bytesEach(files, parallelism))).stream()
-        .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
-        .forEach(
-            (file, own) ->
-                splits.addAll(
-                    own.size() > 1 && opener.isArray(file) ? List.of(TextSplit.whole(file)) : own));
-    return splits;
-  }
-
-  private JavaRDD<Row> sorted(JavaRDD<Row> rows, Buckets buckets) {
-    // Adaptive execution would merge small partitions, and a partition here is a bucket.
-    spark.conf().set("spark.sql.adaptive.enabled", "false");
-    return spark
-        .createDataFrame(rows, ShuffledRow.SCHEMA)
-        .repartition(buckets.partitions(), col(ShuffledRow.SLOT))
-        .sortWithinPartitions(
-            ShuffledRow.ORDER,
-            ShuffledRow.GROUP,
-            ShuffledRow.KIND,
-            ShuffledRow.BODY,
-            ShuffledRow.STRATUM)
-        .javaRDD();
   }
 
   private static Tally tally(JavaRDD<Row> sorted, Buckets buckets) {
