@@ -33,6 +33,8 @@ public enum RowShape {
   }
 
   /**
+   * What turns rows of this shape into conversations.
+   *
    * @param systemMessage replaces the shape's own
    */
   public Converter converter(Optional<String> systemMessage, Optional<MessageTemplate> template) {

@@ -12,6 +12,8 @@ import org.sparkfinetune.errors.Bug;
  * hash is uniform. So the exchange is by hash, of a number chosen such that Spark's own hash sends
  * bucket i to partition i; {@link #check} makes sure that it did.
  */
+// The arrays are made here and never handed out; nobody compares two of these.
+@SuppressWarnings("ArrayRecordComponent")
 record Buckets(int count, int[] slots) implements Serializable {
   private static final long BYTES_EACH = 16L << 20;
   private static final int SPARKS_SEED = 42;

@@ -38,7 +38,7 @@ final class ConversationWriteSupport extends WriteSupport<ConversationWriteSuppo
 
   static {
     for (Role role : Role.values()) {
-      ROLES[role.ordinal()] = Binary.fromString(role.text());
+      ROLES[Sample.code(role)] = Binary.fromString(role.text());
     }
   }
 
@@ -81,7 +81,7 @@ final class ConversationWriteSupport extends WriteSupport<ConversationWriteSuppo
     out.startField("element", 0);
     out.startGroup();
     out.startField("role", 0);
-    out.addBinary(ROLES[role.ordinal()]);
+    out.addBinary(ROLES[Sample.code(role)]);
     out.endField("role", 0);
     out.startField("content", 1);
     out.addBinary(Binary.fromConstantByteArray(bytes, start, length));

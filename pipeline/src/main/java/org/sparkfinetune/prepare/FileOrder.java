@@ -7,6 +7,8 @@ import java.util.List;
  * Gives rejected rows places in the same 64-bit order as samples, spread over it in proportion to
  * the bytes of the input: so they come out by file and row, and no bucket gets more than its part.
  */
+// Travels to executors and is never compared.
+@SuppressWarnings("ArrayRecordComponent")
 record FileOrder(long[] bytesBefore, long unit) implements Serializable {
   static FileOrder of(List<InputFile> files) {
     long[] bytesBefore = new long[files.size()];

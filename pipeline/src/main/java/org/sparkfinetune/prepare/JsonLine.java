@@ -24,7 +24,7 @@ final class JsonLine {
 
   static {
     for (Role role : Role.values()) {
-      OPEN[role.ordinal()] =
+      OPEN[Sample.code(role)] =
           "{\"role\":\"%s\",\"content\":\"".formatted(role.text()).getBytes(US_ASCII);
     }
     Arrays.fill(ESCAPES, 0, 0x20, (byte) 'u');
@@ -55,7 +55,7 @@ final class JsonLine {
           if (length > BEGIN.length) {
             append((byte) ',');
           }
-          append(OPEN[role.ordinal()]);
+          append(OPEN[Sample.code(role)]);
           appendText(bytes, start, start + count);
           append((byte) '"');
           append((byte) '}');
@@ -101,7 +101,7 @@ final class JsonLine {
   private static int codePoint(byte[] bytes, int at, int size) {
     int codePoint = bytes[at] & (0x7f >> size);
     for (int i = 1; i < size; i++) {
-      codePoint = codePoint << 6 | bytes[at + i] & 0x3f;
+      codePoint = (codePoint << 6) | (bytes[at + i] & 0x3f);
     }
     return codePoint;
   }

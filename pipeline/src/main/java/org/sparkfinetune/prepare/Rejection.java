@@ -11,6 +11,8 @@ record Rejection(Place place, RejectionReason reason, String detail, String exce
     implements Serializable {
   private static final RejectionReason[] REASONS = RejectionReason.values();
 
+  /** Read again by the other pass of the same job, so the ordinal cannot change between. */
+  @SuppressWarnings("EnumOrdinal")
   byte[] encoded() {
     byte[] detailBytes = detail.getBytes(UTF_8);
     byte[] excerptBytes = excerpt.getBytes(UTF_8);

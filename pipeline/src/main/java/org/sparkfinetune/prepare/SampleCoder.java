@@ -44,7 +44,7 @@ final class SampleCoder {
     bodyLength = 0;
     normalisedLength = 0;
     for (Message message : conversation.messages()) {
-      byte role = (byte) message.role().ordinal();
+      byte role = Sample.code(message.role());
       byte[] content = message.content().getBytes(UTF_8);
       appendMessage(role, content);
       appendNormalised(role, message.content(), content);

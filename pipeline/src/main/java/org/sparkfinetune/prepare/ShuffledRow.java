@@ -40,6 +40,7 @@ final class ShuffledRow {
 
   private ShuffledRow() {}
 
+  @SuppressWarnings("EnumOrdinal") // An int sorts without a comparison of texts.
   static Row of(int slot, long order, long group, Kind kind, byte[] body, String stratum) {
     return RowFactory.create(slot, order, group, kind.ordinal(), body, stratum);
   }
@@ -54,6 +55,10 @@ final class ShuffledRow {
 
   static byte[] body(Row row) {
     return row.getAs(4);
+  }
+
+  static boolean isRejection(Row row) {
+    return KINDS[row.getInt(3)] == Kind.REJECTION;
   }
 
   /** What a sample is split among; empty for a row that is no sample. */

@@ -6,6 +6,9 @@ import java.io.IOException;
 /** The rows of a text file as slices of bytes, one at a time. */
 interface Slices extends Closeable {
   /**
+   * Goes to the next row.
+   *
+   * @return false behind the last row
    * @throws UnreadableFile if what follows cannot be read
    */
   boolean next() throws IOException;

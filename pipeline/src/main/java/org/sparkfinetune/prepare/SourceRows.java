@@ -10,6 +10,8 @@ import org.sparkfinetune.conversation.RejectedRow;
  */
 interface SourceRows extends Closeable {
   /**
+   * Goes to the next row.
+   *
    * @return false behind the last row
    * @throws UnreadableFile if the file cannot be read to its end
    */
@@ -19,6 +21,8 @@ interface SourceRows extends Closeable {
   long number();
 
   /**
+   * The row as a tree.
+   *
    * @throws RejectedRow if the row is no object of columns
    */
   ObjectNode tree() throws RejectedRow;

@@ -100,7 +100,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
         Optional<Stratum> stratum = ShuffledRow.stratumOf(row);
         if (stratum.isPresent()) {
           sample(row, stratum.get());
-        } else {
+        } else if (ShuffledRow.isRejection(row)) {
           reject(Rejection.decoded(ShuffledRow.body(row)));
         }
       }

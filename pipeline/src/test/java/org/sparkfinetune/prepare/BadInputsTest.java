@@ -96,7 +96,7 @@ final class BadInputsTest {
     List<Rejection> rejections = new ArrayList<>();
     while (intake.hasNext()) {
       Row row = intake.next();
-      if (row.getInt(3) == ShuffledRow.Kind.REJECTION.ordinal()) {
+      if (ShuffledRow.isRejection(row)) {
         rejections.add(Rejection.decoded(ShuffledRow.body(row)));
       }
     }

@@ -58,7 +58,7 @@ final class OutputCrashSparkTest {
     for (JsonNode file : new ObjectMapper().readTree(manifest.toFile()).get("files")) {
       assertThat(out.resolve(file.get("path").asText())).hasSize(file.get("bytes").asLong());
     }
-    return Files.readAllLines(out.resolve("train_dataset.json")).size()
+    return (long) Files.readAllLines(out.resolve("train_dataset.json")).size()
         + Files.readAllLines(out.resolve("test_dataset.json")).size();
   }
 
