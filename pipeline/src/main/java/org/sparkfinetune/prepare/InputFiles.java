@@ -1,0 +1,132 @@
+package org.sparkfinetune.prepare;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.errors.UserError;
+
+/** Resolves the paths, folders and globs of a request to files, in an order that never varies. */
+final class InputFiles {
+  private static final String ALLOWED =
+      ".json, .jsonl, .ndjson, .csv (each also with .gz or .zst), .parquet";
+
+  private final Configuration configuration;
+
+  InputFiles(Configuration configuration) {
+    this.configuration = configuration;
+  }
+
+  List<InputFile> resolve(PrepareConfig config) {
+    List<InputFile> files = new ArrayList<>();
+    add(files, "input", config.input(), InputFile.Origin.INPUT);
+    config
+        .testInput()
+        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
+    return List.copyOf(files);
+  }
+
+  private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
+    Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
+    for (String path : paths) {
+      for (FileStatus status : matches(key, path)) {
+        found.put(status.getPath().toString(), status);
+      }
+    }
+    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin)));
+  }
+
+  private static InputFile file(
+      int index, String key, String uri, FileStatus status, InputFile.Origin origin) {
+    String name = status.getPath().getName();
+    InputFile.Compression compression = InputFile.Compression.of(name);
+    InputFile.Format format = format(key, uri, compression.strippedName(name));
+    if (format == InputFile.Format.PARQUET && compression != InputFile.Compression.NONE) {
+      throw new UserError(
+          "%s: %s is Parquet inside %s; Parquet compresses its own pages. Unpack it first."
+              .formatted(key, uri, compression));
+    }
+    return new InputFile(index, uri, origin, format, compression, status.getLen());
+  }
+
+  private static InputFile.Format format(String key, String uri, String name) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    if (lower.endsWith(".json") || lower.endsWith(".jsonl") || lower.endsWith(".ndjson")) {
+      return InputFile.Format.JSON;
+    }
+    if (lower.endsWith(".csv")) {
+      return InputFile.Format.CSV;
+    }
+    if (lower.endsWith(".parquet")) {
+      return InputFile.Format.PARQUET;
+    }
+    throw new UserError(
+        "%s: cannot tell the format of %s from its name. Allowed endings: %s. Rename it, or name"
+                .formatted(key, uri, ALLOWED)
+            + " the files by a glob.");
+  }
+
+  private List<FileStatus> matches(String key, String path) {
+    if (path.startsWith("hub:")) {
+      throw new UserError(
+          "%s: '%s': 'hub:' is not a file system here. Download the files and name them."
+              .formatted(key, path));
+    }
+    try {
+      Path pattern = new Path(path);
+      FileSystem fileSystem = pattern.getFileSystem(configuration);
+      FileStatus[] statuses = fileSystem.globStatus(pattern);
+      List<FileStatus> files = new ArrayList<>();
+      for (FileStatus status : statuses == null ? new FileStatus[0] : statuses) {
+        addFiles(fileSystem, status, files);
+      }
+      if (files.isEmpty()) {
+        throw new UserError(
+            "%s: %s matches no file. Check the path; relative paths start at %s."
+                .formatted(key, path, fileSystem.getWorkingDirectory()));
+      }
+      return files;
+    } catch (IOException | IllegalArgumentException e) {
+      throw new UserError("%s: cannot list %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+    }
+  }
+
+  private static void addFiles(FileSystem fileSystem, FileStatus status, List<FileStatus> files)
+      throws IOException {
+    if (status.isFile()) {
+      files.add(status);
+      return;
+    }
+    RemoteIterator<LocatedFileStatus> inside = fileSystem.listFiles(status.getPath(), true);
+    while (inside.hasNext()) {
+      FileStatus file = inside.next();
+      if (!isHidden(status.getPath(), file.getPath())) {
+        files.add(file);
+      }
+    }
+    if (files.isEmpty()) {
+      throw new FileNotFoundException("the folder " + status.getPath() + " holds no files");
+    }
+  }
+
+  /** Spark and Hadoop mark what is no data with a dot or an underscore, folders too. */
+  private static boolean isHidden(Path folder, Path file) {
+    for (Path at = file; at != null && !at.equals(folder); at = at.getParent()) {
+      if (at.getName().startsWith(".") || at.getName().startsWith("_")) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

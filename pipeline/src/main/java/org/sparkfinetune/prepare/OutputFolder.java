@@ -1,0 +1,245 @@
+package org.sparkfinetune.prepare;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * The output while it is being made. On file systems a folder beside it that is renamed at the end;
+ * on object stores the place itself, complete once {@link #MANIFEST} is there. Closed without
+ * {@link #commit}, it leaves nothing behind.
+ */
+final class OutputFolder implements AutoCloseable {
+  /** Names every file with its size; written last. */
+  static final String MANIFEST = "_manifest.json";
+
+  private static final Logger LOG = LoggerFactory.getLogger(OutputFolder.class);
+
+  private final FileSystem fileSystem;
+  private final Path output;
+  private final Path folder;
+  private final StoreKind kind;
+  private final PartFiles parts;
+  private boolean committed;
+
+  private OutputFolder(FileSystem fileSystem, Path output, StoreKind kind) {
+    this.fileSystem = fileSystem;
+    this.output = output;
+    this.kind = kind;
+    this.folder =
+        switch (kind) {
+          case OBJECTS -> output;
+          case FILES ->
+              new Path(
+                  output.getParent(), "_preparing-" + output.getName() + "-" + UUID.randomUUID());
+        };
+    this.parts = new PartFiles(new HadoopSettings(fileSystem.getConf()), folder.toString(), kind);
+  }
+
+  /**
+   * @throws UserError if there is something already and it may not be replaced, or nothing can be
+   *     written there
+   */
+  static OutputFolder open(
+      PrepareConfig config, List<InputFile> input, Configuration configuration) {
+    try {
+      Path given = new Path(config.output());
+      FileSystem fileSystem = PartFiles.plain(given.getFileSystem(configuration));
+      Path output = fileSystem.makeQualified(given);
+      if (output.getParent() == null) {
+        throw new UserError(
+            "output: %s is the root of a store. Name a folder in it.".formatted(output));
+      }
+      checkInputIsElsewhere(output, input);
+      checkMayWrite(fileSystem, output, config);
+      OutputFolder folder =
+          new OutputFolder(fileSystem, output, StoreKind.ofScheme(output.toUri().getScheme()));
+      folder.begin();
+      return folder;
+    } catch (IOException | IllegalArgumentException e) {
+      throw new UserError(
+          "output: cannot write to %s: %s".formatted(config.output(), Failures.oneLine(e)), e);
+    }
+  }
+
+  private static void checkInputIsElsewhere(Path output, List<InputFile> input) {
+    String prefix = output.toUri().getPath() + "/";
+    for (InputFile file : input) {
+      Path path = new Path(file.uri());
+      boolean sameStore =
+          String.valueOf(path.toUri().getScheme()).equals(output.toUri().getScheme());
+      if (sameStore && path.toUri().getPath().startsWith(prefix)) {
+        throw new UserError(
+            "output: %s holds the input %s, which it would replace. Name another folder."
+                .formatted(output, file.uri()));
+      }
+    }
+  }
+
+  private static void checkMayWrite(FileSystem fileSystem, Path output, PrepareConfig config)
+      throws IOException {
+    if (!fileSystem.exists(output)) {
+      return;
+    }
+    FileStatus[] inside = fileSystem.listStatus(output);
+    if (fileSystem.getFileStatus(output).isDirectory() && inside.length == 0) {
+      return;
+    }
+    if (!config.overwrite()) {
+      throw new UserError(
+          "output: %s is there already. Name another folder, or set overwrite: true to replace it."
+              .formatted(output));
+    }
+    boolean ours =
+        fileSystem.exists(new Path(output, MANIFEST))
+            || fileSystem.exists(new Path(output, ReportFiles.JSON));
+    if (!ours && StoreKind.ofScheme(output.toUri().getScheme()) == StoreKind.FILES) {
+      throw new UserError(
+          "output: %s was not written by prepare, so overwrite: true does not replace it. Name another folder, or delete it yourself."
+              .formatted(output));
+    }
+  }
+
+  private void begin() throws IOException {
+    if (kind == StoreKind.OBJECTS) {
+      fileSystem.delete(new Path(output, MANIFEST), false);
+      fileSystem.delete(output, true);
+    }
+    fileSystem.mkdirs(folder);
+    fileSystem.deleteOnExit(folder);
+    for (SplitName split : SplitName.values()) {
+      fileSystem.mkdirs(new Path(folder, split.folder()));
+    }
+  }
+
+  /** Where tasks write. */
+  PartFiles parts() {
+    return parts;
+  }
+
+  Path output() {
+    return output;
+  }
+
+  /** Makes one file of others, in order, and deletes them. */
+  void concatenate(String name, List<String> partNames) {
+    try (OutputStream out = fileSystem.create(new Path(folder, name), true, 1 << 20)) {
+      byte[] buffer = new byte[1 << 20];
+      for (String part : partNames) {
+        try (var in = fileSystem.open(new Path(folder, part))) {
+          for (int read = in.read(buffer); read > 0; read = in.read(buffer)) {
+            out.write(buffer, 0, read);
+          }
+        }
+        fileSystem.delete(new Path(folder, part), false);
+      }
+    } catch (IOException e) {
+      throw failed("writing " + name, e);
+    }
+  }
+
+  void write(String name, String text) {
+    try (OutputStream out = fileSystem.create(new Path(folder, name), true)) {
+      out.write(text.getBytes(UTF_8));
+    } catch (IOException e) {
+      throw failed("writing " + name, e);
+    }
+  }
+
+  void writeEmptyParquet(String name) {
+    try (var out = fileSystem.create(new Path(folder, name), true)) {
+      new ConversationParquet(out).close();
+    } catch (IOException e) {
+      throw failed("writing " + name, e);
+    }
+  }
+
+  void deleteFolder(String name) {
+    try {
+      fileSystem.delete(new Path(folder, name), true);
+    } catch (IOException e) {
+      throw failed("deleting " + name, e);
+    }
+  }
+
+  /** Makes everything visible in one step. */
+  void commit() {
+    try {
+      write(MANIFEST, manifest());
+      if (kind == StoreKind.FILES) {
+        replaceOutput();
+      }
+      fileSystem.cancelDeleteOnExit(folder);
+      committed = true;
+    } catch (IOException e) {
+      throw failed("making " + output + " visible", e);
+    }
+  }
+
+  private void replaceOutput() throws IOException {
+    Path old = new Path(output.getParent(), "_replaced-" + folder.getName());
+    boolean replaces = fileSystem.exists(output);
+    if (replaces && !fileSystem.rename(output, old)) {
+      throw new IOException("cannot rename the old output to " + old);
+    }
+    if (!fileSystem.rename(folder, output)) {
+      if (replaces) {
+        fileSystem.rename(old, output);
+      }
+      throw new IOException("cannot rename " + folder);
+    }
+    if (replaces && !fileSystem.delete(old, true)) {
+      LOG.warn("The old output could not be deleted and is now {}", old);
+    }
+  }
+
+  private String manifest() throws IOException {
+    Map<String, Long> sizes = new TreeMap<>(Comparator.naturalOrder());
+    RemoteIterator<LocatedFileStatus> files = fileSystem.listFiles(folder, true);
+    String prefix = fileSystem.makeQualified(folder) + "/";
+    while (files.hasNext()) {
+      FileStatus file = files.next();
+      sizes.put(file.getPath().toString().substring(prefix.length()), file.getLen());
+    }
+    ObjectNode manifest = new ObjectMapper().createObjectNode();
+    ArrayNode entries = manifest.putArray("files");
+    sizes.forEach((path, bytes) -> entries.addObject().put("path", path).put("bytes", bytes));
+    return manifest.toPrettyString() + "\n";
+  }
+
+  private static RunFailure failed(String what, IOException e) {
+    return new RunFailure("%s failed: %s".formatted(what, Failures.oneLine(e)), e);
+  }
+
+  @Override
+  public void close() {
+    if (!committed) {
+      try {
+        fileSystem.delete(folder, true);
+        fileSystem.cancelDeleteOnExit(folder);
+      } catch (IOException e) {
+        LOG.warn("The unfinished output {} could not be deleted: {}", folder, e.toString());
+      }
+    }
+  }
+}

@@ -1,0 +1,191 @@
+package org.sparkfinetune.prepare;
+
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
+ * all or nothing. One exchange; the reading pass runs once, the writing pass once, and with {@code
+ * deduplicate} a counting pass between them.
+ */
+public final class Prepare {
+  private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
+
+  private final SparkSession spark;
+  private final PrepareConfig config;
+  private final Configuration configuration;
+  private final OptionalLong splitBytes;
+
+  public Prepare(SparkSession spark, PrepareConfig config) {
+    this(spark, config, OptionalLong.empty());
+  }
+
+  /** With splits of a given size, for tests that show that it does not matter. */
+  Prepare(SparkSession spark, PrepareConfig config, OptionalLong splitBytes) {
+    this.splitBytes = splitBytes;
+    // A session of our own: a setting for our plan must not change the caller's other queries.
+    this.spark = spark.newSession();
+    this.config = config;
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Runs the job. The output folder is there when this returns, and is not when it throws.
+   *
+   * @throws UserError for whatever the user has to change, too many rejected rows included
+   * @throws RunFailure if the cluster or a store fails
+   */
+  public PrepareReport run() {
+    Settings.check(config);
+    List<InputFile> files = new InputFiles(configuration).resolve(config);
+    Intake.Plan intake = intakePlan(files);
+    try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
+      LOG.info(
+          "prepare: reading {} file(s), {} MiB",
+          files.size(),
+          files.stream().mapToLong(InputFile::length).sum() >> 20);
+      JavaRDD<Row> sorted = new SortedInput(spark, files, intake).rows(splitBytes);
+      Tally tally = tally(sorted, intake.buckets());
+      new TallyCheck(config, files).check(tally);
+      LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
+      Selection selection = Selection.of(available(sorted, tally, intake.buckets()), config);
+      LOG.info(
+          "prepare: writing {} rows to train and {} to test",
+          selection.trainRows(),
+          selection.testRows());
+      List<WriteTask.Result> results =
+          sorted
+              .mapPartitionsWithIndex(
+                  new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
+              .collect();
+      PrepareReport report = PrepareReport.of(config, files, tally, results);
+      finish(output, report, results);
+      return report;
+    } catch (Exception e) {
+      // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
+      throw explained(e);
+    }
+  }
+
+  private Intake.Plan intakePlan(List<InputFile> files) {
+    long bytes = files.stream().mapToLong(InputFile::length).sum();
+    return new Intake.Plan(
+        Settings.converter(config),
+        config.seed(),
+        Buckets.forInputOf(bytes),
+        FileOrder.of(files),
+        config.stratifyBy().orElse(null));
+  }
+
+  private static Tally tally(JavaRDD<Row> sorted, Buckets buckets) {
+    Tally all = new Tally();
+    for (Row row : sorted.collectPartitions(new int[] {buckets.count()})[0]) {
+      all.add(Tally.decoded(ShuffledRow.body(row)));
+    }
+    return all;
+  }
+
+  /** Rows of each stratum in each bucket, repeats left out if they are to be dropped. */
+  private Map<Stratum, long[]> available(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
+    if (!config.deduplicate()) {
+      return tally.samples();
+    }
+    Map<Stratum, long[]> counts = new TreeMap<>();
+    for (CountTask.Result result :
+        sorted.mapPartitionsWithIndex(new CountTask(buckets), true).collect()) {
+      result
+          .rows()
+          .forEach(
+              (stratum, rows) ->
+                  counts.computeIfAbsent(stratum, s -> new long[buckets.count()])[result.bucket()] =
+                      rows);
+    }
+    return counts;
+  }
+
+  private WriteTask.Plan writePlan(
+      List<InputFile> files,
+      Buckets buckets,
+      Tally tally,
+      Selection selection,
+      OutputFolder output) {
+    return new WriteTask.Plan(
+        buckets,
+        selection,
+        repeats(),
+        EnumSet.copyOf(config.formats()),
+        Settings.escaping(config),
+        LineNumbers.of(tally.lines()),
+        files.stream().map(InputFile::uri).toList(),
+        output.parts());
+  }
+
+  private Repeats.Policy repeats() {
+    return config.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
+  }
+
+  private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
+    output.concatenate(
+        "rejected/rejected.json",
+        results.stream()
+            .filter(result -> result.rejected() > 0)
+            .map(result -> WriteTask.rejectedName(result.bucket()))
+            .toList());
+    for (SplitName split : SplitName.values()) {
+      finish(output, split, results);
+    }
+    output.deleteFolder(WriteTask.PARTS);
+    new ReportFiles(report).write(output);
+    output.commit();
+    LOG.info("prepare: done, {}", output.output());
+  }
+
+  private void finish(OutputFolder output, SplitName split, List<WriteTask.Result> results) {
+    List<Integer> buckets =
+        results.stream()
+            .filter(result -> result.statistics(split).rows() > 0)
+            .map(WriteTask.Result::bucket)
+            .toList();
+    if (config.formats().contains(OutputFormat.JSON)) {
+      output.concatenate(
+          split.jsonFile(),
+          buckets.stream().map(bucket -> SplitWriter.jsonName(split, bucket)).toList());
+    }
+    if (config.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
+      // Readers need the columns even where there are no rows.
+      output.writeEmptyParquet(SplitWriter.parquetName(split, 0));
+    }
+  }
+
+  /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
+  private static RuntimeException explained(Exception e) {
+    for (Throwable at = e; at != null; at = at.getCause()) {
+      if (at instanceof UserError || at instanceof RunFailure || at instanceof Bug) {
+        return (RuntimeException) at;
+      }
+    }
+    boolean sparks = e.getClass().getName().startsWith("org.apache.spark");
+    return e instanceof RuntimeException ours && !sparks ? ours : failed(e);
+  }
+
+  private static RunFailure failed(Exception e) {
+    return new RunFailure(
+        "prepare failed on the cluster: %s. The output was not made; the executors' logs say more."
+            .formatted(Failures.oneLine(e)),
+        e);
+  }
+}
