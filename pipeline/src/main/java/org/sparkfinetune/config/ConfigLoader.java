@@ -29,6 +29,8 @@ public final class ConfigLoader {
   }
 
   /**
+   * The configuration of {@code train}.
+   *
    * @param file Hadoop URI of the YAML file; without one the command line gives everything
    * @param arguments {@code --key value} or {@code --key=value}
    */

@@ -32,6 +32,7 @@ record KeyType<T>(
   }
 
   /** The same type where "nothing" is a value too. */
+  @SuppressWarnings("OptionalMapToOptional") // "nothing" and "not of this type" differ
   KeyType<Optional<T>> orNothing() {
     return new KeyType<>(
         allowed,

@@ -98,7 +98,7 @@ final class KeyTypes {
         Arity.MANY,
         raw -> words(raw, "[,\\s]+").flatMap(texts -> all(words, texts)),
         set -> !set.isEmpty(),
-        set -> Optional.of(set.stream().map(Spelled::text).toList()));
+        set -> Optional.of(set.stream().sorted().map(Spelled::text).toList()));
   }
 
   /** {@link #choices} where the word {@code none} stands for the empty set. */

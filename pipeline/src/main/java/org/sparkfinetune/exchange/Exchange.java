@@ -2,6 +2,7 @@ package org.sparkfinetune.exchange;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -19,6 +20,10 @@ import java.util.concurrent.CompletableFuture;
  *   <li><b>pushed contributions</b> go to an owner, who takes all ranks' in rank order;
  *   <li><b>sums</b> of a few numbers, the same on every rank to the last bit.
  * </ul>
+ *
+ * <p>Buffers handed out are read-only, direct or mapped, and little-endian. Futures complete on the
+ * exchange's own threads: stages that compute or block belong into {@code thenApplyAsync} with an
+ * executor of the caller.
  */
 public interface Exchange extends AutoCloseable {
   int rank();
@@ -26,16 +31,26 @@ public interface Exchange extends AutoCloseable {
   int worldSize();
 
   /**
-   * Bytes {@code [offset, offset + length)} of the shard file of {@code peer} (own rank included):
-   * a mapped view where the peer's file can be opened here and carries its nonce, otherwise fetched
-   * over the network. Read-only, little-endian; valid until the exchange is closed if mapped.
+   * Makes {@code shard} this rank's frozen bytes; once a run. Peers that asked earlier are answered
+   * now. Its files must not change until the exchange is closed.
+   *
+   * @throws org.sparkfinetune.errors.RunFailure if a file cannot be read
+   */
+  void serve(Shard shard);
+
+  /**
+   * Bytes {@code [offset, offset + length)} of the shard of {@code peer} (own rank included): a
+   * mapped view where the peer's files can be opened here and its nonce is found beside them,
+   * otherwise fetched over the network. Asking early is the prefetch. Waits for the peer's {@link
+   * #serve}. Valid until the exchange is closed if mapped, until {@link #recycle} if fetched.
    */
   CompletableFuture<ByteBuffer> frozen(int peer, long offset, int length);
 
   /**
    * Makes {@code bytes} (its remaining part) this rank's value of {@code name} at {@code version},
    * replacing older versions. The buffer is not copied: it must not change until the next version
-   * of the name is published.
+   * of the name is published. Readers of the old version must be done by then, which a {@link #sum}
+   * between reading and publishing ensures.
    */
   void publish(String name, long version, ByteBuffer bytes);
 
@@ -61,6 +76,35 @@ public interface Exchange extends AutoCloseable {
    */
   double[] sum(String name, long version, double[] values);
 
+  /**
+   * Waits for {@code future} and counts the time in {@link ExchangeStats#secondsWaited}. Fails with
+   * the future's own exception, unwrapped, and with a RunFailure when the thread is interrupted
+   * (its interrupt flag stays set).
+   */
+  <T> T await(CompletableFuture<T> future);
+
+  /**
+   * Gives a buffer from {@link #frozen}, {@link #published} or {@link #pushed} back for reuse; it
+   * must not be touched afterwards. Optional: the garbage collector does it too, only later, and
+   * direct memory is limited. Does nothing for mapped views and foreign buffers.
+   */
+  void recycle(ByteBuffer buffer);
+
+  /**
+   * Ends the group because this rank failed: what peers wait for fails at once and names this rank
+   * and {@code reason}. Close must still be called.
+   */
+  void abort(String reason);
+
+  /**
+   * The peer whose death or abort ended this group, if one did: what failed here is a consequence.
+   */
+  Optional<PeerFailure> failure();
+
+  /** What moved so far. */
+  ExchangeStats stats();
+
+  /** Leaves the group; peers that still wait for this rank fail. Does not throw. */
   @Override
   void close();
 }

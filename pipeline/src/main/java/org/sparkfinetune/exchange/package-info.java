@@ -6,6 +6,10 @@
  * on every cluster already, authenticates and encrypts as the cluster does, and was measured as
  * fast as plain sockets. Hand-written on top of it because no library on the JVM offers one-sided
  * reads and ordered reductions between Spark tasks.
+ *
+ * <p>The decision to question: the transport's own authentication is not enough. It guards requests
+ * and uploads but serves streams to whoever asks, so {@link org.sparkfinetune.exchange.Gate} stands
+ * in front of it.
  */
 @NullMarked
 package org.sparkfinetune.exchange;

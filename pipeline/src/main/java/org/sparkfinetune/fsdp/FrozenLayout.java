@@ -2,6 +2,8 @@ package org.sparkfinetune.fsdp;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.quant.NestedAbsmax;
+import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.tensor.NamedShape;
 
 /**
@@ -20,9 +22,9 @@ import org.sparkfinetune.tensor.NamedShape;
  * be decoded by itself. All arithmetic is on sizes alone: any rank knows any other's layout.
  */
 public final class FrozenLayout {
-  public static final int BLOCK = 64;
-  public static final int NESTED_BLOCK = 256;
-  static final int CODES_PER_BLOCK = BLOCK / 2;
+  public static final int BLOCK = Nf4Codec.BLOCK;
+  public static final int NESTED_BLOCK = NestedAbsmax.GROUP;
+  static final int CODES_PER_BLOCK = Nf4Codec.BLOCK_BYTES;
 
   private final List<NamedShape> quantized;
   private final List<NamedShape> plain;

@@ -2,19 +2,17 @@ package org.sparkfinetune.fsdp;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.quant.DoubleQuantization;
+import org.sparkfinetune.quant.NestedAbsmax;
 import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.tensor.ElementType;
 
 /** Decodes the blocks of one tensor that lie in one rank's slice. */
 final class PieceDecoder {
-  private final FrozenLayout layout;
-  private final int rank;
-  private final ByteBuffer slice;
   private final FrozenLayout.QuantizedPiece piece;
+  private final ByteBuffer slice;
   private final Nf4Codec codec;
-  private final float offset;
-  private final float[] nestedAbsmax;
+  private final NestedAbsmax absmax;
+  private final int codesAt;
 
   PieceDecoder(
       FrozenLayout layout,
@@ -22,17 +20,23 @@ final class PieceDecoder {
       ByteBuffer slice,
       FrozenLayout.QuantizedPiece piece,
       Nf4Codec codec) {
-    this.layout = layout;
-    this.rank = rank;
-    this.slice = slice;
     this.piece = piece;
+    this.slice = slice;
     this.codec = codec;
+    this.codesAt = at(slice, piece.sliceBlock() * FrozenLayout.CODES_PER_BLOCK);
+    byte[] codes = new byte[piece.blocks()];
+    slice.get(at(slice, layout.absmaxAt(rank) + piece.sliceBlock()), codes);
     ByteBuffer constants = slice.duplicate().order(ByteOrder.LITTLE_ENDIAN);
-    constants.position(
-        Math.toIntExact(slice.position() + layout.constantsAt(rank) + piece.constantsAt()));
-    this.offset = constants.getFloat();
-    this.nestedAbsmax = new float[piece.nestedCount()];
-    constants.asFloatBuffer().get(nestedAbsmax);
+    constants.position(at(slice, layout.constantsAt(rank) + piece.constantsAt()));
+    float offset = constants.getFloat();
+    float[] groups = new float[piece.nestedCount()];
+    constants.slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(groups);
+    int phase = (int) (piece.firstBlock() % NestedAbsmax.GROUP);
+    this.absmax = NestedAbsmax.slice(codes, groups, offset, phase);
+  }
+
+  private static int at(ByteBuffer slice, long offset) {
+    return Math.toIntExact(slice.position() + offset);
   }
 
   int blocks() {
@@ -41,22 +45,14 @@ final class PieceDecoder {
 
   /** Blocks {@code [first, first + count)} of the piece to their place in the tensor's memory. */
   void decode(int first, int count, ElementType type, ByteBuffer out) {
-    byte[] codes = new byte[count];
-    int start = slice.position();
-    long inSlice = piece.sliceBlock() + first;
-    slice.get(Math.toIntExact(start + layout.absmaxAt(rank) + inSlice), codes);
-    float[] absmax = new float[count];
-    long block = piece.firstBlock() + first;
-    DoubleQuantization.decode(
-        codes, 0, count, nestedAbsmax, piece.firstNested(), block, offset, absmax);
-    int weights =
-        Math.min(count * FrozenLayout.BLOCK, piece.weights() - first * FrozenLayout.BLOCK);
-    int from = Math.toIntExact(start + inSlice * FrozenLayout.CODES_PER_BLOCK);
-    int to = Math.toIntExact(block * FrozenLayout.BLOCK * type.bytes());
+    int from = codesAt + first * FrozenLayout.CODES_PER_BLOCK;
+    int done = first * FrozenLayout.BLOCK;
+    int weights = Math.min(count * FrozenLayout.BLOCK, piece.weights() - done);
+    long to = (piece.firstBlock() + first) * FrozenLayout.BLOCK * type.bytes();
     if (type == ElementType.BFLOAT16) {
-      codec.decodeToBf16(slice, from, absmax, 0, weights, out, to);
+      codec.decodeToBf16(slice, from, absmax, first, weights, out, Math.toIntExact(to));
     } else {
-      codec.decodeToFloat32(slice, from, absmax, 0, weights, out, to);
+      codec.decodeToFloat32(slice, from, absmax, first, weights, out, Math.toIntExact(to));
     }
   }
 }

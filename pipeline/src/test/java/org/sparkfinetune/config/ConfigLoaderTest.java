@@ -18,6 +18,8 @@ import org.sparkfinetune.errors.UserError;
 
 class ConfigLoaderTest {
 
+  private static final Configuration HADOOP = new Configuration();
+
   @TempDir Path folder;
 
   @ParameterizedTest
@@ -97,6 +99,6 @@ class ConfigLoaderTest {
   }
 
   private static void load(String file) {
-    new ConfigLoader(new Configuration()).train(Optional.of(file), List.of());
+    new ConfigLoader(HADOOP).train(Optional.of(file), List.of());
   }
 }

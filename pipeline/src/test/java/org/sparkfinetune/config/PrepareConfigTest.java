@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -48,6 +49,8 @@ class PrepareConfigTest {
       overwrite: true
       tokenizer: t
       """;
+
+  private static final Configuration HADOOP = new Configuration();
 
   @TempDir Path folder;
 
@@ -115,6 +118,16 @@ class PrepareConfigTest {
   }
 
   @Test
+  void sets_are_written_in_one_order_whatever_order_they_have() {
+    for (Set<OutputFormat> formats :
+        List.<Set<OutputFormat>>of(
+            new LinkedHashSet<>(List.of(OutputFormat.JSON, OutputFormat.PARQUET)),
+            new LinkedHashSet<>(List.of(OutputFormat.PARQUET, OutputFormat.JSON)))) {
+      assertThat(PrepareKeys.FORMATS.plain(formats)).contains(List.of("parquet", "json"));
+    }
+  }
+
+  @Test
   void the_command_line_wins() {
     PrepareConfig config =
         load(REQUIRED, "--test_size", "300", "--input", "a", "b", "--overwrite").config();
@@ -168,7 +181,6 @@ class PrepareConfigTest {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return new ConfigLoader(new Configuration())
-        .prepare(Optional.of(file.toString()), List.of(arguments));
+    return new ConfigLoader(HADOOP).prepare(Optional.of(file.toString()), List.of(arguments));
   }
 }

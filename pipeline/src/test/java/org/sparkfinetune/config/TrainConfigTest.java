@@ -26,6 +26,8 @@ class TrainConfigTest {
       output_dir: runs/one
       """;
 
+  private static final Configuration HADOOP = new Configuration();
+
   @TempDir Path folder;
 
   @Test
@@ -230,7 +232,7 @@ class TrainConfigTest {
   @Test
   void the_command_line_alone_is_a_configuration() {
     Loaded<TrainConfig> loaded =
-        new ConfigLoader(new Configuration())
+        new ConfigLoader(HADOOP)
             .train(
                 Optional.empty(),
                 List.of("--model_id", "m", "--dataset_path", "d", "--output_dir", "o"));
@@ -428,7 +430,6 @@ class TrainConfigTest {
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    return new ConfigLoader(new Configuration())
-        .train(Optional.of(file.toString()), List.of(arguments));
+    return new ConfigLoader(HADOOP).train(Optional.of(file.toString()), List.of(arguments));
   }
 }

@@ -1,0 +1,13 @@
+package org.sparkfinetune.exchange;
+
+import java.nio.file.Path;
+import org.sparkfinetune.errors.Bug;
+
+/** Bytes {@code [offset, offset + length)} of a local file. */
+public record FileRange(Path file, long offset, long length) {
+  public FileRange {
+    if (offset < 0 || length < 0) {
+      throw new Bug("A range of %s starts at %d and has %d bytes.".formatted(file, offset, length));
+    }
+  }
+}

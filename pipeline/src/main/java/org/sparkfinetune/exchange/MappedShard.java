@@ -1,0 +1,62 @@
+package org.sparkfinetune.exchange;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.sparkfinetune.errors.Bug;
+
+/** The bytes of a {@link Shard} through mappings of its files. */
+final class MappedShard {
+  private final ShardLayout layout;
+  private final Map<Path, MappedFile> files;
+
+  private MappedShard(ShardLayout layout, Map<Path, MappedFile> files) {
+    this.layout = layout;
+    this.files = Map.copyOf(files);
+  }
+
+  static MappedShard open(Shard shard) throws IOException {
+    Map<Path, MappedFile> files = new HashMap<>();
+    for (FileRange range : shard.ranges()) {
+      MappedFile file = files.get(range.file());
+      if (file == null) {
+        file = MappedFile.open(range.file());
+        files.put(range.file(), file);
+      }
+      if (range.offset() + range.length() > file.size()) {
+        throw new IOException(
+            "%s has %d bytes, too few for the range of %d bytes from %d"
+                .formatted(range.file(), file.size(), range.length(), range.offset()));
+      }
+    }
+    return new MappedShard(new ShardLayout(shard), files);
+  }
+
+  /** A view where the bytes lie together in one file, else a copy. */
+  ByteBuffer read(long offset, int length) {
+    List<FileRange> pieces = layout.pieces(offset, length);
+    if (pieces.size() == 1) {
+      FileRange piece = pieces.get(0);
+      return file(piece).read(piece.offset(), length);
+    }
+    ByteBuffer copy = ByteBuffer.allocateDirect(length);
+    for (FileRange piece : pieces) {
+      ByteBuffer target = copy.slice(copy.position(), Math.toIntExact(piece.length()));
+      file(piece).copyTo(piece.offset(), target);
+      copy.position(copy.position() + Math.toIntExact(piece.length()));
+    }
+    return copy.flip().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private MappedFile file(FileRange piece) {
+    MappedFile file = files.get(piece.file());
+    if (file == null) {
+      throw new Bug("The shard's file " + piece.file() + " is not mapped.");
+    }
+    return file;
+  }
+}

@@ -1,0 +1,152 @@
+package org.sparkfinetune.metrics;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.CommonPathCapabilities;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileContext;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.Options;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * Small files of a run on any Hadoop file system: replaced as a whole, or growing while others read
+ * them. Every failure is a {@link RunFailure} with the path.
+ *
+ * <p>Two kinds of stores: those that append (local disk, HDFS) are renamed into place and flushed
+ * line by line; object stores show a file only when it is closed, and then all at once, so there
+ * the whole file is written again at intervals.
+ */
+public final class RunFiles {
+
+  private final Configuration hadoop;
+  private final InstantSource clock;
+
+  public RunFiles(Configuration hadoop, InstantSource clock) {
+    this.hadoop = hadoop;
+    this.clock = clock;
+  }
+
+  /** Puts {@code content} in place of what was there; a reader sees the old or the new, whole. */
+  public void replace(Path path, byte[] content) {
+    doing("written", path, () -> replaceOrThrow(path, content));
+  }
+
+  /** The bytes of the file; empty where there is none. */
+  public Optional<byte[]> read(Path path) {
+    return doing(
+        "read",
+        path,
+        () -> {
+          try (FSDataInputStream in = fileSystem(path).open(path)) {
+            return Optional.of(in.readAllBytes());
+          } catch (FileNotFoundException e) {
+            return Optional.empty();
+          }
+        });
+  }
+
+  /** The files in a folder, by name; none where there is no folder. */
+  List<Path> list(Path folder) {
+    return doing(
+        "listed",
+        folder,
+        () -> {
+          try {
+            return Stream.of(fileSystem(folder).listStatus(folder))
+                .filter(FileStatus::isFile)
+                .map(status -> new Path(folder, status.getPath().getName()))
+                .sorted()
+                .toList();
+          } catch (FileNotFoundException e) {
+            return List.of();
+          }
+        });
+  }
+
+  void delete(Path path) {
+    doing("deleted", path, () -> fileSystem(path).delete(path, false));
+  }
+
+  /** The file with {@code content}, replaced as a whole, and open for more. */
+  GrowingFile grow(Path path, byte[] content) {
+    replace(path, content);
+    return doing(
+        "opened",
+        path,
+        () ->
+            appends(path)
+                ? new GrowingFile.Appended(path, fileSystem(path).append(path))
+                : new GrowingFile.Rewritten(this, path, content, clock));
+  }
+
+  InstantSource clock() {
+    return clock;
+  }
+
+  private boolean replaceOrThrow(Path path, byte[] content) throws IOException {
+    if (!appends(path)) {
+      writeOrThrow(path, content);
+      return true;
+    }
+    Path aside = new Path(path.getParent(), "." + path.getName() + ".tmp");
+    writeOrThrow(aside, content);
+    FileSystem files = fileSystem(path);
+    if (isLocal(path)) {
+      if (!files.rename(aside, path)) {
+        throw new IOException("could not rename " + aside);
+      }
+    } else {
+      FileContext.getFileContext(files.getUri(), hadoop)
+          .rename(aside, path, Options.Rename.OVERWRITE);
+    }
+    return true;
+  }
+
+  private void writeOrThrow(Path path, byte[] content) throws IOException {
+    try (FSDataOutputStream out = fileSystem(path).create(path, true)) {
+      out.write(content);
+      if (appends(path)) {
+        out.hsync();
+      }
+    }
+  }
+
+  private boolean appends(Path path) throws IOException {
+    return fileSystem(path).hasPathCapability(path, CommonPathCapabilities.FS_APPEND);
+  }
+
+  private boolean isLocal(Path path) throws IOException {
+    return path.getFileSystem(hadoop) instanceof LocalFileSystem;
+  }
+
+  /** Local files without Hadoop's checksum files, which cannot be appended to or flushed. */
+  private FileSystem fileSystem(Path path) throws IOException {
+    FileSystem files = path.getFileSystem(hadoop);
+    return files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
+  }
+
+  interface Action<T> {
+    T run() throws IOException;
+  }
+
+  static <T> T doing(String what, Path path, Action<T> action) {
+    try {
+      return action.run();
+    } catch (IOException e) {
+      throw new RunFailure(
+          "%s could not be %s: %s; check that the store is there, has room and lets this user write"
+              .formatted(path, what, e.getMessage()),
+          e);
+    }
+  }
+}

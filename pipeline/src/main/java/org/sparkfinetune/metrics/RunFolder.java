@@ -1,0 +1,88 @@
+package org.sparkfinetune.metrics;
+
+import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.UserError;
+
+/** Names every path of a run folder ({@code output_dir}); touches none of them. */
+public record RunFolder(Path root) {
+
+  private static final Pattern CHECKPOINT = Pattern.compile("step-(\\d{8,18})");
+
+  /**
+   * The run folder at a path.
+   *
+   * @param outputDir Hadoop URI
+   * @throws UserError if it is none
+   */
+  public static RunFolder of(String outputDir) {
+    try {
+      return new RunFolder(new Path(outputDir));
+    } catch (IllegalArgumentException e) {
+      throw new UserError(
+          "output_dir is %s; allowed: a path or a Hadoop URI (%s)"
+              .formatted(outputDir, e.getMessage()),
+          e);
+    }
+  }
+
+  /** All keys, resolved. */
+  public Path config() {
+    return in("config.yaml");
+  }
+
+  public Path provenance() {
+    return in("provenance.json");
+  }
+
+  public Path metrics() {
+    return in("metrics.jsonl");
+  }
+
+  /** Written last: where it is, the run has ended. */
+  public Path summary() {
+    return in("summary.json");
+  }
+
+  public Path report() {
+    return in("report.html");
+  }
+
+  /** TensorBoard's log directory. */
+  public Path tensorboard() {
+    return in("tensorboard");
+  }
+
+  public Path checkpoints() {
+    return in("checkpoints");
+  }
+
+  /** The checkpoint after optimizer step {@code step}. */
+  public Path checkpoint(long step) {
+    return new Path(checkpoints(), "step-%08d".formatted(step));
+  }
+
+  /** The step of a checkpoint's folder; empty for everything else, unfinished ones included. */
+  public static OptionalLong stepOf(Path checkpoint) {
+    Matcher matcher = CHECKPOINT.matcher(checkpoint.getName());
+    return matcher.matches()
+        ? OptionalLong.of(Long.parseLong(matcher.group(1)))
+        : OptionalLong.empty();
+  }
+
+  /** The trained adapter, in PEFT's format. */
+  public Path adapter() {
+    return in("adapter");
+  }
+
+  /** The trained model, where all weights were trained. */
+  public Path model() {
+    return in("model");
+  }
+
+  private Path in(String name) {
+    return new Path(root, name);
+  }
+}

@@ -1,0 +1,91 @@
+package org.sparkfinetune.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.RotaryEmbedding;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tokenize.PackedRows;
+
+/** Mean loss over the trained tokens of a split, each rank taking its share of the rows. */
+final class Evaluation {
+  private final Ops ops;
+  private final Exchange exchange;
+  private final Weights weights;
+  private final DecoderLayers layers;
+  private final ForwardPass forward;
+  private final HeadOfModel head;
+  private final int maxTokens;
+
+  Evaluation(
+      Ops ops,
+      LlamaConfig config,
+      Precision precision,
+      Exchange exchange,
+      Weights weights,
+      DecoderLayers layers,
+      int maxTokens) {
+    this.ops = ops;
+    this.exchange = exchange;
+    this.weights = weights;
+    this.layers = layers;
+    EmbeddingTable embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
+    this.head = new HeadOfModel(ops, precision, config);
+    this.maxTokens = maxTokens;
+  }
+
+  record Result(double loss, long trainedTokens) {}
+
+  /**
+   * @param step optimizer steps done: the version of the parameters
+   */
+  Result run(long step, PackedRows rows) {
+    int from = StepSchedule.shareBegin(rows.size(), exchange.rank(), exchange.worldSize());
+    int to = StepSchedule.shareBegin(rows.size(), exchange.rank() + 1, exchange.worldSize());
+    List<StepRow> own = new ArrayList<>();
+    for (int i = from; i < to; i++) {
+      own.add(new StepRow(rows.row(i), i));
+    }
+    double lossSum = 0;
+    long trained = 0;
+    for (List<TokenBatch> group : groups(TokenBatch.of(own, maxTokens))) {
+      lossSum += loss(step, group);
+      trained += group.stream().mapToLong(TokenBatch::trainedTokens).sum();
+    }
+    double[] sums = exchange.sum("evaluation", step, new double[] {lossSum, trained});
+    return new Result(sums[0] / sums[1], (long) sums[1]);
+  }
+
+  /** A few batches go through the layers together, so that each gathering serves several. */
+  private static List<List<TokenBatch>> groups(List<TokenBatch> batches) {
+    List<List<TokenBatch>> groups = new ArrayList<>();
+    for (int i = 0; i < batches.size(); i += 8) {
+      groups.add(batches.subList(i, Math.min(batches.size(), i + 8)));
+    }
+    return groups;
+  }
+
+  private double loss(long step, List<TokenBatch> batches) {
+    try (Scope scope = ops.torch().scope()) {
+      List<RotaryEmbedding.Angles> angles =
+          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+      ForwardPass.Activations out =
+          forward.run(
+              scope,
+              batches,
+              angles,
+              step,
+              new DecoderLayers.Mode.Evaluation(),
+              ForwardPass.Keep.NOTHING);
+      HeadOfModel.HeadWeights headWeights = head.gather(scope, weights, step);
+      double sum = 0;
+      for (int i = 0; i < batches.size(); i++) {
+        sum += head.loss(headWeights, batches.get(i), out.output().get(i));
+      }
+      return sum;
+    }
+  }
+}
