@@ -36,7 +36,7 @@ final class ByteLevel {
     char[] characters = new char[256];
     int next = 256;
     for (int b = 0; b < 256; b++) {
-      boolean printable = b >= '!' && b <= '~' || b >= 0xa1 && b != 0xad;
+      boolean printable = (b >= '!' && b <= '~') || (b >= 0xa1 && b != 0xad);
       characters[b] = (char) (printable ? b : next++);
     }
     return characters;

@@ -60,6 +60,8 @@ sealed interface ColumnKind {
   record Superlatives(String most, String least) {}
 
   /**
+   * A whole number.
+   *
    * @param unit what is counted, where one says "more than 300 pages"
    */
   record Whole(

@@ -23,6 +23,8 @@ public record ModelShape(LlamaConfig config, String configJson) {
       List.of("sample", "llama-135m", "slice-1b", "llama-3-8b", "llama-3-70b");
 
   /**
+   * The shape of that name, or of a model that there is.
+   *
    * @param nameOrFile one of {@link #NAMES}, or the path of a {@code config.json}
    */
   public static ModelShape named(String nameOrFile) {

@@ -27,6 +27,8 @@ public final class SampleMaker {
   private SampleMaker() {}
 
   /**
+   * Makes all of it.
+   *
    * @param folder made if it is not there; an older sample in it is replaced
    */
   public static void write(Path folder) {

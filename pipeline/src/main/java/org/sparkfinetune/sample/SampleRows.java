@@ -64,9 +64,10 @@ public final class SampleRows {
 
   private SampleRow row(Schema schema, Draft draft) {
     List<String> statements = new ArrayList<>();
+    Set<String> named = Sql.names(draft.sql());
     for (Table table : dice.some(schema.tables(), schema.tables().size())) {
       if (draft.tables().contains(table) || dice.chance(OTHER_TABLE)) {
-        statements.add(Sql.createTable(table, kept(table, draft.sql())));
+        statements.add(Sql.createTable(table, kept(table, named)));
       }
     }
     return new SampleRow(
@@ -78,12 +79,12 @@ public final class SampleRows {
   }
 
   /** What the answer names, keys, and most of the rest: a context is seldom a whole database. */
-  private List<Column> kept(Table table, String sql) {
+  private List<Column> kept(Table table, Set<String> named) {
     return table.columns().stream()
         .filter(
             column ->
                 !column.isDescription()
-                    || Sql.mentions(sql, column.name())
+                    || named.contains(column.name())
                     || dice.chance(OTHER_COLUMN))
         .toList();
   }

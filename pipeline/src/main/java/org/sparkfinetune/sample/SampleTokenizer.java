@@ -44,6 +44,8 @@ public final class SampleTokenizer {
   }
 
   /**
+   * Learns its tokens from the texts of {@code rows}.
+   *
    * @param size tokens with the special ones
    */
   public static SampleTokenizer train(List<SampleRow> rows, int size) {

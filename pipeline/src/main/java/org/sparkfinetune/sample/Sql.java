@@ -3,8 +3,10 @@ package org.sparkfinetune.sample;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** How the sample writes SQL, and what is left of a query without its names and values. */
 final class Sql {
@@ -76,9 +78,14 @@ final class Sql {
     return token.matches("[A-Za-z_].*") && !KEYWORDS.contains(upper) ? "_" : upper;
   }
 
-  /** Whether {@code query} names {@code column} or a table of that name. */
-  static boolean mentions(String query, String name) {
-    return Pattern.compile("\\b" + name + "\\b").matcher(query.replaceAll("'[^']*'", "")).find();
+  /** The names of tables and columns in {@code query}. */
+  static Set<String> names(String query) {
+    return TOKEN
+        .matcher(query)
+        .results()
+        .map(MatchResult::group)
+        .filter(token -> !token.startsWith("'"))
+        .collect(Collectors.toSet());
   }
 
   /** {@code CREATE TABLE} with the columns of {@code table} that are in {@code kept}. */
