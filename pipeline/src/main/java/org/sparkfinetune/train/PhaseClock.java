@@ -3,20 +3,10 @@ package org.sparkfinetune.train;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.sparkfinetune.metrics.Phase;
 
 /** Seconds a rank spends in each phase of a run; phases inside phases count for the inner one. */
 final class PhaseClock {
-  /** As in summary.json. */
-  enum Phase {
-    LOAD,
-    FORWARD,
-    BACKWARD,
-    EXCHANGE,
-    OPTIMIZER,
-    CHECKPOINT,
-    IDLE
-  }
-
   private final Map<Phase, Long> nanos = new EnumMap<>(Phase.class);
   private Phase current = Phase.IDLE;
   private long since = System.nanoTime();

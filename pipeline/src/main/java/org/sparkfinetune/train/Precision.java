@@ -1,5 +1,10 @@
 package org.sparkfinetune.train;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.tensor.ElementType;
 
 /**
@@ -18,4 +23,20 @@ record Precision(ElementType compute, ElementType stored) {
    * computed with them is float32.
    */
   static final Precision BFLOAT16_STORED = new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
+
+  /** What a configuration asks for, as this processor does it best. */
+  static Precision of(Compute compute) {
+    if (!compute.bf16()) {
+      return FLOAT32;
+    }
+    return hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
+  }
+
+  private static boolean hasBfloat16Arithmetic() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+      return lines.anyMatch(line -> line.contains("avx512_bf16") || line.contains("amx_bf16"));
+    } catch (IOException e) {
+      return false;
+    }
+  }
 }

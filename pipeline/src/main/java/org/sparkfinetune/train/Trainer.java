@@ -5,6 +5,7 @@ import java.util.List;
 import org.sparkfinetune.config.Optimization;
 import org.sparkfinetune.config.Reporting;
 import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.tensor.AdamWStep;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tokenize.PackedRows;
@@ -106,7 +107,7 @@ final class Trainer {
     List<TokenBatch> batches = TokenBatch.of(own, MAX_TOKENS);
     TrainingStep.Outcome outcome = trainingStep.run(step, batches);
     double rate = learningRate.at(step);
-    clock.in(PhaseClock.Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));
+    clock.in(Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));
     events.step(
         new TrainingEvents.Step(
             step,
@@ -116,6 +117,7 @@ final class Trainer {
             rate,
             outcome.trainedTokens(),
             outcome.tokens(),
+            all.length,
             (System.nanoTime() - start) * 1e-9));
   }
 
@@ -152,7 +154,7 @@ final class Trainer {
       return;
     }
     long start = System.nanoTime();
-    Evaluation.Result result = clock.in(PhaseClock.Phase.FORWARD, () -> evaluation.run(step, test));
+    Evaluation.Result result = clock.in(Phase.FORWARD, () -> evaluation.run(step, test));
     events.evaluated(
         new TrainingEvents.Evaluated(
             step,

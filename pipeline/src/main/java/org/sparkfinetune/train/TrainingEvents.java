@@ -16,6 +16,7 @@ public interface TrainingEvents {
       double learningRate,
       long trainedTokens,
       long tokens,
+      int rows,
       double seconds) {}
 
   record Evaluated(long step, double epoch, double loss, long trainedTokens, double seconds) {}

@@ -7,6 +7,7 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.llama.RotaryEmbedding;
+import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.tensor.BaseGradients;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.LayerInputs;
@@ -73,7 +74,7 @@ final class TrainingStep {
       List<RotaryEmbedding.Angles> angles =
           batches.stream().map(batch -> layers.angles(scope, batch)).toList();
       double lossSum = forwardAndBackward(scope, step, batches, angles, factor, gradients);
-      clock.in(PhaseClock.Phase.EXCHANGE, gradients::finish);
+      clock.in(Phase.EXCHANGE, gradients::finish);
       return outcome(step, lossSum, trained, (long) all[1]);
     }
   }
@@ -90,7 +91,7 @@ final class TrainingStep {
     ForwardPass forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
     ForwardPass.Activations activations =
         clock.in(
-            PhaseClock.Phase.FORWARD,
+            Phase.FORWARD,
             () ->
                 forward.run(scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
     Optional<Gradients.Flat> embeddingGradient =
@@ -98,11 +99,11 @@ final class TrainingStep {
     List<Tensor> dx = new ArrayList<>();
     double lossSum =
         clock.in(
-            PhaseClock.Phase.BACKWARD,
+            Phase.BACKWARD,
             () ->
                 head(scope, step, batches, activations, factor, gradients, embeddingGradient, dx));
     clock.in(
-        PhaseClock.Phase.BACKWARD,
+        Phase.BACKWARD,
         () -> {
           for (int layer = config.numHiddenLayers() - 1; layer >= 0; layer--) {
             layerBackward(scope, layer, version, mode, batches, angles, activations, dx, gradients);
@@ -218,13 +219,12 @@ final class TrainingStep {
   private Outcome outcome(long step, double lossSum, long trained, long tokens) {
     double squares = 0;
     for (var group : weights.trainable()) {
-      double own = clock.in(PhaseClock.Phase.EXCHANGE, group::finishGradient);
+      double own = clock.in(Phase.EXCHANGE, group::finishGradient);
       NonFinite.checkGradient(exchange.rank(), step, group.name(), own);
       squares += own;
     }
     double[] own = {lossSum, squares};
-    double[] sums =
-        clock.in(PhaseClock.Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
+    double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
     return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained, tokens);
   }
 }

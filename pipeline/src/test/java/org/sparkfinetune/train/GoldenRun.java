@@ -97,7 +97,8 @@ final class GoldenRun {
   /** Steps of all ranks (they have to agree) and the final trainable weights. */
   record Result(List<Step> steps, java.util.Map<String, float[]> weights) {}
 
-  Result run(int ranks, int steps, java.util.function.LongToDoubleFunction rate, double clip, double decay)
+  Result run(
+      int ranks, int steps, java.util.function.LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
     List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
     ExecutorService threads = Executors.newFixedThreadPool(ranks);

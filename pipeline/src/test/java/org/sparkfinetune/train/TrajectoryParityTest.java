@@ -45,8 +45,8 @@ class TrajectoryParityTest {
     compare(golden, run(what, Precision.BFLOAT16_STORED, golden, ranks), 5e-3, 5e-2);
   }
 
-  private GoldenRun.Result run(
-      GoldenRun.What what, Precision precision, JsonNode golden, int ranks) throws Exception {
+  private GoldenRun.Result run(GoldenRun.What what, Precision precision, JsonNode golden, int ranks)
+      throws Exception {
     return new GoldenRun(what, precision, 0, scratch)
         .run(
             ranks,

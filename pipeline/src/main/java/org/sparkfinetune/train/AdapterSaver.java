@@ -1,0 +1,125 @@
+package org.sparkfinetune.train;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.fsdp.TrainableLayout;
+import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.peft.AdapterConfig;
+import org.sparkfinetune.peft.AdapterFiles;
+import org.sparkfinetune.peft.AdapterNames;
+import org.sparkfinetune.peft.TargetModules;
+import org.sparkfinetune.safetensors.DType;
+import org.sparkfinetune.safetensors.SafetensorsWriter;
+import org.sparkfinetune.safetensors.TensorSpec;
+import org.sparkfinetune.tensor.Scope;
+
+/** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
+final class AdapterSaver {
+  private final RankModel model;
+  private final Configuration hadoop;
+  private final long version;
+
+  AdapterSaver(RankModel model, Configuration hadoop, long version) {
+    this.model = model;
+    this.hadoop = hadoop;
+    this.version = version;
+  }
+
+  /** A PEFT adapter folder. */
+  void adapter(Path folder, ModelSource source, LoraConfig lora) {
+    Map<String, String> names = new LinkedHashMap<>();
+    List<TensorSpec> specs = new ArrayList<>();
+    for (TrainableLayout.Place place : places()) {
+      String file = fileName(place.tensor().name());
+      names.put(file, place.tensor().name());
+      specs.add(new TensorSpec(file, DType.F32, place.tensor().dimensions()));
+    }
+    AdapterConfig config =
+        new AdapterConfig(
+            Optional.of(source.modelId()),
+            Optional.empty(),
+            lora.r(),
+            lora.alpha(),
+            lora.dropout(),
+            targets(lora),
+            lora.useRslora(),
+            lora.modulesToSave());
+    AdapterFiles.write(
+        folder,
+        hadoop,
+        config,
+        specs,
+        (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
+  }
+
+  /** A model's weights in float32, for full fine-tuning. */
+  void model(Path folder) {
+    List<TensorSpec> specs = new ArrayList<>();
+    for (TrainableLayout.Place place : places()) {
+      specs.add(new TensorSpec(place.tensor().name(), DType.F32, place.tensor().dimensions()));
+    }
+    try (SafetensorsWriter writer =
+        SafetensorsWriter.create(
+            new Path(folder, "model.safetensors"), hadoop, Map.of("format", "pt"), specs)) {
+      specs.forEach(spec -> write(spec.name(), writer::write));
+      writer.commit();
+    }
+  }
+
+  private static TargetModules targets(LoraConfig lora) {
+    List<String> wanted = lora.targetModules();
+    if (wanted.equals(List.of("all-linear"))) {
+      return new TargetModules.Names(
+          List.copyOf(
+              new TreeSet<>(LinearModule.all().stream().map(LinearModule::shortName).toList())));
+    }
+    boolean pattern = wanted.size() == 1 && !wanted.get(0).matches("[A-Za-z0-9_.]+");
+    return pattern ? new TargetModules.Pattern(wanted.get(0)) : new TargetModules.Names(wanted);
+  }
+
+  private static String fileName(String tensor) {
+    for (String part : List.of(".lora_A.weight", ".lora_B.weight")) {
+      if (tensor.endsWith(part)) {
+        String module = tensor.substring(0, tensor.length() - part.length());
+        return part.contains("_A") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
+      }
+    }
+    return AdapterNames.saved(tensor);
+  }
+
+  private List<TrainableLayout.Place> places() {
+    List<TrainableLayout.Place> places = new ArrayList<>();
+    for (TrainableGroup group : model.weights().trainable()) {
+      group.layout().places().forEach(places::add);
+    }
+    return places;
+  }
+
+  private void write(String tensor, Consumer<ByteBuffer> sink) {
+    for (TrainableGroup group : model.weights().trainable()) {
+      if (group.layout().contains(tensor)) {
+        try (Scope scope = model.ops().torch().scope()) {
+          TrainableLayout.Place place = group.layout().place(tensor);
+          ByteBuffer flat = group.unshard(scope, version).bytes();
+          int from = Math.toIntExact(place.at() * Float.BYTES);
+          int bytes = Math.toIntExact(place.tensor().elements() * Float.BYTES);
+          sink.accept(flat.slice(from, bytes).order(ByteOrder.LITTLE_ENDIAN));
+        }
+        return;
+      }
+    }
+    throw new IllegalArgumentException("no trained tensor " + tensor);
+  }
+}

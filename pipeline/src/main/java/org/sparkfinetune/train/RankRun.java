@@ -1,0 +1,202 @@
+package org.sparkfinetune.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.fsdp.WeightSource;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.metrics.RankUse;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.peft.LoraTargets;
+import org.sparkfinetune.tensor.Torch;
+import org.sparkfinetune.tokenize.PackedRows;
+import org.sparkfinetune.tokenize.PackedRowsFile;
+
+/** One rank's whole run: load, train, evaluate, save. Knows nothing of Spark. */
+public final class RankRun {
+  private static final Logger LOG = LoggerFactory.getLogger(RankRun.class);
+
+  private final TrainConfig config;
+  private final Place place;
+  private final Configuration hadoop;
+  private final RankMemory memory = new RankMemory();
+
+  /**
+   * Where the rank runs.
+   *
+   * @param threads for operators
+   * @param scratch a local folder that may vanish afterwards
+   * @param tokenizedPath Hadoop URI of the packed rows
+   * @param attempt starts of this run before
+   */
+  public record Place(
+      Exchange exchange,
+      String host,
+      int threads,
+      Path scratch,
+      String tokenizedPath,
+      int attempt,
+      Whereabouts whereabouts) {}
+
+  /** Told where the rank is, for messages about failures. */
+  public interface Whereabouts {
+    void enter(String phase, long step);
+  }
+
+  public RankRun(TrainConfig config, Place place, Configuration hadoop) {
+    this.config = config;
+    this.place = place;
+    this.hadoop = hadoop;
+  }
+
+  /** All ranks have to run at the same time. */
+  public RankReport run() {
+    place.whereabouts().enter("loading", 0);
+    Exchange exchange = place.exchange();
+    PhaseClock clock = new PhaseClock();
+    org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
+    try (Torch torch = Torch.start(place.threads());
+        BaseModel base = BaseModel.open(config.model().modelId(), hadoop);
+        PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
+        PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
+        TrainableSource trainable = TrainableSource.of(config, base, hadoop);
+        RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable))) {
+      StepSchedule schedule =
+          new StepSchedule(train.size(), exchange.worldSize(), config.loop(), config.seed());
+      if (exchange.rank() != 0) {
+        train(model, schedule, train, test, new Unrecorded(), clock);
+        finish(model, schedule);
+        return report(model, clock, Optional.empty());
+      }
+      RunFolder folder = RunFolder.of(config.outputDir());
+      RunFiles files = new RunFiles(hadoop, java.time.InstantSource.system());
+      try (RunRecorder recorder =
+          new RunRecorder(
+              folder,
+              files,
+              config.reporting().loggingSteps(),
+              schedule.totalSteps(),
+              test.size(),
+              place.attempt())) {
+        train(model, schedule, train, test, recorder, clock);
+        place.whereabouts().enter("saving", schedule.totalSteps());
+        clock.in(Phase.CHECKPOINT, () -> save(model, folder, schedule.totalSteps()));
+        finish(model, schedule);
+        double flos = 6.0 * base.config().parameters() * train.rowLength() * train.size();
+        return report(model, clock, Optional.of(recorder.finish(flos)));
+      }
+    }
+  }
+
+  private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
+    try {
+      Files.createDirectories(place.scratch());
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    Path shard = place.scratch().resolve("shard");
+    ModelRecipe recipe = recipe(base);
+    return RankModel.load(
+        recipe,
+        torch,
+        place.exchange(),
+        base.weights(),
+        trainable,
+        shard,
+        (group, bytes) -> LOG.debug("rank {}: {} sharded", place.exchange().rank(), group));
+  }
+
+  private ModelRecipe recipe(BaseModel base) {
+    LoraConfig lora = config.lora();
+    return new ModelRecipe(
+        base.config(),
+        method(base.config()),
+        lora.scaling(),
+        config.method() == Method.FULL ? 0 : lora.dropout(),
+        config.seed(),
+        Precision.of(config.compute()),
+        config.compute().bf16() ? org.sparkfinetune.fsdp.PlainType.BFLOAT16 : base.plainType());
+  }
+
+  private ModelGroups.Method method(LlamaConfig llama) {
+    LoraConfig lora = config.lora();
+    return switch (config.method()) {
+      case FULL -> new ModelGroups.Method.Full();
+      case LORA, QLORA ->
+          new ModelGroups.Method.Lora(
+              new LoraTargets(llama, lora.r(), lora.targetModules()),
+              lora.modulesToSave(),
+              config.method() == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
+    };
+  }
+
+  private void train(
+      RankModel model,
+      StepSchedule schedule,
+      PackedRows train,
+      PackedRows test,
+      TrainingEvents events,
+      PhaseClock clock) {
+    memory.sample();
+    Trainer trainer =
+        new Trainer(
+            model, schedule, config.optimization(), config.reporting(), train, test, events, clock);
+    trainer.run(
+        0,
+        step -> {
+          memory.sample();
+          place.whereabouts().enter("training", step + 1);
+        });
+  }
+
+  private void save(RankModel model, RunFolder folder, long step) {
+    AdapterSaver saver = new AdapterSaver(model, hadoop, step);
+    if (config.method() == Method.FULL) {
+      saver.model(folder.model());
+      ModelFiles.copy(config.model(), folder.model(), hadoop);
+    } else {
+      saver.adapter(folder.adapter(), config.model(), config.lora());
+    }
+  }
+
+  /** Peers' slices stay readable until rank 0 has saved them. */
+  private void finish(RankModel model, StepSchedule schedule) {
+    model.exchange().sum("saved", schedule.totalSteps(), new double[] {0});
+  }
+
+  private RankReport report(RankModel model, PhaseClock clock, Optional<RankReport.Totals> totals) {
+    RankUse use =
+        new RankUse(
+            model.exchange().rank(),
+            place.host(),
+            memory.peakRssBytes(),
+            memory.peakAnonymousBytes(),
+            0,
+            model.shardBytes());
+    return new RankReport(use, clock.seconds(), totals);
+  }
+
+  /** Ranks other than 0 keep no record. */
+  private static final class Unrecorded implements TrainingEvents {
+    @Override
+    public void step(Step step) {
+      LOG.debug(String.format(Locale.ROOT, "step %d loss %.4f", step.step(), step.loss()));
+    }
+
+    @Override
+    public void evaluated(Evaluated evaluated) {
+      LOG.debug(String.format(Locale.ROOT, "step %d evaluated", evaluated.step()));
+    }
+  }
+}

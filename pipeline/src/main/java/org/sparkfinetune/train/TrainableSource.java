@@ -1,0 +1,70 @@
+package org.sparkfinetune.train;
+
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.fsdp.WeightSource;
+import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.peft.AdapterFiles;
+import org.sparkfinetune.peft.AdapterNames;
+import org.sparkfinetune.safetensors.Floats;
+import org.sparkfinetune.safetensors.TensorInfo;
+
+/**
+ * First values of what is trained: LoRA's from an adapter or drawn, all else from the base model.
+ */
+final class TrainableSource implements WeightSource, AutoCloseable {
+  private final BaseModel base;
+  private final InitialWeights drawn;
+  private final Optional<AdapterFiles> adapter;
+
+  private TrainableSource(BaseModel base, InitialWeights drawn, Optional<AdapterFiles> adapter) {
+    this.base = base;
+    this.drawn = drawn;
+    this.adapter = adapter;
+  }
+
+  static TrainableSource of(TrainConfig config, BaseModel base, Configuration hadoop) {
+    return new TrainableSource(
+        base,
+        new InitialWeights(config.seed(), name -> inFeatures(base.config(), name)),
+        config.model().adapter().map(folder -> AdapterFiles.open(new Path(folder), hadoop)));
+  }
+
+  private static long inFeatures(LlamaConfig config, String name) {
+    return LinearModule.all().stream()
+        .filter(module -> name.contains("." + module.path() + "."))
+        .findFirst()
+        .map(module -> module.inFeatures(config))
+        .orElseThrow(() -> new IllegalArgumentException("no linear in " + name));
+  }
+
+  @Override
+  public void read(String name, long first, float[] out, int count) {
+    if (!name.contains(".lora_")) {
+      base.weights().read(name, first, out, count);
+    } else if (adapter.isPresent()) {
+      read(adapter.get(), name, first, out, count);
+    } else {
+      drawn.read(name, first, out, count);
+    }
+  }
+
+  private static void read(AdapterFiles files, String name, long first, float[] out, int count) {
+    String module = name.substring(0, name.indexOf(".lora_"));
+    String tensor =
+        name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
+    TensorInfo info = files.info(tensor);
+    ByteBuffer bytes = ByteBuffer.allocate(count * info.dtype().bytes());
+    files.read(tensor, first * info.dtype().bytes(), bytes);
+    Floats.toFloats(info.dtype(), bytes.flip(), out, 0, count);
+  }
+
+  @Override
+  public void close() {
+    adapter.ifPresent(AdapterFiles::close);
+  }
+}

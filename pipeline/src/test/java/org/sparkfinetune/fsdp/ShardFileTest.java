@@ -1,0 +1,108 @@
+package org.sparkfinetune.fsdp;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.exchange.InProcessExchange;
+import org.sparkfinetune.exchange.Shard;
+import org.sparkfinetune.quant.DoubleQuantization;
+import org.sparkfinetune.quant.Nf4Codec;
+import org.sparkfinetune.quant.ScalarNf4;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.NamedShape;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+import org.sparkfinetune.tensor.Torch;
+
+class ShardFileTest {
+  private static final NamedShape Q = NamedShape.of("q", 300, 128);
+  private static final NamedShape K = NamedShape.of("k", 7, 50);
+  private static final NamedShape NORM = NamedShape.of("norm", 33);
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 8})
+  void any_number_of_ranks_gives_the_whole_tensors_quantised_weights(int ranks) throws Exception {
+    ShardPlan plan =
+        new ShardPlan(
+            Map.of("g", new FrozenLayout(List.of(Q, K), List.of(NORM), PlainType.FLOAT32, ranks)));
+    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    try (Torch torch = Torch.start(1);
+        Scope scope = torch.scope();
+        Workers workers = new Workers(2)) {
+      List<CompletableFuture<Void>> written = new ArrayList<>();
+      for (Exchange exchange : group) {
+        written.add(
+            CompletableFuture.runAsync(
+                () -> write(plan, exchange), task -> new Thread(task).start()));
+      }
+      written.forEach(CompletableFuture::join);
+      Ops ops = new Ops(torch);
+      FrozenReader reader = new FrozenReader(plan, group.get(0), Nf4Codec.fastest(), workers);
+      Map<String, Tensor> out = new TreeMap<>();
+      for (NamedShape shape : List.of(Q, K, NORM)) {
+        out.put(shape.name(), ops.empty(scope, ElementType.FLOAT32, shape.dimensions()));
+      }
+      reader.decode("g", reader.fetch("g"), shape -> out.get(shape.name()));
+      assertThat(out.get("q").toFloats()).isEqualTo(naive(Q));
+      assertThat(out.get("k").toFloats()).isEqualTo(naive(K));
+      assertThat(out.get("norm").toFloats()).isEqualTo(values(NORM));
+    }
+  }
+
+  private void write(ShardPlan plan, Exchange exchange) {
+    Path file = folder.resolve("rank-" + exchange.rank());
+    WeightSource source =
+        (name, first, to, count) -> {
+          for (int i = 0; i < count; i++) {
+            to[i] = value(name, first + i);
+          }
+        };
+    new ShardWriter(plan, source, exchange, Nf4Codec.fastest(), (name, bytes) -> {}).write(file);
+    exchange.serve(Shard.file(file));
+  }
+
+  private static float value(String name, long index) {
+    return (float) (Math.sin(index * 0.37 + name.length()) * (1 + index % 1001) * 1e-3);
+  }
+
+  private static float[] values(NamedShape shape) {
+    float[] values = new float[(int) shape.elements()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = value(shape.name(), i);
+    }
+    return values;
+  }
+
+  /** The whole tensor quantised at once by the scalar codec. */
+  private static float[] naive(NamedShape shape) {
+    float[] values = values(shape);
+    ScalarNf4 codec = new ScalarNf4();
+    float[] absmax = new float[Nf4Codec.blocks(values.length)];
+    codec.absmax(values, 0, values.length, absmax, 0);
+    ByteBuffer packed = ByteBuffer.allocate(absmax.length * Nf4Codec.BLOCK_BYTES);
+    codec.encode(values, 0, values.length, absmax, 0, packed);
+    float offset =
+        DoubleQuantization.offset(DoubleQuantization.sum(absmax, 0, absmax.length), absmax.length);
+    ByteBuffer out = ByteBuffer.allocate(values.length * 4).order(ByteOrder.LITTLE_ENDIAN);
+    codec.decodeToFloat32(
+        packed, 0, DoubleQuantization.encode(absmax, offset), 0, values.length, out, 0);
+    float[] decoded = new float[values.length];
+    out.asFloatBuffer().get(decoded);
+    return decoded;
+  }
+}
