@@ -1,13 +1,18 @@
 package org.sparkfinetune.jobs;
 
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
+import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.launch.ExecutorSettings;
+import org.sparkfinetune.launch.TrainDriver;
+import org.sparkfinetune.prepare.Prepare;
+import org.sparkfinetune.prepare.PrepareReport;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -18,14 +23,27 @@ final class PipelineJobs implements Jobs {
   public void prepare(Request request) {
     Loaded<PrepareConfig> loaded = loader().prepare(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
-    throw new Bug("prepare is not connected.");
+    SparkSession spark = SparkSession.builder().appName("spark-finetune prepare").getOrCreate();
+    try {
+      PrepareReport report = new Prepare(spark, loaded.config()).run();
+      LOG.info("{}", report);
+    } finally {
+      spark.stop();
+    }
   }
 
   @Override
   public void train(Request request) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
-    throw new Bug("train is not connected.");
+    SparkConf conf = new SparkConf().setAppName("spark-finetune train");
+    ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
+    SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
+    try {
+      new TrainDriver(spark, loaded).run();
+    } finally {
+      spark.stop();
+    }
   }
 
   private static ConfigLoader loader() {

@@ -14,4 +14,7 @@ public record RankUse(
     long peakRssBytes,
     long peakAnonymousBytes,
     long peakGpuBytes,
-    long shardBytes) {}
+    long shardBytes)
+    implements java.io.Serializable {
+  private static final long serialVersionUID = 1L;
+}

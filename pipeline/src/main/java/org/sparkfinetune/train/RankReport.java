@@ -1,23 +1,28 @@
 package org.sparkfinetune.train;
 
+import java.io.Serializable;
+import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.OptionalDouble;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RankUse;
 
 /**
  * What a rank tells at the end.
  *
- * @param totals of the whole run, from rank 0
+ * @param totals of the whole run from rank 0; empty from the others
  */
-public record RankReport(RankUse use, Map<Phase, Double> seconds, Optional<Totals> totals) {
+public record RankReport(RankUse use, Map<Phase, Double> seconds, List<Totals> totals)
+    implements Serializable {
+  private static final long serialVersionUID = 1L;
 
-  /** The run's results. */
+  /**
+   * The run's results.
+   *
+   * @param evalLoss of the last evaluation, not-a-number without one
+   */
   public record Totals(
-      long steps,
-      double trainRuntime,
-      double tokensPerSecond,
-      double trainLoss,
-      OptionalDouble evalLoss) {}
+      long steps, double trainRuntime, double tokensPerSecond, double trainLoss, double evalLoss)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+  }
 }

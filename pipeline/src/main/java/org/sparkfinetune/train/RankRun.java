@@ -3,8 +3,8 @@ package org.sparkfinetune.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -77,7 +77,7 @@ public final class RankRun {
       if (exchange.rank() != 0) {
         train(model, schedule, train, test, new Unrecorded(), clock);
         finish(model, schedule);
-        return report(model, clock, Optional.empty());
+        return report(model, clock, List.of());
       }
       RunFolder folder = RunFolder.of(config.outputDir());
       RunFiles files = new RunFiles(hadoop, java.time.InstantSource.system());
@@ -94,7 +94,7 @@ public final class RankRun {
         clock.in(Phase.CHECKPOINT, () -> save(model, folder, schedule.totalSteps()));
         finish(model, schedule);
         double flos = 6.0 * base.config().parameters() * train.rowLength() * train.size();
-        return report(model, clock, Optional.of(recorder.finish(flos)));
+        return report(model, clock, List.of(recorder.finish(flos)));
       }
     }
   }
@@ -175,7 +175,7 @@ public final class RankRun {
     model.exchange().sum("saved", schedule.totalSteps(), new double[] {0});
   }
 
-  private RankReport report(RankModel model, PhaseClock clock, Optional<RankReport.Totals> totals) {
+  private RankReport report(RankModel model, PhaseClock clock, List<RankReport.Totals> totals) {
     RankUse use =
         new RankUse(
             model.exchange().rank(),

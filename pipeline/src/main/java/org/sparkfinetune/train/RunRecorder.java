@@ -2,7 +2,6 @@ package org.sparkfinetune.train;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalDouble;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.RunFiles;
@@ -25,7 +24,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private double lossSum;
   private long steps;
   private long samples;
-  private OptionalDouble evalLoss = OptionalDouble.empty();
+  private double evalLoss = Double.NaN;
 
   RunRecorder(
       RunFolder folder,
@@ -71,7 +70,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
 
   @Override
   public void evaluated(Evaluated evaluated) {
-    evalLoss = OptionalDouble.of(evaluated.loss());
+    evalLoss = evaluated.loss();
     MetricsLine.Eval line =
         new MetricsLine.Eval(
             evaluated.step(), evaluated.epoch(), evaluated.loss(), evaluated.trainedTokens());

@@ -1,0 +1,49 @@
+package org.sparkfinetune.launch;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * Tells models apart without reading them whole: SHA-256 over name, size and first MiB (header and
+ * first weights) of each safetensors and JSON file.
+ */
+final class ModelHash {
+  private static final int PREFIX = 1 << 20;
+
+  private ModelHash() {}
+
+  static String of(String folder, Configuration hadoop) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      Path path = new Path(folder);
+      FileSystem fileSystem = path.getFileSystem(hadoop);
+      FileStatus[] files = fileSystem.listStatus(path);
+      Arrays.sort(files);
+      for (FileStatus file : files) {
+        String name = file.getPath().getName();
+        if (name.endsWith(".safetensors") || name.endsWith(".json")) {
+          digest.update((name + ":" + file.getLen() + "\n").getBytes(StandardCharsets.UTF_8));
+          try (FSDataInputStream in = fileSystem.open(file.getPath())) {
+            digest.update(in.readNBytes(PREFIX));
+          }
+        }
+      }
+      return "sha256-of-prefixes:" + HexFormat.of().formatHex(digest.digest());
+    } catch (IOException e) {
+      throw new RunFailure("The model folder " + folder + " cannot be read: " + e.getMessage(), e);
+    } catch (NoSuchAlgorithmException e) {
+      throw new Bug("Every Java has SHA-256.", e);
+    }
+  }
+}

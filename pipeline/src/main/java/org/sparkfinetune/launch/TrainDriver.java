@@ -1,0 +1,228 @@
+package org.sparkfinetune.launch;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.DeviceChoice;
+import org.sparkfinetune.config.ExchangeMode;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.metrics.ConsoleProgress;
+import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.metrics.Provenance;
+import org.sparkfinetune.metrics.RankUse;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.tokenize.PackingReport;
+import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.train.BaseModel;
+import org.sparkfinetune.train.RankReport;
+import org.sparkfinetune.train.StepSchedule;
+
+/** The driver's side of {@code train}: check, tokenise, start the ranks, sum up. */
+public final class TrainDriver {
+  private static final Logger LOG = LoggerFactory.getLogger(TrainDriver.class);
+
+  /** How long a cluster may take to give executors. */
+  private static final Duration PATIENCE = Duration.ofSeconds(120);
+
+  private final SparkSession spark;
+  private final TrainConfig config;
+  private final String yaml;
+  private final Configuration hadoop;
+  private final RunFolder folder;
+  private final RunFiles files;
+
+  /** A run that has not started. */
+  public TrainDriver(SparkSession spark, Loaded<TrainConfig> loaded) {
+    this.spark = spark;
+    this.config = loaded.config();
+    this.yaml = loaded.yaml();
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.folder = RunFolder.of(config.outputDir());
+    this.files = new RunFiles(hadoop, InstantSource.system());
+  }
+
+  /**
+   * Runs to the end.
+   *
+   * @throws UserError if something has to be changed first; nothing is written then
+   */
+  public void run() {
+    if (alreadyFinished()) {
+      LOG.info("The run in {} is finished; nothing was changed.", folder.root());
+      return;
+    }
+    refuseWhatIsNotThere();
+    TokenizerFiles tokenizer = checkModelAndTokenizer();
+    JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
+    RankPlanner planner = new RankPlanner(context, PATIENCE);
+    RankPlan plan = planner.plan(config.parallelism().numRanks());
+    long started = System.nanoTime();
+    TokenizedDataset tokenized =
+        new TokenizeJob(spark)
+            .run(
+                new TokenizeRequest(
+                    config.data(), tokenizer, new Path(folder.root(), "tokenized")));
+    double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
+    explain(tokenized);
+    record(tokenized);
+    StepSchedule schedule =
+        new StepSchedule(
+            tokenized.train().packing().rows(), plan.worldSize(), config.loop(), config.seed());
+    LOG.info(
+        "Training on {} rank(s) of {} core(s): {} steps.",
+        plan.worldSize(),
+        plan.coresPerRank(),
+        schedule.totalSteps());
+    BarrierStage stage = new BarrierStage(context, planner, plan, exchangeSettings());
+    TrainTask task =
+        new TrainTask(
+            folder.config().toString(), tokenized.path().toString(), new HadoopSettings(hadoop));
+    try (ProgressWatch watch =
+        ProgressWatch.start(
+            folder, files, ConsoleProgress.onStandardError(1, schedule.totalSteps()))) {
+      int[] attempts = {0};
+      List<byte[]> reports =
+          new AttemptLoop(config.checkpointing().maxAttempts(), OptionalLong::empty)
+              .run(
+                  (number, checkpoint) -> {
+                    attempts[0] = number + 1;
+                    return stage.run(task, number);
+                  });
+      summarize(reports.stream().map(TrainTask::report).toList(), attempts[0], tokenizeSeconds);
+    }
+  }
+
+  private boolean alreadyFinished() {
+    if (Summary.read(folder, files).isEmpty()) {
+      return false;
+    }
+    Optional<byte[]> before = files.read(folder.config());
+    boolean same =
+        before.isPresent() && new String(before.get(), StandardCharsets.UTF_8).equals(yaml);
+    if (!same) {
+      throw new UserError(
+          String.format(
+              "output_dir is %s, which holds the finished run of another configuration (see its"
+                  + " config.yaml). Choose another output_dir, or delete that folder.",
+              folder.root()));
+    }
+    return true;
+  }
+
+  private void refuseWhatIsNotThere() {
+    if (config.compute().device() == DeviceChoice.CUDA) {
+      throw new UserError(
+          "device is cuda, but training on GPUs is not there yet. Use device: cpu or auto.");
+    }
+  }
+
+  private TokenizerFiles checkModelAndTokenizer() {
+    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
+      String source = config.model().tokenizer().orElse(config.model().modelId());
+      TokenizerFiles files = TokenizerFiles.load(new Path(source), hadoop);
+      try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
+        int vocabulary = model.config().vocabSize();
+        if (tokenizer.vocabularySize() > vocabulary) {
+          throw new UserError(
+              String.format(
+                  "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
+                      + " ids would have no embedding. Is it the tokenizer of another model?",
+                  source, tokenizer.vocabularySize(), vocabulary));
+        }
+      }
+      return files;
+    }
+  }
+
+  private ExchangeSettings exchangeSettings() {
+    boolean encrypt =
+        spark.sparkContext().getConf().getBoolean("spark.network.crypto.enabled", false)
+            || spark.sparkContext().getConf().getBoolean("spark.authenticate", false);
+    return ExchangeSettings.defaults()
+        .with(
+            config.parallelism().exchange() == ExchangeMode.NETWORK
+                ? ExchangeSettings.Mapping.NETWORK
+                : ExchangeSettings.Mapping.AUTO)
+        .with(encrypt ? ExchangeSettings.Encryption.ON : ExchangeSettings.Encryption.OFF);
+  }
+
+  private static void explain(TokenizedDataset tokenized) {
+    explain("train", tokenized.train().packing());
+    tokenized.test().ifPresent(test -> explain("test", test.packing()));
+  }
+
+  private static void explain(String split, PackingReport report) {
+    LOG.info(
+        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated {},"
+            + " split {}, with nothing to train {}.",
+        split,
+        report.samples(),
+        report.packed(),
+        report.rows(),
+        report.rowLength(),
+        String.format("%.3f", report.fill()),
+        report.dropped(),
+        report.truncated(),
+        report.split(),
+        report.nothingToTrain());
+  }
+
+  private void record(TokenizedDataset tokenized) {
+    files.replace(folder.config(), yaml.getBytes(StandardCharsets.UTF_8));
+    Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
+    versions.put("spark", spark.version());
+    new Provenance(
+            versions,
+            config.seed(),
+            new Provenance.Source(
+                config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
+            new Provenance.Source(
+                config.model().modelId(),
+                Optional.of(config.model().revision()),
+                ModelHash.of(config.model().modelId(), hadoop)),
+            tokenized.path().toString(),
+            Instant.now())
+        .write(folder, files);
+  }
+
+  private void summarize(List<RankReport> reports, int attempts, double tokenizeSeconds) {
+    RankReport.Totals totals = reports.get(0).totals().get(0);
+    Map<Phase, Double> seconds = new TreeMap<>(reports.get(0).seconds());
+    seconds.put(Phase.TOKENIZE, tokenizeSeconds);
+    List<RankUse> uses = reports.stream().map(RankReport::use).toList();
+    OptionalDouble evalLoss =
+        Double.isNaN(totals.evalLoss())
+            ? OptionalDouble.empty()
+            : OptionalDouble.of(totals.evalLoss());
+    new Summary(
+            totals.steps(),
+            totals.trainRuntime(),
+            totals.tokensPerSecond(),
+            totals.trainLoss(),
+            evalLoss,
+            attempts,
+            uses,
+            seconds)
+        .write(folder, files);
+    LOG.info("Done: {}", folder.root());
+  }
+}
