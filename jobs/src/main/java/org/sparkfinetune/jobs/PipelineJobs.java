@@ -12,7 +12,6 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
-import org.sparkfinetune.prepare.PrepareReport;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -25,8 +24,7 @@ final class PipelineJobs implements Jobs {
     loaded.notes().forEach(LOG::info);
     SparkSession spark = SparkSession.builder().appName("spark-finetune prepare").getOrCreate();
     try {
-      PrepareReport report = new Prepare(spark, loaded.config()).run();
-      LOG.info("{}", report);
+      new Prepare(spark, loaded.config()).run();
     } finally {
       spark.stop();
     }

@@ -79,7 +79,8 @@ class TrajectoryParityTest {
     if (!java.nio.file.Files.exists(GoldenRun.GOLDEN.resolve(file))) {
       return;
     }
-    double within = name.startsWith("full") ? 1e-4 : 1e-3;
+    // bitsandbytes on a CPU picks the second nearest nested code for a few blocks in a thousand.
+    double within = name.startsWith("full") ? 1e-4 : name.startsWith("qlora") ? 2e-3 : 1e-3;
     try (Checkpoint golden = GoldenRun.open(file)) {
       CheckpointWeights weights = new CheckpointWeights(golden, java.util.List.of());
       assertThat(golden.names()).isNotEmpty();
