@@ -16,7 +16,6 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
@@ -70,7 +69,7 @@ public final class TrainDriver {
       LOG.info("The run in {} is finished; nothing was changed.", folder.root());
       return;
     }
-    refuseWhatIsNotThere();
+    NotYet.check(config, hadoop);
     TokenizerFiles tokenizer = checkModelAndTokenizer();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
@@ -126,13 +125,6 @@ public final class TrainDriver {
               folder.root()));
     }
     return true;
-  }
-
-  private void refuseWhatIsNotThere() {
-    if (config.compute().device() == DeviceChoice.CUDA) {
-      throw new UserError(
-          "device is cuda, but training on GPUs is not there yet. Use device: cpu or auto.");
-    }
   }
 
   private TokenizerFiles checkModelAndTokenizer() {

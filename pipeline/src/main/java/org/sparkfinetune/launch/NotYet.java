@@ -1,0 +1,72 @@
+package org.sparkfinetune.launch;
+
+import org.apache.hadoop.conf.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.DeviceChoice;
+import org.sparkfinetune.config.GradientCheckpointing;
+import org.sparkfinetune.config.IntervalStrategy;
+import org.sparkfinetune.config.Reporter;
+import org.sparkfinetune.config.ResumeFrom;
+import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.train.BaseModel;
+
+/**
+ * Settings that are understood and not carried out yet. One that would change the result is an
+ * error; one that only costs time or memory is said once.
+ */
+final class NotYet {
+  private static final Logger LOG = LoggerFactory.getLogger(NotYet.class);
+
+  private NotYet() {}
+
+  static void check(TrainConfig config, Configuration hadoop) {
+    refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
+    refuse(
+        config.checkpointing().resumeFrom() instanceof ResumeFrom.Path,
+        "resume_from_checkpoint with a path",
+        "use auto or never");
+    refuse(
+        config.reporting().reportTo().contains(Reporter.MLFLOW),
+        "report_to: mlflow",
+        "use tensorboard");
+    refuse(
+        config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
+    if (!config.lora().modulesToSave().isEmpty()) {
+      checkModulesToSave(config, hadoop);
+    }
+    mention(
+        config.parallelism().strategy() != ShardingStrategy.FULL_SHARD,
+        "every fsdp strategy shards as full_shard does; results are the same");
+    mention(
+        config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
+        "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
+    mention(
+        config.checkpointing().saveStrategy() != IntervalStrategy.NO,
+        "checkpoints during a run are not written yet: what is saved is the result at the end, and a"
+            + " failed attempt starts from the beginning");
+  }
+
+  private static void checkModulesToSave(TrainConfig config, Configuration hadoop) {
+    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
+      refuse(
+          model.config().tieWordEmbeddings(),
+          "modules_to_save on a model with tied embeddings",
+          "leave it out, or use method: full");
+    }
+  }
+
+  private static void refuse(boolean asked, String what, String instead) {
+    if (asked) {
+      throw new UserError(what + " is not implemented yet; " + instead + ".");
+    }
+  }
+
+  private static void mention(boolean asked, String what) {
+    if (asked) {
+      LOG.info("Note: {}.", what);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+package org.sparkfinetune.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class RanksParityTest {
+  @TempDir Path scratch;
+
+  @Test
+  void dropout_included_any_number_of_ranks_gives_the_losses_of_one() throws Exception {
+    List<GoldenRun.Step> one = run(1).steps();
+    for (int ranks : new int[] {2, 3, 4}) {
+      List<GoldenRun.Step> several = run(ranks).steps();
+      for (int i = 0; i < one.size(); i++) {
+        double loss = one.get(i).loss();
+        assertThat(several.get(i).loss())
+            .as("step %d on %d ranks", i + 1, ranks)
+            .isCloseTo(loss, within(1e-5 * loss));
+      }
+    }
+  }
+
+  @Test
+  void the_same_run_twice_gives_the_same_bits() throws Exception {
+    GoldenRun.Result first = run(2);
+    GoldenRun.Result second = run(2);
+    assertThat(second.steps()).isEqualTo(first.steps());
+    first.weights().forEach((name, w) -> assertThat(second.weights().get(name)).isEqualTo(w));
+  }
+
+  @Test
+  void dropout_is_there() throws Exception {
+    GoldenRun without = new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch);
+    assertThat(without.run(1, 2, step -> 2e-3, 0.3, 0).steps().get(0).loss())
+        .isNotEqualTo(run(1).steps().get(0).loss());
+  }
+
+  private GoldenRun.Result run(int ranks) throws Exception {
+    return new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
+        .run(ranks, 20, step -> 2e-3, 0.3, 0);
+  }
+}
