@@ -79,7 +79,7 @@ public final class ExecutorSettings {
     defaults.put("spark.dynamicAllocation.enabled", "false");
     defaults.put("spark.scheduler.minRegisteredResourcesRatio", "1.0");
     defaults.put("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "2s");
-    defaults.put("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "3");
+    defaults.put("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "15");
     // Spark's own default is a year.
     defaults.put("spark.barrier.sync.timeout", "300s");
     // An executor stuck in native code cannot be interrupted; it is ended instead.
