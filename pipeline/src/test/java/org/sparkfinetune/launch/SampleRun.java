@@ -19,6 +19,7 @@ import org.sparkfinetune.config.ConfigLoader;
 /** Trains the shipped sample model on a few of its rows, with a run folder in a test's folder. */
 final class SampleRun {
   private static final Path SAMPLE = Path.of("../jobs/sample").toAbsolutePath().normalize();
+  static final Path MODEL = SAMPLE.resolve("model");
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path data;
@@ -47,7 +48,7 @@ final class SampleRun {
   /** Runs to the end in the calling thread. */
   void train(JavaSparkContext spark, Path runFolder, String... overrides) {
     Map<String, String> keys = new LinkedHashMap<>();
-    keys.put("--model_id", SAMPLE.resolve("model").toString());
+    keys.put("--model_id", MODEL.toString());
     keys.put("--dataset_path", data.toString());
     keys.put("--output_dir", runFolder.toString());
     keys.put("--bf16", "false");
