@@ -1,6 +1,7 @@
 package org.sparkfinetune.jobs;
 
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
@@ -8,10 +9,17 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TokenCounting;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.conversation.TokenCounter;
+import org.sparkfinetune.hub.HubFolder;
+import org.sparkfinetune.hub.HubId;
+import org.sparkfinetune.hub.HubKind;
+import org.sparkfinetune.launch.ConversationTokens;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
+import org.sparkfinetune.tokenize.TokenizerFiles;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -24,7 +32,14 @@ final class PipelineJobs implements Jobs {
     loaded.notes().forEach(LOG::info);
     SparkSession spark = SparkSession.builder().appName("spark-finetune prepare").getOrCreate();
     try {
-      new Prepare(spark, loaded.config()).run();
+      Prepare prepare = new Prepare(spark, loaded.config());
+      Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+      loaded
+          .config()
+          .tokens()
+          .map(counting -> prepare.counting(counter(counting, hadoop)))
+          .orElse(prepare)
+          .run();
     } finally {
       spark.stop();
     }
@@ -42,6 +57,14 @@ final class PipelineJobs implements Jobs {
     } finally {
       spark.stop();
     }
+  }
+
+  private static TokenCounter counter(TokenCounting counting, Configuration hadoop) {
+    Path folder =
+        HubFolder.locate(
+            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), hadoop);
+    return ConversationTokens.of(
+        TokenizerFiles.load(folder, hadoop), counting.chatTemplate(), hadoop);
   }
 
   private static ConfigLoader loader() {
