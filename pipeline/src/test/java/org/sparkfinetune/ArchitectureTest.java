@@ -43,12 +43,24 @@ final class ArchitectureTest {
           Map.entry("prepare", List.of("config", "conversation", "tokenize")),
           Map.entry("tokenize", List.of("config", "conversation")),
           Map.entry("quant", List.of("tensor", "safetensors")),
-          Map.entry("llama", List.of("tensor", "safetensors")),
+          Map.entry("llama", List.of("quant", "tensor", "safetensors")),
           Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
           Map.entry("sample", List.of("llama", "safetensors", "tensor")),
           Map.entry("plan", List.of("config", "llama")),
-          Map.entry("generate", List.of("config", "llama", "peft", "tensor", "tokenize")),
+          Map.entry("export", List.of("config", "llama", "peft", "quant", "safetensors", "tensor")),
+          Map.entry(
+              "generate",
+              List.of(
+                  "config",
+                  "conversation",
+                  "llama",
+                  "peft",
+                  "quant",
+                  "safetensors",
+                  "tensor",
+                  "tokenize")),
+          Map.entry("evaluate", List.of("config", "conversation", "generate", "tokenize")),
           Map.entry(
               "train",
               List.of(
@@ -68,8 +80,11 @@ final class ArchitectureTest {
               List.of(
                   "config",
                   "conversation",
+                  "evaluate",
                   "exchange",
+                  "export",
                   "fsdp",
+                  "generate",
                   "llama",
                   "metrics",
                   "peft",
