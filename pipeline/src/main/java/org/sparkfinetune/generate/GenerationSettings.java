@@ -1,5 +1,6 @@
 package org.sparkfinetune.generate;
 
+import java.io.Serializable;
 import java.util.Set;
 import org.sparkfinetune.errors.UserError;
 
@@ -13,10 +14,11 @@ import org.sparkfinetune.errors.UserError;
  * @param stopIds tokens that end the text; they are not part of it
  */
 public record GenerationSettings(
-    int maxNewTokens, Choice choice, double repetitionPenalty, Set<Integer> stopIds) {
+    int maxNewTokens, Choice choice, double repetitionPenalty, Set<Integer> stopIds)
+    implements Serializable {
 
   /** How the next token follows from the logits. */
-  public sealed interface Choice {}
+  public sealed interface Choice extends Serializable {}
 
   /** The most likely one; the first of equals. */
   public record Greedy() implements Choice {}
