@@ -5,4 +5,10 @@ interface Jobs {
   void prepare(Request request);
 
   void train(Request request);
+
+  void generate(Request request, OutputForm form);
+
+  void evaluate(Request request, OutputForm form);
+
+  void merge(Request request);
 }

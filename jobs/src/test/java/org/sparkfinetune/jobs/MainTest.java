@@ -127,6 +127,21 @@ final class MainTest {
       record(request);
     }
 
+    @Override
+    public void generate(Request request, OutputForm form) {
+      record(request);
+    }
+
+    @Override
+    public void evaluate(Request request, OutputForm form) {
+      record(request);
+    }
+
+    @Override
+    public void merge(Request request) {
+      record(request);
+    }
+
     private void record(Request request) {
       requests.add(request);
       failure.ifPresent(
