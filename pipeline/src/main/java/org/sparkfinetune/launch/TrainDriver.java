@@ -28,6 +28,7 @@ import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -215,6 +216,7 @@ public final class TrainDriver {
             uses,
             seconds)
         .write(folder, files);
+    RunReport.write(folder, files);
     LOG.info("Done: {}", folder.root());
   }
 }
