@@ -49,7 +49,7 @@ final class ArchitectureTest {
           Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
           Map.entry("sample", List.of("llama", "safetensors", "tensor")),
-          Map.entry("plan", List.of("config", "llama")),
+          Map.entry("plan", List.of("config", "llama", "peft", "tensor")),
           Map.entry("generate", List.of("config", "llama", "peft", "tensor", "tokenize")),
           Map.entry(
               "train",

@@ -1,8 +1,13 @@
 package org.sparkfinetune.jobs;
 
+import java.util.List;
+
 /** What the configured commands call; tests put a fake in its place. */
 interface Jobs {
   void prepare(Request request);
 
   void train(Request request);
+
+  /** The lines to print. */
+  List<String> plan(PlanRequest request);
 }

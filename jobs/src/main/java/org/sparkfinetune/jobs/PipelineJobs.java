@@ -1,5 +1,6 @@
 package org.sparkfinetune.jobs;
 
+import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
@@ -42,6 +43,11 @@ final class PipelineJobs implements Jobs {
     } finally {
       spark.stop();
     }
+  }
+
+  @Override
+  public List<String> plan(PlanRequest request) {
+    return new PlanJob(request, hadoop()).run();
   }
 
   private static ConfigLoader loader() {
