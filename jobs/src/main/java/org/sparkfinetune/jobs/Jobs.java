@@ -10,4 +10,6 @@ interface Jobs {
 
   /** The lines to print. */
   List<String> plan(PlanRequest request);
+
+  Checked check(Request request, Output output);
 }

@@ -56,6 +56,7 @@ public final class Main {
             .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
             .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())
             .addSubcommand(new MakeModelCommand());
     return main.setOut(out)

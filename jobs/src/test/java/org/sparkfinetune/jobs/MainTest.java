@@ -68,6 +68,15 @@ final class MainTest {
   }
 
   @Test
+  void check_prints_what_it_found_and_exits_2_if_something_has_to_be_changed() {
+    assertThat(run("check", "--json")).isZero();
+    jobs.outcome = Checked.Outcome.MUST_CHANGE;
+    assertThat(run("check", "--lora_r", "4")).isEqualTo(2);
+    assertThat(out.toString().lines()).containsExactly("JSON", "TEXT");
+    assertThat(err.toString()).isEmpty();
+  }
+
+  @Test
   void a_user_error_is_its_message_alone_and_exit_code_2() {
     jobs.failure = Optional.of(new UserError("unknown key lora_rr; did you mean lora_r?"));
 
@@ -136,6 +145,7 @@ final class MainTest {
   private static final class RecordingJobs implements Jobs {
     private final List<Request> requests = new ArrayList<>();
     private final List<PlanRequest> plans = new ArrayList<>();
+    private Checked.Outcome outcome = Checked.Outcome.CAN_TRAIN;
     private Optional<RuntimeException> failure = Optional.empty();
 
     @Override
@@ -153,6 +163,12 @@ final class MainTest {
       plans.add(request);
       record(request.configured());
       return List.of("a plan");
+    }
+
+    @Override
+    public Checked check(Request request, Output output) {
+      record(request);
+      return new Checked(List.of(output.toString()), outcome);
     }
 
     private void record(Request request) {

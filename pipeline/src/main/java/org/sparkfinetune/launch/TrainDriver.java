@@ -29,10 +29,8 @@ import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
 import org.sparkfinetune.report.RunReport;
-import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
-import org.sparkfinetune.train.BaseModel;
 import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.StepSchedule;
 
@@ -71,7 +69,7 @@ public final class TrainDriver {
       return;
     }
     NotYet.check(config, hadoop);
-    TokenizerFiles tokenizer = checkModelAndTokenizer();
+    TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
@@ -126,24 +124,6 @@ public final class TrainDriver {
               folder.root()));
     }
     return true;
-  }
-
-  private TokenizerFiles checkModelAndTokenizer() {
-    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
-      String source = config.model().tokenizer().orElse(config.model().modelId());
-      TokenizerFiles files = TokenizerFiles.load(new Path(source), hadoop);
-      try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
-        int vocabulary = model.config().vocabSize();
-        if (tokenizer.vocabularySize() > vocabulary) {
-          throw new UserError(
-              String.format(
-                  "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
-                      + " ids would have no embedding. Is it the tokenizer of another model?",
-                  source, tokenizer.vocabularySize(), vocabulary));
-        }
-      }
-      return files;
-    }
   }
 
   private ExchangeSettings exchangeSettings() {

@@ -22,6 +22,7 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     ACTIVATIONS("activations kept"),
     LAYER_WORK("inside a layer"),
     HEAD("head and loss"),
+    ALLOCATOR("allocator's slack"),
     PROCESS("process");
 
     private final String text;

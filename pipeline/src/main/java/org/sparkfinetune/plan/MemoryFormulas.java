@@ -18,11 +18,14 @@ final class MemoryFormulas {
   /** Of the flat gradients of groups, one is being added up and two are being sent. */
   private static final int GRADIENTS_UNDER_WAY = 3;
 
-  /** Of a chunk of logits: itself in float32, before the cast, and its gradient. */
-  private static final long LOGITS = 3L * (32 << 20);
+  /** A chunk of logits in float32, as the head makes it; in a shorter type it is there twice. */
+  private static final long LOGITS = 32L << 20;
 
-  /** A JVM with Spark, libtorch and the allocator's slack, without the model. */
-  static final long CPU_PROCESS = 640L << 20;
+  /** A JVM with Spark and libtorch, without the model; measured with 768 MB of heap. */
+  static final long CPU_PROCESS = 680L << 20;
+
+  /** Code of the JVM and libtorch. */
+  private static final long CPU_LIBRARIES = 95L << 20;
 
   /** CUDA's context and kernels, and what the caching allocator cannot reuse. */
   private static final long GPU_CONTEXT = 1L << 30;
@@ -57,9 +60,14 @@ final class MemoryFormulas {
   }
 
   private Lines cpu(int onHost) {
-    Lines lines = new Lines().addFile(Kind.FROZEN_SHARD, visible(onHost));
-    computing(lines).add(Kind.GRADIENTS, contributions()).add(Kind.PROCESS, CPU_PROCESS);
-    return lines;
+    Lines lines =
+        new Lines()
+            .addFile(Kind.FROZEN_SHARD, visible(onHost))
+            .addFile(Kind.PROCESS, CPU_LIBRARIES);
+    return computing(lines)
+        .add(Kind.GRADIENTS, contributions())
+        .add(Kind.ALLOCATOR, slack())
+        .add(Kind.PROCESS, CPU_PROCESS);
   }
 
   private Lines gpu() {
@@ -98,6 +106,14 @@ final class MemoryFormulas {
     return work.config().parallelism().exchange() == ExchangeMode.NETWORK
         ? shard()
         : shard() * onHost;
+  }
+
+  /**
+   * glibc keeps what was freed, and what one phase leaves in pieces the next cannot always use.
+   * Measured: the tensors' own size once more, head and layer side by side.
+   */
+  private long slack() {
+    return activations() + layerWork() + head() + Math.min(layerWork(), head());
   }
 
   /** Every rank's part of the gradients of the own slice, until the step ends: R times t / R. */
@@ -147,7 +163,10 @@ final class MemoryFormulas {
   private long head() {
     long weight = work.embedding() * compute;
     long trained = work.trainsHead() ? 2 * Float.BYTES * work.embedding() : 0;
-    return weight + trained + LOGITS + 5 * work.batchTokens() * hidden * compute;
+    return weight
+        + trained
+        + LOGITS * (compute == Float.BYTES ? 1 : 2)
+        + 5 * work.batchTokens() * hidden * compute;
   }
 
   /** Parameters and moments. */
