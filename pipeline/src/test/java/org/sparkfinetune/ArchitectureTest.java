@@ -37,6 +37,7 @@ final class ArchitectureTest {
           Map.entry("config", List.of()),
           Map.entry("conversation", List.of()),
           Map.entry("metrics", List.of()),
+          Map.entry("checkpoint", List.of("metrics", "safetensors")),
           Map.entry("safetensors", List.of()),
           Map.entry("tensor", List.of()),
           Map.entry("exchange", List.of()),
@@ -54,6 +55,7 @@ final class ArchitectureTest {
           Map.entry(
               "train",
               List.of(
+                  "checkpoint",
                   "config",
                   "conversation",
                   "exchange",
@@ -68,6 +70,7 @@ final class ArchitectureTest {
           Map.entry(
               "launch",
               List.of(
+                  "checkpoint",
                   "config",
                   "conversation",
                   "exchange",

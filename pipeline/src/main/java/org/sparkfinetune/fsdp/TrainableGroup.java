@@ -3,7 +3,9 @@ package org.sparkfinetune.fsdp;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.tensor.AdamWStep;
@@ -51,9 +53,16 @@ public final class TrainableGroup {
     return layout;
   }
 
-  /** This rank's slice: parameters, first and second moment, each of sliceElements float32. */
-  public List<Tensor> state() {
-    return List.of(parameters, firstMoment, secondMoment);
+  /**
+   * What has to be kept for the next step, by name: this rank's slice of the parameters and of both
+   * moments, each of sliceElements float32.
+   */
+  public Map<String, Tensor> state() {
+    Map<String, Tensor> state = new LinkedHashMap<>();
+    state.put("parameters/" + name, parameters);
+    state.put("exp_avg/" + name, firstMoment);
+    state.put("exp_avg_sq/" + name, secondMoment);
+    return state;
   }
 
   /** Fills the parameters of this rank's slice. */

@@ -1,6 +1,7 @@
 package org.sparkfinetune.launch;
 
 import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -30,16 +31,20 @@ public final class AttemptLoop {
 
   private final int maxAttempts;
   private final Supplier<OptionalLong> lastCheckpoint;
+  private final BooleanSupplier stopping;
 
   /**
    * A loop that has not started.
    *
    * @param maxAttempts starts before giving up, at least 1
    * @param lastCheckpoint looks up the step of the last complete checkpoint
+   * @param stopping whether the run was asked to end, after which there is no other start
    */
-  public AttemptLoop(int maxAttempts, Supplier<OptionalLong> lastCheckpoint) {
+  public AttemptLoop(
+      int maxAttempts, Supplier<OptionalLong> lastCheckpoint, BooleanSupplier stopping) {
     this.maxAttempts = maxAttempts;
     this.lastCheckpoint = lastCheckpoint;
+    this.stopping = stopping;
   }
 
   /**
@@ -57,7 +62,10 @@ public final class AttemptLoop {
         return attempt.run(number, checkpoint);
       } catch (AttemptFailure failure) {
         FirstCause first = failure.first();
-        LOG.error("Attempt {} failed: {}\n{}", number, first.text(), first.stack());
+        LOG.error("Attempt {} failed: {}\n{}", number + 1, first.text(), first.stack());
+        if (stopping.getAsBoolean()) {
+          throw ended(first, "It was being stopped, so it is not started again.", failure);
+        }
         if (earlier != null && first.repeats(earlier)) {
           throw ended(
               first,
@@ -71,16 +79,16 @@ public final class AttemptLoop {
               failure);
         }
         earlier = first;
-        announceNext(number + 1);
+        announce(number + 2);
       }
     }
   }
 
-  private void announceNext(int next) {
+  private void announce(int attempt) {
     OptionalLong checkpoint = lastCheckpoint.get();
     LOG.warn(
         "Starting attempt {} of {} {}",
-        next,
+        attempt,
         maxAttempts,
         checkpoint.isPresent()
             ? "from the checkpoint of step " + checkpoint.getAsLong()

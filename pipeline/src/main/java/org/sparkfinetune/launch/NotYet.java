@@ -5,9 +5,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.config.GradientCheckpointing;
-import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.config.Reporter;
-import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
@@ -25,10 +23,6 @@ final class NotYet {
   static void check(TrainConfig config, Configuration hadoop) {
     refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
     refuse(
-        config.checkpointing().resumeFrom() instanceof ResumeFrom.Path,
-        "resume_from_checkpoint with a path",
-        "use auto or never");
-    refuse(
         config.reporting().reportTo().contains(Reporter.MLFLOW),
         "report_to: mlflow",
         "use tensorboard");
@@ -43,10 +37,6 @@ final class NotYet {
     mention(
         config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
         "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
-    mention(
-        config.checkpointing().saveStrategy() != IntervalStrategy.NO,
-        "checkpoints during a run are not written yet: what is saved is the result at the end, and a"
-            + " failed attempt starts from the beginning");
   }
 
   private static void checkModulesToSave(TrainConfig config, Configuration hadoop) {

@@ -8,17 +8,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.OptionalLong;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.metrics.ConsoleProgress;
@@ -31,6 +33,7 @@ import org.sparkfinetune.metrics.Summary;
 import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.train.Continuation;
 import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.StepSchedule;
 
@@ -43,7 +46,7 @@ public final class TrainDriver {
 
   private final SparkSession spark;
   private final TrainConfig config;
-  private final String yaml;
+  private final Loaded<TrainConfig> loaded;
   private final Configuration hadoop;
   private final RunFolder folder;
   private final RunFiles files;
@@ -52,7 +55,7 @@ public final class TrainDriver {
   public TrainDriver(SparkSession spark, Loaded<TrainConfig> loaded) {
     this.spark = spark;
     this.config = loaded.config();
-    this.yaml = loaded.yaml();
+    this.loaded = loaded;
     this.hadoop = spark.sparkContext().hadoopConfiguration();
     this.folder = RunFolder.of(config.outputDir());
     this.files = new RunFiles(hadoop, InstantSource.system());
@@ -73,6 +76,14 @@ public final class TrainDriver {
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
+    try (RunLock unused =
+        RunLock.acquire(folder.lock(), hadoop, spark.sparkContext()::cancelAllJobs)) {
+      train(context, planner, plan, tokenizer);
+    }
+  }
+
+  private void train(
+      JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
     long started = System.nanoTime();
     TokenizedDataset tokenized =
         new TokenizeJob(spark)
@@ -81,31 +92,71 @@ public final class TrainDriver {
                     config.data(), tokenizer, new Path(folder.root(), "tokenized")));
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
     explain(tokenized);
-    record(tokenized);
+    String modelHash = ModelHash.of(config.model().modelId(), hadoop);
+    CheckpointStore checkpoints = new CheckpointStore(folder, hadoop);
+    ResumePoint resume =
+        new ResumePoint(
+            checkpoints,
+            RunIdentities.of(loaded, modelHash, tokenized.hash()),
+            plan.worldSize(),
+            config.loop());
+    Continuation first = resume.first(config.checkpointing().resumeFrom());
+    record(tokenized, modelHash);
     StepSchedule schedule =
         new StepSchedule(
-            tokenized.train().packing().rows(), plan.worldSize(), config.loop(), config.seed());
+            tokenized.train().packing().rows(), first.rowsPerStep(), config.loop(), config.seed());
     LOG.info(
         "Training on {} rank(s) of {} core(s): {} steps.",
         plan.worldSize(),
         plan.coresPerRank(),
         schedule.totalSteps());
     BarrierStage stage = new BarrierStage(context, planner, plan, exchangeSettings());
-    TrainTask task =
-        new TrainTask(
-            folder.config().toString(), tokenized.path().toString(), new HadoopSettings(hadoop));
-    try (ProgressWatch watch =
-        ProgressWatch.start(
-            folder, files, ConsoleProgress.onStandardError(1, schedule.totalSteps()))) {
-      int[] attempts = {0};
-      List<byte[]> reports =
-          new AttemptLoop(config.checkpointing().maxAttempts(), OptionalLong::empty)
-              .run(
-                  (number, checkpoint) -> {
-                    attempts[0] = number + 1;
-                    return stage.run(task, number);
-                  });
-      summarize(reports.stream().map(TrainTask::report).toList(), attempts[0], tokenizeSeconds);
+    int[] attempts = {0};
+    List<RankReport> reports =
+        attempts(
+            schedule,
+            checkpoints,
+            number -> {
+              attempts[0] = number + 1;
+              TrainTask task =
+                  new TrainTask(
+                      folder.config().toString(),
+                      tokenized.path().toString(),
+                      new HadoopSettings(hadoop),
+                      number == 0 ? first : resume.again(first));
+              return stage.run(task, number).stream().map(TrainTask::report).toList();
+            });
+    summarize(reports, attempts[0], tokenizeSeconds);
+  }
+
+  /** Attempts until one reaches the end, or the process is asked to stop. */
+  private List<RankReport> attempts(
+      StepSchedule schedule, CheckpointStore checkpoints, IntFunction<List<RankReport>> attempt) {
+    StopRequest stop = new StopRequest(folder, files);
+    stop.clear();
+    try (ProgressWatch unused =
+            ProgressWatch.start(
+                folder, files, ConsoleProgress.onStandardError(1, schedule.totalSteps()));
+        StopSignals signals = StopSignals.listen(stop::make)) {
+      List<RankReport> reports =
+          new AttemptLoop(
+                  config.checkpointing().maxAttempts(),
+                  checkpoints::newest,
+                  () -> signals.received().isPresent())
+              .run((number, checkpoint) -> attempt.apply(number));
+      long steps = reports.get(0).totals().get(0).steps();
+      if (steps < schedule.totalSteps()) {
+        throw new RunFailure(
+            ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
+                    + " from there.")
+                .formatted(
+                    signals.received().orElse("by " + folder.stopRequest()),
+                    steps,
+                    schedule.totalSteps()));
+      }
+      return reports;
+    } finally {
+      stop.clear();
     }
   }
 
@@ -115,7 +166,8 @@ public final class TrainDriver {
     }
     Optional<byte[]> before = files.read(folder.config());
     boolean same =
-        before.isPresent() && new String(before.get(), StandardCharsets.UTF_8).equals(yaml);
+        before.isPresent()
+            && new String(before.get(), StandardCharsets.UTF_8).equals(loaded.yaml());
     if (!same) {
       throw new UserError(
           String.format(
@@ -159,8 +211,8 @@ public final class TrainDriver {
         report.nothingToTrain());
   }
 
-  private void record(TokenizedDataset tokenized) {
-    files.replace(folder.config(), yaml.getBytes(StandardCharsets.UTF_8));
+  private void record(TokenizedDataset tokenized, String modelHash) {
+    files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
     Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
     versions.put("spark", spark.version());
     new Provenance(
@@ -169,9 +221,7 @@ public final class TrainDriver {
             new Provenance.Source(
                 config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
             new Provenance.Source(
-                config.model().modelId(),
-                Optional.of(config.model().revision()),
-                ModelHash.of(config.model().modelId(), hadoop)),
+                config.model().modelId(), Optional.of(config.model().revision()), modelHash),
             tokenized.path().toString(),
             Instant.now())
         .write(folder, files);

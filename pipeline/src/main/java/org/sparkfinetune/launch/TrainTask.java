@@ -5,11 +5,19 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.Path;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.train.Continuation;
 import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.RankRun;
 
@@ -22,11 +30,18 @@ final class TrainTask implements RankTask {
   private final String configFile;
   private final String tokenizedPath;
   private final HadoopSettings hadoop;
+  private final TreeMap<String, String> identity;
+  private final int rowsPerStep;
+  private final @Nullable String checkpoint;
 
-  TrainTask(String configFile, String tokenizedPath, HadoopSettings hadoop) {
+  TrainTask(
+      String configFile, String tokenizedPath, HadoopSettings hadoop, Continuation continuation) {
     this.configFile = configFile;
     this.tokenizedPath = tokenizedPath;
     this.hadoop = hadoop;
+    this.identity = new TreeMap<>(continuation.identity().values());
+    this.rowsPerStep = continuation.rowsPerStep();
+    this.checkpoint = continuation.checkpoint().map(Path::toString).orElse(null);
   }
 
   @Override
@@ -41,13 +56,22 @@ final class TrainTask implements RankTask {
             context.scratch(),
             tokenizedPath,
             context.attempt(),
-            (phase, step) -> context.progress().enter(phase, step));
-    RankReport report = new RankRun(config, place, hadoop.configuration()).run();
+            (phase, step) -> context.progress().enter(phase, step),
+            context.rank() == 0 ? stopRequest(config).polled() : () -> false);
+    Continuation continuation =
+        new Continuation(
+            new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
+    RankReport report = new RankRun(config, place, continuation, hadoop.configuration()).run();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
       out.writeObject(report);
     }
     return bytes.toByteArray();
+  }
+
+  private StopRequest stopRequest(TrainConfig config) {
+    RunFiles files = new RunFiles(hadoop.configuration(), InstantSource.system());
+    return new StopRequest(RunFolder.of(config.outputDir()), files);
   }
 
   /** What {@link #run} gave. */

@@ -73,7 +73,8 @@ public final class RunFiles {
         });
   }
 
-  void delete(Path path) {
+  /** Deletes the file, if it is there. */
+  public void delete(Path path) {
     doing("deleted", path, () -> fileSystem(path).delete(path, false));
   }
 

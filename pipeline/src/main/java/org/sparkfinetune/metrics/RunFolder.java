@@ -82,6 +82,16 @@ public record RunFolder(Path root) {
     return in("model");
   }
 
+  /** Held by the driver at work here. */
+  public Path lock() {
+    return in(".lock");
+  }
+
+  /** Its presence asks the ranks to save and end. */
+  public Path stopRequest() {
+    return in(".stop");
+  }
+
   private Path in(String name) {
     return new Path(root, name);
   }

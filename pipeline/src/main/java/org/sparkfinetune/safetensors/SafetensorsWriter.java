@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.zip.CRC32C;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
@@ -26,13 +27,17 @@ public final class SafetensorsWriter implements AutoCloseable {
 
   private final AtomicFile file;
   private final String target;
+  private final long headerBytes;
   private final long dataBytes;
+  private final CRC32C crc = new CRC32C();
   private long written;
 
-  private SafetensorsWriter(AtomicFile file, String target, long dataBytes) {
+  private SafetensorsWriter(AtomicFile file, String target, ByteBuffer header, long dataBytes) {
     this.file = file;
     this.target = target;
+    this.headerBytes = header.remaining();
     this.dataBytes = dataBytes;
+    crc.update(header.duplicate());
   }
 
   /**
@@ -47,14 +52,15 @@ public final class SafetensorsWriter implements AutoCloseable {
       Path target, Configuration conf, Map<String, String> metadata, List<TensorSpec> tensors) {
     ByteBuffer header = header(metadata, tensors);
     AtomicFile file = AtomicFile.create(target, conf);
+    long dataBytes = tensors.stream().mapToLong(TensorSpec::byteCount).sum();
+    SafetensorsWriter writer = new SafetensorsWriter(file, target.toString(), header, dataBytes);
     try {
       file.write(header);
     } catch (RuntimeException e) {
       file.close();
       throw e;
     }
-    long dataBytes = tensors.stream().mapToLong(TensorSpec::byteCount).sum();
-    return new SafetensorsWriter(file, target.toString(), dataBytes);
+    return writer;
   }
 
   /** The next bytes of the data, from the buffer's position to its limit; little endian. */
@@ -65,7 +71,18 @@ public final class SafetensorsWriter implements AutoCloseable {
           "%d bytes were given for %s, whose tensors have %d."
               .formatted(written, target, dataBytes));
     }
+    crc.update(bytes.duplicate());
     file.write(bytes);
+  }
+
+  /** Bytes of the whole file, header included. */
+  public long fileBytes() {
+    return headerBytes + dataBytes;
+  }
+
+  /** CRC-32C of all bytes so far, header included. */
+  public long crc32c() {
+    return crc.getValue();
   }
 
   /** Makes the file visible under its name, in place of an older one. */

@@ -3,11 +3,16 @@ package org.sparkfinetune.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.checkpoint.CheckpointManifest;
+import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
@@ -29,7 +34,11 @@ public final class RankRun {
 
   private final TrainConfig config;
   private final Place place;
+  private final Continuation continuation;
   private final Configuration hadoop;
+  private final RunFolder folder;
+  private final RunFiles files;
+  private final CheckpointStore checkpoints;
   private final RankMemory memory = new RankMemory();
 
   /**
@@ -39,6 +48,7 @@ public final class RankRun {
    * @param scratch a local folder that may vanish afterwards
    * @param tokenizedPath Hadoop URI of the packed rows
    * @param attempt starts of this run before
+   * @param stopRequested whether the run should save and end after the step it is in
    */
   public record Place(
       Exchange exchange,
@@ -47,17 +57,22 @@ public final class RankRun {
       Path scratch,
       String tokenizedPath,
       int attempt,
-      Whereabouts whereabouts) {}
+      Whereabouts whereabouts,
+      BooleanSupplier stopRequested) {}
 
   /** Told where the rank is, for messages about failures. */
   public interface Whereabouts {
     void enter(String phase, long step);
   }
 
-  public RankRun(TrainConfig config, Place place, Configuration hadoop) {
+  public RankRun(TrainConfig config, Place place, Continuation continuation, Configuration hadoop) {
     this.config = config;
     this.place = place;
+    this.continuation = continuation;
     this.hadoop = hadoop;
+    this.folder = RunFolder.of(config.outputDir());
+    this.files = new RunFiles(hadoop, InstantSource.system());
+    this.checkpoints = new CheckpointStore(folder, hadoop);
   }
 
   /** All ranks have to run at the same time. */
@@ -73,30 +88,49 @@ public final class RankRun {
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable))) {
       StepSchedule schedule =
-          new StepSchedule(train.size(), exchange.worldSize(), config.loop(), config.seed());
+          new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
+      Optional<CheckpointManifest> saved =
+          continuation.checkpoint().map(path -> restore(model, path));
       if (exchange.rank() != 0) {
-        train(model, schedule, train, test, new Unrecorded(), clock);
+        train(model, schedule, saved, Optional.empty(), train, test, clock);
         finish(model, schedule);
         return report(model, clock, List.of());
       }
-      RunFolder folder = RunFolder.of(config.outputDir());
-      RunFiles files = new RunFiles(hadoop, java.time.InstantSource.system());
-      try (RunRecorder recorder =
-          new RunRecorder(
-              folder,
-              files,
-              config.reporting().loggingSteps(),
-              schedule.totalSteps(),
-              test.size(),
-              place.attempt())) {
-        train(model, schedule, train, test, recorder, clock);
-        place.whereabouts().enter("saving", schedule.totalSteps());
-        clock.in(Phase.CHECKPOINT, () -> save(model, folder, schedule.totalSteps()));
+      checkpoints.sweep();
+      try (RunRecorder recorder = recorder(schedule, test.size(), saved)) {
+        long done = train(model, schedule, saved, Optional.of(recorder), train, test, clock);
+        if (done == schedule.totalSteps()) {
+          place.whereabouts().enter("saving", done);
+          clock.in(Phase.CHECKPOINT, () -> save(model, done));
+        }
         finish(model, schedule);
         double flos = 6.0 * base.config().parameters() * train.rowLength() * train.size();
-        return report(model, clock, List.of(recorder.finish(flos)));
+        RankReport.Totals totals =
+            done == schedule.totalSteps() ? recorder.finish(flos) : recorder.totals();
+        return report(model, clock, List.of(totals));
       }
     }
+  }
+
+  private CheckpointManifest restore(RankModel model, org.apache.hadoop.fs.Path checkpoint) {
+    CheckpointManifest manifest = checkpoints.manifest(checkpoint);
+    Checkpointer.restore(model, checkpoint, manifest, hadoop);
+    return manifest;
+  }
+
+  private RunRecorder recorder(
+      StepSchedule schedule, int evaluationRows, Optional<CheckpointManifest> saved) {
+    RunRecorder.Setting setting =
+        new RunRecorder.Setting(
+            folder,
+            files,
+            config.reporting().loggingSteps(),
+            schedule.totalSteps(),
+            evaluationRows,
+            place.attempt() + 1);
+    return saved
+        .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
+        .orElseGet(() -> RunRecorder.start(setting));
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
@@ -141,26 +175,46 @@ public final class RankRun {
     };
   }
 
-  private void train(
+  /** Returns the steps done at the end. */
+  private long train(
       RankModel model,
       StepSchedule schedule,
+      Optional<CheckpointManifest> saved,
+      Optional<RunRecorder> recorder,
       PackedRows train,
       PackedRows test,
-      TrainingEvents events,
       PhaseClock clock) {
     memory.sample();
+    TrainingEvents events = recorder.isPresent() ? recorder.get() : new Unrecorded();
     Trainer trainer =
         new Trainer(
             model, schedule, config.optimization(), config.reporting(), train, test, events, clock);
-    trainer.run(
-        0,
-        step -> {
-          memory.sample();
-          place.whereabouts().enter("training", step + 1);
-        });
+    Checkpointer.Setting setting =
+        new Checkpointer.Setting(
+            checkpoints,
+            hadoop,
+            config.checkpointing(),
+            continuation,
+            recorder,
+            place.stopRequested());
+    long before = saved.map(CheckpointManifest::step).orElse(0L);
+    try (Checkpointer checkpointer = new Checkpointer(model, schedule, setting, clock)) {
+      place.whereabouts().enter("training", before + 1);
+      long done =
+          trainer.run(
+              before,
+              step -> {
+                memory.sample();
+                Trainer.Next next = checkpointer.after(step);
+                place.whereabouts().enter("training", step + 1);
+                return next;
+              });
+      checkpointer.finish();
+      return done;
+    }
   }
 
-  private void save(RankModel model, RunFolder folder, long step) {
+  private void save(RankModel model, long step) {
     AdapterSaver saver = new AdapterSaver(model, hadoop, step);
     if (config.method() == Method.FULL) {
       saver.model(folder.model());

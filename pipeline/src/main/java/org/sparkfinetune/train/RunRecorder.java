@@ -2,6 +2,8 @@ package org.sparkfinetune.train;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.RunFiles;
@@ -11,6 +13,15 @@ import org.sparkfinetune.metrics.TensorBoardWriter;
 
 /** Rank 0's record of a run: metrics.jsonl and TensorBoard, a line every logging interval. */
 final class RunRecorder implements TrainingEvents, AutoCloseable {
+  private static final String LOSS_SINCE_LINE = "loss_since_line";
+  private static final String TRAINED_SINCE_LINE = "trained_since_line";
+  private static final String STEPS_SINCE_LINE = "steps_since_line";
+  private static final String LOSS_SUM = "loss_sum";
+  private static final String STEPS = "steps";
+  private static final String SAMPLES = "samples";
+  private static final String SECONDS = "seconds";
+  private static final String EVAL_LOSS = "eval_loss";
+
   private final MetricsLog metrics;
   private final TensorBoardWriter tensorBoard;
   private final int loggingSteps;
@@ -18,27 +29,107 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private final int evaluationRows;
   private final int attempt;
   private final long started = System.nanoTime();
+  private final double secondsBefore;
   private final List<Double> speeds = new ArrayList<>();
   private double lossSinceLine;
+  private long trainedSinceLine;
   private int stepsSinceLine;
   private double lossSum;
   private long steps;
   private long samples;
   private double evalLoss = Double.NaN;
 
-  RunRecorder(
+  /**
+   * Where a record is kept, and how.
+   *
+   * @param evaluationRows rows of an evaluation
+   * @param attempt starts of this run before
+   */
+  record Setting(
       RunFolder folder,
       RunFiles files,
       int loggingSteps,
       long totalSteps,
       int evaluationRows,
-      int attempt) {
-    this.metrics = MetricsLog.start(folder, files);
-    this.tensorBoard = TensorBoardWriter.start(folder, files);
-    this.loggingSteps = loggingSteps;
-    this.totalSteps = totalSteps;
-    this.evaluationRows = evaluationRows;
-    this.attempt = attempt;
+      int attempt) {}
+
+  private RunRecorder(
+      Setting setting, MetricsLog metrics, TensorBoardWriter tensorBoard, Counters before) {
+    this.metrics = metrics;
+    this.tensorBoard = tensorBoard;
+    this.loggingSteps = setting.loggingSteps();
+    this.totalSteps = setting.totalSteps();
+    this.evaluationRows = setting.evaluationRows();
+    this.attempt = setting.attempt();
+    this.lossSinceLine = before.get(LOSS_SINCE_LINE);
+    this.trainedSinceLine = (long) before.get(TRAINED_SINCE_LINE);
+    this.stepsSinceLine = (int) before.get(STEPS_SINCE_LINE);
+    this.lossSum = before.get(LOSS_SUM);
+    this.steps = (long) before.get(STEPS);
+    this.samples = (long) before.get(SAMPLES);
+    this.secondsBefore = before.get(SECONDS);
+    this.evalLoss = before.values().getOrDefault(EVAL_LOSS, Double.NaN);
+  }
+
+  /** A new record in place of what was there. */
+  static RunRecorder start(Setting setting) {
+    return new RunRecorder(
+        setting,
+        MetricsLog.start(setting.folder(), setting.files()),
+        TensorBoardWriter.start(setting.folder(), setting.files()),
+        new Counters(Map.of()));
+  }
+
+  /**
+   * Goes on behind a checkpoint's step; what was recorded after it is dropped.
+   *
+   * @param counters what {@link #counters} gave at that step
+   */
+  static RunRecorder resume(Setting setting, long step, Map<String, Double> counters) {
+    RunRecorder recorder =
+        new RunRecorder(
+            setting,
+            MetricsLog.resume(setting.folder(), setting.files(), step),
+            TensorBoardWriter.resume(setting.folder(), setting.files(), step),
+            new Counters(counters));
+    for (MetricsLine line : MetricsLog.read(setting.folder(), setting.files())) {
+      if (line instanceof MetricsLine.Train train) {
+        recorder.speeds.add(train.tokensPerSecond());
+      }
+    }
+    return recorder;
+  }
+
+  private record Counters(Map<String, Double> values) {
+    double get(String name) {
+      return values.getOrDefault(name, 0.0);
+    }
+  }
+
+  /** What {@link #resume} needs to go on as if there had been no end; finite numbers. */
+  Map<String, Double> counters() {
+    Map<String, Double> counters = new TreeMap<>();
+    counters.put(LOSS_SINCE_LINE, lossSinceLine);
+    counters.put(TRAINED_SINCE_LINE, (double) trainedSinceLine);
+    counters.put(STEPS_SINCE_LINE, (double) stepsSinceLine);
+    counters.put(LOSS_SUM, lossSum);
+    counters.put(STEPS, (double) steps);
+    counters.put(SAMPLES, (double) samples);
+    counters.put(SECONDS, seconds());
+    if (!Double.isNaN(evalLoss)) {
+      counters.put(EVAL_LOSS, evalLoss);
+    }
+    return counters;
+  }
+
+  /** Before a checkpoint becomes visible: its lines must be there if the run goes on from it. */
+  void flush() {
+    metrics.flush();
+    tensorBoard.flush();
+  }
+
+  private double seconds() {
+    return secondsBefore + (System.nanoTime() - started) * 1e-9;
   }
 
   @Override
@@ -46,6 +137,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     double speed = step.tokens() / step.seconds();
     speeds.add(speed);
     lossSinceLine += step.loss();
+    trainedSinceLine += step.trainedTokens();
     stepsSinceLine++;
     lossSum += step.loss();
     steps++;
@@ -58,12 +150,13 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
               lossSinceLine / stepsSinceLine,
               step.gradNorm(),
               step.learningRate(),
-              step.trainedTokens(),
+              trainedSinceLine,
               speed,
               attempt);
       metrics.write(line);
       tensorBoard.train(line);
       lossSinceLine = 0;
+      trainedSinceLine = 0;
       stepsSinceLine = 0;
     }
   }
@@ -80,13 +173,17 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
 
   /** Ends the record; the rank's share of summary.json. */
   RankReport.Totals finish(double totalFlos) {
-    double seconds = (System.nanoTime() - started) * 1e-9;
     tensorBoard.finished(
-        totalSteps, new Speed(seconds, samples, steps), totalFlos, lossSum / Math.max(1, steps));
+        totalSteps, new Speed(seconds(), samples, steps), totalFlos, lossSum / Math.max(1, steps));
+    return totals();
+  }
+
+  /** The results so far. */
+  RankReport.Totals totals() {
     double[] all = speeds.stream().mapToDouble(Double::doubleValue).toArray();
     return new RankReport.Totals(
-        totalSteps,
-        seconds,
+        steps,
+        seconds(),
         org.sparkfinetune.metrics.Summary.medianSpeed(all),
         lossSum / Math.max(1, steps),
         evalLoss);

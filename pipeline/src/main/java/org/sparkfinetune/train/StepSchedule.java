@@ -19,17 +19,22 @@ public final class StepSchedule {
 
   /**
    * @param rows of the training split, at least one
+   * @param rowsPerStep of all ranks; a run that goes on with another number of ranks keeps it
    */
-  public StepSchedule(int rows, int ranks, Loop loop, long seed) {
+  public StepSchedule(int rows, int rowsPerStep, Loop loop, long seed) {
     this.rows = rows;
-    this.rowsPerStep =
-        Math.toIntExact(
-            (long) ranks * loop.perDeviceTrainBatchSize() * loop.gradientAccumulationSteps());
+    this.rowsPerStep = rowsPerStep;
     this.seed = seed;
     this.totalSteps =
         loop.maxSteps().isPresent()
             ? loop.maxSteps().getAsInt()
             : Math.max(1, (long) Math.ceil(loop.numTrainEpochs() * stepsPerEpoch() - 1e-9));
+  }
+
+  /** What the configuration asks for on a number of ranks. */
+  public static int rowsPerStep(int ranks, Loop loop) {
+    return Math.toIntExact(
+        (long) ranks * loop.perDeviceTrainBatchSize() * loop.gradientAccumulationSteps());
   }
 
   public long totalSteps() {

@@ -71,15 +71,21 @@ final class Trainer {
             MAX_TOKENS);
   }
 
-  /** Saves a step's state; called by all ranks after the same steps. */
-  interface Saving {
-    void afterStep(long step);
+  /** What is done between two steps; called by all ranks after the same steps. */
+  interface AfterStep {
+    Next after(long step);
+  }
+
+  enum Next {
+    STEP,
+    STOP
   }
 
   /**
    * @param done steps already done: 0, or those of the checkpoint that was restored
+   * @return steps done at the end; fewer than the schedule's if {@code afterStep} said stop
    */
-  void run(long done, Saving saving) {
+  long run(long done, AfterStep afterStep) {
     publish(done);
     if (done == 0 && reporting.evalOnStart()) {
       evaluate(0);
@@ -89,8 +95,11 @@ final class Trainer {
       if (evaluates(step)) {
         evaluate(step);
       }
-      saving.afterStep(step);
+      if (afterStep.after(step) == Next.STOP) {
+        return step;
+      }
     }
+    return schedule.totalSteps();
   }
 
   private void step(long step) {

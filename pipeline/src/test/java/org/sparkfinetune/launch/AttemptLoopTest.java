@@ -75,7 +75,8 @@ class AttemptLoopTest {
     AttemptLoop loop =
         new AttemptLoop(
             maxAttempts,
-            () -> starts.isEmpty() ? OptionalLong.empty() : OptionalLong.of(10L * starts.size()));
+            () -> starts.isEmpty() ? OptionalLong.empty() : OptionalLong.of(10L * starts.size()),
+            () -> false);
     return loop.run(
         (number, checkpoint) -> {
           starts.add(

@@ -123,7 +123,7 @@ class BarrierStageClusterTest {
   @Test
   void a_users_mistake_on_a_rank_stays_one_and_is_not_retried() {
     List<Integer> attempts = new ArrayList<>();
-    AttemptLoop loop = new AttemptLoop(3, OptionalLong::empty);
+    AttemptLoop loop = new AttemptLoop(3, OptionalLong::empty, () -> false);
     assertThatThrownBy(
             () ->
                 loop.run(
@@ -171,7 +171,7 @@ class BarrierStageClusterTest {
 
     BarrierStage stage = stage();
     List<byte[]> results =
-        new AttemptLoop(3, () -> OptionalLong.of(7))
+        new AttemptLoop(3, () -> OptionalLong.of(7), () -> false)
             .run((number, checkpoint) -> stage.run(BarrierStageClusterTest::dying, number));
     assertThat(texts(results)).containsExactly("attempt 1", "attempt 1");
   }
@@ -192,7 +192,7 @@ class BarrierStageClusterTest {
     BarrierStage stage = stage();
     assertThatThrownBy(
             () ->
-                new AttemptLoop(1, OptionalLong::empty)
+                new AttemptLoop(1, OptionalLong::empty, () -> false)
                     .run((number, checkpoint) -> stage.run(BarrierStageClusterTest::dying, 0)))
         .isInstanceOf(RunFailure.class)
         .hasMessageContaining("First cause: rank 1 on ")

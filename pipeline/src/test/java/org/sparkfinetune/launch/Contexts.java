@@ -15,10 +15,16 @@ final class Contexts {
 
   /** Two executor processes on this machine, put together from the tests' class path. */
   static JavaSparkContext twoExecutors(int coresEach) {
+    return twoExecutors(coresEach, "");
+  }
+
+  /** The same with options for the executors' JVMs. */
+  static JavaSparkContext twoExecutors(int coresEach, String options) {
     SparkConf conf =
         new SparkConf()
             .setMaster("local-cluster[2,%d,1024]".formatted(coresEach))
             .set("spark.executor.memory", "512m")
+            .set("spark.executor.extraJavaOptions", options)
             .set("spark.cores.max", Integer.toString(2 * coresEach))
             .set("spark.executorEnv.SPARK_TESTING", "1")
             .set(

@@ -1,0 +1,190 @@
+package org.sparkfinetune.train;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.checkpoint.CheckpointManifest;
+import org.sparkfinetune.checkpoint.CheckpointStore;
+import org.sparkfinetune.checkpoint.SavedState;
+import org.sparkfinetune.checkpoint.StateFile;
+import org.sparkfinetune.config.Checkpointing;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.tensor.Tensor;
+
+/**
+ * Saves a run's state after the steps that are due, and when the run is asked to stop. Training
+ * waits only while this rank's slice is copied; writing, and on rank 0 waiting for the others and
+ * publishing the manifest, is done by a thread beside it.
+ */
+final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Checkpointer.class);
+  private static final String RECEIPT = "checkpoint";
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  private final RankModel model;
+  private final CheckpointStore store;
+  private final Configuration hadoop;
+  private final Checkpointing settings;
+  private final StepSchedule schedule;
+  private final Continuation continuation;
+  private final Optional<RunRecorder> recorder;
+  private final BooleanSupplier stopRequested;
+  private final PhaseClock clock;
+  private final Map<String, ByteBuffer> copies = new LinkedHashMap<>();
+  private final ExecutorService writer =
+      Executors.newSingleThreadExecutor(
+          work -> {
+            Thread thread = new Thread(work, "checkpoint-writer");
+            thread.setDaemon(true);
+            return thread;
+          });
+  private CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
+
+  /**
+   * What a run gives its checkpoints.
+   *
+   * @param recorder of rank 0
+   * @param stopRequested whether the run should end after this step; one rank's yes is enough
+   */
+  record Setting(
+      CheckpointStore store,
+      Configuration hadoop,
+      Checkpointing settings,
+      Continuation continuation,
+      Optional<RunRecorder> recorder,
+      BooleanSupplier stopRequested) {}
+
+  Checkpointer(RankModel model, StepSchedule schedule, Setting setting, PhaseClock clock) {
+    this.model = model;
+    this.store = setting.store();
+    this.hadoop = setting.hadoop();
+    this.settings = setting.settings();
+    this.schedule = schedule;
+    this.continuation = setting.continuation();
+    this.recorder = setting.recorder();
+    this.stopRequested = setting.stopRequested();
+    this.clock = clock;
+  }
+
+  /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
+  static void restore(
+      RankModel model, Path checkpoint, CheckpointManifest manifest, Configuration hadoop) {
+    int rank = model.exchange().rank();
+    try (SavedState saved = SavedState.open(checkpoint, manifest, hadoop)) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        long first = rank * group.layout().sliceElements();
+        for (Map.Entry<String, Tensor> part : group.state().entrySet()) {
+          saved.read(part.getKey(), first, part.getValue().bytes().asFloatBuffer());
+        }
+      }
+    }
+  }
+
+  @Override
+  public Trainer.Next after(long step) {
+    Exchange exchange = model.exchange();
+    double[] own = {stopRequested.getAsBoolean() ? 1 : 0};
+    boolean stop = exchange.sum("stop", step, own)[0] > 0 && step < schedule.totalSteps();
+    if (writing.isDone()) {
+      // A failed save must not stay unnoticed until the next one.
+      exchange.await(writing);
+    }
+    if (stop || isDue(step)) {
+      clock.in(Phase.CHECKPOINT, () -> save(step));
+    }
+    return stop ? Trainer.Next.STOP : Trainer.Next.STEP;
+  }
+
+  private boolean isDue(long step) {
+    boolean last = step == schedule.totalSteps();
+    return switch (settings.saveStrategy()) {
+      case NO -> false;
+      case STEPS -> step % settings.saveSteps() == 0 || last;
+      case EPOCH -> schedule.endsEpoch(step) || last;
+    };
+  }
+
+  private void save(long step) {
+    model.exchange().await(writing);
+    List<StateFile.Part> parts = copy();
+    recorder.ifPresent(RunRecorder::flush);
+    Map<String, Double> counters = recorder.map(RunRecorder::counters).orElse(Map.of());
+    writing = CompletableFuture.runAsync(() -> write(step, parts, counters), writer);
+  }
+
+  private List<StateFile.Part> copy() {
+    List<StateFile.Part> parts = new ArrayList<>();
+    for (TrainableGroup group : model.weights().trainable()) {
+      group
+          .state()
+          .forEach(
+              (name, tensor) -> {
+                ByteBuffer live = tensor.bytes();
+                ByteBuffer copy =
+                    copies.computeIfAbsent(name, n -> ByteBuffer.allocateDirect(live.remaining()));
+                copy.clear().put(live).flip().order(ByteOrder.LITTLE_ENDIAN);
+                parts.add(new StateFile.Part(name, copy));
+              });
+    }
+    return parts;
+  }
+
+  private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {
+    Exchange exchange = model.exchange();
+    int rank = exchange.rank();
+    StateFile file =
+        StateFile.write(store.writing(step), hadoop, rank, exchange.worldSize(), parts);
+    String receipt = "%s %d %d".formatted(file.name(), file.bytes(), file.crc32c());
+    ByteBuffer bytes = ByteBuffer.wrap(receipt.getBytes(StandardCharsets.UTF_8));
+    exchange.await(exchange.push(0, RECEIPT, step, bytes));
+    if (rank == 0) {
+      List<StateFile> files =
+          exchange.await(exchange.pushed(RECEIPT, step)).stream().map(this::received).toList();
+      store.commit(
+          new CheckpointManifest(
+              step, continuation.rowsPerStep(), continuation.identity(), counters, files));
+      store.prune(settings.saveTotalLimit());
+    }
+  }
+
+  private StateFile received(ByteBuffer receipt) {
+    String[] words = StandardCharsets.UTF_8.decode(receipt.duplicate()).toString().split(" ");
+    model.exchange().recycle(receipt);
+    return new StateFile(words[0], Long.parseLong(words[1]), Long.parseLong(words[2]));
+  }
+
+  /** Waits until what was begun is visible. */
+  void finish() {
+    clock.in(Phase.CHECKPOINT, () -> model.exchange().await(writing));
+  }
+
+  /** After a failure what is being written is given up. */
+  @Override
+  public void close() {
+    writer.shutdownNow();
+    try {
+      if (!writer.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+        LOG.warn("A checkpoint is still being written after {} s", PATIENCE.toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,151 @@
+package org.sparkfinetune.launch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.LongStream;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import sun.misc.Signal;
+
+/** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
+class TrainDriverClusterTest {
+  @TempDir static Path folder;
+  private static JavaSparkContext spark;
+  private static SampleRun sample;
+  private static Path uninterrupted;
+
+  @BeforeAll
+  static void trainOnce() throws IOException {
+    spark = Contexts.twoExecutors(1);
+    sample = new SampleRun(folder);
+    uninterrupted = folder.resolve("uninterrupted");
+    sample.train(spark, uninterrupted);
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  @Test
+  void a_run_leaves_an_adapter_metrics_and_its_last_checkpoints() throws IOException {
+    assertThat(SampleRun.adapter(uninterrupted)).hasSizeGreaterThan(10_000);
+    assertThat(steps(uninterrupted)).isEqualTo(LongStream.rangeClosed(1, 24).boxed().toList());
+    assertThat(SampleRun.summary(uninterrupted).path("attempts").asInt()).isEqualTo(1);
+    assertThat(SampleRun.checkpoints(uninterrupted))
+        .containsExactly("step-00000016", "step-00000020", "step-00000024");
+  }
+
+  @Test
+  void a_checkpoint_holds_twelve_bytes_a_trained_parameter() throws IOException {
+    long bytes = 0;
+    try (var files = Files.list(uninterrupted.resolve("checkpoints/step-00000024"))) {
+      for (Path file : files.toList()) {
+        bytes += Files.size(file);
+      }
+    }
+    long parameters = (SampleRun.adapter(uninterrupted).length - 10_000) / 4;
+    assertThat((double) bytes / (12 * parameters)).isBetween(0.98, 1.05);
+  }
+
+  @Test
+  void a_killed_executor_costs_the_steps_since_the_last_save_and_nothing_else() throws Exception {
+    Path run = folder.resolve("killed");
+    CompletableFuture<Void> training = CompletableFuture.runAsync(() -> sample.train(spark, run));
+    Awaitility.await()
+        .atMost(Duration.ofSeconds(60))
+        .until(() -> SampleRun.checkpoints(run).contains("step-00000008") || training.isDone());
+    SampleRun.executors().get(0).destroyForcibly();
+    training.join();
+    assertThat(SampleRun.summary(run).path("attempts").asInt()).isEqualTo(2);
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+    assertSameRecord(run);
+  }
+
+  @Test
+  void at_SIGTERM_a_run_saves_ends_and_goes_on_later_to_the_same_adapter() throws Exception {
+    Path run = folder.resolve("stopped");
+    CompletableFuture<Void> training = CompletableFuture.runAsync(() -> sample.train(spark, run));
+    Awaitility.await()
+        .atMost(Duration.ofSeconds(60))
+        .until(() -> Files.exists(run.resolve("metrics.jsonl")) && !steps(run).isEmpty());
+    Signal.raise(new Signal("TERM"));
+    assertThatThrownBy(training::join)
+        .hasCauseInstanceOf(RunFailure.class)
+        .hasMessageContaining("The run was stopped (SIGTERM) after step")
+        .hasMessageContaining("The same command goes on");
+    assertThat(run.resolve("adapter")).doesNotExist();
+    assertThat(steps(run).size()).isLessThan(24);
+    sample.train(spark, run);
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+    assertSameRecord(run);
+  }
+
+  @Test
+  void another_number_of_ranks_goes_on_with_the_same_losses() throws IOException {
+    Path run = folder.resolve("elastic");
+    sample.train(spark, run, "--max_steps", "8");
+    Files.delete(run.resolve("summary.json"));
+    sample.train(spark, run, "--num_ranks", "1");
+    assertThat(steps(run)).isEqualTo(LongStream.rangeClosed(1, 24).boxed().toList());
+    List<Double> expected = losses(uninterrupted);
+    List<Double> losses = losses(run);
+    for (int i = 0; i < 24; i++) {
+      assertThat(losses.get(i)).isCloseTo(expected.get(i), within(1e-4 * expected.get(i)));
+    }
+  }
+
+  @Test
+  void a_damaged_checkpoint_is_passed_over_and_another_runs_is_refused() throws IOException {
+    Path run = folder.resolve("damaged");
+    sample.train(spark, run, "--max_steps", "12");
+    Files.delete(run.resolve("summary.json"));
+    Path shard = run.resolve("checkpoints/step-00000012/rank-00001-of-00002.safetensors");
+    byte[] bytes = Files.readAllBytes(shard);
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(shard, bytes, StandardOpenOption.TRUNCATE_EXISTING);
+    assertThatThrownBy(() -> sample.train(spark, run, "--learning_rate", "1e-3", "--lora_r", "8"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("step-00000008 was made by another run")
+        .hasMessageContaining("learning_rate: 0.002 in the checkpoint, 0.001 now")
+        .hasMessageContaining("lora_r: 16 in the checkpoint, 8 now")
+        .hasMessageContaining("resume_from_checkpoint: never");
+    sample.train(spark, run);
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+  }
+
+  private static void assertSameRecord(Path run) throws IOException {
+    assertThat(steps(run)).isEqualTo(steps(uninterrupted));
+    assertThat(losses(run)).isEqualTo(losses(uninterrupted));
+    assertThat(SampleRun.metrics(run, "eval_loss"))
+        .isEqualTo(SampleRun.metrics(uninterrupted, "eval_loss"));
+    assertThat(SampleRun.summary(run).path("train_loss"))
+        .isEqualTo(SampleRun.summary(uninterrupted).path("train_loss"));
+  }
+
+  private static List<Long> steps(Path run) throws IOException {
+    return SampleRun.metrics(run, "loss").stream().map(line -> line.path("step").asLong()).toList();
+  }
+
+  private static List<Double> losses(Path run) throws IOException {
+    return SampleRun.metrics(run, "loss").stream()
+        .map((JsonNode line) -> line.path("loss").asDouble())
+        .toList();
+  }
+}
