@@ -1,5 +1,7 @@
 package org.sparkfinetune.jobs;
 
+import java.util.List;
+
 /** What the configured commands call; tests put a fake in its place. */
 interface Jobs {
   void prepare(Request request);
@@ -11,4 +13,9 @@ interface Jobs {
   void evaluate(Request request, OutputForm form);
 
   void merge(Request request);
+
+  /** The lines to print. */
+  List<String> plan(PlanRequest request);
+
+  Checked check(Request request, Output output);
 }

@@ -59,6 +59,8 @@ public final class Main {
             .addSubcommand(withKeys(new EvaluateCommand(jobs), KeyTable.evaluate()))
             .addSubcommand(withKeys(new MergeCommand(jobs), KeyTable.merge()))
             .addSubcommand(new BenchGenerateCommand(out))
+            .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())
             .addSubcommand(new MakeModelCommand());
     return main.setOut(out)

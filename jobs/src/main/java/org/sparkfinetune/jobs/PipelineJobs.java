@@ -4,6 +4,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
@@ -34,6 +37,11 @@ import org.sparkfinetune.launch.EvaluateJob;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.GenerateJob;
 import org.sparkfinetune.launch.RunOfAdapter;
+import org.sparkfinetune.launch.CheckJson;
+import org.sparkfinetune.launch.CheckReport;
+import org.sparkfinetune.launch.CheckText;
+import org.sparkfinetune.launch.ExecutorSettings;
+import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -163,8 +171,44 @@ final class PipelineJobs implements Jobs {
     return SparkSession.builder().config(conf).getOrCreate();
   }
 
+  @Override
+  public List<String> plan(PlanRequest request) {
+    return new PlanJob(request, hadoop()).run();
+  }
+
+  @Override
+  public Checked check(Request request, Output output) {
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    SparkConf conf = new SparkConf().setAppName("spark-finetune check");
+    List<SparkSession> started = new ArrayList<>();
+    Supplier<SparkSession> spark =
+        () -> {
+          ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
+          SparkSession session = SparkSession.builder().config(conf).getOrCreate();
+          started.add(session);
+          return session;
+        };
+    try {
+      CheckReport report = new TrainCheck(loaded, hadoop()).run(conf, spark);
+      List<String> lines =
+          switch (output) {
+            case JSON -> List.of(CheckJson.of(report));
+            case TEXT -> new CheckText(terminal()).lines(report);
+          };
+      return new Checked(
+          lines, report.hasFailed() ? Checked.Outcome.MUST_CHANGE : Checked.Outcome.CAN_TRAIN);
+    } finally {
+      started.forEach(SparkSession::stop);
+    }
+  }
+
   private static ConfigLoader loader() {
     return new ConfigLoader(hadoop());
+  }
+
+  private static CheckText.Style terminal() {
+    boolean colour = System.console() != null && System.getenv("NO_COLOR") == null;
+    return colour ? CheckText.Style.COLOUR : CheckText.Style.PLAIN;
   }
 
   /** What a session would use; there is none yet, since the configuration shapes it. */

@@ -7,6 +7,7 @@ import java.io.StringWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.errors.RunFailure;
@@ -45,6 +46,34 @@ final class MainTest {
     assertThat(jobs.requests)
         .containsExactly(
             new Request(Optional.empty(), List.of("--seed=-1", "--num_samples", "-5")));
+  }
+
+  @Test
+  void plan_prints_its_result_and_takes_keys_beside_its_own_options() {
+    int code =
+        run("plan", "--gpu_type", "L20", "--lora_r", "8", "--gpus", "4", "--json", "--tokens=99");
+
+    assertThat(code).isZero();
+    assertThat(out).hasToString("a plan" + System.lineSeparator());
+    assertThat(jobs.plans)
+        .containsExactly(
+            new PlanRequest(
+                new Request(Optional.empty(), List.of("--lora_r", "8")),
+                Optional.of(4),
+                "L20",
+                Optional.empty(),
+                Optional.empty(),
+                OptionalLong.of(99),
+                Output.JSON));
+  }
+
+  @Test
+  void check_prints_what_it_found_and_exits_2_if_something_has_to_be_changed() {
+    assertThat(run("check", "--json")).isZero();
+    jobs.outcome = Checked.Outcome.MUST_CHANGE;
+    assertThat(run("check", "--lora_r", "4")).isEqualTo(2);
+    assertThat(out.toString().lines()).containsExactly("JSON", "TEXT");
+    assertThat(err.toString()).isEmpty();
   }
 
   @Test
@@ -115,6 +144,8 @@ final class MainTest {
 
   private static final class RecordingJobs implements Jobs {
     private final List<Request> requests = new ArrayList<>();
+    private final List<PlanRequest> plans = new ArrayList<>();
+    private Checked.Outcome outcome = Checked.Outcome.CAN_TRAIN;
     private Optional<RuntimeException> failure = Optional.empty();
 
     @Override
@@ -140,6 +171,19 @@ final class MainTest {
     @Override
     public void merge(Request request) {
       record(request);
+    }
+
+    @Override
+    public List<String> plan(PlanRequest request) {
+      plans.add(request);
+      record(request.configured());
+      return List.of("a plan");
+    }
+
+    @Override
+    public Checked check(Request request, Output output) {
+      record(request);
+      return new Checked(List.of(output.toString()), outcome);
     }
 
     private void record(Request request) {

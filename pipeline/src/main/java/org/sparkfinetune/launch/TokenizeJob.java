@@ -74,7 +74,7 @@ public final class TokenizeJob {
   public TokenizedDataset run(TokenizeRequest request) {
     TrainingData data = request.data();
     Path dataset = new Path(data.datasetPath());
-    DatasetSplit train = trainSplit(dataset);
+    DatasetSplit train = trainSplit(dataset, configuration);
     Optional<DatasetSplit> test = DatasetSplit.find(dataset, "test", configuration);
     ChatTemplate template = template(data, request.tokenizer());
     List<DatasetSplit> splits = new ArrayList<>(List.of(train));
@@ -113,7 +113,7 @@ public final class TokenizeJob {
             .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
   }
 
-  private DatasetSplit trainSplit(Path dataset) {
+  static DatasetSplit trainSplit(Path dataset, Configuration configuration) {
     return DatasetSplit.find(dataset, "train", configuration)
         .orElseThrow(
             () ->

@@ -32,10 +32,9 @@ import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
 import org.sparkfinetune.peft.AdapterFiles;
-import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
-import org.sparkfinetune.train.BaseModel;
 import org.sparkfinetune.train.Continuation;
 import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.StepSchedule;
@@ -75,7 +74,7 @@ public final class TrainDriver {
       return;
     }
     NotYet.check(config, hadoop);
-    TokenizerFiles tokenizer = checkModelAndTokenizer();
+    TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
     checkBeginning();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
@@ -182,24 +181,6 @@ public final class TrainDriver {
     return true;
   }
 
-  private TokenizerFiles checkModelAndTokenizer() {
-    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
-      String source = config.model().tokenizer().orElse(config.model().modelId());
-      TokenizerFiles files = TokenizerFiles.load(new Path(source), hadoop);
-      try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
-        int vocabulary = model.config().vocabSize();
-        if (tokenizer.vocabularySize() > vocabulary) {
-          throw new UserError(
-              String.format(
-                  "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
-                      + " ids would have no embedding. Is it the tokenizer of another model?",
-                  source, tokenizer.vocabularySize(), vocabulary));
-        }
-      }
-      return files;
-    }
-  }
-
   /** What the run begins with is looked for before anything is written. */
   private void checkBeginning() {
     config
@@ -279,6 +260,7 @@ public final class TrainDriver {
             uses,
             seconds)
         .write(folder, files);
+    RunReport.write(folder, files);
     LOG.info("Done: {}", folder.root());
   }
 }

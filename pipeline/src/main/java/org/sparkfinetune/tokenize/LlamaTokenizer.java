@@ -117,7 +117,8 @@ public final class LlamaTokenizer implements AutoCloseable {
     return finder.find(text);
   }
 
-  boolean isSpecial(int id) {
+  /** Whether the id is that of a special token; the unknown token is none. */
+  public boolean isSpecial(int id) {
     return specialIds.get(id);
   }
 

@@ -1,11 +1,8 @@
 package org.sparkfinetune.train;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.stream.Stream;
 import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Processor;
 
 /**
  * Types of a run's tensors.
@@ -29,14 +26,6 @@ record Precision(ElementType compute, ElementType stored) {
     if (!compute.bf16()) {
       return FLOAT32;
     }
-    return hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
-  }
-
-  private static boolean hasBfloat16Arithmetic() {
-    try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
-      return lines.anyMatch(line -> line.contains("avx512_bf16") || line.contains("amx_bf16"));
-    } catch (IOException e) {
-      return false;
-    }
+    return Processor.hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
   }
 }

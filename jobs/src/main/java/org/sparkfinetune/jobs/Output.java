@@ -1,0 +1,7 @@
+package org.sparkfinetune.jobs;
+
+/** Who reads a result. */
+enum Output {
+  TEXT,
+  JSON
+}

@@ -1,0 +1,69 @@
+package org.sparkfinetune.launch;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.sparkfinetune.tensor.Torch;
+
+/**
+ * Runs on every executor at once and looks around; that it comes back shows that a barrier stage
+ * starts, that the ranks reach each other's ports and that libtorch loads.
+ */
+final class ClusterProbe implements RankTask {
+  private static final long serialVersionUID = 1L;
+  private static final Path MEMORY = Path.of("/proc/meminfo");
+
+  /**
+   * What an executor has.
+   *
+   * @param memory of its host
+   * @param available of it, now
+   * @param disk free where shard files go
+   * @param gpu its address, empty where there is none
+   */
+  record Found(String host, long memory, long available, long disk, String gpu) {
+    String encoded() {
+      return String.join(
+          "\t", host, Long.toString(memory), Long.toString(available), Long.toString(disk), gpu);
+    }
+
+    static Found decoded(byte[] bytes) {
+      String[] parts = new String(bytes, StandardCharsets.UTF_8).split("\t", -1);
+      return new Found(
+          parts[0],
+          Long.parseLong(parts[1]),
+          Long.parseLong(parts[2]),
+          Long.parseLong(parts[3]),
+          parts[4]);
+    }
+  }
+
+  @Override
+  public byte[] run(RankContext context) throws IOException {
+    context.progress().enter("connecting to the other ranks");
+    context.exchange().sum("check", 0, new double[] {context.rank()});
+    context.progress().enter("loading libtorch");
+    Torch.start(context.cores()).close();
+    Found found =
+        new Found(
+            context.host(),
+            memory("MemTotal:"),
+            memory("MemAvailable:"),
+            Files.getFileStore(context.scratch()).getUsableSpace(),
+            context.gpuAddress().orElse(""));
+    return found.encoded().getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static long memory(String key) throws IOException {
+    if (!Files.exists(MEMORY)) {
+      return Long.MAX_VALUE;
+    }
+    for (String line : Files.readAllLines(MEMORY)) {
+      if (line.startsWith(key)) {
+        return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+      }
+    }
+    return Long.MAX_VALUE;
+  }
+}

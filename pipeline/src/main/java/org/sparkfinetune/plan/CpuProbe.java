@@ -1,0 +1,89 @@
+package org.sparkfinetune.plan;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Processor;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+import org.sparkfinetune.tensor.Torch;
+
+/** Measures this machine's processor in about a second. */
+public final class CpuProbe {
+  /** Rows, inputs and outputs of the product that is timed: a Llama's layer on a short row. */
+  private static final int TOKENS = 256;
+
+  private static final int WIDTH = 1536;
+  private static final int COPIED = 64 << 20;
+  private static final double SECONDS = 0.4;
+
+  private CpuProbe() {}
+
+  /**
+   * This machine as a device of {@code ranks} ranks that share it.
+   *
+   * @param ranks on this machine
+   * @param bf16 whether training is to compute in bfloat16
+   */
+  public static Device measure(int ranks, Numbers bf16) {
+    int threads = Runtime.getRuntime().availableProcessors();
+    ElementType type =
+        bf16 == Numbers.BFLOAT16 && Processor.hasBfloat16Arithmetic()
+            ? ElementType.BFLOAT16
+            : ElementType.FLOAT32;
+    try (Torch torch = Torch.start(threads);
+        Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      Tensor x = ops.zeros(scope, type, TOKENS, WIDTH);
+      Tensor w = ops.zeros(scope, type, WIDTH, WIDTH);
+      double products = perSecond(() -> ops.logits(scope, x, w).close());
+      Tensor from = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
+      Tensor to = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
+      double copies = perSecond(() -> ops.copy(scope, to, from));
+      return new Device(
+          DeviceTable.CPU,
+          Device.Kind.CPU,
+          memory(),
+          products * 2 * TOKENS * WIDTH * WIDTH / ranks,
+          copies * 2 * COPIED / ranks,
+          copies * 2 * COPIED / ranks,
+          ranks,
+          1e9,
+          0);
+    }
+  }
+
+  /** In which numbers is computed. */
+  public enum Numbers {
+    BFLOAT16,
+    FLOAT32
+  }
+
+  private static double perSecond(Runnable work) {
+    work.run();
+    long start = System.nanoTime();
+    long count = 0;
+    double seconds;
+    do {
+      work.run();
+      count++;
+      seconds = (System.nanoTime() - start) * 1e-9;
+    } while (seconds < SECONDS);
+    return count / seconds;
+  }
+
+  private static long memory() {
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/meminfo"))) {
+        if (line.startsWith("MemTotal:")) {
+          return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+        }
+      }
+    } catch (IOException e) {
+      return Runtime.getRuntime().maxMemory();
+    }
+    return Runtime.getRuntime().maxMemory();
+  }
+}

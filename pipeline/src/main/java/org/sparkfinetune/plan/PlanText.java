@@ -1,0 +1,103 @@
+package org.sparkfinetune.plan;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalDouble;
+
+/** A plan for people. */
+public final class PlanText {
+  private static final double GIB = 1L << 30;
+
+  private PlanText() {}
+
+  /** Lines without line ends. */
+  public static List<String> lines(Plan plan) {
+    List<String> lines = new ArrayList<>();
+    Device device = plan.device();
+    lines.add(
+        format(
+            "%d x %s (%.1f GiB each), %s trained numbers, %.1f GiB of frozen weights between them",
+            plan.ranks(),
+            device.name(),
+            plan.available() / GIB,
+            grouped(plan.trained()),
+            plan.frozen() / GIB));
+    lines.add("");
+    lines.add(device.kind() == Device.Kind.CPU ? "Memory of a rank:" : "Memory of a GPU:");
+    plan.memory().lines().forEach(line -> lines.add(line(line)));
+    lines.add(
+        format(
+            "  %-22s %8.2f GiB  %s",
+            "at its peak",
+            plan.memory().needed() / GIB,
+            plan.fits()
+                ? "fits"
+                : "DOES NOT FIT: there are %.1f GiB".formatted(plan.available() / GIB)));
+    if (!plan.memory().hostLines().isEmpty()) {
+      lines.add("Memory of the host, for each of its GPUs:");
+      plan.memory().hostLines().forEach(line -> lines.add(line(line)));
+    }
+    lines.add(format("Disk of a host: %.1f GiB of shard files", plan.memory().disk() / GIB));
+    lines.add(format("A checkpoint: %.2f GiB", plan.memory().checkpoint() / GIB));
+    lines.add("");
+    time(plan, lines);
+    if (!plan.advice().isEmpty()) {
+      lines.add("");
+      lines.add("To make it fit, cheapest first, each on top of the ones before:");
+      for (Plan.Advice advice : plan.advice()) {
+        lines.add(
+            format(
+                "  %-46s %7.2f GiB  %-4s (%s)",
+                advice.change(),
+                advice.needed() / GIB,
+                advice.fits() ? "fits" : "",
+                advice.cost()));
+      }
+    }
+    return lines;
+  }
+
+  private static String line(Memory.Line line) {
+    return format(
+        "  %-22s %8.2f GiB%s",
+        line.kind().text(),
+        line.bytes() / GIB,
+        line.backing() == Memory.Backing.FILE ? "  (pages of files, may be dropped)" : "");
+  }
+
+  private static void time(Plan plan, List<String> lines) {
+    Timing timing = plan.timing();
+    lines.add(
+        format(
+            "A step of %s tokens: %.2f s, bound by %s (computing %.2f s, unpacking %.2f s, network %.2f s, host link %.2f s; %.2f GB exchanged by a rank)",
+            grouped(timing.tokensPerStep()),
+            timing.stepSeconds(),
+            timing.bound().text(),
+            timing.computeSeconds(),
+            timing.decodeSeconds(),
+            timing.networkSeconds(),
+            timing.linkSeconds(),
+            timing.exchangeBytes() / 1e9));
+    lines.add(format("%s tokens a second", grouped(Math.round(timing.tokensPerSecond()))));
+    OptionalDouble hours = timing.hours();
+    if (hours.isEmpty()) {
+      lines.add("Hours: the data is not known; set max_steps, or say --tokens N.");
+      return;
+    }
+    String cost =
+        plan.device().usdPerHour() == 0 ? "" : format(", %.2f USD", plan.usd().orElseThrow());
+    lines.add(
+        format(
+            "%s steps: %.2f hours%s (without evaluation and start)",
+            grouped(timing.steps().orElseThrow()), hours.getAsDouble(), cost));
+  }
+
+  private static String grouped(long number) {
+    return format("%,d", number);
+  }
+
+  private static String format(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+}

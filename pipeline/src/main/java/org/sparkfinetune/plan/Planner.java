@@ -1,0 +1,157 @@
+package org.sparkfinetune.plan;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.UnaryOperator;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.llama.LlamaConfig;
+
+/** Makes plans for one configuration and model. */
+public final class Planner {
+  /** What the formulas have been thought through for. */
+  public static final int MOST_RANKS = 1024;
+
+  private final TrainConfig config;
+  private final LlamaConfig model;
+  private final OptionalLong dataTokens;
+
+  /**
+   * @param dataTokens of the training split once, if known; without it, and without {@code
+   *     max_steps}, a plan has no hours
+   */
+  public Planner(TrainConfig config, LlamaConfig model, OptionalLong dataTokens) {
+    this.config = config;
+    this.model = model;
+    this.dataTokens = dataTokens;
+  }
+
+  /**
+   * The plan for so many devices.
+   *
+   * @param others of which larger ones are recommended where it does not fit
+   * @throws UserError if {@code ranks} is not 1 to {@link #MOST_RANKS}
+   */
+  public Plan plan(Device device, int ranks, List<Device> others) {
+    if (ranks < 1 || ranks > MOST_RANKS) {
+      throw new UserError("gpus is %d; allowed: 1 to %d".formatted(ranks, MOST_RANKS));
+    }
+    Workload work = Workload.of(config, model, device, ranks);
+    Memory memory = Memory.of(work, device);
+    List<Plan.Advice> advice =
+        memory.needed() > Plan.available(device, ranks) ? advice(work, device, others) : List.of();
+    return new Plan(
+        device,
+        ranks,
+        memory,
+        Timing.of(work, device, steps(work)),
+        work.trained(),
+        work.frozen(),
+        advice);
+  }
+
+  private OptionalLong steps(Workload work) {
+    if (config.loop().maxSteps().isPresent()) {
+      return OptionalLong.of(config.loop().maxSteps().getAsInt());
+    }
+    if (dataTokens.isEmpty()) {
+      return OptionalLong.empty();
+    }
+    double rows = Math.ceil((double) dataTokens.getAsLong() / work.rowLength());
+    double perStep = (double) work.ranks() * work.batchRows() * work.batches();
+    double steps = Math.ceil(config.loop().numTrainEpochs() * Math.ceil(rows / perStep));
+    return OptionalLong.of(Math.max(1, (long) steps));
+  }
+
+  private record Change(String text, String cost, UnaryOperator<Workload> apply) {}
+
+  /** In this order: what keeps the result first, what costs money last. */
+  private List<Plan.Advice> advice(Workload start, Device device, List<Device> others) {
+    List<Plan.Advice> advice = new ArrayList<>();
+    Workload work = start;
+    long needed = Memory.of(start, device).needed();
+    for (Change change : changes(start, device)) {
+      Workload changed = change.apply().apply(work);
+      long then = Memory.of(changed, device).needed();
+      if (then < 0.98 * needed) {
+        work = changed;
+        needed = then;
+        boolean fits = then <= Plan.available(device, changed.ranks());
+        advice.add(new Plan.Advice(change.text(), change.cost(), then, fits));
+        if (fits) {
+          return advice;
+        }
+      }
+    }
+    larger(start, others).ifPresent(advice::add);
+    return advice;
+  }
+
+  private static List<Change> changes(Workload start, Device device) {
+    List<Change> changes = new ArrayList<>();
+    if (start.offload() == Workload.Offload.ON_DEVICE) {
+      changes.add(
+          new Change(
+              "fsdp: \"full_shard auto_wrap offload\"",
+              "layers come over the host link twice a step; same result",
+              Workload::withOffload));
+    }
+    if (start.batchRows() > 1) {
+      changes.add(
+          new Change(
+              "per_device_train_batch_size: 1, gradient_accumulation_steps: %d"
+                  .formatted(start.batches() * start.batchRows()),
+              "smaller products; same result",
+              w -> w.withRows(w.rowLength(), 1, w.batches() * w.batchRows())));
+    }
+    if (start.method() != Method.QLORA) {
+      changes.add(
+          new Change(
+              "method: qlora",
+              start.method() == Method.FULL
+                  ? "an adapter instead of all weights"
+                  : "base in 4 bits",
+              w -> w.withMethod(Method.QLORA)));
+    }
+    if (start.batches() * start.batchRows() > 1) {
+      changes.add(
+          new Change(
+              "gradient_accumulation_steps: 1",
+              "steps of fewer rows, or that many times as many ranks",
+              w -> w.withRows(w.rowLength(), w.batchRows(), 1)));
+    }
+    for (int length = start.rowLength() / 2; length >= 512; length /= 2) {
+      int shorter = length;
+      changes.add(
+          new Change(
+              "max_seq_length: " + shorter,
+              "longer samples are dropped, truncated or split",
+              w -> w.withRows(shorter, w.batchRows(), w.batches())));
+    }
+    if (device.kind() == Device.Kind.GPU) {
+      for (int ranks = start.ranks() * 2; ranks <= MOST_RANKS; ranks *= 2) {
+        int more = ranks;
+        changes.add(new Change(more + " GPUs", "twice the price an hour", w -> w.withRanks(more)));
+      }
+    }
+    return changes;
+  }
+
+  private Optional<Plan.Advice> larger(Workload work, List<Device> others) {
+    return others.stream()
+        .filter(device -> Memory.of(work, device).needed() <= device.memoryBytes())
+        .min(Comparator.comparingDouble(Device::usdPerHour))
+        .map(
+            device ->
+                new Plan.Advice(
+                    "instead of all that: gpu_type " + device.name(),
+                    String.format(
+                        java.util.Locale.ROOT, "%.2f USD an hour each", device.usdPerHour()),
+                    Memory.of(work, device).needed(),
+                    true));
+  }
+}

@@ -1,0 +1,111 @@
+package org.sparkfinetune.plan;
+
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import org.sparkfinetune.config.Method;
+
+/**
+ * One optimizer step's time, and the run's.
+ *
+ * @param computeSeconds of a rank's products
+ * @param decodeSeconds in which it unpacks every frozen layer, once a direction
+ * @param exchangeBytes that a rank receives from others in a step
+ * @param networkSeconds of what crosses hosts
+ * @param linkSeconds of frozen layers on their way from the host to the device
+ * @param steps of the run, if the data is known
+ */
+public record Timing(
+    double computeSeconds,
+    double decodeSeconds,
+    long exchangeBytes,
+    double networkSeconds,
+    double linkSeconds,
+    long tokensPerStep,
+    OptionalLong steps) {
+
+  /** What a step waits for. */
+  public enum Bound {
+    COMPUTE("computing"),
+    NETWORK("the network between hosts"),
+    HOST_LINK("the link from host to device");
+
+    private final String text;
+
+    Bound(String text) {
+      this.text = text;
+    }
+
+    /** In words. */
+    public String text() {
+      return text;
+    }
+  }
+
+  /** Layers are fetched while others are computed, so the slowest of the three decides. */
+  public double stepSeconds() {
+    return Math.max(computeSeconds + decodeSeconds, Math.max(networkSeconds, linkSeconds));
+  }
+
+  /** What decides. */
+  public Bound bound() {
+    double most = stepSeconds();
+    if (most == computeSeconds + decodeSeconds) {
+      return Bound.COMPUTE;
+    }
+    return most == networkSeconds ? Bound.NETWORK : Bound.HOST_LINK;
+  }
+
+  /** Of all ranks. */
+  public double tokensPerSecond() {
+    return tokensPerStep / stepSeconds();
+  }
+
+  /** Of the whole run, evaluation left out. */
+  public OptionalDouble hours() {
+    return steps.isPresent()
+        ? OptionalDouble.of(steps.getAsLong() * stepSeconds() / 3600)
+        : OptionalDouble.empty();
+  }
+
+  static Timing of(Workload work, Device device, OptionalLong steps) {
+    double tokens = work.stepTokens();
+    double layers = (double) work.model().numHiddenLayers() * work.layerLinears();
+    // Forward, forward again and dx; dW where the base is trained. 2 operations to a weight.
+    double perWeight = work.method() == Method.FULL ? 8 : 6;
+    // The causal half of scores and values, as often, and backward twice as much.
+    double attention =
+        (double) work.model().numHiddenLayers()
+            * work.model().numAttentionHeads()
+            * work.model().headDim()
+            * work.rowLength()
+            * 2
+            * (2 + 2.5);
+    double head = (work.trainsHead() ? 6.0 : 4.0) * work.embedding();
+    double adapters = work.method() == Method.FULL ? 0 : 8.0 * work.trained();
+    double compute = tokens * (perWeight * layers + attention + head + adapters) / device.flops();
+    double decoded =
+        work.method() == Method.FULL
+            ? 0
+            : 2.0 * (layers * work.computeBytes() + work.frozen()) / device.memoryBandwidth();
+    long exchanged = exchanged(work);
+    int onHost = Math.min(device.perHost(), work.ranks());
+    double away = work.ranks() > onHost ? (double) (work.ranks() - onHost) / (work.ranks() - 1) : 0;
+    double network = exchanged * away * onHost / device.network();
+    double link =
+        device.kind() == Device.Kind.GPU
+            ? (work.offload() == Workload.Offload.ON_HOST
+                    ? 2.0 * work.frozen()
+                    : 2.0 * work.frozen() * (work.ranks() - 1) / work.ranks())
+                / device.hostLink()
+            : 0;
+    return new Timing(
+        compute, decoded, exchanged, network, link, work.stepTokens() * work.ranks(), steps);
+  }
+
+  /** Frozen layers and parameters once a direction, gradients once; each without the own part. */
+  private static long exchanged(Workload work) {
+    double others = (work.ranks() - 1.0) / work.ranks();
+    double bytes = 2.0 * work.frozen() + 3.0 * Float.BYTES * work.trained();
+    return Math.round(others * bytes);
+  }
+}

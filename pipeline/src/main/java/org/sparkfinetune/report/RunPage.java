@@ -1,0 +1,179 @@
+package org.sparkfinetune.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import org.sparkfinetune.html.Page;
+import org.sparkfinetune.metrics.MetricsLine;
+import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.metrics.Provenance;
+import org.sparkfinetune.metrics.RankUse;
+import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.report.LineChart.Ink;
+import org.sparkfinetune.report.LineChart.Point;
+import org.sparkfinetune.report.LineChart.Series;
+
+/** The report of a training run as one HTML file. */
+final class RunPage {
+  private final RunReport report;
+  private final List<Attempt> attempts;
+  private final Page page;
+
+  RunPage(RunReport report) {
+    this.report = report;
+    this.attempts = Attempt.of(report.training());
+    this.page = new Page("train: " + report.name());
+  }
+
+  String html() {
+    if (report.summary().isEmpty()) {
+      page.text("p", "This run has not ended.");
+    }
+    figures();
+    curves();
+    report.summary().ifPresent(this::time);
+    report.summary().ifPresent(this::memory);
+    attempts();
+    provenance();
+    configuration();
+    return page.html();
+  }
+
+  private void figures() {
+    page.raw("<table>\n");
+    report
+        .summary()
+        .ifPresent(
+            summary -> {
+              figure("optimizer steps", Numbers.grouped(summary.steps()));
+              figure("mean training loss", Numbers.figure(summary.trainLoss()));
+              figure("ranks", Integer.toString(summary.ranks().size()));
+              figure("attempts", Integer.toString(summary.attempts()));
+              figure("training time", Numbers.seconds(summary.trainRuntime()));
+              figure("tokens a second (median step)", Numbers.figure(summary.tokensPerSecond()));
+            });
+    List<MetricsLine.Eval> evaluations = report.evaluations();
+    if (!evaluations.isEmpty()) {
+      double first = evaluations.get(0).evalLoss();
+      double last = evaluations.get(evaluations.size() - 1).evalLoss();
+      figure(
+          "evaluation loss",
+          evaluations.size() == 1
+              ? Numbers.figure(last)
+              : Numbers.figure(first) + " → " + Numbers.figure(last));
+    }
+    page.raw("</table>\n");
+  }
+
+  private void figure(String name, String value) {
+    page.raw("<tr>").cell(name).number(value).raw("</tr>\n");
+  }
+
+  private void curves() {
+    List<Point> evaluations =
+        report.evaluations().stream().map(e -> new Point(e.step(), e.evalLoss())).toList();
+    List<LineChart> charts =
+        List.of(
+            chart(
+                "Loss",
+                training("training", MetricsLine.Train::loss),
+                new Series("evaluation", Ink.TWO, evaluations)),
+            chart("Learning rate", training("", MetricsLine.Train::learningRate)),
+            chart("Gradient norm before clipping", training("", MetricsLine.Train::gradNorm)),
+            chart("Tokens a second", training("", MetricsLine.Train::tokensPerSecond)));
+    page.text("h2", "Over the optimizer steps").raw("<div class=\"charts\">\n");
+    charts.stream().filter(chart -> !chart.isEmpty()).forEach(chart -> page.raw(chart.svg()));
+    page.raw("</div>\n");
+    if (charts.stream().allMatch(LineChart::isEmpty)) {
+      page.text("p", "No step has been logged.");
+    }
+    if (attempts.size() > 1) {
+      page.text("p", "Dashed lines: a new attempt began.");
+    }
+  }
+
+  private LineChart chart(String title, Series... series) {
+    List<Long> marks = attempts.stream().skip(1).map(Attempt::first).toList();
+    return new LineChart(title, List.of(series), marks);
+  }
+
+  private Series training(String name, ToDoubleFunction<MetricsLine.Train> value) {
+    List<Point> points =
+        report.training().stream()
+            .map(line -> new Point(line.step(), value.applyAsDouble(line)))
+            .toList();
+    return new Series(name, Ink.ONE, points);
+  }
+
+  private void time(Summary summary) {
+    double all = summary.secondsByPhase().values().stream().mapToDouble(s -> s).sum();
+    page.text("h2", "Time of rank 0").raw("<table>\n");
+    for (Map.Entry<Phase, Double> entry : summary.secondsByPhase().entrySet()) {
+      page.raw("<tr>").cell(entry.getKey().text()).number(Numbers.seconds(entry.getValue()));
+      page.bar(entry.getValue() / all).raw("</tr>\n");
+    }
+    page.raw("</table>\n");
+  }
+
+  private void memory(Summary summary) {
+    long most = summary.ranks().stream().mapToLong(RankUse::peakRssBytes).max().orElse(1);
+    boolean gpu = summary.ranks().stream().anyMatch(rank -> rank.peakGpuBytes() > 0);
+    page.text("h2", "Memory of the ranks at its peak").raw("<table>\n<tr>");
+    page.raw("<th>rank</th><th>host</th><th class=\"n\">resident</th>");
+    page.raw("<th class=\"n\">without files</th>" + (gpu ? "<th class=\"n\">GPU</th>" : ""));
+    page.raw("<th class=\"n\">frozen shard</th><th></th></tr>\n");
+    for (RankUse rank : summary.ranks()) {
+      page.raw("<tr>").number(Integer.toString(rank.rank())).cell(rank.host());
+      page.number(Numbers.bytes(rank.peakRssBytes()));
+      page.number(Numbers.bytes(rank.peakAnonymousBytes()));
+      if (gpu) {
+        page.number(Numbers.bytes(rank.peakGpuBytes()));
+      }
+      page.number(Numbers.bytes(rank.shardBytes()));
+      page.bar((double) rank.peakRssBytes() / most).raw("</tr>\n");
+    }
+    page.raw("</table>\n");
+    page.text("p", "“Without files” leaves out mapped shard files, which the system may drop.");
+  }
+
+  private void attempts() {
+    page.text("h2", "Attempts").raw("<table>\n<tr><th>attempt</th><th>steps</th></tr>\n");
+    for (Attempt attempt : attempts) {
+      page.raw("<tr>").cell(Integer.toString(attempt.number()));
+      page.cell("%d – %d".formatted(attempt.first(), attempt.last())).raw("</tr>\n");
+    }
+    page.raw("</table>\n");
+  }
+
+  private void provenance() {
+    page.text("h2", "Made from").raw("<table>\n");
+    report
+        .provenance()
+        .ifPresent(
+            provenance -> {
+              source("model", provenance.model());
+              source("data", provenance.data());
+              row("packed rows", provenance.tokenizedPath());
+              row("seed", Long.toString(provenance.seed()));
+              row("started", provenance.startedAt().toString());
+              provenance.versions().forEach(this::row);
+            });
+    page.raw("</table>\n");
+  }
+
+  private void source(String name, Provenance.Source source) {
+    List<String> words = new ArrayList<>(List.of(source.path()));
+    source.revision().ifPresent(words::add);
+    words.add(source.hash());
+    row(name, String.join(" · ", words));
+  }
+
+  private void row(String name, String value) {
+    page.raw("<tr>").cell(name).cell(value).raw("</tr>\n");
+  }
+
+  private void configuration() {
+    page.text("h2", "Configuration").text("pre", report.configuration());
+  }
+}

@@ -1,0 +1,60 @@
+package org.sparkfinetune.report;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.metrics.MetricsLine;
+import org.sparkfinetune.metrics.MetricsLog;
+import org.sparkfinetune.metrics.Provenance;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.metrics.Summary;
+
+/**
+ * What the files of a run folder say, for its page.
+ *
+ * @param name what the page is called
+ * @param configuration the text of config.yaml
+ */
+public record RunReport(
+    String name,
+    List<MetricsLine> lines,
+    Optional<Summary> summary,
+    Optional<Provenance> provenance,
+    String configuration) {
+  public RunReport {
+    lines = List.copyOf(lines);
+  }
+
+  /**
+   * Reads {@code metrics.jsonl}, {@code summary.json}, {@code provenance.json} and {@code
+   * config.yaml}, and replaces {@code report.html}.
+   *
+   * @throws org.sparkfinetune.errors.RunFailure if the store does not let it
+   */
+  public static void write(RunFolder folder, RunFiles files) {
+    String page = new RunPage(read(folder, files)).html();
+    files.replace(folder.report(), page.getBytes(StandardCharsets.UTF_8));
+  }
+
+  static RunReport read(RunFolder folder, RunFiles files) {
+    return new RunReport(
+        folder.root().getName(),
+        MetricsLog.read(folder, files),
+        Summary.read(folder, files),
+        Provenance.read(folder, files),
+        new String(files.read(folder.config()).orElse(new byte[0]), StandardCharsets.UTF_8));
+  }
+
+  List<MetricsLine.Train> training() {
+    return of(MetricsLine.Train.class);
+  }
+
+  List<MetricsLine.Eval> evaluations() {
+    return of(MetricsLine.Eval.class);
+  }
+
+  private <T extends MetricsLine> List<T> of(Class<T> kind) {
+    return lines.stream().filter(kind::isInstance).map(kind::cast).toList();
+  }
+}

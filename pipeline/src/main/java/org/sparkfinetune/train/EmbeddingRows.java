@@ -1,0 +1,41 @@
+package org.sparkfinetune.train;
+
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.safetensors.Checkpoint;
+import org.sparkfinetune.tensor.NamedShape;
+
+/** Single rows of a model's embedding, read by range. */
+public final class EmbeddingRows implements AutoCloseable {
+  private final Checkpoint checkpoint;
+  private final CheckpointWeights weights;
+
+  private EmbeddingRows(Checkpoint checkpoint) {
+    this.checkpoint = checkpoint;
+    long[] shape = checkpoint.info(LlamaWeights.EMBED_TOKENS).shape();
+    this.weights =
+        new CheckpointWeights(checkpoint, List.of(NamedShape.of(LlamaWeights.EMBED_TOKENS, shape)));
+  }
+
+  public static EmbeddingRows open(Path modelFolder, Configuration hadoop) {
+    return new EmbeddingRows(Checkpoint.open(modelFolder, hadoop));
+  }
+
+  /** The 2-norm of a token's row of {@code width} numbers. */
+  public double norm(int token, int width) {
+    float[] row = new float[width];
+    weights.read(LlamaWeights.EMBED_TOKENS, (long) token * width, row, width);
+    double squares = 0;
+    for (float x : row) {
+      squares += (double) x * x;
+    }
+    return Math.sqrt(squares);
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}

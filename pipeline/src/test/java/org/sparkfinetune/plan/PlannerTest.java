@@ -1,0 +1,187 @@
+package org.sparkfinetune.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.apache.hadoop.conf.Configuration;
+import org.assertj.core.data.Percentage;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.sample.ModelShape;
+
+class PlannerTest {
+  private static final long GIB = 1L << 30;
+  private static final DeviceTable TABLE = DeviceTable.shipped();
+
+  /** The reference's own run. */
+  private static final String[] REFERENCE = {
+    "--max_seq_length", "3072", "--gradient_accumulation_steps", "2"
+  };
+
+  @Test
+  void numbers_of_the_models_are_those_that_are_published() {
+    Plan small = plan("llama-3-8b", "L20", 1);
+    assertThat(small.trained()).isEqualTo(41_943_040);
+    assertThat(small.frozen() / 1e9).isBetween(3.60 + 2.10, 3.60 + 2.11);
+    Plan large = plan("llama-3-70b", "L20", 4);
+    assertThat(large.trained()).isEqualTo(207_093_760);
+    assertThat(large.frozen() / 1e9).isBetween(35.31 + 4.20, 35.31 + 4.21);
+  }
+
+  /** Published: 4 x 24 GB with offload, 2 x 40 GB without. */
+  @Test
+  void the_references_run_fits_where_it_was_run() {
+    assertThat(reference("A10G", 4, "full_shard auto_wrap offload").fits()).isTrue();
+    assertThat(reference("A100-40GB", 2, "full_shard auto_wrap").fits()).isTrue();
+    assertThat(reference("L20", 4, "full_shard auto_wrap").fits()).isTrue();
+    assertThat(reference("A10G", 2, "full_shard auto_wrap").fits()).isFalse();
+  }
+
+  /** Published: LoRA over 16 bits takes 8 x 80 GB, all weights 16 x 80 GB. */
+  @Test
+  void other_methods_need_the_published_number_of_gpus_and_not_half_of_it() {
+    assertThat(plan("llama-3-70b", "A100-80GB", 8, "--method", "lora").fits()).isTrue();
+    assertThat(plan("llama-3-70b", "A100-80GB", 1, "--method", "lora").fits()).isFalse();
+    assertThat(plan("llama-3-70b", "A100-80GB", 8, "--method", "full").fits()).isFalse();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"A10G, 1", "RTX4090, 2", "L4, 1", "A100-80GB, 2"})
+  void advice_goes_on_until_it_fits_and_every_step_helps(String type, int ranks) {
+    Plan plan =
+        plan(
+            "llama-3-70b",
+            type,
+            ranks,
+            "--method",
+            "lora",
+            "--max_seq_length",
+            "8192",
+            "--per_device_train_batch_size",
+            "2");
+    assertThat(plan.fits()).isFalse();
+    assertThat(plan.advice()).isNotEmpty();
+    assertThat(plan.advice().get(plan.advice().size() - 1).fits()).isTrue();
+    long before = plan.memory().needed();
+    for (Plan.Advice advice : plan.advice()) {
+      assertThat(advice.needed()).isLessThan(before);
+      before = advice.change().startsWith("instead") ? Long.MAX_VALUE : advice.needed();
+    }
+  }
+
+  @Test
+  void a_plan_that_fits_has_no_advice() {
+    assertThat(plan("llama-3-8b", "H100", 8).advice()).isEmpty();
+  }
+
+  @Test
+  void more_gpus_never_need_more_memory_each_nor_more_time() {
+    long memory = Long.MAX_VALUE;
+    double hours = Double.MAX_VALUE;
+    for (int ranks = 1; ranks <= 1024; ranks *= 2) {
+      Plan plan = plan("llama-3-70b", "H100", ranks, REFERENCE);
+      assertThat(plan.memory().lines()).allMatch(line -> line.bytes() > 0);
+      if (ranks > 1) {
+        assertThat(plan.memory().needed()).isLessThanOrEqualTo(memory + 2 * GIB);
+      }
+      assertThat(plan.timing().hours().orElseThrow()).isLessThanOrEqualTo(hours * 1.01);
+      memory = plan.memory().needed();
+      hours = plan.timing().hours().orElseThrow();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0", "-1", "1025"})
+  void gpus_are_1_to_1024(int ranks) {
+    assertThatThrownBy(() -> plan("llama-3-8b", "L4", ranks))
+        .isInstanceOf(UserError.class)
+        .hasMessage("gpus is %d; allowed: 1 to 1024", ranks);
+  }
+
+  @Test
+  void hours_and_price_follow_the_steps() {
+    Plan plan = plan("llama-3-8b", "A10G", 4, "--max_steps", "100");
+    double hours = 100 * plan.timing().stepSeconds() / 3600;
+    assertThat(plan.timing().hours()).hasValue(hours);
+    assertThat(plan.usd().orElseThrow())
+        .isCloseTo(hours * 4 * 1.42, Percentage.withPercentage(1e-9));
+  }
+
+  @Test
+  void without_data_and_max_steps_hours_are_not_made_up() {
+    Planner planner =
+        new Planner(config(), ModelShape.named("llama-3-8b").config(), OptionalLong.empty());
+    Plan plan = planner.plan(TABLE.device("L4"), 1, List.of());
+    assertThat(plan.timing().hours()).isEmpty();
+    assertThat(PlanText.lines(plan)).anyMatch(line -> line.contains("set max_steps"));
+  }
+
+  @Test
+  void the_text_and_the_json_say_the_same() throws IOException {
+    Plan plan = plan("llama-3-70b", "A10G", 2, REFERENCE);
+    JsonNode json = new ObjectMapper().readTree(PlanJson.of(plan));
+    assertThat(json.path("needed_bytes").asLong()).isEqualTo(plan.memory().needed());
+    assertThat(json.path("memory").size()).isEqualTo(8);
+    assertThat(json.path("fits").asBoolean()).isFalse();
+    assertThat(json.path("advice").size()).isEqualTo(plan.advice().size());
+    assertThat(PlanText.lines(plan))
+        .anyMatch(line -> line.contains("DOES NOT FIT"))
+        .anyMatch(line -> line.contains("cheapest first"));
+  }
+
+  @Test
+  void a_gpu_is_found_however_it_is_written_and_unknown_ones_are_listed() {
+    assertThat(TABLE.device("a100 80gb").memoryBytes()).isEqualTo(80 * GIB);
+    assertThat(TABLE.device("rtx-4090").name()).isEqualTo("RTX4090");
+    assertThatThrownBy(() -> TABLE.device("H20"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("gpu_type is H20; known are L20, A10G, L4, RTX4090, A100-40GB")
+        .hasMessageContaining("cpu (this machine, measured)");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "'A: {memory_gib: 1, tflops: 3}' | x.yaml: A has the unknown field tflops",
+        "'A: {memory_gib: 1}' | x.yaml: bf16_tflops of A has to be a number above 0, not missing",
+        "'A: {memory_gib: -1}' | memory_gib of A has to be a number above 0, not -1",
+        "'' | x.yaml: there is no GPU in it",
+        "'A: [' | x.yaml is not YAML"
+      })
+  void a_broken_table_is_told_by_field(String yaml, String message) {
+    assertThatThrownBy(() -> DeviceTable.parse(yaml, "x.yaml"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  private static Plan reference(String type, int ranks, String fsdp) {
+    List<String> words = new ArrayList<>(List.of(REFERENCE));
+    words.addAll(List.of("--fsdp", fsdp));
+    return plan("llama-3-70b", type, ranks, words.toArray(String[]::new));
+  }
+
+  private static Plan plan(String shape, String type, int ranks, String... words) {
+    Planner planner =
+        new Planner(config(words), ModelShape.named(shape).config(), OptionalLong.of(3_000_000));
+    return planner.plan(TABLE.device(type), ranks, TABLE.all());
+  }
+
+  private static TrainConfig config(String... words) {
+    List<String> all =
+        new ArrayList<>(List.of("--model_id", "m", "--dataset_path", "d", "--output_dir", "o"));
+    all.addAll(List.of(words));
+    return new ConfigLoader(new Configuration()).train(Optional.empty(), all).config();
+  }
+}

@@ -1,0 +1,174 @@
+package org.sparkfinetune.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.metrics.MetricsLine;
+import org.sparkfinetune.metrics.MetricsLog;
+import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.metrics.Provenance;
+import org.sparkfinetune.metrics.RankUse;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.metrics.Summary;
+import org.xml.sax.InputSource;
+
+class RunReportTest {
+  private static final String HOSTILE = "<script>alert('x')</script>&\"<img src=x onerror=y>";
+
+  private final RunFiles files = new RunFiles(new Configuration(), InstantSource.system());
+
+  @TempDir Path temporary;
+
+  @Test
+  void everything_of_a_run_is_on_its_page() throws IOException {
+    writeRun("main", 0.5);
+    String page = page();
+    assertThat(page)
+        .contains("<title>train: run</title>")
+        .contains("optimizer steps", "0.5000 → 0.2500", "2.250", "1 min 42 s")
+        .contains("Loss", "Learning rate", "Gradient norm", "Tokens a second")
+        .contains("512 MiB", "worker-1", "exchange")
+        .contains("sha256:12", "3.5.9", "lora_r: 16", "2026-01-02T03:04:05Z");
+    assertThat(matches(page, "<svg ")).hasSize(4);
+  }
+
+  @Test
+  void attempts_are_marked_where_they_began() throws IOException {
+    writeRun("main", 0.5);
+    assertThat(page()).contains("<td>1 – 2</td>", "<td>3 – 4</td>");
+    assertThat(matches(page(), "class=\"mark\"")).hasSize(4);
+  }
+
+  @Test
+  void nothing_of_a_run_becomes_markup() throws Exception {
+    writeRun(HOSTILE, 0.5);
+    String page = page();
+    assertThat(page).contains("&lt;script&gt;").doesNotContain("<script", "<img", "onerror=y>");
+    // What is well-formed has no tag that we did not write.
+    String body = page.substring(page.indexOf("<body>"), page.indexOf("</html>"));
+    DocumentBuilderFactory.newInstance()
+        .newDocumentBuilder()
+        .parse(new InputSource(new java.io.StringReader(body)));
+  }
+
+  @Test
+  void a_page_needs_nothing_else() throws IOException {
+    writeRun("main", 0.5);
+    assertThat(page()).doesNotContain("http", "url(", "src=", "href=", "@import");
+  }
+
+  @Test
+  void a_loss_that_is_no_number_leaves_a_gap_in_its_curve() throws IOException {
+    writeRun("main", Double.NaN);
+    assertThat(page()).doesNotContain("NaN,", ",NaN", "NaN\"", "Infinity\"");
+    String loss = page().substring(page().indexOf("aria-label=\"Loss\""));
+    assertThat(matches(loss.substring(0, loss.indexOf("</svg>")), "<polyline")).hasSize(3);
+  }
+
+  @Test
+  void a_run_that_logged_nothing_has_a_page_that_says_so() throws IOException {
+    RunReport.write(run(), files);
+    assertThat(page()).contains("This run has not ended.", "No step has been logged.");
+  }
+
+  @Test
+  void of_many_points_the_extremes_are_drawn() {
+    List<LineChart.Point> points =
+        IntStream.range(0, 100_000)
+            .mapToObj(i -> new LineChart.Point(i, i == 50_001 ? 9 : i == 70_001 ? -9 : 0))
+            .toList();
+    List<LineChart.Point> thinned = LineChart.thinned(points);
+    assertThat(thinned).hasSizeLessThanOrEqualTo(600);
+    assertThat(thinned).extracting(LineChart.Point::value).contains(9.0, -9.0);
+  }
+
+  @Test
+  void an_axis_holds_its_values_between_round_numbers() {
+    for (double[] values :
+        List.of(
+            new double[] {0.2, 8.3},
+            new double[] {2e-4, 2e-4},
+            new double[] {0, 0},
+            new double[] {-3, 1e9},
+            new double[] {1.000001, 1.000002},
+            new double[] {Double.NaN})) {
+      Scale scale = Scale.of(java.util.Arrays.stream(values));
+      assertThat(scale.high()).isGreaterThan(scale.low());
+      assertThat(scale.ticks()).hasSizeBetween(2, 8);
+      for (double value : values) {
+        if (Double.isFinite(value)) {
+          assertThat(scale.share(value)).isBetween(-1e-6, 1 + 1e-6);
+        }
+      }
+    }
+    assertThat(Scale.of(java.util.stream.DoubleStream.of(0.2, 8.3)).ticks())
+        .containsExactly(0.0, 2.0, 4.0, 6.0, 8.0, 10.0);
+  }
+
+  private void writeRun(String revision, double secondLoss) {
+    RunFolder run = run();
+    files.replace(
+        run.config(), ("lora_r: 16\n\"" + revision + "\": 1\n").getBytes(StandardCharsets.UTF_8));
+    List<MetricsLine> lines = new ArrayList<>();
+    lines.add(new MetricsLine.Eval(0, 0, 0.5, 10));
+    for (int step = 1; step <= 4; step++) {
+      double loss = step == 2 ? secondLoss : 4.0 / step;
+      lines.add(new MetricsLine.Train(step, step / 4.0, loss, 1, 2e-4, 9, 100, (step + 1) / 2));
+    }
+    lines.add(new MetricsLine.Eval(4, 1, 0.25, 10));
+    try (MetricsLog log = MetricsLog.start(run, files)) {
+      lines.forEach(log::write);
+    }
+    new Provenance(
+            Map.of("spark", "3.5.9", revision, "1"),
+            42,
+            new Provenance.Source("data", Optional.empty(), "sha256:12"),
+            new Provenance.Source("m/l", Optional.of(revision), "sha256:34"),
+            "file:/cache",
+            Instant.parse("2026-01-02T03:04:05Z"))
+        .write(run, files);
+    new Summary(
+            4,
+            102,
+            100,
+            2.25,
+            OptionalDouble.of(0.25),
+            2,
+            List.of(
+                new RankUse(0, revision, 512L << 20, 256L << 20, 0, 1 << 20),
+                new RankUse(1, "worker-1", 400L << 20, 256L << 20, 0, 1 << 20)),
+            Map.of(Phase.FORWARD, 50.0, Phase.BACKWARD, 40.0))
+        .write(run, files);
+    RunReport.write(run, files);
+  }
+
+  private RunFolder run() {
+    return RunFolder.of(temporary.resolve("run").toString());
+  }
+
+  private String page() throws IOException {
+    return Files.readString(temporary.resolve("run/report.html"));
+  }
+
+  private static List<String> matches(String text, String pattern) {
+    return Pattern.compile(pattern).matcher(text).results().map(MatchResult::group).toList();
+  }
+}
