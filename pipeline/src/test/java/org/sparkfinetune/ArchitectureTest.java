@@ -46,7 +46,7 @@ final class ArchitectureTest {
           Map.entry("llama", List.of("tensor", "safetensors")),
           Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
-          Map.entry("sample", List.of("llama", "safetensors", "tensor")),
+          Map.entry("sample", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("plan", List.of("config", "llama")),
           Map.entry("generate", List.of("config", "llama", "peft", "tensor", "tokenize")),
           Map.entry(

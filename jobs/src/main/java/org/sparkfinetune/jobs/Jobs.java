@@ -5,4 +5,6 @@ interface Jobs {
   void prepare(Request request);
 
   void train(Request request);
+
+  void parity(Request request);
 }

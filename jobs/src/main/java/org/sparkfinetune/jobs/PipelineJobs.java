@@ -12,6 +12,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
+import org.sparkfinetune.train.ParityRun;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -42,6 +43,12 @@ final class PipelineJobs implements Jobs {
     } finally {
       spark.stop();
     }
+  }
+
+  @Override
+  public void parity(Request request) {
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    new ParityRun(loaded.config(), hadoop(), Runtime.getRuntime().availableProcessors()).run();
   }
 
   private static ConfigLoader loader() {

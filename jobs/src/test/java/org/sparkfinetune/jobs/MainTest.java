@@ -127,6 +127,11 @@ final class MainTest {
       record(request);
     }
 
+    @Override
+    public void parity(Request request) {
+      record(request);
+    }
+
     private void record(Request request) {
       requests.add(request);
       failure.ifPresent(

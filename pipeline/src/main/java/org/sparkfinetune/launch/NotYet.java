@@ -1,6 +1,6 @@
 package org.sparkfinetune.launch;
 
-import org.apache.hadoop.conf.Configuration;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
@@ -11,7 +11,6 @@ import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.train.BaseModel;
 
 /**
  * Settings that are understood and not carried out yet. One that would change the result is an
@@ -22,7 +21,7 @@ final class NotYet {
 
   private NotYet() {}
 
-  static void check(TrainConfig config, Configuration hadoop) {
+  static void check(TrainConfig config) {
     refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
     refuse(
         config.checkpointing().resumeFrom() instanceof ResumeFrom.Path,
@@ -34,8 +33,11 @@ final class NotYet {
         "use tensorboard");
     refuse(
         config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
-    if (!config.lora().modulesToSave().isEmpty()) {
-      checkModulesToSave(config, hadoop);
+    for (String module : config.lora().modulesToSave()) {
+      refuse(
+          !List.of("embed_tokens", "lm_head").contains(module),
+          "modules_to_save: " + module,
+          "embed_tokens and lm_head can be trained whole");
     }
     mention(
         config.parallelism().strategy() != ShardingStrategy.FULL_SHARD,
@@ -47,15 +49,6 @@ final class NotYet {
         config.checkpointing().saveStrategy() != IntervalStrategy.NO,
         "checkpoints during a run are not written yet: what is saved is the result at the end, and a"
             + " failed attempt starts from the beginning");
-  }
-
-  private static void checkModulesToSave(TrainConfig config, Configuration hadoop) {
-    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
-      refuse(
-          model.config().tieWordEmbeddings(),
-          "modules_to_save on a model with tied embeddings",
-          "leave it out, or use method: full");
-    }
   }
 
   private static void refuse(boolean asked, String what, String instead) {

@@ -69,7 +69,7 @@ public final class TrainDriver {
       LOG.info("The run in {} is finished; nothing was changed.", folder.root());
       return;
     }
-    NotYet.check(config, hadoop);
+    NotYet.check(config);
     TokenizerFiles tokenizer = checkModelAndTokenizer();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);

@@ -16,25 +16,27 @@ final class HeadOfModel {
   private final Ops ops;
   private final Precision precision;
   private final LlamaConfig config;
+  private final Weights weights;
 
-  HeadOfModel(Ops ops, Precision precision, LlamaConfig config) {
+  HeadOfModel(Ops ops, Precision precision, LlamaConfig config, Weights weights) {
     this.ops = ops;
     this.precision = precision;
     this.config = config;
+    this.weights = weights;
   }
 
   String group() {
-    return config.tieWordEmbeddings() ? ModelGroups.EMBED : ModelGroups.HEAD;
+    return weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED;
   }
 
   String weight() {
-    return config.tieWordEmbeddings() ? LlamaWeights.EMBED_TOKENS : LlamaWeights.LM_HEAD;
+    return weights.hasHead() ? LlamaWeights.LM_HEAD : LlamaWeights.EMBED_TOKENS;
   }
 
   /** The head's weight (V, H) and the last norm's (H), gathered for one pass. */
   record HeadWeights(Tensor head, Tensor norm) {}
 
-  HeadWeights gather(Scope scope, Weights weights, long version) {
+  HeadWeights gather(Scope scope, long version) {
     return new HeadWeights(
         weights.whole(scope, group(), version).tensor(weight()),
         weights.whole(scope, ModelGroups.NORM, version).tensor(LlamaWeights.FINAL_NORM));

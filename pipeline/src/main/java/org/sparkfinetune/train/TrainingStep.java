@@ -45,7 +45,7 @@ final class TrainingStep {
     this.weights = weights;
     this.layers = layers;
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
-    this.head = new HeadOfModel(ops, precision, config);
+    this.head = new HeadOfModel(ops, precision, config, weights);
     this.clock = clock;
   }
 
@@ -126,14 +126,14 @@ final class TrainingStep {
     Optional<Gradients.Flat> normGradient =
         weights.trainable(ModelGroups.NORM).map(gradients::begin);
     Optional<Gradients.Flat> headGradient =
-        config.tieWordEmbeddings()
-            ? embeddingGradient
-            : weights.trainable(ModelGroups.HEAD).map(gradients::begin);
+        weights.hasHead()
+            ? weights.trainable(ModelGroups.HEAD).map(gradients::begin)
+            : embeddingGradient;
     HeadGradients want =
         headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
     double lossSum = 0;
     try (Scope local = scope.child()) {
-      HeadOfModel.HeadWeights headWeights = head.gather(local, weights, step - 1);
+      HeadOfModel.HeadWeights headWeights = head.gather(local, step - 1);
       for (int i = 0; i < batches.size(); i++) {
         try (Scope batchScope = local.child()) {
           HeadOfModel.Backward back =
@@ -153,7 +153,7 @@ final class TrainingStep {
     }
     NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);
     normGradient.ifPresent(Gradients.Flat::send);
-    if (!config.tieWordEmbeddings()) {
+    if (weights.hasHead()) {
       headGradient.ifPresent(Gradients.Flat::send);
     }
     return lossSum;
