@@ -59,6 +59,7 @@ public final class Main {
             .addSubcommand(withKeys(new EvaluateCommand(jobs), KeyTable.evaluate()))
             .addSubcommand(withKeys(new MergeCommand(jobs), KeyTable.merge()))
             .addSubcommand(new BenchGenerateCommand(out))
+            .addSubcommand(benchTrain(out))
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new ParityCommand(jobs), KeyTable.train()))
@@ -69,6 +70,10 @@ public final class Main {
         .setUsageHelpWidth(100)
         .setExecutionExceptionHandler((thrown, command, words) -> Failure.report(thrown, err))
         .setParameterExceptionHandler((problem, words) -> explain(problem, err));
+  }
+
+  private static CommandLine benchTrain(PrintWriter out) {
+    return new CommandLine(new BenchTrainCommand(out)).setUnmatchedOptionsArePositionalParams(true);
   }
 
   private static CommandLine withKeys(Object command, KeyTable keys) {

@@ -1,0 +1,125 @@
+package org.sparkfinetune.jobs;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileUtil;
+import org.apache.spark.SparkConf;
+import org.apache.spark.sql.SparkSession;
+import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.launch.ExecutorSettings;
+import org.sparkfinetune.launch.TrainBenchmark;
+import org.sparkfinetune.sample.ModelMaker;
+import org.sparkfinetune.sample.ModelShape;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Behind {@code jobs/bin/bench train}. */
+@Command(
+    name = "bench-train",
+    hidden = true,
+    description = {
+      "Trains on random tokens and prints one JSON line: tokens_per_second (median step, the first",
+      "left out), peak_rss_mib (largest rank), ready_s and first_step_s since the command began.",
+      "Other words are keys of train: --gradient_checkpointing false, --lora_dropout 0."
+    })
+final class BenchTrainCommand implements Runnable {
+  @Option(
+      names = "--model_id",
+      required = true,
+      description = "A model folder, or a shape that make-model knows.")
+  private String model = "";
+
+  @Option(names = "--ranks", defaultValue = "1", description = "Executors, one rank in each.")
+  private int ranks;
+
+  @Option(names = "--seq", defaultValue = "512", description = "Tokens of a row.")
+  private int seq;
+
+  @Option(names = "--micro", defaultValue = "4", description = "Rows of a step over all ranks.")
+  private int micro;
+
+  @Option(names = "--steps", defaultValue = "3", description = "Steps that are measured.")
+  private int steps;
+
+  @Option(names = "--tokens", description = "Rows: a JSON array of ids a line.")
+  private Optional<Path> tokens = Optional.empty();
+
+  @Option(names = "--json", description = "Accepted; the result is JSON anyway.")
+  private boolean json;
+
+  @Parameters(paramLabel = "--KEY VALUE", arity = "0..*", description = "Keys of train.")
+  private final List<String> others = new ArrayList<>();
+
+  @Mixin private final Help help = new Help();
+  private final PrintWriter out;
+
+  BenchTrainCommand(PrintWriter out) {
+    this.out = out;
+  }
+
+  @Override
+  public void run() {
+    try {
+      Path folder = Files.createTempDirectory("bench-train-");
+      try {
+        out.println(benchmark(folder));
+        out.flush();
+      } finally {
+        FileUtil.fullyDelete(folder.toFile());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private String benchmark(Path folder) {
+    List<String> words = new ArrayList<>(List.of("--model_id", modelFolder()));
+    words.addAll(List.of("--dataset_path", folder.toString(), "--output_dir", folder.toString()));
+    words.addAll(List.of("--num_ranks", Integer.toString(ranks)));
+    words.addAll(List.of("--max_seq_length", Integer.toString(seq)));
+    words.addAll(List.of("--max_steps", Integer.toString(steps + 1)));
+    words.addAll(List.of("--logging_steps", "1", "--eval_strategy", "no", "--save_strategy", "no"));
+    words.addAll(others);
+    Loaded<TrainConfig> loaded =
+        new ConfigLoader(new Configuration()).train(Optional.empty(), words);
+    SparkConf conf = new SparkConf().setAppName("spark-finetune bench train");
+    ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
+    SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
+    try {
+      return new TrainBenchmark(spark, loaded, new TrainBenchmark.Work(micro, tokens, started()))
+          .run();
+    } finally {
+      spark.stop();
+    }
+  }
+
+  /** The script says when the user's command began. */
+  private static Instant started() {
+    return Optional.ofNullable(System.getenv("BENCH_STARTED_MILLIS"))
+        .map(millis -> Instant.ofEpochMilli(Long.parseLong(millis)))
+        .orElseGet(Instant::now);
+  }
+
+  private String modelFolder() {
+    if (!ModelShape.NAMES.contains(model) || Files.exists(Path.of(model))) {
+      return model;
+    }
+    Path made = Path.of(System.getProperty("java.io.tmpdir"), "spark-finetune-bench", model);
+    if (!Files.exists(made.resolve("config.json"))) {
+      ModelMaker.write(ModelShape.named(model), 42, made);
+    }
+    return made.toString();
+  }
+}
