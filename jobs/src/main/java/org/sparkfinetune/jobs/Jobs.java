@@ -11,5 +11,5 @@ interface Jobs {
   /** The lines to print. */
   List<String> plan(PlanRequest request);
 
-  Checked check(Request request, Output output);
+  Checked check(Request request, OutputForm output);
 }

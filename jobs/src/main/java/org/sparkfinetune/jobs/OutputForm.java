@@ -1,7 +1,7 @@
 package org.sparkfinetune.jobs;
 
-/** Who reads a result. */
-enum Output {
+/** How a result is printed. */
+enum OutputForm {
   TEXT,
   JSON
 }
