@@ -8,6 +8,12 @@ interface Jobs {
 
   void train(Request request);
 
+  void generate(Request request, OutputForm form);
+
+  void evaluate(Request request, OutputForm form);
+
+  void merge(Request request);
+
   /** The lines to print. */
   List<String> plan(PlanRequest request);
 

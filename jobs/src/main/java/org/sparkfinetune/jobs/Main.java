@@ -27,7 +27,7 @@ public final class Main {
   public static void main(String[] args) {
     PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-    int exitCode = run(args, new PipelineJobs(), out, err);
+    int exitCode = run(args, new PipelineJobs(out), out, err);
     if (exitCode != 0 || isLocal(System.getProperty("spark.master", "local"))) {
       System.exit(exitCode);
     }
@@ -55,6 +55,10 @@ public final class Main {
         new CommandLine(new Main())
             .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
             .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new GenerateCommand(jobs), KeyTable.generate()))
+            .addSubcommand(withKeys(new EvaluateCommand(jobs), KeyTable.evaluate()))
+            .addSubcommand(withKeys(new MergeCommand(jobs), KeyTable.merge()))
+            .addSubcommand(new BenchGenerateCommand(out))
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())

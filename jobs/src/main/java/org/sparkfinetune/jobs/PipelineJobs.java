@@ -1,17 +1,42 @@
 package org.sparkfinetune.jobs;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.MergeConfig;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TokenCounting;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.conversation.TokenCounter;
+import org.sparkfinetune.hub.HubFolder;
+import org.sparkfinetune.hub.HubId;
+import org.sparkfinetune.hub.HubKind;
+import org.sparkfinetune.launch.ConversationTokens;
+import org.sparkfinetune.config.WeightType;
+import org.sparkfinetune.evaluate.EvaluationReport;
+import org.sparkfinetune.export.GgufExport;
+import org.sparkfinetune.export.Merge;
+import org.sparkfinetune.export.MergeRequest;
+import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.launch.AnsweringModel;
+import org.sparkfinetune.launch.EvaluateJob;
+import org.sparkfinetune.launch.ExecutorSettings;
+import org.sparkfinetune.launch.GenerateJob;
+import org.sparkfinetune.launch.RunOfAdapter;
 import org.sparkfinetune.launch.CheckJson;
 import org.sparkfinetune.launch.CheckReport;
 import org.sparkfinetune.launch.CheckText;
@@ -19,11 +44,19 @@ import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
+import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.safetensors.DType;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
   private static final Logger LOG = LoggerFactory.getLogger(PipelineJobs.class);
   private static final String HADOOP_PREFIX = "spark.hadoop.";
+
+  private final PrintWriter out;
+
+  PipelineJobs(PrintWriter out) {
+    this.out = out;
+  }
 
   @Override
   public void prepare(Request request) {
@@ -31,7 +64,14 @@ final class PipelineJobs implements Jobs {
     loaded.notes().forEach(LOG::info);
     SparkSession spark = SparkSession.builder().appName("spark-finetune prepare").getOrCreate();
     try {
-      new Prepare(spark, loaded.config()).run();
+      Prepare prepare = new Prepare(spark, loaded.config());
+      Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+      loaded
+          .config()
+          .tokens()
+          .map(counting -> prepare.counting(counter(counting, hadoop)))
+          .orElse(prepare)
+          .run();
     } finally {
       spark.stop();
     }
@@ -49,6 +89,86 @@ final class PipelineJobs implements Jobs {
     } finally {
       spark.stop();
     }
+  }
+
+  private static TokenCounter counter(TokenCounting counting, Configuration hadoop) {
+    Path folder =
+        HubFolder.locate(
+            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), hadoop);
+    return ConversationTokens.of(
+        TokenizerFiles.load(folder, hadoop), counting.chatTemplate(), hadoop);
+  }
+
+  @Override
+  public void generate(Request request, OutputForm form) {
+    GenerateConfig config = loader().generate(request.configFile(), request.arguments()).config();
+    if (config.task() instanceof GenerateConfig.Batch batch) {
+      SparkSession spark = inferenceSession("generate");
+      try {
+        long rows = new GenerateJob(spark).run(batch, config.model(), config.sampling());
+        out.println(
+            form == OutputForm.JSON
+                ? "{\"rows\": %d}".formatted(rows)
+                : "%d rows: %s".formatted(rows, batch.output()));
+      } finally {
+        spark.stop();
+      }
+      return;
+    }
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (AnsweringModel model = AnsweringModel.of(config.model(), config.sampling(), hadoop());
+        TextGenerator generator = model.newGenerator(threads)) {
+      BufferedReader in =
+          new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+      new Terminal(generator, in, out).run(config.task(), form);
+    }
+  }
+
+  @Override
+  public void evaluate(Request request, OutputForm form) {
+    EvaluateConfig config = loader().evaluate(request.configFile(), request.arguments()).config();
+    SparkSession spark = inferenceSession("evaluate");
+    try {
+      EvaluationReport report = new EvaluateJob(spark).run(config);
+      out.print(form == OutputForm.JSON ? report.json() : report.summary());
+      out.flush();
+    } finally {
+      spark.stop();
+    }
+  }
+
+  @Override
+  public void merge(Request request) {
+    MergeConfig config = loader().merge(request.configFile(), request.arguments()).config();
+    Configuration hadoop = hadoop();
+    MergeRequest merge =
+        new MergeRequest(
+            new Path(config.modelId()),
+            config.adapter().map(Path::new),
+            new Path(config.output()),
+            RunOfAdapter.base(config.base(), config.adapter(), hadoop),
+            config.dtype().map(PipelineJobs::dtype),
+            config.maxShardSize());
+    switch (config.format()) {
+      case SAFETENSORS -> new Merge(hadoop).run(merge);
+      case GGUF_F16 -> new GgufExport(hadoop).run(merge, GgufExport.Type.F16);
+      case GGUF_Q8_0 -> new GgufExport(hadoop).run(merge, GgufExport.Type.Q8_0);
+    }
+    out.println("Merged: " + config.output());
+  }
+
+  private static DType dtype(WeightType type) {
+    return switch (type) {
+      case FLOAT32 -> DType.F32;
+      case BFLOAT16 -> DType.BF16;
+      case FLOAT16 -> DType.F16;
+    };
+  }
+
+  private static SparkSession inferenceSession(String command) {
+    SparkConf conf = new SparkConf().setAppName("spark-finetune " + command);
+    ExecutorSettings.applyForInference(conf);
+    return SparkSession.builder().config(conf).getOrCreate();
   }
 
   @Override

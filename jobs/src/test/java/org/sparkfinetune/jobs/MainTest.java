@@ -159,6 +159,21 @@ final class MainTest {
     }
 
     @Override
+    public void generate(Request request, OutputForm form) {
+      record(request);
+    }
+
+    @Override
+    public void evaluate(Request request, OutputForm form) {
+      record(request);
+    }
+
+    @Override
+    public void merge(Request request) {
+      record(request);
+    }
+
+    @Override
     public List<String> plan(PlanRequest request) {
       plans.add(request);
       record(request.configured());

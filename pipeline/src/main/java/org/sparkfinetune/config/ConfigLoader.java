@@ -50,6 +50,27 @@ public final class ConfigLoader {
         PrepareAssembler.assemble(values), List.of(), YamlWriter.write(KeyTable.prepare(), values));
   }
 
+  /** As {@link #train}, for {@code generate}. */
+  public Loaded<GenerateConfig> generate(Optional<String> file, List<String> arguments) {
+    Values values = values(KeyTable.generate(), file, arguments);
+    return new Loaded<>(
+        GenerateKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.generate(), values));
+  }
+
+  /** As {@link #train}, for {@code evaluate}. */
+  public Loaded<EvaluateConfig> evaluate(Optional<String> file, List<String> arguments) {
+    Values values = values(KeyTable.evaluate(), file, arguments);
+    return new Loaded<>(
+        EvaluateKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.evaluate(), values));
+  }
+
+  /** As {@link #train}, for {@code merge}. */
+  public Loaded<MergeConfig> merge(Optional<String> file, List<String> arguments) {
+    Values values = values(KeyTable.merge(), file, arguments);
+    return new Loaded<>(
+        MergeKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.merge(), values));
+  }
+
   private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
     List<Given> commandLine = CommandLineKeys.parse(table, arguments);
     return new Resolver(table).resolve(file.map(this::fileKeys).orElse(List.of()), commandLine);

@@ -26,6 +26,21 @@ public record KeyTable(String command, List<Key<?>> keys) {
     return PrepareKeys.TABLE;
   }
 
+  /** The keys of {@code generate}. */
+  public static KeyTable generate() {
+    return GenerateKeys.TABLE;
+  }
+
+  /** The keys of {@code evaluate}. */
+  public static KeyTable evaluate() {
+    return EvaluateKeys.TABLE;
+  }
+
+  /** The keys of {@code merge}. */
+  public static KeyTable merge() {
+    return MergeKeys.TABLE;
+  }
+
   Optional<Key<?>> find(String spelling) {
     return keys.stream()
         .filter(key -> key.spellings().anyMatch(spelling::equals))

@@ -22,6 +22,9 @@ final class KeyTypes {
   private static final Pattern DECIMAL =
       Pattern.compile("[-+]?(\\d+(_\\d+)*(\\.\\d*)?|\\.\\d+)([eE][-+]?\\d+)?");
 
+  private static final Pattern SIZE =
+      Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kKmMgGtT]?)(i?)[bB]?");
+
   private KeyTypes() {}
 
   static KeyType<String> text(String allowed) {
@@ -90,6 +93,43 @@ final class KeyTypes {
         KeyTypes::items,
         texts -> !texts.isEmpty() && texts.stream().noneMatch(String::isBlank),
         Optional::of);
+  }
+
+  /** {@link #texts} that may be empty. */
+  static KeyType<List<String>> listOfTexts(String allowed) {
+    return new KeyType<>(
+        allowed,
+        Arity.MANY,
+        KeyTypes::items,
+        texts -> texts.stream().noneMatch(String::isEmpty),
+        Optional::of);
+  }
+
+  /** A text; a YAML list or mapping becomes JSON. */
+  static KeyType<String> json(String allowed) {
+    return new KeyType<>(
+        allowed, Arity.ONE, raw -> Optional.of(JsonText.of(raw)), t -> !t.isBlank(), Optional::of);
+  }
+
+  /** A number of bytes, maybe with a unit of a thousand or 1024. */
+  static KeyType<Long> bytes() {
+    return new KeyType<>(
+        "a size above 0 such as 2GB, 500MB, 1GiB or a number of bytes",
+        Arity.ONE,
+        raw -> scalar(raw).flatMap(KeyTypes::byteCount),
+        value -> value > 0,
+        Optional::of);
+  }
+
+  private static Optional<Long> byteCount(String text) {
+    java.util.regex.Matcher size = SIZE.matcher(text.strip());
+    if (!size.matches()) {
+      return Optional.empty();
+    }
+    double unit = size.group(3).equalsIgnoreCase("i") ? 1024 : 1000;
+    int power =
+        size.group(2).isEmpty() ? 0 : "KMGT".indexOf(size.group(2).toUpperCase(Locale.ROOT)) + 1;
+    return Optional.of(Math.round(Double.parseDouble(size.group(1)) * Math.pow(unit, power)));
   }
 
   static <E extends Enum<E> & Spelled> KeyType<Set<E>> choices(Class<E> words) {

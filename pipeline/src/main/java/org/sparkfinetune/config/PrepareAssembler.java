@@ -1,5 +1,6 @@
 package org.sparkfinetune.config;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.sparkfinetune.errors.UserError;
@@ -9,6 +10,9 @@ final class PrepareAssembler {
 
   private static final TestSize DEFAULT_TEST_SIZE = new TestSize.Fraction(0.2);
   private static final TestSize NO_TEST_SPLIT = new TestSize.Rows(0);
+
+  /** Training's. */
+  private static final int DEFAULT_SEQ_LENGTH = TrainKeys.MAX_SEQ_LENGTH.otherwise().orElseThrow();
 
   private PrepareAssembler() {}
 
@@ -29,7 +33,28 @@ final class PrepareAssembler {
         values.of(PrepareKeys.FORMATS),
         values.of(PrepareKeys.MAX_REJECTED),
         values.of(PrepareKeys.OVERWRITE),
-        values.of(PrepareKeys.TOKENIZER));
+        tokens(values));
+  }
+
+  private static Optional<TokenCounting> tokens(Values values) {
+    Optional<String> tokenizer = values.of(PrepareKeys.TOKENIZER);
+    if (tokenizer.isEmpty()) {
+      for (Key<?> key : List.of(PrepareKeys.CHAT_TEMPLATE, PrepareKeys.MAX_SEQ_LENGTH)) {
+        values
+            .place(key)
+            .ifPresent(
+                place -> {
+                  throw new UserError(
+                      place
+                          + ": %s is for counting tokens in the report, which needs the key"
+                              .formatted(key)
+                          + " tokenizer too");
+                });
+      }
+    }
+    int length = values.of(PrepareKeys.MAX_SEQ_LENGTH).orElse(DEFAULT_SEQ_LENGTH);
+    return tokenizer.map(
+        files -> new TokenCounting(files, values.of(PrepareKeys.CHAT_TEMPLATE), length));
   }
 
   /**

@@ -22,7 +22,7 @@ import org.sparkfinetune.errors.UserError;
  * @param template role (system, user, assistant) to a text with columns in braces, in the order
  *     written; present exactly for {@link DatasetKind#TEMPLATE}
  * @param maxRejected fraction of rows, from 0 to 1
- * @param tokenizer folder, URI or hub id; for the token counts of the report
+ * @param tokens what the report counts tokens with; empty: it counts none
  */
 public record PrepareConfig(
     DatasetKind dataset,
@@ -39,7 +39,7 @@ public record PrepareConfig(
     Set<OutputFormat> formats,
     double maxRejected,
     boolean overwrite,
-    Optional<String> tokenizer) {
+    Optional<TokenCounting> tokens) {
 
   public PrepareConfig {
     input = List.copyOf(PrepareKeys.INPUT.check(input));
@@ -56,7 +56,6 @@ public record PrepareConfig(
     PrepareKeys.STRATIFY_BY.check(stratifyBy);
     formats = Collections.unmodifiableSet(new TreeSet<>(PrepareKeys.FORMATS.check(formats)));
     PrepareKeys.MAX_REJECTED.check(maxRejected);
-    PrepareKeys.TOKENIZER.check(tokenizer);
     if (template.isPresent() != (dataset == DatasetKind.TEMPLATE)) {
       throw new UserError(
           "dataset is %s and template is %s; dataset: template needs a template, the others take none"

@@ -62,6 +62,18 @@ final class PrepareKeys {
           "tokenizer",
           KeyTypes.text("a folder, a Hadoop URI or a hub id (owner/name)"),
           "counts tokens in the report");
+  static final Key<Optional<String>> CHAT_TEMPLATE =
+      Key.optional(
+          "chat_template",
+          KeyTypes.text("reference, llama3, chatml, tokenizer, or the path of a Jinja file"),
+          "that of the training to come, for the report; without it the tokenizer's, if it has one,"
+              + " else reference");
+  static final Key<Optional<Integer>> MAX_SEQ_LENGTH =
+      Key.optional(
+              "max_seq_length",
+              KeyTypes.integer(2),
+              "that of the training to come, for the report; with a tokenizer 512")
+          .alias("max_seq_len");
 
   static final KeyTable TABLE =
       new KeyTable(
@@ -81,7 +93,9 @@ final class PrepareKeys {
               FORMATS,
               MAX_REJECTED,
               OVERWRITE,
-              TOKENIZER));
+              TOKENIZER,
+              CHAT_TEMPLATE,
+              MAX_SEQ_LENGTH));
 
   private PrepareKeys() {}
 

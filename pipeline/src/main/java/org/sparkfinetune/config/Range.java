@@ -15,6 +15,12 @@ record Range(String text, Bound low, Bound high) {
     return new Range("a number of at least " + shown(low), new Bound(low, true), NO_END);
   }
 
+  /** The lower end left out, the upper one included. */
+  static Range aboveTo(double low, double high) {
+    String text = "a number above %s and at most %s".formatted(shown(low), shown(high));
+    return new Range(text, new Bound(low, false), new Bound(high, true));
+  }
+
   /** Both ends included. */
   static Range between(double low, double high) {
     String text = "a number from %s to %s".formatted(shown(low), shown(high));

@@ -17,6 +17,9 @@ public final class FrozenReader {
   /** Blocks decoded at a time by one thread: 1 MiB of float32 weights. */
   private static final int CHUNK = 4096;
 
+  /** Plain elements decoded at a time by one thread. */
+  private static final int PLAIN_CHUNK = 1 << 18;
+
   private final ShardPlan plan;
   private final Exchange exchange;
   private final Nf4Codec codec;
@@ -86,6 +89,52 @@ public final class FrozenReader {
       int count = Math.min(CHUNK, decoder.blocks() - first);
       tasks.add(() -> decoder.decode(first, count, type, out));
     }
+  }
+
+  /**
+   * A piece of a range that lies in one rank's slice.
+   *
+   * @param to its first element within the range
+   */
+  public record RangePart(CompletableFuture<ByteBuffer> bytes, int count, long to) {}
+
+  /** Asks for a range of a plain tensor's elements, wherever they lie; returns at once. */
+  public List<RangePart> fetchRange(String group, NamedShape tensor, long first, long count) {
+    FrozenLayout layout = plan.layout(group);
+    List<RangePart> parts = new ArrayList<>();
+    long at = first;
+    while (at < first + count) {
+      FrozenLayout.PlainPlace place = layout.place(tensor, at);
+      int part = Math.toIntExact(Math.min(first + count - at, place.left()));
+      long offset = plan.offset(group, place.rank()) + place.byteAt();
+      int bytes = part * layout.plainType().bytes();
+      parts.add(new RangePart(exchange.frozen(place.rank(), offset, bytes), part, at - first));
+      at += part;
+    }
+    return parts;
+  }
+
+  /**
+   * Waits for a range and decodes it.
+   *
+   * @param out at least as long as the range, float32 or bfloat16
+   */
+  public void decodeRange(String group, List<RangePart> parts, Tensor out) {
+    PlainType type = plan.layout(group).plainType();
+    List<Runnable> tasks = new ArrayList<>();
+    List<ByteBuffer> fetched = new ArrayList<>();
+    for (RangePart part : parts) {
+      ByteBuffer bytes = exchange.await(part.bytes());
+      fetched.add(bytes);
+      for (int done = 0; done < part.count(); done += PLAIN_CHUNK) {
+        int from = bytes.position() + done * type.bytes();
+        int count = Math.min(PLAIN_CHUNK, part.count() - done);
+        long to = part.to() + done;
+        tasks.add(() -> PlainValues.decode(type, bytes, from, count, out, to));
+      }
+    }
+    workers.run(tasks);
+    fetched.forEach(exchange::recycle);
   }
 
   /**

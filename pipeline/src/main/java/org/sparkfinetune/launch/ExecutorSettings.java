@@ -38,6 +38,13 @@ public final class ExecutorSettings {
     conf.set(JAVA_OPTIONS, javaOptions(conf.get(JAVA_OPTIONS, ""), master.coresPerExecutor()));
   }
 
+  /** What executors need for inference, whose tasks are of Spark's usual kind. */
+  public static void applyForInference(SparkConf conf) {
+    Master master = Master.of(conf);
+    conf.setIfMissing("spark.executorEnv.DJL_OFFLINE", "true");
+    conf.set(JAVA_OPTIONS, javaOptions(conf.get(JAVA_OPTIONS, ""), master.coresPerExecutor()));
+  }
+
   /** The checks of {@link #apply} alone. */
   public static void check(SparkConf conf, OptionalInt numRanks) {
     if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {

@@ -175,6 +175,10 @@ final class RunLock implements AutoCloseable {
     try {
       if (read().filter(owner::equals).isPresent()) {
         files().delete(file, false);
+        // A run that was refused leaves no folder.
+        if (files().listStatus(file.getParent()).length == 0) {
+          files().delete(file.getParent(), false);
+        }
       }
     } catch (IOException e) {
       LOG.warn("The run's lock {} could not be removed: {}", file, e.getMessage());

@@ -155,7 +155,7 @@ public final class TokenizeJob {
         PackingPlan plan = plan(split, PlacedLengths.concatenated(lengths));
         long trained = write(split, chunks, PlacedLengths.firstSamples(lengths), plan);
         TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
-        LOG.info("{}: {}", split.name(), plan.report());
+        LOG.debug("{}: {}", split.name(), plan.report());
         return result;
       } finally {
         chunks.unpersist();

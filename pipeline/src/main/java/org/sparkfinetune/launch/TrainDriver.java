@@ -19,6 +19,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -30,6 +31,7 @@ import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.peft.AdapterFiles;
 import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -73,6 +75,7 @@ public final class TrainDriver {
     }
     NotYet.check(config, hadoop);
     TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
+    checkBeginning();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
@@ -176,6 +179,17 @@ public final class TrainDriver {
               folder.root()));
     }
     return true;
+  }
+
+  /** What the run begins with is looked for before anything is written. */
+  private void checkBeginning() {
+    config
+        .model()
+        .adapter()
+        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
+    if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
+      new CheckpointStore(folder, hadoop).manifest(new Path(path.uri()));
+    }
   }
 
   private ExchangeSettings exchangeSettings() {

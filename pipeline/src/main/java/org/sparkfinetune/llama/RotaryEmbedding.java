@@ -16,6 +16,11 @@ public final class RotaryEmbedding {
     this.inverseFrequencies = inverseFrequencies(config);
   }
 
+  /** {@code theta^(-2i/D)}, scaled, for each of the D/2 pairs; a copy. */
+  public float[] inverseFrequencies() {
+    return inverseFrequencies.clone();
+  }
+
   /** Cosines and sines for some positions. */
   public record Angles(Tensor cos, Tensor sin) {}
 

@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -23,6 +24,7 @@ final class InputFiles {
       ".json, .jsonl, .ndjson, .csv (each also with .gz or .zst), .parquet";
 
   private final Configuration configuration;
+  private final List<String> sources = new ArrayList<>();
 
   InputFiles(Configuration configuration) {
     this.configuration = configuration;
@@ -40,7 +42,9 @@ final class InputFiles {
   private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
     Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
     for (String path : paths) {
-      for (FileStatus status : matches(key, path)) {
+      List<FileStatus> matches =
+          path.startsWith(HubInput.SCHEME) ? ofHub(key, path, origin) : matches(key, path);
+      for (FileStatus status : matches) {
         found.put(status.getPath().toString(), status);
       }
     }
@@ -51,7 +55,7 @@ final class InputFiles {
       int index, String key, String uri, FileStatus status, InputFile.Origin origin) {
     String name = status.getPath().getName();
     InputFile.Compression compression = InputFile.Compression.of(name);
-    InputFile.Format format = format(key, uri, compression.strippedName(name));
+    InputFile.Format format = format(key, uri, name);
     if (format == InputFile.Format.PARQUET && compression != InputFile.Compression.NONE) {
       throw new UserError(
           "%s: %s is Parquet inside %s; Parquet compresses its own pages. Unpack it first."
@@ -60,29 +64,47 @@ final class InputFiles {
     return new InputFile(index, uri, origin, format, compression, status.getLen());
   }
 
+  private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {
+    HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, configuration);
+    sources.add(downloaded.source());
+    List<FileStatus> files = new ArrayList<>();
+    for (Path path : downloaded.files()) {
+      try {
+        files.add(path.getFileSystem(configuration).getFileStatus(path));
+      } catch (IOException e) {
+        throw new UserError("%s: cannot read %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+      }
+    }
+    return files;
+  }
+
+  /** Where files came from that have no address of their own; after {@link #resolve}. */
+  List<String> sources() {
+    return List.copyOf(sources);
+  }
+
   private static InputFile.Format format(String key, String uri, String name) {
-    String lower = name.toLowerCase(Locale.ROOT);
+    return formatOf(name)
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "%s: cannot tell the format of %s from its name. Allowed endings: %s. Rename it, or name the files by a glob."
+                        .formatted(key, uri, ALLOWED)));
+  }
+
+  /** Of a file's name, with or without the ending of its compression. */
+  static Optional<InputFile.Format> formatOf(String name) {
+    String lower = InputFile.Compression.of(name).strippedName(name).toLowerCase(Locale.ROOT);
     if (lower.endsWith(".json") || lower.endsWith(".jsonl") || lower.endsWith(".ndjson")) {
-      return InputFile.Format.JSON;
+      return Optional.of(InputFile.Format.JSON);
     }
     if (lower.endsWith(".csv")) {
-      return InputFile.Format.CSV;
+      return Optional.of(InputFile.Format.CSV);
     }
-    if (lower.endsWith(".parquet")) {
-      return InputFile.Format.PARQUET;
-    }
-    throw new UserError(
-        "%s: cannot tell the format of %s from its name. Allowed endings: %s. Rename it, or name"
-                .formatted(key, uri, ALLOWED)
-            + " the files by a glob.");
+    return lower.endsWith(".parquet") ? Optional.of(InputFile.Format.PARQUET) : Optional.empty();
   }
 
   private List<FileStatus> matches(String key, String path) {
-    if (path.startsWith("hub:")) {
-      throw new UserError(
-          "%s: '%s': 'hub:' is not a file system here. Download the files and name them."
-              .formatted(key, path));
-    }
     try {
       Path pattern = new Path(path);
       FileSystem fileSystem = pattern.getFileSystem(configuration);

@@ -3,16 +3,20 @@ package org.sparkfinetune.prepare;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -29,18 +33,33 @@ public final class Prepare {
   private final PrepareConfig config;
   private final Configuration configuration;
   private final OptionalLong splitBytes;
+  private final Optional<TokenCounter> counter;
 
   public Prepare(SparkSession spark, PrepareConfig config) {
-    this(spark, config, OptionalLong.empty());
+    this(spark, config, OptionalLong.empty(), Optional.empty());
   }
 
   /** With splits of a given size, for tests that show that it does not matter. */
   Prepare(SparkSession spark, PrepareConfig config, OptionalLong splitBytes) {
+    this(spark, config, splitBytes, Optional.empty());
+  }
+
+  private Prepare(
+      SparkSession spark,
+      PrepareConfig config,
+      OptionalLong splitBytes,
+      Optional<TokenCounter> counter) {
     this.splitBytes = splitBytes;
+    this.counter = counter;
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
     this.config = config;
     this.configuration = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /** The same, counting tokens for the report: whoever can tokenise hands that in. */
+  public Prepare counting(TokenCounter tokens) {
+    return new Prepare(spark, config, splitBytes, Optional.of(tokens));
   }
 
   /**
@@ -51,7 +70,8 @@ public final class Prepare {
    */
   public PrepareReport run() {
     Settings.check(config);
-    List<InputFile> files = new InputFiles(configuration).resolve(config);
+    InputFiles input = new InputFiles(configuration);
+    List<InputFile> files = input.resolve(config);
     Intake.Plan intake = intakePlan(files);
     try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
       LOG.info(
@@ -72,7 +92,7 @@ public final class Prepare {
               .mapPartitionsWithIndex(
                   new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, tally, results);
+      PrepareReport report = PrepareReport.of(config, files, input.sources(), tally, results);
       finish(output, report, results);
       return report;
     } catch (Exception e) {
@@ -131,7 +151,12 @@ public final class Prepare {
         Settings.escaping(config),
         LineNumbers.of(tally.lines()),
         files.stream().map(InputFile::uri).toList(),
-        output.parts());
+        output.parts(),
+        counter.map(this::broadcast).orElse(null));
+  }
+
+  private Broadcast<TokenCounter> broadcast(TokenCounter tokens) {
+    return JavaSparkContext.fromSparkContext(spark.sparkContext()).broadcast(tokens);
   }
 
   private Repeats.Policy repeats() {

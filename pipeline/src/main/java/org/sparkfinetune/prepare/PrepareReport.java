@@ -2,6 +2,7 @@ package org.sparkfinetune.prepare;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
 
@@ -44,17 +45,33 @@ public record PrepareReport(
    */
   public record Repeated(long exact, long near, long dropped, long testRowsInTrain) {}
 
-  /** Rows of one length: characters {@code from} to {@code to}. */
-  public record LengthRows(long from, long to, long rows) {}
+  /** Rows of one length: {@code from} to {@code to} characters or tokens. */
+  public record LengthRows(long from, long to, long rows) {
+    static List<LengthRows> of(Map<Integer, Long> byLog2) {
+      return byLog2.entrySet().stream()
+          .map(
+              entry ->
+                  new LengthRows(
+                      entry.getKey() == 0 ? 0 : 1L << entry.getKey(),
+                      (2L << entry.getKey()) - 1,
+                      entry.getValue()))
+          .toList();
+    }
+  }
 
-  /** One split. Characters are Unicode's, of all messages together. */
+  /**
+   * One split. Characters are Unicode's, of all messages together.
+   *
+   * @param tokens if a tokenizer was named and there are rows
+   */
   public record SplitSummary(
       long rows,
       long characters,
       Map<Integer, Long> rowsByMessages,
       List<LengthRows> rowsByCharacters,
       List<Extreme> shortest,
-      List<Extreme> longest) {}
+      List<Extreme> longest,
+      Optional<TokenReport> tokens) {}
 
   /** A sample at either end of the lengths, with the beginning of its last answer. */
   public record Extreme(String id, long characters, String excerpt) {}
@@ -66,7 +83,11 @@ public record PrepareReport(
   public record ShownMessage(String role, String content) {}
 
   static PrepareReport of(
-      PrepareConfig config, List<InputFile> files, Tally tally, List<WriteTask.Result> results) {
+      PrepareConfig config,
+      List<InputFile> files,
+      List<String> sources,
+      Tally tally,
+      List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
     SplitStatistics test = new SplitStatistics();
     Repeats.Counts repeats = Repeats.Counts.NONE;
@@ -93,10 +114,10 @@ public record PrepareReport(
         tally.blankLines(),
         rejected(files, tally),
         new Repeated(repeats.exact(), repeats.near(), repeats.dropped(), testRowsInTrain),
-        summary(train),
-        summary(test),
+        summary(train, config),
+        summary(test, config),
         train.shown().stream().map(PrepareReport::shown).toList(),
-        ReportNotes.of(files, test.rows(), testRowsInTrain));
+        ReportNotes.of(files, sources, test.rows(), testRowsInTrain));
   }
 
   private static FileRows fileRows(InputFile file, Tally tally) {
@@ -129,21 +150,18 @@ public record PrepareReport(
         .toList();
   }
 
-  private static SplitSummary summary(SplitStatistics statistics) {
+  private static SplitSummary summary(SplitStatistics statistics, PrepareConfig config) {
     return new SplitSummary(
         statistics.rows(),
         statistics.characters(),
         new TreeMap<>(statistics.byTurns()),
-        statistics.byCharactersLog2().entrySet().stream()
-            .map(
-                entry ->
-                    new LengthRows(
-                        entry.getKey() == 0 ? 0 : 1L << entry.getKey(),
-                        (2L << entry.getKey()) - 1,
-                        entry.getValue()))
-            .toList(),
+        LengthRows.of(statistics.byCharactersLog2()),
         statistics.shortest().stream().map(PrepareReport::extreme).toList(),
-        statistics.longest().stream().map(PrepareReport::extreme).toList());
+        statistics.longest().stream().map(PrepareReport::extreme).toList(),
+        config
+            .tokens()
+            .filter(counting -> statistics.tokens().rows() > 0)
+            .map(counting -> TokenReport.of(statistics.tokens(), counting.maxSeqLength())));
   }
 
   private static Extreme extreme(SplitStatistics.Extreme extreme) {

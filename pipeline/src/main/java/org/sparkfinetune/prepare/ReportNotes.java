@@ -10,8 +10,9 @@ final class ReportNotes {
 
   private ReportNotes() {}
 
-  static List<String> of(List<InputFile> files, long testRows, long testRowsInTrain) {
-    List<String> notes = new ArrayList<>();
+  static List<String> of(
+      List<InputFile> files, List<String> sources, long testRows, long testRowsInTrain) {
+    List<String> notes = new ArrayList<>(sources);
     for (InputFile file : files) {
       boolean packed = file.compression() != InputFile.Compression.NONE;
       if (packed || (file.format() == InputFile.Format.CSV && file.length() > LARGE)) {

@@ -106,8 +106,53 @@ final class ReportPage {
           split.rows());
     }
     page.raw("</table>\n");
+    split.tokens().ifPresent(tokens -> tokens(tokens, split.rows()));
     extremes("Shortest", split.shortest());
     extremes("Longest", split.longest());
+  }
+
+  private void tokens(TokenReport tokens, long rows) {
+    TokenReport.SequenceLength effect = tokens.atConfigured();
+    page.text(
+        "p",
+        "%s tokens; a row has %s to %s, half of them at most %s, 99 %% at most %s."
+            .formatted(
+                number(tokens.tokens()),
+                number(tokens.shortest()),
+                number(tokens.longest()),
+                number(tokens.median()),
+                number(tokens.p99())));
+    page.text(
+        "p",
+        effect.tooLong() == 0
+            ? "All rows fit max_seq_length %s: packed, about %s rows of it."
+                .formatted(number(effect.length()), number(effect.packedRows()))
+            : "%s of %s rows are longer than max_seq_length %s and would be dropped with %s tokens (overlong: truncate would cut off %s tokens)."
+                .formatted(
+                    number(effect.tooLong()),
+                    number(rows),
+                    number(effect.length()),
+                    number(effect.tokensDropped()),
+                    number(effect.tokensTruncated())));
+    page.raw("<table>\n<tr><th>tokens</th><th class=\"n\">rows</th><th></th></tr>\n");
+    for (PrepareReport.LengthRows length : tokens.rowsByTokens()) {
+      bar("%s – %s".formatted(number(length.from()), number(length.to())), length.rows(), rows);
+    }
+    page.raw("</table>\n<table>\n<tr><th>max_seq_length</th><th class=\"n\">fit</th>");
+    page.raw("<th class=\"n\">too long</th><th class=\"n\">packed rows</th></tr>\n");
+    tokens.sequenceLengths().forEach(this::sequenceLength);
+    page.raw("</table>\n");
+  }
+
+  private void sequenceLength(TokenReport.SequenceLength effect) {
+    page.raw(
+        "<tr><td>%s%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n"
+            .formatted(
+                number(effect.length()),
+                effect.configured() ? " (configured)" : "",
+                number(effect.fitting()),
+                number(effect.tooLong()),
+                number(effect.packedRows())));
   }
 
   private void bar(String name, long rows, long all) {

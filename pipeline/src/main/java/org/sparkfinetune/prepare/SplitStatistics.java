@@ -32,6 +32,7 @@ final class SplitStatistics implements Serializable {
   private List<Extreme> shortest = new ArrayList<>();
   private List<Extreme> longest = new ArrayList<>();
   private final List<Shown> shown = new ArrayList<>();
+  private final TokenStatistics tokens = new TokenStatistics();
 
   void add(String id, Sample sample) {
     int[] turns = new int[1];
@@ -69,7 +70,7 @@ final class SplitStatistics implements Serializable {
   }
 
   /** 0 for 0 and 1, 1 for 2 and 3, 2 for 4 to 7… */
-  private static int log2(long length) {
+  static int log2(long length) {
     return 63 - Long.numberOfLeadingZeros(Math.max(1, length));
   }
 
@@ -110,9 +111,14 @@ final class SplitStatistics implements Serializable {
     characters += later.characters;
     later.byTurns.forEach((turns, count) -> byTurns.merge(turns, count, Long::sum));
     later.byCharactersLog2.forEach((log, count) -> byCharactersLog2.merge(log, count, Long::sum));
+    tokens.add(later.tokens);
     shortest = kept(shortest, later.shortest, BY_LENGTH);
     longest = kept(longest, later.longest, BY_LENGTH.reversed());
     shown.addAll(later.shown.subList(0, Math.min(later.shown.size(), SHOWN - shown.size())));
+  }
+
+  TokenStatistics tokens() {
+    return tokens;
   }
 
   long rows() {

@@ -7,6 +7,7 @@ import java.util.Set;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.conversation.TokenCounter;
 
 /** One bucket's part of one split, in each format asked for. Files come with their first row. */
 final class SplitWriter {
@@ -17,6 +18,7 @@ final class SplitWriter {
   private final Set<OutputFormat> formats;
   private final JsonLine jsonLine;
   private final SplitStatistics statistics = new SplitStatistics();
+  private final @Nullable TokenCounter counter;
   private @Nullable ConversationParquet parquet;
   private @Nullable FSDataOutputStream json;
 
@@ -27,6 +29,7 @@ final class SplitWriter {
     this.attempt = attempt;
     this.formats = plan.formats();
     this.jsonLine = new JsonLine(plan.escaping());
+    this.counter = plan.counter() == null ? null : plan.counter().value();
   }
 
   void write(String id, Sample sample) throws IOException {
@@ -43,6 +46,9 @@ final class SplitWriter {
       statistics.addJsonBytes(jsonLine.write(sample, json));
     }
     statistics.add(id, sample);
+    if (counter != null) {
+      statistics.tokens().add(sample.conversation(), counter);
+    }
   }
 
   static String parquetName(SplitName split, int bucket) {
@@ -54,6 +60,9 @@ final class SplitWriter {
   }
 
   SplitStatistics finish() throws IOException {
+    if (counter != null) {
+      statistics.tokens().flush(counter);
+    }
     List<String> finished = new ArrayList<>();
     if (parquet != null) {
       parquet.close();

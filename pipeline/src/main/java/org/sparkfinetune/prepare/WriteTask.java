@@ -16,8 +16,11 @@ import java.util.Set;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.Function2;
+import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.conversation.TokenCounter;
 
 /** The writing pass of one bucket: its rows come sorted, each goes straight into its split. */
 final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<WriteTask.Result>> {
@@ -26,7 +29,11 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
   /** Holds the parts of files that the driver puts together. */
   static final String PARTS = "_parts";
 
-  /** What every task needs to know. */
+  /**
+   * What every task needs to know.
+   *
+   * @param counter null: tokens are not counted (Spark's serialiser takes no Optional)
+   */
   record Plan(
       Buckets buckets,
       Selection selection,
@@ -35,7 +42,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       Escaping escaping,
       LineNumbers lineNumbers,
       List<String> fileUris,
-      PartFiles files)
+      PartFiles files,
+      @Nullable Broadcast<TokenCounter> counter)
       implements Serializable {}
 
   /** What one bucket came to. */

@@ -69,6 +69,18 @@ public interface Nf4Codec {
       int outByteOffset);
 
   /**
+   * Decodes whole blocks between arrays: byte {@code i} of {@code packed} becomes {@code
+   * decoded[i]}, two bf16 of which the first is the low half.
+   */
+  void decodeToBf16(byte[] packed, int blocks, float[] absmax, int absmaxFrom, int[] decoded);
+
+  /**
+   * Like {@link #decodeToBf16(byte[], int, float[], int, int[])}, byte {@code i} giving {@code
+   * decoded[2 * i]} and the next.
+   */
+  void decodeToFloat32(byte[] packed, int blocks, float[] absmax, int absmaxFrom, float[] decoded);
+
+  /**
    * Decodes to bf16 with absmax decoded on the way, a cache-sized piece at a time.
    *
    * @param firstBlock of {@code absmax}, the one that lies at {@code firstByte}

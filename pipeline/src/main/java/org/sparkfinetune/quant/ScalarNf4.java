@@ -88,6 +88,27 @@ public final class ScalarNf4 implements Nf4Codec {
     }
   }
 
+  @Override
+  public void decodeToBf16(
+      byte[] packed, int blocks, float[] absmax, int absmaxFrom, int[] decoded) {
+    for (int i = 0; i < blocks * BLOCK_BYTES; i++) {
+      float scale = absmax[absmaxFrom + i / BLOCK_BYTES];
+      int first = Floats.floatToBf16(Nf4.value(packed[i] >> 4 & 15) * scale);
+      int second = Floats.floatToBf16(Nf4.value(packed[i] & 15) * scale);
+      decoded[i] = (first & 0xffff) | second << 16;
+    }
+  }
+
+  @Override
+  public void decodeToFloat32(
+      byte[] packed, int blocks, float[] absmax, int absmaxFrom, float[] decoded) {
+    for (int i = 0; i < blocks * BLOCK_BYTES; i++) {
+      float scale = absmax[absmaxFrom + i / BLOCK_BYTES];
+      decoded[2 * i] = Nf4.value(packed[i] >> 4 & 15) * scale;
+      decoded[2 * i + 1] = Nf4.value(packed[i] & 15) * scale;
+    }
+  }
+
   private static float weight(ByteBuffer packed, int firstByte, int i, float absmax) {
     int pair = packed.get(firstByte + i / 2);
     int code = (i % 2 == 0 ? pair >> 4 : pair) & 15;

@@ -124,6 +124,22 @@ public final class VectorNf4 implements Nf4Codec {
         outByteOffset + whole * BLOCK * Float.BYTES);
   }
 
+  @Override
+  public void decodeToBf16(
+      byte[] packed, int blocks, float[] absmax, int absmaxFrom, int[] decoded) {
+    for (int block = 0; block < blocks; block++) {
+      kernel.decodeToBf16(packed, block * BLOCK_BYTES, absmax[absmaxFrom + block], decoded);
+    }
+  }
+
+  @Override
+  public void decodeToFloat32(
+      byte[] packed, int blocks, float[] absmax, int absmaxFrom, float[] decoded) {
+    for (int block = 0; block < blocks; block++) {
+      kernel.decodeToFloat32(packed, block * BLOCK_BYTES, absmax[absmaxFrom + block], decoded);
+    }
+  }
+
   private static ByteBuffer view(ByteBuffer out, int offset) {
     return out.duplicate().position(offset).order(ByteOrder.LITTLE_ENDIAN);
   }

@@ -59,6 +59,11 @@ public final class Ops {
     return torch.tensor(scope, "view", value(flat), IValue.from(start), IValue.listFrom(shape));
   }
 
+  public Tensor flat(Scope scope, Tensor x) {
+    return torch.tensor(scope, "flat", value(x));
+  }
+
+  /** Copies in place. */
   public void copy(Scope scope, Tensor to, Tensor source) {
     torch.tensor(scope, "copy", value(to), value(source)).close();
   }
@@ -171,6 +176,51 @@ public final class Ops {
             IValue.from((long) chunk),
             IValue.from(want != HeadGradients.NONE),
             IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
+    return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
+  }
+
+  /**
+   * Begins the cross-entropy against a head that comes in chunks.
+   *
+   * @param x (n, H) after the last norm, trained positions only
+   */
+  public HeadChunk.State headBegin(Scope scope, Tensor x, HeadGradients want) {
+    List<Tensor> state =
+        torch.tensors(scope, "head_begin", value(x), IValue.from(want != HeadGradients.NONE));
+    return new HeadChunk.State(
+        x, state.get(0), state.get(1), state.get(2), state.get(3), state.get(4));
+  }
+
+  /** Takes some rows of the head into account; changes {@code state} in place. */
+  public void headChunk(Scope scope, HeadChunk.State state, HeadChunk chunk) {
+    torch
+        .tensor(
+            scope,
+            "head_chunk",
+            value(state.x()),
+            value(chunk.w()),
+            value(state.max()),
+            value(state.sum()),
+            value(state.target()),
+            value(state.product()),
+            value(state.targetRow()),
+            value(chunk.rows()),
+            value(chunk.ids()))
+        .close();
+  }
+
+  /** After all rows: the sum of the losses, and the gradient of {@code factor} times it. */
+  public HeadLoss headFinish(Scope scope, HeadChunk.State state, double factor) {
+    List<Tensor> out =
+        torch.tensors(
+            scope,
+            "head_finish",
+            value(state.max()),
+            value(state.sum()),
+            value(state.target()),
+            value(state.product()),
+            value(state.targetRow()),
+            IValue.from(factor));
     return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
   }
 

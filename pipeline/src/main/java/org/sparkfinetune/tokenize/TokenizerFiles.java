@@ -35,7 +35,20 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
   private static final String MODEL_CONFIG = "config.json";
   private static final String JINJA_TEMPLATE = "chat_template.jinja";
   private static final String JSON_TEMPLATE = "chat_template.json";
+  private static final List<String> NAMES =
+      List.of(
+          TOKENIZER,
+          TOKENIZER_CONFIG,
+          SPECIAL_TOKENS_MAP,
+          MODEL_CONFIG,
+          JINJA_TEMPLATE,
+          JSON_TEMPLATE);
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** Names of all files that may say something about a tokenizer. */
+  public static List<String> names() {
+    return NAMES;
+  }
 
   /**
    * Reads what a Hugging Face folder holds of a tokenizer.
@@ -46,14 +59,7 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     TreeMap<String, String> texts = new TreeMap<>();
     try {
       FileSystem files = folder.getFileSystem(configuration);
-      for (String name :
-          List.of(
-              TOKENIZER,
-              TOKENIZER_CONFIG,
-              SPECIAL_TOKENS_MAP,
-              MODEL_CONFIG,
-              JINJA_TEMPLATE,
-              JSON_TEMPLATE)) {
+      for (String name : NAMES) {
         read(files, new Path(folder, name)).ifPresent(text -> texts.put(name, text));
       }
     } catch (IOException e) {

@@ -33,7 +33,7 @@ final class Evaluation {
     this.layers = layers;
     EmbeddingTable embedding = new EmbeddingTable(ops, precision, weights, config);
     this.forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
-    this.head = new HeadOfModel(ops, precision, config);
+    this.head = new HeadOfModel(ops, precision, config, weights);
     this.maxTokens = maxTokens;
   }
 
@@ -80,12 +80,7 @@ final class Evaluation {
               step,
               new DecoderLayers.Mode.Evaluation(),
               ForwardPass.Keep.NOTHING);
-      HeadOfModel.HeadWeights headWeights = head.gather(scope, weights, step);
-      double sum = 0;
-      for (int i = 0; i < batches.size(); i++) {
-        sum += head.loss(headWeights, batches.get(i), out.output().get(i));
-      }
-      return sum;
+      return head.loss(batches, out.output(), step);
     }
   }
 }

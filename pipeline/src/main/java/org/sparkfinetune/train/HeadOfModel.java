@@ -1,14 +1,20 @@
 package org.sparkfinetune.train;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.HeadLoss;
+import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
 
-/** The last norm, the head and the loss; only trained positions reach the head. */
+/**
+ * The last norm, the head and the loss; only trained positions reach the head. A frozen head is
+ * read and decoded in chunks of its vocabulary, once for all batches, and never exists whole.
+ */
 final class HeadOfModel {
   /** Bytes of the float32 logits that exist at a time: larger chunks leave the cache. */
   private static final int LOGITS_BYTES = 32 << 20;
@@ -16,34 +22,39 @@ final class HeadOfModel {
   private final Ops ops;
   private final Precision precision;
   private final LlamaConfig config;
+  private final Weights weights;
+  private final FrozenHead frozen;
 
-  HeadOfModel(Ops ops, Precision precision, LlamaConfig config) {
+  HeadOfModel(Ops ops, Precision precision, LlamaConfig config, Weights weights) {
     this.ops = ops;
     this.precision = precision;
     this.config = config;
+    this.weights = weights;
+    this.frozen = new FrozenHead(ops, precision, weights, group(), shape());
   }
 
-  String group() {
+  private String group() {
     return config.tieWordEmbeddings() ? ModelGroups.EMBED : ModelGroups.HEAD;
   }
 
+  /** Name of the tensor that is the head. */
   String weight() {
-    return config.tieWordEmbeddings() ? LlamaWeights.EMBED_TOKENS : LlamaWeights.LM_HEAD;
+    return shape().name();
   }
 
-  /** The head's weight (V, H) and the last norm's (H), gathered for one pass. */
-  record HeadWeights(Tensor head, Tensor norm) {}
-
-  HeadWeights gather(Scope scope, Weights weights, long version) {
-    return new HeadWeights(
-        weights.whole(scope, group(), version).tensor(weight()),
-        weights.whole(scope, ModelGroups.NORM, version).tensor(LlamaWeights.FINAL_NORM));
+  private NamedShape shape() {
+    return config.tieWordEmbeddings()
+        ? LlamaWeights.embedTokens(config)
+        : LlamaWeights.lmHead(config);
   }
 
-  /** Sum of losses over the batch's trained positions. */
-  double loss(HeadWeights weights, TokenBatch batch, Tensor x) {
+  /** Sum of losses over the batches' trained positions. */
+  double loss(List<TokenBatch> batches, List<Tensor> x, long version) {
     try (Scope scope = ops.torch().scope()) {
-      return head(scope, weights, batch, x, 0, HeadGradients.NONE).sum();
+      List<Part> parts = parts(scope, batches, x, norm(scope, version));
+      return losses(scope, parts, 0, version, HeadGradients.NONE).stream()
+          .mapToDouble(HeadLoss::sum)
+          .sum();
     }
   }
 
@@ -56,41 +67,82 @@ final class HeadOfModel {
    */
   record Backward(double sum, Tensor dx, Tensor dNorm, Tensor dHead) {}
 
-  Backward lossAndGradients(
+  /**
+   * Loss and gradients of every batch.
+   *
+   * @param x what the last layer gave for each batch, (N, H)
+   */
+  List<Backward> lossAndGradients(
       Scope scope,
-      HeadWeights weights,
-      TokenBatch batch,
-      Tensor x,
+      List<TokenBatch> batches,
+      List<Tensor> x,
       double factor,
+      long version,
       HeadGradients want) {
-    HeadLoss loss = head(scope, weights, batch, x, factor, want);
+    Tensor norm = norm(scope, version);
+    List<Part> parts = parts(scope, batches, x, norm);
+    List<HeadLoss> losses = losses(scope, parts, factor, version, want);
+    List<Backward> all = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      all.add(backward(scope, batches.get(i), x.get(i), norm, losses.get(i)));
+    }
+    return all;
+  }
+
+  private Backward backward(Scope scope, TokenBatch batch, Tensor x, Tensor norm, HeadLoss loss) {
     Tensor typed = ops.cast(scope, x, precision.compute());
     Tensor dNormed = ops.zeros(scope, precision.compute(), x.size(0), x.size(1));
     if (batch.trainedTokens() > 0) {
       ops.addRows(
           scope, dNormed, ops.ofInts(scope, batch.trainedPositions()), loss.inputGradient());
     }
-    var back = ops.rmsNormBackward(scope, dNormed, typed, weights.norm(), config.rmsNormEps());
+    var back = ops.rmsNormBackward(scope, dNormed, typed, norm, config.rmsNormEps());
     return new Backward(loss.sum(), back.get(0), back.get(1), loss.weightGradient());
   }
 
-  private HeadLoss head(
-      Scope scope,
-      HeadWeights weights,
-      TokenBatch batch,
-      Tensor x,
-      double factor,
-      HeadGradients want) {
-    int[] positions = batch.trainedPositions();
-    int[] targets = new int[positions.length];
-    for (int i = 0; i < targets.length; i++) {
-      targets[i] = batch.targets()[positions[i]];
+  private Tensor norm(Scope scope, long version) {
+    return weights.whole(scope, ModelGroups.NORM, version).tensor(LlamaWeights.FINAL_NORM);
+  }
+
+  /**
+   * The trained positions of a batch.
+   *
+   * @param normed (n, H) after the last norm
+   * @param targets (n)
+   */
+  record Part(Tensor normed, int[] targets) {}
+
+  private List<Part> parts(Scope scope, List<TokenBatch> batches, List<Tensor> x, Tensor norm) {
+    List<Part> parts = new ArrayList<>();
+    for (int i = 0; i < batches.size(); i++) {
+      TokenBatch batch = batches.get(i);
+      int[] positions = batch.trainedPositions();
+      int[] targets = new int[positions.length];
+      for (int t = 0; t < targets.length; t++) {
+        targets[t] = batch.targets()[positions[t]];
+      }
+      try (Scope local = scope.child()) {
+        Tensor selected = ops.selectRows(local, x.get(i), ops.ofInts(local, positions));
+        Tensor typed = ops.cast(local, selected, precision.compute());
+        Tensor normed = ops.rmsNorm(local, typed, norm, config.rmsNormEps());
+        parts.add(new Part(normed.moveTo(scope), targets));
+      }
     }
-    Tensor selected = ops.selectRows(scope, x, ops.ofInts(scope, positions));
-    Tensor typed = ops.cast(scope, selected, precision.compute());
-    Tensor normed = ops.rmsNorm(scope, typed, weights.norm(), config.rmsNormEps());
+    return parts;
+  }
+
+  private List<HeadLoss> losses(
+      Scope scope, List<Part> parts, double factor, long version, HeadGradients want) {
+    if (weights.trainable(group()).isEmpty()) {
+      return frozen.losses(scope, parts, factor, want);
+    }
     int chunk = Math.max(16, LOGITS_BYTES / Float.BYTES / config.vocabSize());
-    return ops.headLoss(
-        scope, normed, weights.head(), ops.ofInts(scope, targets), factor, chunk, want);
+    Tensor head = weights.whole(scope, group(), version).tensor(weight());
+    List<HeadLoss> losses = new ArrayList<>();
+    for (Part part : parts) {
+      Tensor targets = ops.ofInts(scope, part.targets());
+      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, want));
+    }
+    return losses;
   }
 }

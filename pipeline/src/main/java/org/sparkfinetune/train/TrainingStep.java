@@ -45,7 +45,7 @@ final class TrainingStep {
     this.weights = weights;
     this.layers = layers;
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
-    this.head = new HeadOfModel(ops, precision, config);
+    this.head = new HeadOfModel(ops, precision, config, weights);
     this.clock = clock;
   }
 
@@ -133,22 +133,12 @@ final class TrainingStep {
         headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
     double lossSum = 0;
     try (Scope local = scope.child()) {
-      HeadOfModel.HeadWeights headWeights = head.gather(local, weights, step - 1);
-      for (int i = 0; i < batches.size(); i++) {
-        try (Scope batchScope = local.child()) {
-          HeadOfModel.Backward back =
-              head.lossAndGradients(
-                  batchScope,
-                  headWeights,
-                  batches.get(i),
-                  activations.output().get(i),
-                  factor,
-                  want);
-          lossSum += back.sum();
-          dx.add(back.dx().moveTo(scope));
-          normGradient.ifPresent(g -> g.add(batchScope, LlamaWeights.FINAL_NORM, back.dNorm()));
-          headGradient.ifPresent(g -> g.add(batchScope, head.weight(), back.dHead()));
-        }
+      for (HeadOfModel.Backward back :
+          head.lossAndGradients(local, batches, activations.output(), factor, step - 1, want)) {
+        lossSum += back.sum();
+        dx.add(back.dx().moveTo(scope));
+        normGradient.ifPresent(g -> g.add(local, LlamaWeights.FINAL_NORM, back.dNorm()));
+        headGradient.ifPresent(g -> g.add(local, head.weight(), back.dHead()));
       }
     }
     NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);

@@ -26,6 +26,9 @@ class Ops(Module):
       n = n * s
     return torch.view(torch.narrow(flat, 0, start, n), shape)
 
+  def flat(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.view(x, [-1])
+
   def copy(self: __torch__.Ops, to: Tensor, source: Tensor) -> Tensor:
     return torch.copy_(to, source)
 
@@ -239,6 +242,46 @@ class Ops(Module):
         if base:
           dw = torch.add_(dw, torch.matmul(torch.t(p), part))
     return [total, dx, dw]
+
+  # ---- the same in chunks of the vocabulary, for a head that never exists whole --------------------
+  # x: (n, H) -> [max (n, 1), sum (n, 1), target (n, 1), product (n, H), target row (n, H)]
+  def head_begin(self: __torch__.Ops, x: Tensor, backward: bool) -> List[Tensor]:
+    n = torch.size(x, 0)
+    column = torch.zeros([n, 1], dtype=6, device=x.device)
+    product = torch.empty([0], dtype=6, device=x.device)
+    row = torch.empty([0], dtype=6, device=x.device)
+    if backward:
+      product = torch.zeros([n, torch.size(x, 1)], dtype=6, device=x.device)
+      row = torch.zeros_like(x)
+    return [torch.full_like(column, -3.0e38), column, torch.zeros_like(column), product, row]
+
+  # w: (c, H); rows (k): positions whose target is in w, at ids (k)
+  def head_chunk(self: __torch__.Ops, x: Tensor, w: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
+    logits = torch.to(torch.linear(x, w), 6)
+    if torch.numel(rows) > 0:
+      picked = torch.gather(torch.index_select(logits, 0, rows), 1, torch.unsqueeze(ids, 1))
+      _ = torch.index_copy_(target, 0, rows, picked)
+      if torch.numel(product) > 0:
+        _1 = torch.index_copy_(row, 0, rows, torch.index_select(w, 0, ids))
+    larger = torch.maximum(largest, torch.amax(logits, [1], True))
+    shrink = torch.exp(largest - larger)
+    p = torch.exp_(torch.sub_(logits, larger))
+    _2 = torch.add_(torch.mul_(total, shrink), torch.sum(p, [1], True))
+    if torch.numel(product) > 0:
+      _3 = torch.mul_(product, shrink)
+      if x.dtype == 6:
+        _4 = torch.addmm_(product, p, w)
+      else:
+        _5 = torch.add_(product, torch.matmul(torch.to(p, x.dtype), w))
+    return torch.copy_(largest, larger)
+
+  # -> [sum of losses (float64), d(factor * sum)/dx or empty, empty]
+  def head_finish(self: __torch__.Ops, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float) -> List[Tensor]:
+    lse = largest + torch.log(total)
+    dx = torch.empty([0], dtype=6, device=lse.device)
+    if torch.numel(product) > 0:
+      dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), row.dtype)
+    return [torch.unsqueeze(torch.sum(lse - target, dtype=7), 0), dx, torch.empty([0], dtype=6, device=lse.device)]
 
   def logits(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
     return torch.to(torch.linear(x, w), 6)

@@ -48,6 +48,8 @@ class PrepareConfigTest {
       max_rejected: 0.5
       overwrite: true
       tokenizer: t
+      chat_template: llama3
+      max_seq_len: 3072
       """;
 
   private static final Configuration HADOOP = new Configuration();
@@ -96,7 +98,7 @@ class PrepareConfigTest {
                 Set.of(OutputFormat.JSON),
                 0.5,
                 true,
-                Optional.of("t")));
+                Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072))));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }
 
@@ -165,6 +167,12 @@ class PrepareConfigTest {
             folder.resolve("prepare.yaml")
                 + ":5: test_size cuts a test split, but test_input names a ready one; keep one of"
                 + " the two");
+    assertThatThrownBy(() -> load(REQUIRED + "max_seq_length: 3072"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(
+            ":4: max_seq_length is for counting tokens in the report, which needs");
+    assertThat(load(REQUIRED + "tokenizer: t").config().tokens())
+        .contains(new TokenCounting("t", Optional.empty(), 512));
     assertThatThrownBy(() -> load("dataset: template\ninput: i\noutput: o"))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("dataset is template and template is missing;");

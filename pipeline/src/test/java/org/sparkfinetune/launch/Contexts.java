@@ -6,15 +6,15 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Spark contexts of the kinds that launching has to cope with; a JVM has one at a time. */
-final class Contexts {
+public final class Contexts {
   private Contexts() {}
 
-  static JavaSparkContext local() {
+  public static JavaSparkContext local() {
     return open(new SparkConf().setMaster("local[2]"));
   }
 
   /** Two executor processes on this machine, put together from the tests' class path. */
-  static JavaSparkContext twoExecutors(int coresEach) {
+  public static JavaSparkContext twoExecutors(int coresEach) {
     return twoExecutors(coresEach, "");
   }
 

@@ -10,6 +10,7 @@ import org.sparkfinetune.config.DatasetKind;
 import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.config.TokenCounting;
 
 /** Configurations for tests, changed from the defaults step by step. */
 final class Configs {
@@ -27,6 +28,7 @@ final class Configs {
   private EnumSet<OutputFormat> formats = EnumSet.allOf(OutputFormat.class);
   private double maxRejected = 0.01;
   private boolean overwrite;
+  private Optional<TokenCounting> tokens = Optional.empty();
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -113,6 +115,11 @@ final class Configs {
     return this;
   }
 
+  Configs tokens(int maxSeqLength) {
+    tokens = Optional.of(new TokenCounting("unused", Optional.empty(), maxSeqLength));
+    return this;
+  }
+
   PrepareConfig config() {
     return new PrepareConfig(
         dataset,
@@ -129,6 +136,6 @@ final class Configs {
         formats,
         maxRejected,
         overwrite,
-        Optional.empty());
+        tokens);
   }
 }

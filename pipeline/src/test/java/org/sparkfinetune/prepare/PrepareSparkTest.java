@@ -157,7 +157,7 @@ final class PrepareSparkTest {
   }
 
   /** All files but the report, which names the output folder. */
-  private static String digest(Path out) throws IOException {
+  static String digest(Path out) throws IOException {
     StringBuilder all = new StringBuilder();
     try (Stream<Path> files = Files.walk(out)) {
       for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {

@@ -1,0 +1,124 @@
+package org.sparkfinetune.jobs;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.sparkfinetune.config.GenerateConfig;
+import org.sparkfinetune.conversation.Conversation;
+import org.sparkfinetune.conversation.Message;
+import org.sparkfinetune.conversation.Role;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.generate.Completion;
+import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.generate.TextListener;
+import org.sparkfinetune.generate.TextPrompt;
+
+/** {@code generate} for one reader: text appears as it is made. */
+final class Terminal {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final TextGenerator generator;
+  private final BufferedReader in;
+  private final PrintWriter out;
+
+  Terminal(TextGenerator generator, BufferedReader in, PrintWriter out) {
+    this.generator = generator;
+    this.in = in;
+    this.out = out;
+  }
+
+  void run(GenerateConfig.Task task, OutputForm form) {
+    if (task instanceof GenerateConfig.Continue text) {
+      print(new TextPrompt.Plain(0, text.prompt()), form);
+    } else if (task instanceof GenerateConfig.Answer answer) {
+      print(new TextPrompt.Chat(0, conversation(answer)), form);
+    } else if (task instanceof GenerateConfig.Chat chat) {
+      converse(chat.system());
+    }
+  }
+
+  private Completion print(TextPrompt prompt, OutputForm form) {
+    Completion made =
+        generator
+            .complete(List.of(prompt), form == OutputForm.TEXT ? this::show : TextListener.NONE)
+            .get(0);
+    if (form == OutputForm.JSON) {
+      ObjectNode node = JSON.createObjectNode();
+      node.put("text", made.text());
+      node.put("prompt_tokens", made.promptTokens());
+      node.put("tokens", made.tokens());
+      node.put("finish_reason", made.finish().name().toLowerCase(Locale.ROOT));
+      out.println(node);
+    } else {
+      out.println();
+    }
+    out.flush();
+    return made;
+  }
+
+  private void show(int prompt, String piece) {
+    out.print(piece);
+    out.flush();
+  }
+
+  private void converse(Optional<String> system) {
+    List<Message> messages = new ArrayList<>();
+    system.ifPresent(text -> messages.add(new Message(Role.SYSTEM, text)));
+    for (String line = ask(); !line.isBlank(); line = ask()) {
+      messages.add(new Message(Role.USER, line));
+      Completion made =
+          print(new TextPrompt.Chat(messages.size(), new Conversation(messages)), OutputForm.TEXT);
+      messages.add(new Message(Role.ASSISTANT, made.text()));
+    }
+  }
+
+  private String ask() {
+    out.print("> ");
+    out.flush();
+    try {
+      String line = in.readLine();
+      return line == null ? "" : line;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Conversation conversation(GenerateConfig.Answer answer) {
+    List<Message> messages = new ArrayList<>();
+    answer.system().ifPresent(text -> messages.add(new Message(Role.SYSTEM, text)));
+    if (!answer.messages().strip().startsWith("[")) {
+      messages.add(new Message(Role.USER, answer.messages()));
+      return new Conversation(messages);
+    }
+    for (JsonNode message : json(answer.messages())) {
+      String role = message.path("role").asText();
+      messages.add(
+          new Message(
+              Role.withText(role)
+                  .orElseThrow(
+                      () ->
+                          new UserError(
+                              "messages has the role \"%s\"; allowed: system, user, assistant."
+                                  .formatted(role))),
+              message.path("content").asText()));
+    }
+    return new Conversation(messages);
+  }
+
+  private static JsonNode json(String text) {
+    try {
+      return JSON.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new UserError("messages is not valid JSON: " + e.getOriginalMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+package org.sparkfinetune.export;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.LlamaFolder;
+import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.llama.QuantizedValues;
+import org.sparkfinetune.llama.WeightValues;
+import org.sparkfinetune.peft.AdapterFiles;
+import org.sparkfinetune.peft.AdapterNames;
+import org.sparkfinetune.safetensors.DType;
+import org.sparkfinetune.tensor.NamedShape;
+
+/**
+ * The weights of {@code W + scaling * B A}, in float32, piece by piece (Hu et al. 2021, section
+ * 4.1). Modules that were trained whole replace the base's.
+ */
+final class MergedWeights implements AutoCloseable {
+  private static final String WEIGHT = ".weight";
+
+  private final LlamaFolder model;
+  private final Optional<AdapterFiles> adapter;
+  private final MergeBase base;
+
+  private MergedWeights(LlamaFolder model, Optional<AdapterFiles> adapter, MergeBase base) {
+    this.model = model;
+    this.adapter = adapter;
+    this.base = base;
+  }
+
+  /**
+   * @throws UserError if the two do not fit together
+   */
+  static MergedWeights open(
+      Path model, Optional<Path> adapter, MergeBase base, Configuration hadoop) {
+    LlamaFolder folder = LlamaFolder.open(model, hadoop);
+    try {
+      MergedWeights merged =
+          new MergedWeights(folder, adapter.map(path -> AdapterFiles.open(path, hadoop)), base);
+      merged.checkAdapter();
+      return merged;
+    } catch (RuntimeException e) {
+      folder.close();
+      throw e;
+    }
+  }
+
+  private void checkAdapter() {
+    if (adapter.isEmpty()) {
+      return;
+    }
+    Set<String> known = new HashSet<>();
+    model.weights().forEach(weight -> known.add(weight.name()));
+    for (String module : adapter.get().modules()) {
+      if (!known.contains(module + WEIGHT)) {
+        throw new UserError(
+            "The adapter has LoRA for %s, which the model %s does not have. Was it trained for another model?"
+                .formatted(module, model.path()));
+      }
+    }
+    for (NamedShape weight : weights()) {
+      checkShapes(weight);
+    }
+  }
+
+  private void checkShapes(NamedShape weight) {
+    AdapterFiles files = adapter.orElseThrow();
+    String module = module(weight.name());
+    if (files.modules().contains(module)) {
+      long out = files.info(AdapterNames.loraB(module)).shape()[0];
+      long in = files.info(AdapterNames.loraA(module)).shape()[1];
+      requireShape(weight, List.of(out, in));
+    }
+    if (files.savedParameters().contains(weight.name())) {
+      List<Long> saved = new ArrayList<>();
+      for (long size : files.info(AdapterNames.saved(weight.name())).shape()) {
+        saved.add(size);
+      }
+      requireShape(weight, saved);
+    }
+  }
+
+  private void requireShape(NamedShape weight, List<Long> found) {
+    if (!weight.shape().equals(found)) {
+      throw new UserError(
+          "The adapter's %s is for a shape of %s, but in the model %s it is %s. Was it trained for another model?"
+              .formatted(weight.name(), found, model.path(), weight.shape()));
+    }
+  }
+
+  LlamaFolder model() {
+    return model;
+  }
+
+  LlamaConfig config() {
+    return model.config();
+  }
+
+  /** A head trained whole is no longer tied to the embedding. */
+  boolean isTied() {
+    return config().tieWordEmbeddings()
+        && adapter.stream().noneMatch(a -> a.savedParameters().contains(LlamaWeights.LM_HEAD));
+  }
+
+  List<NamedShape> weights() {
+    List<NamedShape> weights = new ArrayList<>(model.weights());
+    if (config().tieWordEmbeddings() && !isTied()) {
+      weights.add(LlamaWeights.lmHead(config()));
+    }
+    return weights;
+  }
+
+  /** The type that the base has for a weight. */
+  DType dtype(NamedShape weight) {
+    String untied = weight.name().equals(LlamaWeights.LM_HEAD) ? LlamaWeights.EMBED_TOKENS : "";
+    return model.dtype(
+        model.checkpoint().names().contains(weight.name()) || untied.isEmpty()
+            ? weight.name()
+            : untied);
+  }
+
+  WeightValues values(NamedShape weight) {
+    Optional<float[]> saved = saved(weight.name());
+    if (saved.isPresent()) {
+      return (first, out, count) ->
+          System.arraycopy(saved.get(), Math.toIntExact(first), out, 0, count);
+    }
+    String module = module(weight.name());
+    WeightValues values = baseValues(weight);
+    return adapter
+        .filter(files -> files.modules().contains(module))
+        .<WeightValues>map(files -> LoraDelta.of(files, module, weight).addedTo(values))
+        .orElse(values);
+  }
+
+  private Optional<float[]> saved(String name) {
+    return adapter
+        .filter(files -> files.savedParameters().contains(name))
+        .map(files -> files.floats(AdapterNames.saved(name)));
+  }
+
+  private WeightValues baseValues(NamedShape weight) {
+    WeightValues values = model.values(weight.name());
+    boolean quantize =
+        base == MergeBase.DEQUANTIZED
+            && !model.isQuantized(weight.name())
+            && LinearModule.all().stream()
+                .anyMatch(module -> weight.name().endsWith(module.path() + WEIGHT));
+    return quantize ? new QuantizedValues(values, weight.elements(), rounding(weight)) : values;
+  }
+
+  private QuantizedValues.Rounding rounding(NamedShape weight) {
+    return model.dtype(weight.name()) == DType.F32
+        ? QuantizedValues.Rounding.FLOAT32
+        : QuantizedValues.Rounding.BFLOAT16;
+  }
+
+  private static String module(String weight) {
+    return weight.endsWith(WEIGHT)
+        ? weight.substring(0, weight.length() - WEIGHT.length())
+        : weight;
+  }
+
+  @Override
+  public void close() {
+    adapter.ifPresent(AdapterFiles::close);
+    model.close();
+  }
+}

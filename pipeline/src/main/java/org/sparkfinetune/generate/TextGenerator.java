@@ -1,0 +1,100 @@
+package org.sparkfinetune.generate;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import org.sparkfinetune.conversation.ChatTemplate;
+import org.sparkfinetune.conversation.Conversation;
+import org.sparkfinetune.tokenize.ConversationTokenizer;
+import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.tokenize.LossTarget;
+import org.sparkfinetune.tokenize.TokenizedSample;
+
+/** {@link Generator} from texts and conversations to texts. One thread at a time may use it. */
+public final class TextGenerator implements AutoCloseable {
+  private final Generator generator;
+  private final LlamaTokenizer tokenizer;
+  private final ConversationTokenizer conversations;
+  private final GenerationSettings settings;
+  private final List<String> stop;
+
+  /**
+   * @param tokenizer stays the caller's
+   * @param stop texts that end an answer
+   */
+  public TextGenerator(
+      Generator generator,
+      LlamaTokenizer tokenizer,
+      ChatTemplate template,
+      GenerationSettings settings,
+      List<String> stop) {
+    this.generator = generator;
+    this.tokenizer = tokenizer;
+    this.conversations = new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN);
+    this.settings = settings;
+    this.stop = List.copyOf(stop);
+  }
+
+  /** The answers, in the order of the prompts. */
+  public List<Completion> complete(List<TextPrompt> prompts, TextListener listener) {
+    List<Prompt> tokens = prompts.stream().map(this::tokens).toList();
+    List<AnswerText> answers = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      int index = i;
+      answers.add(new AnswerText(tokenizer, stop, piece -> listener.text(index, piece)));
+    }
+    List<Generated> generated =
+        generator.run(tokens, settings, (prompt, token) -> answers.get(prompt).add(token));
+    return IntStream.range(0, prompts.size())
+        .mapToObj(
+            i ->
+                new Completion(
+                    answers.get(i).finish(),
+                    tokens.get(i).ids().length,
+                    generated.get(i).ids().length,
+                    generated.get(i).finish()))
+        .toList();
+  }
+
+  /** How many tokens a prompt has. */
+  public int length(TextPrompt prompt) {
+    return tokens(prompt).ids().length;
+  }
+
+  private Prompt tokens(TextPrompt prompt) {
+    if (prompt instanceof TextPrompt.Chat chat) {
+      return new Prompt(chat.sequence(), conversations.prompt(chat.conversation()));
+    }
+    TextPrompt.Plain plain = (TextPrompt.Plain) prompt;
+    int[] ids = plain.text().isEmpty() ? new int[0] : tokenizer.encode(plain.text());
+    OptionalInt bos =
+        tokenizer.specialTokens().bos().map(tokenizer::idOf).orElse(OptionalInt.empty());
+    boolean add = bos.isPresent() && (ids.length == 0 || ids[0] != bos.getAsInt());
+    return new Prompt(
+        plain.sequence(), add ? IntStream.concat(bos.stream(), IntStream.of(ids)).toArray() : ids);
+  }
+
+  /**
+   * Summed loss of a text and how many tokens it is over.
+   *
+   * @param loss sum of minus log-probabilities
+   */
+  public record Loss(double loss, int tokens) {}
+
+  /** The loss of a conversation as training takes it: every token but the first. */
+  public Loss loss(Conversation conversation) {
+    TokenizedSample sample = conversations.tokenize(conversation);
+    double[] losses = generator.losses(sample.ids());
+    double sum = 0;
+    for (int i = 1; i < losses.length; i++) {
+      sum += sample.trained()[i] ? losses[i] : 0;
+    }
+    return new Loss(sum, sample.trainedTokens());
+  }
+
+  @Override
+  public void close() {
+    generator.close();
+  }
+}

@@ -1,0 +1,153 @@
+package org.sparkfinetune.launch;
+
+import java.io.Serializable;
+import java.time.LocalDateTime;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.conversation.ChatTemplate;
+import org.sparkfinetune.generate.BaseForm;
+import org.sparkfinetune.generate.DecodingModel;
+import org.sparkfinetune.generate.GenerationSettings;
+import org.sparkfinetune.generate.Generator;
+import org.sparkfinetune.generate.StopTokens;
+import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.tokenize.ChatTemplates;
+import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.tokenize.TokenizerFiles;
+
+/**
+ * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
+ * each JVM for all tasks there; it lives as long as the broadcast.
+ */
+public final class AnsweringModel implements Serializable, AutoCloseable {
+  private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(AnsweringModel.class);
+
+  private final String modelId;
+  private final String adapter;
+  private final BaseForm form;
+  private final TokenizerFiles files;
+  private final String templateName;
+  private final String templateSource;
+  private final LocalDateTime now;
+  private final GenerationSettings settings;
+  private final List<String> stop;
+  private final int batchSize;
+  private final HadoopSettings hadoop;
+  private transient @Nullable Open open;
+
+  private record Open(DecodingModel model, LlamaTokenizer tokenizer, ChatTemplate template) {}
+
+  private AnsweringModel(
+      ModelChoice model,
+      BaseForm form,
+      TokenizerFiles files,
+      ChatTemplate template,
+      GenerationSettings settings,
+      Sampling sampling,
+      Configuration hadoop) {
+    this.modelId = model.modelId();
+    this.adapter = model.adapter().orElse("");
+    this.form = form;
+    this.files = files;
+    this.templateName = template.name();
+    this.templateSource = template.source();
+    this.now = template.now();
+    this.settings = settings;
+    this.stop = sampling.stop();
+    this.batchSize = sampling.batchSize();
+    this.hadoop = new HadoopSettings(hadoop);
+  }
+
+  /** Reads what is small; weights are loaded by {@link #newGenerator}. */
+  public static AnsweringModel of(ModelChoice model, Sampling sampling, Configuration hadoop) {
+    String tokenizer = model.tokenizer().orElse(model.modelId());
+    TokenizerFiles files = TokenizerFiles.load(new Path(tokenizer), hadoop);
+    ChatTemplate template =
+        ChatTemplates.choose(RunOfAdapter.template(model, hadoop), files, hadoop);
+    Set<Integer> stopIds;
+    try (LlamaTokenizer made = LlamaTokenizer.of(files)) {
+      stopIds = StopTokens.of(made, new Path(model.modelId()), hadoop);
+    }
+    return new AnsweringModel(
+        model, form(model, hadoop), files, template, settings(sampling, stopIds), sampling, hadoop);
+  }
+
+  private static BaseForm form(ModelChoice model, Configuration hadoop) {
+    MergeBase base = RunOfAdapter.base(model.base(), model.adapter(), hadoop);
+    return switch (base) {
+      case SIXTEEN_BIT -> BaseForm.AS_STORED;
+      case DEQUANTIZED ->
+          RunOfAdapter.computesInFloat32(model, hadoop) ? BaseForm.NF4_FLOAT32 : BaseForm.NF4;
+    };
+  }
+
+  private static GenerationSettings settings(Sampling sampling, Set<Integer> stopIds) {
+    GenerationSettings.Choice choice =
+        sampling.doSample()
+            ? new GenerationSettings.Sampled(
+                sampling.temperature(), sampling.topK(), sampling.topP(), sampling.seed())
+            : new GenerationSettings.Greedy();
+    return new GenerationSettings(
+        sampling.maxNewTokens(), choice, sampling.repetitionPenalty(), stopIds);
+  }
+
+  /** The most answers that are worth giving to a generator at once. */
+  int chunk() {
+    return 8 * batchSize;
+  }
+
+  /** A generator of this thread's own over the JVM's one model. */
+  public TextGenerator newGenerator(int threads) {
+    Open made = open(threads);
+    return new TextGenerator(
+        new Generator(made.model(), threads, batchSize),
+        made.tokenizer(),
+        made.template(),
+        settings,
+        stop);
+  }
+
+  private synchronized Open open(int threads) {
+    Open made = open;
+    if (made == null) {
+      long started = System.nanoTime();
+      made =
+          new Open(
+              DecodingModel.load(
+                  new Path(modelId),
+                  adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
+                  form,
+                  hadoop.configuration(),
+                  threads),
+              LlamaTokenizer.of(files),
+              ChatTemplate.of(templateName, templateSource, now));
+      LOG.info(
+          "Loaded {} ({}) in {} s.",
+          modelId,
+          form,
+          String.format("%.1f", (System.nanoTime() - started) * 1e-9));
+      open = made;
+    }
+    return made;
+  }
+
+  @Override
+  public synchronized void close() {
+    Open made = open;
+    if (made != null) {
+      made.model().close();
+      made.tokenizer().close();
+      open = null;
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package org.sparkfinetune.launch;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.conversation.Conversation;
+import org.sparkfinetune.conversation.Message;
+import org.sparkfinetune.conversation.Role;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.evaluate.EvaluationReport;
+import org.sparkfinetune.evaluate.ModelResult;
+import org.sparkfinetune.safetensors.AtomicText;
+
+/** Measures a model, and the base model beside it, on a prepared test split on all executors. */
+public final class EvaluateJob {
+  private static final Logger LOG = LoggerFactory.getLogger(EvaluateJob.class);
+  private static final int TASKS_PER_CORE = 4;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration hadoop;
+
+  public EvaluateJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Runs to the end and writes {@code evaluation.json}.
+   *
+   * @throws UserError if there is no test split, or it has a conversation without an answer
+   */
+  public EvaluationReport run(EvaluateConfig config) {
+    List<Conversation> samples = samples(config);
+    ModelChoice model = resolved(config.model());
+    Map<String, ModelResult> results = new LinkedHashMap<>();
+    if (model.adapter().isPresent() && config.compareBase()) {
+      results.put("base", measure(model.withoutAdapter(), config, samples));
+    }
+    results.put(model.adapter().isPresent() ? "adapter" : "base", measure(model, config, samples));
+    EvaluationReport report =
+        new EvaluationReport(
+            about(config, model),
+            samples.stream().map(AnswerRows::question).toList(),
+            samples.stream().map(EvaluateRows::expected).toList(),
+            results);
+    Path file = new Path(output(config), "evaluation.json");
+    AtomicText.write(file, hadoop, report.json());
+    LOG.info("Written: {}", file);
+    return report;
+  }
+
+  /** Base and template are those of the adapter's run for the base model alone too. */
+  private ModelChoice resolved(ModelChoice model) {
+    return model.with(
+        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), hadoop)),
+        RunOfAdapter.template(model, hadoop));
+  }
+
+  private Map<String, String> about(EvaluateConfig config, ModelChoice model) {
+    Map<String, String> about = new LinkedHashMap<>();
+    about.put("model_id", model.modelId());
+    model.adapter().ifPresent(adapter -> about.put("adapter", adapter));
+    about.put("base", model.base().map(MergeBase::text).orElse(""));
+    about.put("dataset_path", config.datasetPath());
+    return about;
+  }
+
+  private static String output(EvaluateConfig config) {
+    return config
+        .output()
+        .or(() -> config.model().adapter().map(Path::new).map(Path::getParent).map(Path::toString))
+        .orElse(".");
+  }
+
+  private List<Conversation> samples(EvaluateConfig config) {
+    Path path = new Path(config.datasetPath());
+    DatasetSplit split =
+        DatasetSplit.find(path, "test", hadoop)
+            .orElseThrow(
+                () ->
+                    new UserError(
+                        "dataset_path is %s, which has neither test/*.parquet nor test_dataset.json. Let prepare write the data set."
+                            .formatted(path)));
+    Dataset<Row> rows = split.read(spark);
+    int wanted = config.numSamples().orElse(Integer.MAX_VALUE);
+    List<Conversation> samples = new ArrayList<>();
+    for (Row row :
+        config.numSamples().isPresent() ? rows.takeAsList(wanted) : rows.collectAsList()) {
+      samples.add(answered(split.layout().read(row, samples.size()), samples.size()));
+    }
+    if (samples.isEmpty()) {
+      throw new UserError("dataset_path is %s, whose test split is empty.".formatted(path));
+    }
+    return samples;
+  }
+
+  private static Conversation answered(Conversation conversation, int number) {
+    List<Message> messages = conversation.messages();
+    if (messages.size() < 2 || messages.get(messages.size() - 1).role() != Role.ASSISTANT) {
+      throw new UserError(
+          "Conversation %d of the test split does not end with an assistant's answer after a question."
+              .formatted(number + 1));
+    }
+    return conversation;
+  }
+
+  private ModelResult measure(
+      ModelChoice model, EvaluateConfig config, List<Conversation> samples) {
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < samples.size(); i++) {
+      rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
+    }
+    int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
+    int tasks =
+        Math.max(1, Math.min(samples.size(), TASKS_PER_CORE * context.defaultParallelism()));
+    Broadcast<AnsweringModel> shared =
+        context.broadcast(AnsweringModel.of(model, config.sampling(), hadoop));
+    try {
+      context.setJobDescription("evaluate " + model.adapter().orElse(model.modelId()));
+      List<Row> results =
+          new ArrayList<>(
+              spark
+                  .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
+                  .repartition(tasks)
+                  .mapPartitions(
+                      new EvaluateRows(shared, config.metrics(), threads),
+                      Encoders.row(EvaluateRows.RESULT))
+                  .collectAsList());
+      results.sort(Comparator.comparingInt(row -> row.getInt(0)));
+      return new ModelResult(results.stream().map(EvaluateRows::read).toList());
+    } finally {
+      shared.destroy();
+    }
+  }
+}

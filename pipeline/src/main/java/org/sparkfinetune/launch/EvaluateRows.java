@@ -1,0 +1,139 @@
+package org.sparkfinetune.launch;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.spark.TaskContext;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.TaskCompletionListener;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.Metric;
+import org.sparkfinetune.conversation.Conversation;
+import org.sparkfinetune.conversation.Message;
+import org.sparkfinetune.evaluate.Answer;
+import org.sparkfinetune.evaluate.Mean;
+import org.sparkfinetune.evaluate.SampleResult;
+import org.sparkfinetune.evaluate.SchemaText;
+import org.sparkfinetune.evaluate.SqlJudge;
+import org.sparkfinetune.evaluate.Verdict;
+import org.sparkfinetune.generate.Completion;
+import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.generate.TextListener;
+import org.sparkfinetune.generate.TextPrompt;
+
+/** Rows of (index, conversation) into rows of results. */
+final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
+  private static final long serialVersionUID = 1L;
+
+  static final StructType INPUT =
+      new StructType()
+          .add("index", DataTypes.IntegerType)
+          .add("conversation", DataTypes.BinaryType);
+
+  static final StructType RESULT =
+      new StructType()
+          .add("index", DataTypes.IntegerType)
+          .add("loss", DataTypes.DoubleType)
+          .add("tokens", DataTypes.LongType)
+          .add("generated", DataTypes.StringType)
+          .add("exact", DataTypes.BooleanType)
+          .add("normalised", DataTypes.BooleanType)
+          .add("kind", DataTypes.StringType)
+          .add("reason", DataTypes.StringType);
+
+  private final Broadcast<AnsweringModel> model;
+  private final boolean loss;
+  private final boolean answer;
+  private final boolean execute;
+  private final int threads;
+
+  EvaluateRows(Broadcast<AnsweringModel> model, Set<Metric> metrics, int threads) {
+    this.model = model;
+    this.loss = metrics.contains(Metric.LOSS);
+    this.execute = metrics.contains(Metric.EXECUTION_MATCH);
+    this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
+    this.threads = threads;
+  }
+
+  @Override
+  public Iterator<Row> call(Iterator<Row> rows) {
+    if (!rows.hasNext()) {
+      return rows;
+    }
+    TextGenerator generator = model.value().newGenerator(threads);
+    TaskContext.get()
+        .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
+    List<Integer> indexes = new ArrayList<>();
+    List<Conversation> conversations = new ArrayList<>();
+    rows.forEachRemaining(
+        row -> {
+          indexes.add(row.getInt(0));
+          conversations.add(ConversationCoder.decode(row.getAs(1)).get(0));
+        });
+    List<Completion> answers =
+        answer
+            ? generator.complete(
+                conversations.stream()
+                    .<TextPrompt>map(c -> new TextPrompt.Chat(c.hashCode(), AnswerRows.question(c)))
+                    .toList(),
+                TextListener.NONE)
+            : List.of();
+    List<Row> results = new ArrayList<>();
+    for (int i = 0; i < indexes.size(); i++) {
+      Optional<Completion> made = answer ? Optional.of(answers.get(i)) : Optional.empty();
+      results.add(result(indexes.get(i), conversations.get(i), made, generator));
+    }
+    return results.iterator();
+  }
+
+  private Row result(
+      int index, Conversation conversation, Optional<Completion> made, TextGenerator generator) {
+    Optional<TextGenerator.Loss> measured =
+        loss ? Optional.of(generator.loss(conversation)) : Optional.empty();
+    String expected = expected(conversation);
+    Optional<String> text = made.map(completion -> completion.text().strip());
+    Optional<Verdict> verdict =
+        execute ? text.map(query -> verdict(conversation, expected, query)) : Optional.empty();
+    return RowFactory.create(
+        index,
+        measured.<@Nullable Double>map(TextGenerator.Loss::loss).orElse(null),
+        measured.<@Nullable Long>map(l -> (long) l.tokens()).orElse(null),
+        text.<@Nullable String>map(t -> t).orElse(null),
+        text.filter(t -> Answer.isExact(expected, t)).isPresent(),
+        text.filter(t -> Answer.isNormalisedEqual(expected, t)).isPresent(),
+        verdict.<@Nullable String>map(v -> v.kind().name()).orElse(null),
+        verdict.<@Nullable String>map(Verdict::reason).orElse(null));
+  }
+
+  private static Verdict verdict(Conversation conversation, String expected, String generated) {
+    return SchemaText.of(conversation)
+        .map(schema -> SqlJudge.standard().judge(schema, expected, generated))
+        .orElseGet(
+            () -> new Verdict(Verdict.Kind.UNJUDGED, "the prompt has no CREATE TABLE statement"));
+  }
+
+  static String expected(Conversation conversation) {
+    List<Message> messages = conversation.messages();
+    return messages.get(messages.size() - 1).content();
+  }
+
+  static SampleResult read(Row row) {
+    return new SampleResult(
+        row.isNullAt(1)
+            ? Optional.empty()
+            : Optional.of(new Mean.Part(row.getDouble(1), row.getLong(2))),
+        Optional.ofNullable(row.getString(3)),
+        row.getBoolean(4),
+        row.getBoolean(5),
+        row.isNullAt(6)
+            ? Optional.empty()
+            : Optional.of(new Verdict(Verdict.Kind.valueOf(row.getString(6)), row.getString(7))));
+  }
+}

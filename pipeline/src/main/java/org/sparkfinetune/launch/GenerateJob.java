@@ -1,0 +1,165 @@
+package org.sparkfinetune.launch;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.UUID;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.GenerateConfig;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Batch inference: a column of prompts or conversations to a column of answers, on all executors.
+ *
+ * <p>An answer depends on its own prompt, the model and the settings alone; not on the other rows,
+ * the partitions or the number of executors. Equal prompts get equal answers, with sampling too.
+ */
+public final class GenerateJob {
+  private static final Logger LOG = LoggerFactory.getLogger(GenerateJob.class);
+
+  /** Answers differ in length, so tasks do; several for each core even that out. */
+  private static final int TASKS_PER_CORE = 4;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration hadoop;
+
+  /**
+   * Over a session whose executors were started with {@code --add-modules jdk.incubator.vector}.
+   */
+  public GenerateJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Adds the columns {@code answer} (null where a row could not be answered), {@code answer_tokens}
+   * and {@code finish_reason} ({@code stop}, {@code length}, or {@code error: …}). Lazy, as
+   * transformations are; the model is loaded by the first task of each executor.
+   *
+   * @param column texts to continue, or arrays of {role, content} to answer; an assistant's last
+   *     turn is left out
+   * @throws UserError if there is no such column, or it is of another type
+   */
+  public Dataset<Row> answer(
+      Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
+    boolean conversations = isConversations(rows, column);
+    int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
+    Broadcast<AnsweringModel> shared =
+        context.broadcast(AnsweringModel.of(model, sampling, hadoop));
+    int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
+    return spread(rows)
+        .mapPartitions(
+            new AnswerRows(shared, index, conversations, threads),
+            Encoders.row(AnswerRows.schema(rows.schema())));
+  }
+
+  private static boolean isConversations(Dataset<Row> rows, String column) {
+    StructType schema = rows.schema();
+    if (!Arrays.asList(schema.fieldNames()).contains(column)) {
+      throw new UserError(
+          "column is %s, but the input has %s."
+              .formatted(column, Arrays.toString(schema.fieldNames())));
+    }
+    DataType type = schema.apply(column).dataType();
+    boolean messages =
+        type instanceof ArrayType array
+            && array.elementType() instanceof StructType message
+            && Arrays.asList(message.fieldNames()).containsAll(Arrays.asList("role", "content"));
+    if (!messages && !type.equals(DataTypes.StringType)) {
+      throw new UserError(
+          "column is %s of type %s; prompts are texts, or arrays of {role, content}."
+              .formatted(column, type.simpleString()));
+    }
+    return messages;
+  }
+
+  private Dataset<Row> spread(Dataset<Row> rows) {
+    int wanted = TASKS_PER_CORE * context.defaultParallelism();
+    return rows.javaRDD().getNumPartitions() >= wanted ? rows : rows.repartition(wanted);
+  }
+
+  /**
+   * Answers the rows of a file or folder, Parquet or JSON lines, and writes them as Parquet. The
+   * output appears when all of it is there.
+   *
+   * @return how many rows were written
+   */
+  public long run(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling) {
+    Path output = new Path(batch.output());
+    requireNew(output);
+    Path aside =
+        new Path(output.getParent(), "." + output.getName() + "." + UUID.randomUUID() + ".tmp");
+    try {
+      answer(read(batch.input()), batch.column(), model, sampling)
+          .write()
+          .parquet(aside.toString());
+      long rows = spark.read().parquet(aside.toString()).count();
+      FileSystem files = output.getFileSystem(hadoop);
+      if (!files.rename(aside, output)) {
+        throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
+      }
+      LOG.info("{} rows written to {}", rows, output);
+      return rows;
+    } catch (IOException e) {
+      throw new RunFailure("Writing " + output + " failed: " + e.getMessage(), e);
+    } finally {
+      discard(aside);
+    }
+  }
+
+  private void requireNew(Path output) {
+    try {
+      if (output.getFileSystem(hadoop).exists(output)) {
+        throw new UserError(
+            "output is %s, which exists. Name another folder, or delete it.".formatted(output));
+      }
+    } catch (IOException e) {
+      throw new UserError("output is %s: %s".formatted(output, e.getMessage()), e);
+    }
+  }
+
+  private Dataset<Row> read(String input) {
+    try {
+      return input.matches(".*\\.(json|jsonl)(\\.\\w+)?")
+          ? spark.read().json(input)
+          : spark.read().parquet(input);
+    } catch (RuntimeException e) {
+      throw new UserError(
+          "input is %s, which cannot be read as Parquet or (named .json or .jsonl) JSON lines: %s"
+              .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
+          e);
+    } catch (Exception e) {
+      // Spark throws a checked AnalysisException that its Scala methods do not declare.
+      throw new UserError(
+          "input is %s: %s"
+              .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
+          e);
+    }
+  }
+
+  private void discard(Path aside) {
+    try {
+      aside.getFileSystem(hadoop).delete(aside, true);
+    } catch (IOException e) {
+      LOG.warn("{} could not be deleted: {}", aside, e.getMessage());
+    }
+  }
+}

@@ -1,0 +1,149 @@
+package org.sparkfinetune.launch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.GenerateConfig;
+import org.sparkfinetune.config.Metric;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.evaluate.EvaluationReport;
+import org.sparkfinetune.testing.SparkSessions;
+
+/** Batch inference and evaluation over the shipped sample's untrained model. */
+final class GenerateJobSparkTest {
+  private static final Path MODEL = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
+
+  private static SparkSession spark;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void session() {
+    spark = SparkSessions.shared();
+  }
+
+  private static ModelChoice model() {
+    return new ModelChoice(
+        MODEL.toString(), Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
+  }
+
+  private Path write(String name, List<String> lines) throws java.io.IOException {
+    return Files.write(folder.resolve(name), lines);
+  }
+
+  private static String conversation(int i) {
+    return ("{\"id\": %d, \"messages\": [{\"role\": \"system\", \"content\": \"CREATE TABLE t (a INTEGER)\"},"
+            + " {\"role\": \"user\", \"content\": \"How many %d?\"},"
+            + " {\"role\": \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
+        .formatted(i, i);
+  }
+
+  @Test
+  void every_row_is_answered_once_and_the_same_however_rows_are_spread() throws Exception {
+    Path input =
+        write(
+            "questions.jsonl",
+            IntStream.range(0, 40).mapToObj(GenerateJobSparkTest::conversation).toList());
+    String output = folder.resolve("answers").toString();
+
+    long rows =
+        new GenerateJob(spark)
+            .run(
+                new GenerateConfig.Batch(input.toString(), "messages", output),
+                model(),
+                Sampling.greedy(5, 4));
+
+    assertThat(rows).isEqualTo(40);
+    List<Row> answers = spark.read().parquet(output).orderBy("id").collectAsList();
+    assertThat(answers.stream().map(row -> row.<Long>getAs("id")).toList())
+        .isEqualTo(IntStream.range(0, 40).mapToObj(i -> (long) i).toList());
+    assertThat(answers).allMatch(row -> row.<Integer>getAs("answer_tokens") <= 5);
+    List<Row> again =
+        new GenerateJob(spark)
+            .answer(
+                spark.read().json(input.toString()).repartition(11),
+                "messages",
+                model(),
+                Sampling.greedy(5, 3))
+            .orderBy("id")
+            .collectAsList();
+    assertThat(again.stream().map(row -> row.<String>getAs("answer")).toList())
+        .isEqualTo(answers.stream().map(row -> row.<String>getAs("answer")).toList());
+    assertThatThrownBy(
+            () ->
+                new GenerateJob(spark)
+                    .run(
+                        new GenerateConfig.Batch(input.toString(), "messages", output),
+                        model(),
+                        Sampling.greedy(5, 4)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("which exists");
+  }
+
+  @Test
+  void a_row_that_cannot_be_answered_says_why_and_the_others_are_answered() {
+    List<String> texts = new ArrayList<>(List.of("SELECT", "word ".repeat(20_000)));
+    Dataset<Row> rows = spark.createDataset(texts, Encoders.STRING()).toDF("text");
+
+    List<Row> answers =
+        new GenerateJob(spark).answer(rows, "text", model(), Sampling.greedy(3, 2)).collectAsList();
+
+    assertThat(
+            answers.stream()
+                .map(row -> row.<String>getAs("finish_reason"))
+                .collect(Collectors.toSet()))
+        .anyMatch(reason -> reason.startsWith("error: A prompt has"))
+        .anyMatch(reason -> reason.equals("length") || reason.equals("stop"));
+    assertThatThrownBy(
+            () -> new GenerateJob(spark).answer(rows, "prompt", model(), Sampling.greedy(3, 2)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("column is prompt, but the input has [text]");
+  }
+
+  @Test
+  void evaluation_measures_loss_and_matches_of_every_sample_in_order() throws Exception {
+    write(
+        "test_dataset.json",
+        IntStream.range(0, 6).mapToObj(GenerateJobSparkTest::conversation).toList());
+
+    EvaluationReport report =
+        new EvaluateJob(spark)
+            .run(
+                new EvaluateConfig(
+                    model(),
+                    folder.toString(),
+                    Optional.of(5),
+                    Set.of(Metric.values()),
+                    true,
+                    Optional.of(folder.toString()),
+                    Sampling.greedy(4, 2)));
+
+    assertThat(report.questions()).hasSize(5);
+    assertThat(report.questions().get(3).messages().get(1).content()).isEqualTo("How many 3?");
+    var result = report.models().get("base");
+    // An untrained model is as good as guessing among its vocabulary.
+    assertThat(result.loss().orElseThrow().value()).isBetween(5.0, 10.0);
+    assertThat(result.executionMatch().orElseThrow().hits()).isZero();
+    assertThat(result.executionMatch().orElseThrow().count()).isEqualTo(5);
+    assertThat(Files.readString(folder.resolve("evaluation.json")))
+        .contains("\"execution_match\"", "\"expected\" : \"SELECT a FROM t\"");
+  }
+}
