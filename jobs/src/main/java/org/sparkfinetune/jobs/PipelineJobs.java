@@ -34,7 +34,6 @@ import org.sparkfinetune.export.MergeRequest;
 import org.sparkfinetune.generate.TextGenerator;
 import org.sparkfinetune.launch.AnsweringModel;
 import org.sparkfinetune.launch.EvaluateJob;
-import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.GenerateJob;
 import org.sparkfinetune.launch.RunOfAdapter;
 import org.sparkfinetune.launch.CheckJson;

@@ -17,7 +17,7 @@ public final class Page {
                vertical-align: top; overflow-wrap: anywhere; }
       td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
       .bar { background: var(--bar); height: .8rem; min-width: 1px; }
-      th.n { white-space: normal; } td.k { overflow-wrap: normal; }
+      th { overflow-wrap: normal; } th.n { white-space: normal; } td.k { overflow-wrap: normal; }
       td.w { width: 45%; }
       pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .5rem;
             margin: .25rem 0 .75rem; border-radius: .25rem; font-size: .85rem; }

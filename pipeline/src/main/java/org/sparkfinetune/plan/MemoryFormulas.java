@@ -21,6 +21,11 @@ final class MemoryFormulas {
   /** A chunk of logits in float32, as the head makes it; in a shorter type it is there twice. */
   private static final long LOGITS = 32L << 20;
 
+  /** Bytes of a frozen head that are decoded at a time, and its rows at least. */
+  private static final long HEAD_PIECE = 64L << 20;
+
+  private static final long HEAD_ROWS = 256;
+
   /** A JVM with Spark and libtorch, without the model; measured with 768 MB of heap. */
   static final long CPU_PROCESS = 780L << 20;
 
@@ -161,14 +166,21 @@ final class MemoryFormulas {
     return work.batchTokens() * compute * (kept + masks + backward) + base;
   }
 
-  /** The head's weight whole, a chunk of logits, and the trained positions' vectors. */
+  /**
+   * A frozen head comes in pieces, with the trained positions of all micro-batches before and after
+   * it; a trained one is there whole, with its gradient.
+   */
   private long head() {
-    long weight = work.embedding() * compute;
-    long trained = work.trainsHead() ? 2 * Float.BYTES * work.embedding() : 0;
-    return weight
-        + trained
-        + LOGITS * (compute == Float.BYTES ? 1 : 2)
-        + 5 * work.batchTokens() * hidden * compute;
+    long logits = LOGITS * (compute == Float.BYTES ? 1 : 2);
+    if (work.trainsHead()) {
+      return work.embedding() * (compute + 2 * Float.BYTES)
+          + logits
+          + 5 * work.batchTokens() * hidden * compute;
+    }
+    long piece = Math.max(HEAD_PIECE, HEAD_ROWS * hidden * compute);
+    return Math.min(work.embedding() * compute, piece)
+        + logits
+        + work.stepTokens() * hidden * (3 * compute + Float.BYTES);
   }
 
   /** Parameters and moments. */

@@ -1,5 +1,6 @@
 package org.sparkfinetune.notebooks;
 
+import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -7,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,6 +56,7 @@ class NotebooksTest {
   void every_cell_runs_and_a_picture_is_shown(Path notebook) throws IOException {
     writeData();
     writeRun();
+    writeAdapter();
     String shown = run(cells(notebook));
     assertThat(shown).contains("[text/html] ").containsAnyOf("<svg", "<pre");
   }
@@ -78,7 +81,7 @@ class NotebooksTest {
           new ObjectMapper().readTree(notebook.toFile()).at("/cells/0/source/0").asText();
       assertThat(first).startsWith("# ").contains("?");
     }
-    assertThat(number).isGreaterThan(3);
+    assertThat(number).isGreaterThan(4);
   }
 
   private static List<String> cells(Path notebook) throws IOException {
@@ -100,6 +103,8 @@ class NotebooksTest {
       "-Ddata=" + folder.resolve("data"),
       "-Dmodel=" + SAMPLE.resolve("model"),
       "-Drun=" + folder.resolve("run"),
+      "-Dadapter=" + folder.resolve("adapter"),
+      "--add-modules=jdk.incubator.vector",
       "-Dfile.encoding=UTF-8",
       "-Xmx512m"
     };
@@ -146,6 +151,7 @@ class NotebooksTest {
                           Map.of("role", "assistant", "content", "SELECT COUNT(*) FROM t")))));
     }
     Files.write(data.resolve("train_dataset.json"), lines);
+    Files.write(data.resolve("test_dataset.json"), lines.subList(0, 5));
   }
 
   private void writeRun() {
@@ -166,5 +172,36 @@ class NotebooksTest {
             List.of(new RankUse(0, "host", 1L << 30, 1, 0, 1 << 20)),
             Map.of(Phase.FORWARD, 1.0))
         .write(run, files);
+  }
+
+  /** LoRA of rank 1 on the first layer's q_proj, as PEFT writes it. */
+  private void writeAdapter() throws IOException {
+    Path adapter = Files.createDirectories(folder.resolve("adapter"));
+    Files.writeString(
+        adapter.resolve("adapter_config.json"),
+        """
+        {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 1, "lora_alpha": 1,
+         "lora_dropout": 0.0, "bias": "none", "target_modules": ["q_proj"],
+         "base_model_name_or_path": "model", "layers_to_transform": null}
+        """);
+    int hidden = 192;
+    StringBuilder header = new StringBuilder("{\"__metadata__\":{\"format\":\"pt\"}");
+    int at = 0;
+    for (int layer = 0; layer < 6; layer++) {
+      for (String half : List.of("A", "B")) {
+        String shape = half.equals("A") ? "[1," + hidden + "]" : "[" + hidden + ",1]";
+        header.append(
+            ",\"base_model.model.model.layers.%d.self_attn.q_proj.lora_%s.weight\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
+                .formatted(layer, half, shape, at, at + 4 * hidden));
+        at += 4 * hidden;
+      }
+    }
+    header.append("}");
+    ByteBuffer bytes = ByteBuffer.allocate(8 + header.length() + at).order(LITTLE_ENDIAN);
+    bytes.putLong(header.length()).put(header.toString().getBytes(StandardCharsets.US_ASCII));
+    for (int i = 0; bytes.hasRemaining(); i++) {
+      bytes.putFloat((float) Math.sin(i));
+    }
+    Files.write(adapter.resolve("adapter_model.safetensors"), bytes.array());
   }
 }
