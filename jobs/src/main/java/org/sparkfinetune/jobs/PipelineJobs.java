@@ -21,30 +21,31 @@ import org.sparkfinetune.config.MergeConfig;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.TokenCounting;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.conversation.TokenCounter;
-import org.sparkfinetune.hub.HubFolder;
-import org.sparkfinetune.hub.HubId;
-import org.sparkfinetune.hub.HubKind;
-import org.sparkfinetune.launch.ConversationTokens;
 import org.sparkfinetune.config.WeightType;
+import org.sparkfinetune.conversation.TokenCounter;
 import org.sparkfinetune.evaluate.EvaluationReport;
 import org.sparkfinetune.export.GgufExport;
 import org.sparkfinetune.export.Merge;
 import org.sparkfinetune.export.MergeRequest;
 import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.hub.HubFolder;
+import org.sparkfinetune.hub.HubId;
+import org.sparkfinetune.hub.HubKind;
 import org.sparkfinetune.launch.AnsweringModel;
-import org.sparkfinetune.launch.EvaluateJob;
-import org.sparkfinetune.launch.GenerateJob;
-import org.sparkfinetune.launch.RunOfAdapter;
 import org.sparkfinetune.launch.CheckJson;
 import org.sparkfinetune.launch.CheckReport;
 import org.sparkfinetune.launch.CheckText;
+import org.sparkfinetune.launch.ConversationTokens;
+import org.sparkfinetune.launch.EvaluateJob;
 import org.sparkfinetune.launch.ExecutorSettings;
+import org.sparkfinetune.launch.GenerateJob;
+import org.sparkfinetune.launch.RunOfAdapter;
 import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
-import org.sparkfinetune.tokenize.TokenizerFiles;
 import org.sparkfinetune.safetensors.DType;
+import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.train.ParityRun;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -199,6 +200,12 @@ final class PipelineJobs implements Jobs {
     } finally {
       started.forEach(SparkSession::stop);
     }
+  }
+
+  @Override
+  public void parity(Request request) {
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    new ParityRun(loaded.config(), hadoop(), Runtime.getRuntime().availableProcessors()).run();
   }
 
   private static ConfigLoader loader() {
