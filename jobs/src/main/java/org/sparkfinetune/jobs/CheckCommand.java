@@ -28,7 +28,7 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Checked checked = jobs.check(options.request(), json ? Output.JSON : Output.TEXT);
+    Checked checked = jobs.check(options.request(), json ? OutputForm.JSON : OutputForm.TEXT);
     PrintWriter out = spec.commandLine().getOut();
     checked.lines().forEach(out::println);
     return switch (checked.outcome()) {

@@ -17,7 +17,7 @@ interface Jobs {
   /** The lines to print. */
   List<String> plan(PlanRequest request);
 
-  Checked check(Request request, Output output);
+  Checked check(Request request, OutputForm output);
 
   void parity(Request request);
 }

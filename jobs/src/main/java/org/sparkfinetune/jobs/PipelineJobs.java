@@ -177,7 +177,7 @@ final class PipelineJobs implements Jobs {
   }
 
   @Override
-  public Checked check(Request request, Output output) {
+  public Checked check(Request request, OutputForm output) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     SparkConf conf = new SparkConf().setAppName("spark-finetune check");
     List<SparkSession> started = new ArrayList<>();

@@ -71,7 +71,7 @@ final class PlanCommand implements Runnable {
             gpuTable,
             shape,
             tokens.map(OptionalLong::of).orElse(OptionalLong.empty()),
-            json ? Output.JSON : Output.TEXT);
+            json ? OutputForm.JSON : OutputForm.TEXT);
     PrintWriter out = spec.commandLine().getOut();
     jobs.plan(request).forEach(out::println);
   }

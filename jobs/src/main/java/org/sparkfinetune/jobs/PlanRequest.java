@@ -18,4 +18,4 @@ record PlanRequest(
     Optional<String> gpuTable,
     Optional<String> shape,
     OptionalLong tokens,
-    Output output) {}
+    OutputForm output) {}

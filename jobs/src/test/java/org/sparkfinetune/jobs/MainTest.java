@@ -64,7 +64,7 @@ final class MainTest {
                 Optional.empty(),
                 Optional.empty(),
                 OptionalLong.of(99),
-                Output.JSON));
+                OutputForm.JSON));
   }
 
   @Test
@@ -181,7 +181,7 @@ final class MainTest {
     }
 
     @Override
-    public Checked check(Request request, Output output) {
+    public Checked check(Request request, OutputForm output) {
       record(request);
       return new Checked(List.of(output.toString()), outcome);
     }

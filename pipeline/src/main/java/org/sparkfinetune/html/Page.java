@@ -1,8 +1,8 @@
 package org.sparkfinetune.html;
 
 /**
- * Builds one page. Text given to {@link #text}, {@link #cell} and {@link #number} is escaped;
- * {@link #raw} is for markup made here.
+ * Builds one page. Text given to {@link #text} and the cells is escaped; {@link #raw} is for markup
+ * made here.
  */
 public final class Page {
   private static final String STYLE =
@@ -17,6 +17,7 @@ public final class Page {
                vertical-align: top; overflow-wrap: anywhere; }
       td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
       .bar { background: var(--bar); height: .8rem; min-width: 1px; }
+      th { overflow-wrap: normal; } th.n { white-space: normal; } td.k { overflow-wrap: normal; }
       td.w { width: 45%; }
       pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .5rem;
             margin: .25rem 0 .75rem; border-radius: .25rem; font-size: .85rem; }
@@ -63,6 +64,12 @@ public final class Page {
   /** A table cell. */
   public Page cell(String text) {
     html.append("<td>").append(Html.escaped(text)).append("</td>");
+    return this;
+  }
+
+  /** A table cell with the row's name, which is not broken within a word. */
+  public Page name(String text) {
+    html.append("<td class=\"k\">").append(Html.escaped(text)).append("</td>");
     return this;
   }
 

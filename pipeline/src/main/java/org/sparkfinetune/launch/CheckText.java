@@ -26,8 +26,8 @@ public final class CheckText {
   public List<String> lines(CheckReport report) {
     List<String> lines = new ArrayList<>();
     for (CheckLine line : report.lines()) {
-      lines.add("%s  %-13s %s".formatted(word(line.verdict()), line.subject(), shown(line.what())));
-      line.advice().ifPresent(advice -> lines.add(" ".repeat(21) + "-> " + shown(advice)));
+      lines.add("%s  %-15s %s".formatted(word(line.verdict()), line.subject(), shown(line.what())));
+      line.advice().ifPresent(advice -> lines.add(" ".repeat(22) + "-> " + shown(advice)));
     }
     for (MaskedSample sample : report.samples()) {
       lines.add("");

@@ -75,7 +75,7 @@ public final class TrainDriver {
     }
     NotYet.check(config);
     TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
-    checkBeginning();
+    checkBeginning(config, folder, hadoop);
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
@@ -182,7 +182,8 @@ public final class TrainDriver {
   }
 
   /** What the run begins with is looked for before anything is written. */
-  private void checkBeginning() {
+  /** What the run is to begin with can be opened. */
+  static void checkBeginning(TrainConfig config, RunFolder folder, Configuration hadoop) {
     config
         .model()
         .adapter()

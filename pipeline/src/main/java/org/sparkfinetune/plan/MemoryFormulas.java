@@ -21,8 +21,15 @@ final class MemoryFormulas {
   /** A chunk of logits in float32, as the head makes it; in a shorter type it is there twice. */
   private static final long LOGITS = 32L << 20;
 
+  /** Bytes of a frozen head that are decoded at a time, and its rows at least. */
+  private static final long HEAD_PIECE = 64L << 20;
+
+  private static final long HEAD_ROWS = 256;
+
   /** A JVM with Spark and libtorch, without the model; measured with 768 MB of heap. */
-  static final long CPU_PROCESS = 680L << 20;
+  static final long CPU_PROCESS = 780L << 20;
+
+  private static final double HOLES = 2.5;
 
   /** Code of the JVM and libtorch. */
   private static final long CPU_LIBRARIES = 95L << 20;
@@ -109,11 +116,11 @@ final class MemoryFormulas {
   }
 
   /**
-   * glibc keeps what was freed, and what one phase leaves in pieces the next cannot always use.
-   * Measured: the tensors' own size once more, head and layer side by side.
+   * What is kept of one micro-batch lies between what another needs for a moment and gives back, so
+   * glibc's heap is full of holes; with one micro-batch a step it is not. Measured.
    */
   private long slack() {
-    return activations() + layerWork() + head() + Math.min(layerWork(), head());
+    return work.batches() > 1 ? Math.round(HOLES * activations()) : 0;
   }
 
   /** Every rank's part of the gradients of the own slice, until the step ends: R times t / R. */
@@ -159,14 +166,21 @@ final class MemoryFormulas {
     return work.batchTokens() * compute * (kept + masks + backward) + base;
   }
 
-  /** The head's weight whole, a chunk of logits, and the trained positions' vectors. */
+  /**
+   * A frozen head comes in pieces, with the trained positions of all micro-batches before and after
+   * it; a trained one is there whole, with its gradient.
+   */
   private long head() {
-    long weight = work.embedding() * compute;
-    long trained = work.trainsHead() ? 2 * Float.BYTES * work.embedding() : 0;
-    return weight
-        + trained
-        + LOGITS * (compute == Float.BYTES ? 1 : 2)
-        + 5 * work.batchTokens() * hidden * compute;
+    long logits = LOGITS * (compute == Float.BYTES ? 1 : 2);
+    if (work.trainsHead()) {
+      return work.embedding() * (compute + 2 * Float.BYTES)
+          + logits
+          + 5 * work.batchTokens() * hidden * compute;
+    }
+    long piece = Math.max(HEAD_PIECE, HEAD_ROWS * hidden * compute);
+    return Math.min(work.embedding() * compute, piece)
+        + logits
+        + work.stepTokens() * hidden * (3 * compute + Float.BYTES);
   }
 
   /** Parameters and moments. */

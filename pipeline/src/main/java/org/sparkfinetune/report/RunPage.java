@@ -4,15 +4,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import org.sparkfinetune.html.LineChart;
+import org.sparkfinetune.html.LineChart.Ink;
+import org.sparkfinetune.html.LineChart.Point;
+import org.sparkfinetune.html.LineChart.Series;
+import org.sparkfinetune.html.Numbers;
 import org.sparkfinetune.html.Page;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.Provenance;
 import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.Summary;
-import org.sparkfinetune.report.LineChart.Ink;
-import org.sparkfinetune.report.LineChart.Point;
-import org.sparkfinetune.report.LineChart.Series;
 
 /** The report of a training run as one HTML file. */
 final class RunPage {
@@ -67,7 +69,7 @@ final class RunPage {
   }
 
   private void figure(String name, String value) {
-    page.raw("<tr>").cell(name).number(value).raw("</tr>\n");
+    page.raw("<tr>").name(name).number(value).raw("</tr>\n");
   }
 
   private void curves() {
@@ -110,28 +112,26 @@ final class RunPage {
     double all = summary.secondsByPhase().values().stream().mapToDouble(s -> s).sum();
     page.text("h2", "Time of rank 0").raw("<table>\n");
     for (Map.Entry<Phase, Double> entry : summary.secondsByPhase().entrySet()) {
-      page.raw("<tr>").cell(entry.getKey().text()).number(Numbers.seconds(entry.getValue()));
+      page.raw("<tr>").name(entry.getKey().text()).number(Numbers.seconds(entry.getValue()));
       page.bar(entry.getValue() / all).raw("</tr>\n");
     }
     page.raw("</table>\n");
   }
 
   private void memory(Summary summary) {
-    long most = summary.ranks().stream().mapToLong(RankUse::peakRssBytes).max().orElse(1);
     boolean gpu = summary.ranks().stream().anyMatch(rank -> rank.peakGpuBytes() > 0);
     page.text("h2", "Memory of the ranks at its peak").raw("<table>\n<tr>");
-    page.raw("<th>rank</th><th>host</th><th class=\"n\">resident</th>");
+    page.raw("<th>rank</th><th class=\"n\">resident</th>");
     page.raw("<th class=\"n\">without files</th>" + (gpu ? "<th class=\"n\">GPU</th>" : ""));
-    page.raw("<th class=\"n\">frozen shard</th><th></th></tr>\n");
+    page.raw("<th class=\"n\">frozen shard</th></tr>\n");
     for (RankUse rank : summary.ranks()) {
-      page.raw("<tr>").number(Integer.toString(rank.rank())).cell(rank.host());
+      page.raw("<tr>").cell("%d on %s".formatted(rank.rank(), rank.host()));
       page.number(Numbers.bytes(rank.peakRssBytes()));
       page.number(Numbers.bytes(rank.peakAnonymousBytes()));
       if (gpu) {
         page.number(Numbers.bytes(rank.peakGpuBytes()));
       }
-      page.number(Numbers.bytes(rank.shardBytes()));
-      page.bar((double) rank.peakRssBytes() / most).raw("</tr>\n");
+      page.number(Numbers.bytes(rank.shardBytes())).raw("</tr>\n");
     }
     page.raw("</table>\n");
     page.text("p", "“Without files” leaves out mapped shard files, which the system may drop.");
@@ -170,7 +170,7 @@ final class RunPage {
   }
 
   private void row(String name, String value) {
-    page.raw("<tr>").cell(name).cell(value).raw("</tr>\n");
+    page.raw("<tr>").name(name).cell(value).raw("</tr>\n");
   }
 
   private void configuration() {

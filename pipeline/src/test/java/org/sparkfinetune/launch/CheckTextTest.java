@@ -42,8 +42,8 @@ class CheckTextTest {
   @Test
   void every_line_says_how_it_stands_and_what_to_do() {
     assertThat(new CheckText(CheckText.Style.PLAIN).lines(REPORT))
-        .contains("pass  model         2 layers", "warn  data          3 are too long")
-        .contains("                     -> Raise max_seq_length.")
+        .contains("pass  model           2 layers", "warn  data            3 are too long")
+        .contains("                      -> Raise max_seq_length.")
         .endsWith("1 passed, 1 warned, 1 failed");
     assertThat(REPORT.hasFailed()).isTrue();
   }

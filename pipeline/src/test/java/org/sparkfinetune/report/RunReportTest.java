@@ -15,7 +15,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -87,40 +86,6 @@ class RunReportTest {
   void a_run_that_logged_nothing_has_a_page_that_says_so() throws IOException {
     RunReport.write(run(), files);
     assertThat(page()).contains("This run has not ended.", "No step has been logged.");
-  }
-
-  @Test
-  void of_many_points_the_extremes_are_drawn() {
-    List<LineChart.Point> points =
-        IntStream.range(0, 100_000)
-            .mapToObj(i -> new LineChart.Point(i, i == 50_001 ? 9 : i == 70_001 ? -9 : 0))
-            .toList();
-    List<LineChart.Point> thinned = LineChart.thinned(points);
-    assertThat(thinned).hasSizeLessThanOrEqualTo(600);
-    assertThat(thinned).extracting(LineChart.Point::value).contains(9.0, -9.0);
-  }
-
-  @Test
-  void an_axis_holds_its_values_between_round_numbers() {
-    for (double[] values :
-        List.of(
-            new double[] {0.2, 8.3},
-            new double[] {2e-4, 2e-4},
-            new double[] {0, 0},
-            new double[] {-3, 1e9},
-            new double[] {1.000001, 1.000002},
-            new double[] {Double.NaN})) {
-      Scale scale = Scale.of(java.util.Arrays.stream(values));
-      assertThat(scale.high()).isGreaterThan(scale.low());
-      assertThat(scale.ticks()).hasSizeBetween(2, 8);
-      for (double value : values) {
-        if (Double.isFinite(value)) {
-          assertThat(scale.share(value)).isBetween(-1e-6, 1 + 1e-6);
-        }
-      }
-    }
-    assertThat(Scale.of(java.util.stream.DoubleStream.of(0.2, 8.3)).ticks())
-        .containsExactly(0.0, 2.0, 4.0, 6.0, 8.0, 10.0);
   }
 
   private void writeRun(String revision, double secondLoss) {

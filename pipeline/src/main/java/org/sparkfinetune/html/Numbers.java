@@ -1,15 +1,15 @@
-package org.sparkfinetune.report;
+package org.sparkfinetune.html;
 
 import java.util.Locale;
 
 /** Numbers as people read them. */
-final class Numbers {
+public final class Numbers {
   private static final double MEBI = 1 << 20;
 
   private Numbers() {}
 
   /** Four digits that matter. */
-  static String figure(double value) {
+  public static String figure(double value) {
     if (!Double.isFinite(value)) {
       return Double.toString(value);
     }
@@ -24,18 +24,21 @@ final class Numbers {
     return String.format(Locale.ROOT, "%." + digits + "f", value);
   }
 
-  static String grouped(long number) {
+  /** Thousands set apart. */
+  public static String grouped(long number) {
     return String.format(Locale.ROOT, "%,d", number).replace(',', '\u2009');
   }
 
-  static String bytes(long bytes) {
+  /** In MiB, or GiB from ten of them on. */
+  public static String bytes(long bytes) {
     double mebi = bytes / MEBI;
     return mebi >= 10_240
         ? String.format(Locale.ROOT, "%.1f GiB", mebi / 1024)
         : String.format(Locale.ROOT, mebi >= 100 ? "%.0f MiB" : "%.1f MiB", mebi);
   }
 
-  static String seconds(double seconds) {
+  /** Seconds, minutes or hours. */
+  public static String seconds(double seconds) {
     if (!Double.isFinite(seconds) || seconds < 100) {
       return figure(seconds) + " s";
     }

@@ -1,4 +1,4 @@
-package org.sparkfinetune.report;
+package org.sparkfinetune.html;
 
 import java.util.ArrayList;
 import java.util.List;

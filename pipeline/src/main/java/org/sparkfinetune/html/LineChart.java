@@ -1,10 +1,9 @@
-package org.sparkfinetune.report;
+package org.sparkfinetune.html;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
-import org.sparkfinetune.html.Html;
 
 /**
  * A line chart over optimizer steps as inline SVG. Its text is as large on the page as in the
@@ -12,7 +11,7 @@ import org.sparkfinetune.html.Html;
  *
  * @param marks steps at which a new attempt began, as dashed lines
  */
-record LineChart(String title, List<Series> series, List<Long> marks) {
+public record LineChart(String title, List<Series> series, List<Long> marks) {
   private static final int WIDTH = 360;
   private static final int HEIGHT = 200;
   private static final int LEFT = 46;
@@ -24,7 +23,7 @@ record LineChart(String title, List<Series> series, List<Long> marks) {
   private static final int MOST_GROUPS = 300;
 
   /** Two curves tell apart by colour and by dots. */
-  enum Ink {
+  public enum Ink {
     ONE,
     TWO;
 
@@ -33,12 +32,14 @@ record LineChart(String title, List<Series> series, List<Long> marks) {
     }
   }
 
-  record Point(long step, double value) {}
+  /** A value after a step. */
+  public record Point(long step, double value) {}
 
   /** One curve; points that are not finite leave a gap. */
-  record Series(String name, Ink ink, List<Point> points) {}
+  public record Series(String name, Ink ink, List<Point> points) {}
 
-  String svg() {
+  /** An HTML figure. */
+  public String svg() {
     Scale x = Scale.of(points().mapToDouble(Point::step));
     Scale y = Scale.of(points().mapToDouble(Point::value));
     StringBuilder svg = new StringBuilder("<figure><figcaption>");
@@ -174,7 +175,7 @@ record LineChart(String title, List<Series> series, List<Long> marks) {
   }
 
   /** Whether there is anything to draw. */
-  boolean isEmpty() {
+  public boolean isEmpty() {
     return points().mapToDouble(Point::value).filter(Double::isFinite).findAny().isEmpty();
   }
 }

@@ -1,7 +1,0 @@
-package org.sparkfinetune.jobs;
-
-/** Who reads a result. */
-enum Output {
-  TEXT,
-  JSON
-}
