@@ -5,4 +5,7 @@ interface Jobs {
   void prepare(Request request);
 
   void train(Request request);
+
+  /** Returns what became of the samples, as one line of JSON. */
+  String tokenize(Request request);
 }

@@ -55,6 +55,7 @@ public final class Main {
         new CommandLine(new Main())
             .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
             .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new TokenizeCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())
             .addSubcommand(new MakeModelCommand());
     return main.setOut(out)
