@@ -36,7 +36,7 @@ ratio() {
 
 # The number of key $1 in the JSON line in file $2.
 number_of() {
-    sed -n "s/.*\"$1\": *\([0-9.eE+-]*\).*/\1/p" "$2" | tail -n 1
+    sed -n "s/.*\"$1\" *: *\([0-9.eE+-]*\).*/\1/p" "$2" | tail -n 1
 }
 
 # Runs the peer "$@" and prints ', "peer": …' with its own line, its process's seconds and the ratios to $1 (our
