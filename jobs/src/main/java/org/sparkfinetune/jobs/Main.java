@@ -63,6 +63,7 @@ public final class Main {
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new ParityCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new TokenizeCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())
             .addSubcommand(new MakeModelCommand());
     return main.setOut(out)

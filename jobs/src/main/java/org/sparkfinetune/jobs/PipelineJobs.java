@@ -40,6 +40,9 @@ import org.sparkfinetune.launch.EvaluateJob;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.GenerateJob;
 import org.sparkfinetune.launch.RunOfAdapter;
+import org.sparkfinetune.launch.TokenizeJob;
+import org.sparkfinetune.launch.TokenizeRequest;
+import org.sparkfinetune.launch.TokenizedJson;
 import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
@@ -86,6 +89,31 @@ final class PipelineJobs implements Jobs {
     SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
     try {
       new TrainDriver(spark, loaded).run();
+    } finally {
+      spark.stop();
+    }
+  }
+
+  @Override
+  public String tokenize(Request request) {
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    TrainConfig config = loaded.config();
+    SparkSession spark = SparkSession.builder().appName("spark-finetune tokenize").getOrCreate();
+    try {
+      Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+      Path folder =
+          HubFolder.locate(
+              config.model().tokenizer().orElse(config.model().modelId()),
+              config.model().revision(),
+              HubKind.MODEL,
+              TokenizerFiles.names(),
+              hadoop);
+      TokenizeRequest wanted =
+          new TokenizeRequest(
+              config.data(),
+              TokenizerFiles.load(folder, hadoop),
+              new Path(config.outputDir(), "tokenized"));
+      return TokenizedJson.of(new TokenizeJob(spark).run(wanted));
     } finally {
       spark.stop();
     }

@@ -112,9 +112,18 @@ final class MainTest {
   }
 
   @Test
+  void tokenize_prints_its_result_and_nothing_else() {
+    assertThat(run("tokenize", "--max_seq_length", "64")).isZero();
+    assertThat(out).hasToString("{\"rows\":1}" + System.lineSeparator());
+    assertThat(jobs.requests)
+        .containsExactly(new Request(Optional.empty(), List.of("--max_seq_length", "64")));
+  }
+
+  @Test
   void help_names_the_commands() {
     assertThat(run("--help")).isZero();
-    assertThat(out.toString()).contains("prepare", "train", "make-sample", "make-model");
+    assertThat(out.toString())
+        .contains("prepare", "tokenize", "train", "make-sample", "make-model");
   }
 
   @Test
@@ -189,6 +198,12 @@ final class MainTest {
     @Override
     public void parity(Request request) {
       record(request);
+    }
+
+    @Override
+    public String tokenize(Request request) {
+      record(request);
+      return "{\"rows\":1}";
     }
 
     private void record(Request request) {

@@ -7,17 +7,18 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.api.WriteSupport;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
-import org.apache.parquet.io.DelegatingPositionOutputStream;
 import org.apache.parquet.io.OutputFile;
 import org.apache.parquet.io.PositionOutputStream;
 
 /** One Parquet file of conversations. */
 final class ConversationParquet implements Closeable {
+  private final EvenParquetStream stream;
   private final ParquetWriter<ConversationWriteSupport.Named> writer;
 
   ConversationParquet(FSDataOutputStream out) throws IOException {
+    stream = new EvenParquetStream(out);
     writer =
-        new Builder(new StreamFile(out))
+        new Builder(new StreamFile(stream))
             .withCompressionCodec(CompressionCodecName.SNAPPY)
             // A dictionary of whole texts is built and thrown away: hardly any text comes twice.
             .withDictionaryEncoding(ConversationWriteSupport.CONTENT_COLUMN, false)
@@ -31,6 +32,7 @@ final class ConversationParquet implements Closeable {
 
   @Override
   public void close() throws IOException {
+    stream.hold();
     writer.close();
   }
 
@@ -53,15 +55,10 @@ final class ConversationParquet implements Closeable {
   }
 
   /** A stream that is open already, so that the store decides how files come to be. */
-  private record StreamFile(FSDataOutputStream out) implements OutputFile {
+  private record StreamFile(PositionOutputStream stream) implements OutputFile {
     @Override
     public PositionOutputStream create(long blockSizeHint) {
-      return new DelegatingPositionOutputStream(out) {
-        @Override
-        public long getPos() {
-          return out.getPos();
-        }
-      };
+      return stream;
     }
 
     @Override

@@ -3,6 +3,7 @@ package org.sparkfinetune.launch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -125,6 +126,10 @@ final class TokenizeJobSparkTest {
         .isEqualTo(trained)
         .isEqualTo(tokenized.train().packing().tokens() - 700);
     assertThat(tokenized.test().orElseThrow().packing().samples()).isEqualTo(50);
+    JsonNode json = new ObjectMapper().readTree(TokenizedJson.of(tokenized));
+    assertThat(json.at("/train/samples").asInt()).isEqualTo(700);
+    assertThat(json.at("/train/trained_tokens").asLong()).isEqualTo(trained);
+    assertThat(json.at("/test/fill").asDouble()).isBetween(0.5, 1.0);
     assertThat(rows(tokenized, "test")).isNotEmpty();
   }
 
