@@ -18,4 +18,6 @@ interface Jobs {
   List<String> plan(PlanRequest request);
 
   Checked check(Request request, Output output);
+
+  void parity(Request request);
 }

@@ -61,6 +61,7 @@ public final class Main {
             .addSubcommand(new BenchGenerateCommand(out))
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
+            .addSubcommand(withKeys(new ParityCommand(jobs), KeyTable.train()))
             .addSubcommand(new MakeSampleCommand())
             .addSubcommand(new MakeModelCommand());
     return main.setOut(out)

@@ -1,6 +1,7 @@
 package org.sparkfinetune.jobs;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.sparkfinetune.sample.ModelMaker;
 import org.sparkfinetune.sample.ModelShape;
 import picocli.CommandLine.Command;
@@ -32,10 +33,25 @@ final class MakeModelCommand implements Runnable {
       description = "Equal seeds give equal files. Default: ${DEFAULT-VALUE}.")
   private long seed;
 
+  @Option(
+      names = "--quantize",
+      paramLabel = "nf4",
+      description = "Store the linears of layers as bitsandbytes does: nf4. Default: bf16.")
+  private Optional<Quantize> quantize = Optional.empty();
+
+  /** What {@code --quantize} may be. */
+  enum Quantize {
+    nf4
+  }
+
   @Mixin private final Help help = new Help();
 
   @Override
   public void run() {
-    ModelMaker.write(ModelShape.named(shape), seed, output);
+    ModelMaker.write(
+        ModelShape.named(shape),
+        seed,
+        output,
+        quantize.isPresent() ? ModelMaker.Storage.NF4 : ModelMaker.Storage.BF16);
   }
 }

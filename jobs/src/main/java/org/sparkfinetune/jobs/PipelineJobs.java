@@ -45,6 +45,7 @@ import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.prepare.Prepare;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.train.ParityRun;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -199,6 +200,12 @@ final class PipelineJobs implements Jobs {
     } finally {
       started.forEach(SparkSession::stop);
     }
+  }
+
+  @Override
+  public void parity(Request request) {
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    new ParityRun(loaded.config(), hadoop(), Runtime.getRuntime().availableProcessors()).run();
   }
 
   private static ConfigLoader loader() {

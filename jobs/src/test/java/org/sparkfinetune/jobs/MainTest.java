@@ -186,6 +186,11 @@ final class MainTest {
       return new Checked(List.of(output.toString()), outcome);
     }
 
+    @Override
+    public void parity(Request request) {
+      record(request);
+    }
+
     private void record(Request request) {
       requests.add(request);
       failure.ifPresent(

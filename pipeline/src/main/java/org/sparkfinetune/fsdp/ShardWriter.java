@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.quant.NestedAbsmax;
 import org.sparkfinetune.quant.Nf4Codec;
@@ -88,18 +89,42 @@ public final class ShardWriter {
   private void writeCodes(FileChannel channel, long at, FrozenLayout.QuantizedPiece piece)
       throws IOException {
     ByteBuffer packed = buffer(WeightChunks.SIZE / 2);
+    Optional<QuantizedWeight> stored = chunks.quantized(piece.tensor());
+    if (stored.isPresent()) {
+      copyCodes(channel, at, piece, stored.get(), packed);
+      return;
+    }
     chunks.forEach(
         piece,
         (weights, count, firstBlock) -> {
           packed.clear();
           codec.encode(weights, 0, count, chunks.absmax(weights, count), 0, packed);
-          // A short last block is filled up, so that every block has its 32 bytes.
-          int blocks = Nf4Codec.blocks(count);
-          while (packed.position() < blocks * FrozenLayout.CODES_PER_BLOCK) {
-            packed.put((byte) 0x77);
-          }
+          fillUp(packed, Nf4Codec.blocks(count));
           writeFully(channel, packed.flip(), at + (long) firstBlock * FrozenLayout.CODES_PER_BLOCK);
         });
+  }
+
+  private static void copyCodes(
+      FileChannel channel,
+      long at,
+      FrozenLayout.QuantizedPiece piece,
+      QuantizedWeight stored,
+      ByteBuffer packed)
+      throws IOException {
+    int step = packed.capacity() / FrozenLayout.CODES_PER_BLOCK;
+    for (int done = 0; done < piece.blocks(); done += step) {
+      int blocks = Math.min(step, piece.blocks() - done);
+      stored.readCodes(piece.firstBlock() + done, blocks, packed.clear());
+      fillUp(packed, blocks);
+      writeFully(channel, packed.flip(), at + (long) done * FrozenLayout.CODES_PER_BLOCK);
+    }
+  }
+
+  /** A short last block is filled up with zeros' code, so that every block has its 32 bytes. */
+  private static void fillUp(ByteBuffer packed, int blocks) {
+    while (packed.position() < blocks * FrozenLayout.CODES_PER_BLOCK) {
+      packed.put((byte) 0x77);
+    }
   }
 
   private void writePlain(FileChannel channel, long at, FrozenLayout layout) throws IOException {

@@ -2,7 +2,9 @@ package org.sparkfinetune.fsdp;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Optional;
 import org.sparkfinetune.quant.Nf4Codec;
+import org.sparkfinetune.tensor.NamedShape;
 
 /** Goes through the weights of a slice a bounded chunk at a time. */
 final class WeightChunks {
@@ -15,6 +17,10 @@ final class WeightChunks {
   WeightChunks(WeightSource source, Nf4Codec codec) {
     this.source = source;
     this.codec = codec;
+  }
+
+  Optional<QuantizedWeight> quantized(NamedShape tensor) {
+    return source.quantized(tensor.name());
   }
 
   /** What to do with a chunk. */

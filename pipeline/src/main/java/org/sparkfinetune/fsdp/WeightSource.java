@@ -1,7 +1,14 @@
 package org.sparkfinetune.fsdp;
 
+import java.util.Optional;
+
 /** Where weights come from: a checkpoint, or numbers made up. Safe for several threads. */
 public interface WeightSource {
   /** Elements {@code [first, first + count)} of a tensor, row-major, into {@code out} from 0 on. */
   void read(String name, long first, float[] out, int count);
+
+  /** The weight as it is stored, if that is NF4 with double quantisation. */
+  default Optional<QuantizedWeight> quantized(String name) {
+    return Optional.empty();
+  }
 }

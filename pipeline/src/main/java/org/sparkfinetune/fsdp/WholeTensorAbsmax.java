@@ -22,8 +22,15 @@ final class WholeTensorAbsmax {
 
   private final Map<String, NestedAbsmax> nested = new LinkedHashMap<>();
 
-  private WholeTensorAbsmax(Map<String, float[]> absmax) {
-    absmax.forEach((name, values) -> nested.put(name, nested(values)));
+  private WholeTensorAbsmax(WeightChunks chunks, FrozenLayout layout, Map<String, float[]> found) {
+    for (NamedShape tensor : layout.quantized()) {
+      nested.put(
+          tensor.name(),
+          chunks
+              .quantized(tensor)
+              .map(QuantizedWeight::absmax)
+              .orElseGet(() -> nested(found.getOrDefault(tensor.name(), new float[0]))));
+    }
   }
 
   NestedAbsmax of(NamedShape tensor) {
@@ -58,7 +65,7 @@ final class WholeTensorAbsmax {
       exchange.recycle(slice);
     }
     exchange.sum("absmax read", version, new double[] {0});
-    return new WholeTensorAbsmax(absmax);
+    return new WholeTensorAbsmax(chunks, layout, absmax);
   }
 
   private static float[] put(float[] part, float[] all, int at) {
@@ -71,6 +78,10 @@ final class WholeTensorAbsmax {
     ByteBuffer own = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
     var values = own.asFloatBuffer();
     for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
+      if (chunks.quantized(piece.tensor()).isPresent()) {
+        // Its constants are stored beside it.
+        continue;
+      }
       int at = Math.toIntExact(piece.sliceBlock());
       chunks.forEach(
           piece,

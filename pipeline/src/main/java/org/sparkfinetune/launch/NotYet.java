@@ -1,6 +1,6 @@
 package org.sparkfinetune.launch;
 
-import org.apache.hadoop.conf.Configuration;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
@@ -9,7 +9,6 @@ import org.sparkfinetune.config.Reporter;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.train.BaseModel;
 
 /**
  * Settings that are understood and not carried out yet. One that would change the result is an
@@ -20,7 +19,7 @@ final class NotYet {
 
   private NotYet() {}
 
-  static void check(TrainConfig config, Configuration hadoop) {
+  static void check(TrainConfig config) {
     refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
     refuse(
         config.reporting().reportTo().contains(Reporter.MLFLOW),
@@ -28,8 +27,11 @@ final class NotYet {
         "use tensorboard");
     refuse(
         config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
-    if (!config.lora().modulesToSave().isEmpty()) {
-      checkModulesToSave(config, hadoop);
+    for (String module : config.lora().modulesToSave()) {
+      refuse(
+          !List.of("embed_tokens", "lm_head").contains(module),
+          "modules_to_save: " + module,
+          "embed_tokens and lm_head can be trained whole");
     }
     mention(
         config.parallelism().strategy() != ShardingStrategy.FULL_SHARD,
@@ -37,15 +39,6 @@ final class NotYet {
     mention(
         config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
         "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
-  }
-
-  private static void checkModulesToSave(TrainConfig config, Configuration hadoop) {
-    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
-      refuse(
-          model.config().tieWordEmbeddings(),
-          "modules_to_save on a model with tied embeddings",
-          "leave it out, or use method: full");
-    }
   }
 
   private static void refuse(boolean asked, String what, String instead) {

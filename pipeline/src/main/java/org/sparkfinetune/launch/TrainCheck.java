@@ -67,7 +67,7 @@ public final class TrainCheck {
                 lines.add(
                     new CheckLine(
                         "configuration", CheckLine.Verdict.WARNED, note, Optional.empty())));
-    if (attempt("configuration", () -> NotYet.check(config, hadoop))) {
+    if (attempt("configuration", () -> NotYet.check(config))) {
       lines.add(
           CheckLine.passed(
               "configuration",

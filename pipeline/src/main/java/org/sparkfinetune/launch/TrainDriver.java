@@ -73,7 +73,7 @@ public final class TrainDriver {
       LOG.info("The run in {} is finished; nothing was changed.", folder.root());
       return;
     }
-    NotYet.check(config, hadoop);
+    NotYet.check(config);
     TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
     checkBeginning();
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());

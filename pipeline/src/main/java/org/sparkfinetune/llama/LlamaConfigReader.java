@@ -169,7 +169,21 @@ public final class LlamaConfigReader {
           "layer_types",
           "\"full_attention\" in every layer");
     }
+    refuseOtherQuantization();
     refuseUnknownKeys();
+  }
+
+  private void refuseOtherQuantization() {
+    JsonNode quantization = json.path("quantization_config");
+    if (quantization.isObject()) {
+      boolean readable =
+          quantization.path("quant_method").asText("bitsandbytes").equals("bitsandbytes")
+              && quantization.path("bnb_4bit_quant_type").asText("").equals("nf4");
+      require(
+          readable,
+          "quantization_config",
+          "bitsandbytes' with bnb_4bit_quant_type nf4, or left out with 16-bit weights");
+    }
   }
 
   private void refuseUnknownKeys() {

@@ -41,6 +41,17 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
     return new NestedAbsmax(codes, absmax2, offset, phase, DynamicMap.values());
   }
 
+  /** Whether the codes mean what they mean here, but for rounding. */
+  public boolean hasUsualMap() {
+    float[] usual = DynamicMap.values();
+    for (int code = 0; code < usual.length; code++) {
+      if (!(Math.abs(map[code] - usual[code]) <= 1e-6f)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   static int groups(int blocks) {
     return (blocks + GROUP - 1) / GROUP;
   }

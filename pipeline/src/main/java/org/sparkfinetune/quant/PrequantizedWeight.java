@@ -55,28 +55,42 @@ public record PrequantizedWeight(String name, DType dtype, long[] shape, Absmax 
   }
 
   /**
+   * The shape before it was quantised, without reading the constants.
+   *
+   * @throws UserError if it is quantised in another way than to NF4
+   */
+  public static long[] shape(Checkpoint checkpoint, String name) {
+    QuantState state = state(checkpoint, name);
+    new PrequantizedReader(checkpoint, name).checkPacked((elements(state.shape()) + 1) / 2);
+    return state.shape();
+  }
+
+  /**
    * Reads and checks everything but the packed bytes.
    *
    * @throws UserError if the weight is quantised in another way, or its tensors do not fit together
    */
   public static PrequantizedWeight read(Checkpoint checkpoint, String name) {
-    String stateName = name + STATE + "nf4";
-    if (!checkpoint.names().contains(stateName)) {
-      throw new UserError(
-          "%s has no %s: supported are checkpoints that bitsandbytes quantised to NF4."
-              .formatted(checkpoint.where(name), stateName));
-    }
+    QuantState state = state(checkpoint, name);
     PrequantizedReader reader = new PrequantizedReader(checkpoint, name);
-    QuantState state =
-        QuantState.parse(
-            checkpoint.where(stateName) + ": " + stateName,
-            reader.bytes(STATE + "nf4", MAX_STATE_BYTES));
     long elements = elements(state.shape());
     reader.checkPacked((elements + 1) / 2);
     reader.checkQuantMap();
     int blocks = reader.toInt((elements + Nf4Codec.BLOCK - 1) / Nf4Codec.BLOCK);
     return new PrequantizedWeight(
         name, state.dtype(), state.shape(), reader.absmax(blocks, state.nestedOffset()));
+  }
+
+  private static QuantState state(Checkpoint checkpoint, String name) {
+    String stateName = name + STATE + "nf4";
+    if (!checkpoint.names().contains(stateName)) {
+      throw new UserError(
+          "%s has no %s: supported are checkpoints that bitsandbytes quantised to NF4."
+              .formatted(checkpoint.where(name), stateName));
+    }
+    return QuantState.parse(
+        checkpoint.where(stateName) + ": " + stateName,
+        new PrequantizedReader(checkpoint, name).bytes(STATE + "nf4", MAX_STATE_BYTES));
   }
 
   /** Bytes of the packed weight. */

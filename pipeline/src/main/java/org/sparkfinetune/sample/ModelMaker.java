@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.errors.UserError;
@@ -37,17 +38,34 @@ public final class ModelMaker {
     this.seed = seed;
   }
 
+  /** How the linears of layers are stored. */
+  public enum Storage {
+    BF16,
+    /** As bitsandbytes stores NF4 with double quantisation. */
+    NF4
+  }
+
+  /** In bf16, see {@link #write(ModelShape, long, Path, Storage)}. */
+  public static void write(ModelShape shape, long seed, Path folder) {
+    write(shape, seed, folder, Storage.BF16);
+  }
+
   /**
    * Equal shapes and seeds give equal files, whatever the size of shards.
    *
    * @param folder made if it is not there; has to hold no model
    */
-  public static void write(ModelShape shape, long seed, Path folder) {
+  public static void write(ModelShape shape, long seed, Path folder, Storage storage) {
     try {
       Files.createDirectories(folder);
       refuseAnother(folder);
-      new ModelMaker(shape.config(), seed).stream(tensors(shape.config()), folder);
-      Files.writeString(folder.resolve("config.json"), shape.configJson());
+      new ModelMaker(shape.config(), seed).stream(tensors(shape.config()), folder, storage);
+      String json =
+          switch (storage) {
+            case BF16 -> shape.configJson();
+            case NF4 -> Nf4Model.configJson(shape.configJson());
+          };
+      Files.writeString(folder.resolve("config.json"), json);
     } catch (IOException unwritable) {
       throw new UserError(
           "The folder %s cannot be written: %s".formatted(folder, unwritable.getMessage()),
@@ -78,11 +96,16 @@ public final class ModelMaker {
     return tensors;
   }
 
-  private void stream(List<NamedShape> tensors, Path folder) {
-    List<TensorSpec> specs =
-        tensors.stream()
-            .map(tensor -> new TensorSpec(tensor.name(), DType.BF16, tensor.dimensions()))
-            .toList();
+  private void stream(List<NamedShape> tensors, Path folder, Storage storage) {
+    Nf4Model nf4 = new Nf4Model(this::draw);
+    List<TensorSpec> specs = new ArrayList<>();
+    for (NamedShape tensor : tensors) {
+      if (storage == Storage.NF4 && Nf4Model.quantizes(tensor)) {
+        specs.addAll(nf4.specs(tensor));
+      } else {
+        specs.add(new TensorSpec(tensor.name(), DType.BF16, tensor.dimensions()));
+      }
+    }
     try (ShardedSafetensorsWriter out =
         ShardedSafetensorsWriter.create(
             new org.apache.hadoop.fs.Path(folder.toAbsolutePath().toUri()),
@@ -90,12 +113,18 @@ public final class ModelMaker {
             Map.of("format", "pt"),
             specs,
             MAX_SHARD_BYTES)) {
-      tensors.forEach(tensor -> write(tensor, out));
+      for (NamedShape tensor : tensors) {
+        if (storage == Storage.NF4 && Nf4Model.quantizes(tensor)) {
+          nf4.write(tensor, out::write);
+        } else {
+          draw(tensor, out::write);
+        }
+      }
       out.commit();
     }
   }
 
-  private void write(NamedShape tensor, ShardedSafetensorsWriter out) {
+  private void draw(NamedShape tensor, Consumer<ByteBuffer> sink) {
     long tensorSeed = RandomWeights.mix(seed + seedOf(tensor.name()));
     for (long first = 0; first < tensor.elements(); first += CHUNK_WEIGHTS) {
       long count = Math.min(CHUNK_WEIGHTS, tensor.elements() - first);
@@ -105,7 +134,7 @@ public final class ModelMaker {
       } else {
         constant(tensor.name().endsWith(".bias") ? 0 : 1);
       }
-      out.write(chunk.flip());
+      sink.accept(chunk.flip());
     }
   }
 

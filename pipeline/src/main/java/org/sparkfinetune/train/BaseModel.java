@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -26,7 +27,13 @@ public final class BaseModel implements AutoCloseable {
   private BaseModel(LlamaConfig config, Checkpoint checkpoint) {
     this.config = config;
     this.checkpoint = checkpoint;
-    this.weights = new CheckpointWeights(checkpoint, names(config));
+    this.weights =
+        new CheckpointWeights(
+            checkpoint,
+            names(config),
+            config.tieWordEmbeddings()
+                ? Map.of(LlamaWeights.LM_HEAD, LlamaWeights.EMBED_TOKENS)
+                : Map.of());
   }
 
   /**

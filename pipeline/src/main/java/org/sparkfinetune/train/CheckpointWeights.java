@@ -4,7 +4,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.fsdp.QuantizedWeight;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.safetensors.Floats;
@@ -17,16 +20,25 @@ final class CheckpointWeights implements WeightSource {
       ThreadLocal.withInitial(() -> ByteBuffer.allocate(0));
 
   private final Checkpoint checkpoint;
+  private final PrequantizedSource quantized;
+  private final Map<String, String> aliases;
 
   /**
+   * @param aliases weights that the checkpoint holds under another name
    * @throws UserError if a weight is missing, or has another shape or a type that is not a float
    */
-  CheckpointWeights(Checkpoint checkpoint, List<NamedShape> expected) {
+  CheckpointWeights(Checkpoint checkpoint, List<NamedShape> expected, Map<String, String> aliases) {
     this.checkpoint = checkpoint;
+    this.quantized = new PrequantizedSource(checkpoint);
+    this.aliases = Map.copyOf(aliases);
     expected.forEach(this::check);
   }
 
   private void check(NamedShape expected) {
+    if (quantized.has(expected.name())) {
+      quantized.check(expected);
+      return;
+    }
     TensorInfo info = checkpoint.info(expected.name());
     if (!Arrays.equals(info.shape(), expected.dimensions())) {
       throw new UserError(
@@ -50,11 +62,21 @@ final class CheckpointWeights implements WeightSource {
 
   @Override
   public void read(String name, long first, float[] out, int count) {
-    TensorInfo info = checkpoint.info(name);
+    String stored = aliases.getOrDefault(name, name);
+    if (quantized.has(stored)) {
+      quantized.read(stored, first, out, count);
+      return;
+    }
+    TensorInfo info = checkpoint.info(stored);
     int size = info.dtype().bytes();
     ByteBuffer bytes = buffer(count * size);
-    checkpoint.read(name, first * size, bytes);
+    checkpoint.read(stored, first * size, bytes);
     Floats.toFloats(info.dtype(), bytes.flip(), out, 0, count);
+  }
+
+  @Override
+  public Optional<QuantizedWeight> quantized(String name) {
+    return quantized.has(name) ? quantized.weight(name) : Optional.empty();
   }
 
   private static ByteBuffer buffer(int bytes) {

@@ -1,6 +1,7 @@
 package org.sparkfinetune.train;
 
 import java.util.List;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.llama.LlamaWeights;
@@ -16,7 +17,8 @@ public final class EmbeddingRows implements AutoCloseable {
     this.checkpoint = checkpoint;
     long[] shape = checkpoint.info(LlamaWeights.EMBED_TOKENS).shape();
     this.weights =
-        new CheckpointWeights(checkpoint, List.of(NamedShape.of(LlamaWeights.EMBED_TOKENS, shape)));
+        new CheckpointWeights(
+            checkpoint, List.of(NamedShape.of(LlamaWeights.EMBED_TOKENS, shape)), Map.of());
   }
 
   public static EmbeddingRows open(Path modelFolder, Configuration hadoop) {

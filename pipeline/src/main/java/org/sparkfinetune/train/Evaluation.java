@@ -17,6 +17,7 @@ final class Evaluation {
   private final DecoderLayers layers;
   private final ForwardPass forward;
   private final HeadOfModel head;
+  private final TokenBatch.Attention attention;
   private final int maxTokens;
 
   Evaluation(
@@ -26,6 +27,7 @@ final class Evaluation {
       Exchange exchange,
       Weights weights,
       DecoderLayers layers,
+      TokenBatch.Attention attention,
       int maxTokens) {
     this.ops = ops;
     this.exchange = exchange;
@@ -34,6 +36,7 @@ final class Evaluation {
     EmbeddingTable embedding = new EmbeddingTable(ops, precision, weights, config);
     this.forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
     this.head = new HeadOfModel(ops, precision, config, weights);
+    this.attention = attention;
     this.maxTokens = maxTokens;
   }
 
@@ -51,7 +54,7 @@ final class Evaluation {
     }
     double lossSum = 0;
     long trained = 0;
-    for (List<TokenBatch> group : groups(TokenBatch.of(own, maxTokens))) {
+    for (List<TokenBatch> group : groups(TokenBatch.of(own, maxTokens, attention))) {
       lossSum += loss(step, group);
       trained += group.stream().mapToLong(TokenBatch::trainedTokens).sum();
     }

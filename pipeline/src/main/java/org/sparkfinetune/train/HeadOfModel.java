@@ -34,7 +34,7 @@ final class HeadOfModel {
   }
 
   private String group() {
-    return config.tieWordEmbeddings() ? ModelGroups.EMBED : ModelGroups.HEAD;
+    return weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED;
   }
 
   /** Name of the tensor that is the head. */
@@ -43,9 +43,7 @@ final class HeadOfModel {
   }
 
   private NamedShape shape() {
-    return config.tieWordEmbeddings()
-        ? LlamaWeights.embedTokens(config)
-        : LlamaWeights.lmHead(config);
+    return weights.hasHead() ? LlamaWeights.lmHead(config) : LlamaWeights.embedTokens(config);
   }
 
   /** Sum of losses over the batches' trained positions. */

@@ -56,10 +56,19 @@ final class ModelGroups {
       groups.add(layer(config, layer, method));
     }
     groups.add(single(NORM, LlamaWeights.finalNorm(config), method));
-    if (!config.tieWordEmbeddings()) {
+    if (hasHead(config, method)) {
       groups.add(single(HEAD, LlamaWeights.lmHead(config), method));
     }
     return groups;
+  }
+
+  /**
+   * Whether the head is a weight of its own. PEFT copies what {@code modules_to_save} names, so
+   * tied embeddings part there: each copy is trained by itself, and what is not copied stays.
+   */
+  private static boolean hasHead(LlamaConfig config, Method method) {
+    return !config.tieWordEmbeddings()
+        || method instanceof Method.Lora lora && !lora.modulesToSave().isEmpty();
   }
 
   private static Group single(String name, NamedShape weight, Method method) {

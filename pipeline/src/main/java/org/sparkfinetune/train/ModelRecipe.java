@@ -1,6 +1,11 @@
 package org.sparkfinetune.train;
 
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.peft.LoraTargets;
 
 /**
  * What is trained, and how it is computed.
@@ -17,4 +22,34 @@ record ModelRecipe(
     double dropout,
     long seed,
     Precision precision,
-    org.sparkfinetune.fsdp.PlainType plainType) {}
+    PlainType plainType,
+    TokenBatch.Attention attention) {
+
+  /**
+   * @param lora as it is carried out: an adapter that is trained on brings its own
+   */
+  static ModelRecipe of(TrainConfig config, LoraConfig lora, BaseModel base) {
+    return new ModelRecipe(
+        base.config(),
+        method(config.method(), lora, base.config()),
+        lora.scaling(),
+        config.method() == Method.FULL ? 0 : lora.dropout(),
+        config.seed(),
+        Precision.of(config.compute()),
+        config.compute().bf16() ? PlainType.BFLOAT16 : base.plainType(),
+        config.data().crossSampleAttention()
+            ? TokenBatch.Attention.ACROSS_SAMPLES
+            : TokenBatch.Attention.WITHIN_SAMPLES);
+  }
+
+  private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {
+    return switch (method) {
+      case FULL -> new ModelGroups.Method.Full();
+      case LORA, QLORA ->
+          new ModelGroups.Method.Lora(
+              new LoraTargets(llama, lora.r(), lora.targetModules()),
+              lora.modulesToSave(),
+              method == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
+    };
+  }
+}

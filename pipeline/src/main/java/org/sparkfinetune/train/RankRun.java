@@ -18,12 +18,10 @@ import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.WeightSource;
-import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
-import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRows;
 import org.sparkfinetune.tokenize.PackedRowsFile;
@@ -33,6 +31,7 @@ public final class RankRun {
   private static final Logger LOG = LoggerFactory.getLogger(RankRun.class);
 
   private final TrainConfig config;
+  private final LoraConfig lora;
   private final Place place;
   private final Continuation continuation;
   private final Configuration hadoop;
@@ -67,6 +66,7 @@ public final class RankRun {
 
   public RankRun(TrainConfig config, Place place, Continuation continuation, Configuration hadoop) {
     this.config = config;
+    this.lora = TrainableSource.lora(config, hadoop);
     this.place = place;
     this.continuation = continuation;
     this.hadoop = hadoop;
@@ -140,7 +140,7 @@ public final class RankRun {
       throw new java.io.UncheckedIOException(e);
     }
     Path shard = place.scratch().resolve("shard");
-    ModelRecipe recipe = recipe(base);
+    ModelRecipe recipe = ModelRecipe.of(config, lora, base);
     return RankModel.load(
         recipe,
         torch,
@@ -149,30 +149,6 @@ public final class RankRun {
         trainable,
         shard,
         (group, bytes) -> LOG.debug("rank {}: {} sharded", place.exchange().rank(), group));
-  }
-
-  private ModelRecipe recipe(BaseModel base) {
-    LoraConfig lora = config.lora();
-    return new ModelRecipe(
-        base.config(),
-        method(base.config()),
-        lora.scaling(),
-        config.method() == Method.FULL ? 0 : lora.dropout(),
-        config.seed(),
-        Precision.of(config.compute()),
-        config.compute().bf16() ? org.sparkfinetune.fsdp.PlainType.BFLOAT16 : base.plainType());
-  }
-
-  private ModelGroups.Method method(LlamaConfig llama) {
-    LoraConfig lora = config.lora();
-    return switch (config.method()) {
-      case FULL -> new ModelGroups.Method.Full();
-      case LORA, QLORA ->
-          new ModelGroups.Method.Lora(
-              new LoraTargets(llama, lora.r(), lora.targetModules()),
-              lora.modulesToSave(),
-              config.method() == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
-    };
   }
 
   /** Returns the steps done at the end. */
@@ -220,7 +196,7 @@ public final class RankRun {
       saver.model(folder.model());
       ModelFiles.copy(config.model(), folder.model(), hadoop);
     } else {
-      saver.adapter(folder.adapter(), config.model(), config.lora());
+      saver.adapter(folder.adapter(), config.model(), lora);
     }
   }
 

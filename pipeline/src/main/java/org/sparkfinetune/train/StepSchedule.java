@@ -2,6 +2,7 @@ package org.sparkfinetune.train;
 
 import java.util.Arrays;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.sparkfinetune.config.Loop;
 
 /**
@@ -13,15 +14,28 @@ public final class StepSchedule {
   private final int rows;
   private final int rowsPerStep;
   private final long seed;
+  private final Order sequence;
   private final long totalSteps;
   private int epochOfOrder = -1;
   private int[] order = new int[0];
+
+  /** How an epoch goes through the rows. */
+  enum Order {
+    SHUFFLED,
+    /** For comparing with other programs. */
+    AS_STORED
+  }
 
   /**
    * @param rows of the training split, at least one
    * @param rowsPerStep of all ranks; a run that goes on with another number of ranks keeps it
    */
   public StepSchedule(int rows, int rowsPerStep, Loop loop, long seed) {
+    this(rows, rowsPerStep, loop, seed, Order.SHUFFLED);
+  }
+
+  StepSchedule(int rows, int rowsPerStep, Loop loop, long seed, Order sequence) {
+    this.sequence = sequence;
     this.rows = rows;
     this.rowsPerStep = rowsPerStep;
     this.seed = seed;
@@ -64,7 +78,11 @@ public final class StepSchedule {
 
   private int[] order(int epoch) {
     if (epoch != epochOfOrder) {
-      order = permutation(epoch);
+      order =
+          switch (sequence) {
+            case SHUFFLED -> permutation(epoch);
+            case AS_STORED -> IntStream.range(0, rows).toArray();
+          };
       epochOfOrder = epoch;
     }
     return order;

@@ -3,6 +3,7 @@ package org.sparkfinetune.train;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.sparkfinetune.tokenize.PackedRow;
 
 /**
@@ -45,15 +46,22 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
     return positions;
   }
 
+  /** What a token may look at. */
+  enum Attention {
+    WITHIN_SAMPLES,
+    /** All before it in the row; positions run on, as in the reference's packing. */
+    ACROSS_SAMPLES
+  }
+
   /** Rows in order, as many a batch as fit in {@code maxTokens}; at least one. */
-  static List<TokenBatch> of(List<StepRow> rows, int maxTokens) {
+  static List<TokenBatch> of(List<StepRow> rows, int maxTokens, Attention attention) {
     List<TokenBatch> batches = new ArrayList<>();
     List<StepRow> group = new ArrayList<>();
     int tokens = 0;
     for (StepRow row : rows) {
       int length = used(row.row());
       if (!group.isEmpty() && tokens + length > maxTokens) {
-        batches.add(join(group, tokens));
+        batches.add(join(group, tokens, attention));
         group.clear();
         tokens = 0;
       }
@@ -61,7 +69,7 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
       tokens += length;
     }
     if (!group.isEmpty()) {
-      batches.add(join(group, tokens));
+      batches.add(join(group, tokens, attention));
     }
     return batches;
   }
@@ -75,7 +83,17 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
     return n;
   }
 
-  private static TokenBatch join(List<StepRow> rows, int tokens) {
+  /** The row as one sample, if attention goes across. */
+  private static PackedRow attended(PackedRow row, int used, Attention attention) {
+    return switch (attention) {
+      case WITHIN_SAMPLES -> row;
+      case ACROSS_SAMPLES ->
+          new PackedRow(
+              row.inputIds(), row.labels(), IntStream.range(0, used).toArray(), new int[used]);
+    };
+  }
+
+  private static TokenBatch join(List<StepRow> rows, int tokens, Attention attention) {
     int[] ids = new int[tokens];
     int[] positions = new int[tokens];
     int[] targets = new int[tokens];
@@ -83,8 +101,8 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
     List<RowSpan> spans = new ArrayList<>();
     int at = 0;
     for (StepRow stepRow : rows) {
-      PackedRow row = stepRow.row();
-      int n = used(row);
+      int n = used(stepRow.row());
+      PackedRow row = attended(stepRow.row(), n, attention);
       System.arraycopy(row.inputIds(), 0, ids, at, n);
       System.arraycopy(row.positionIds(), 0, positions, at, n);
       for (int t = 0; t < n; t++) {

@@ -1,15 +1,18 @@
 package org.sparkfinetune.train;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.llama.LinearModule;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.AdapterFiles;
 import org.sparkfinetune.peft.AdapterNames;
+import org.sparkfinetune.peft.TargetModules;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.TensorInfo;
 
@@ -34,6 +37,34 @@ final class TrainableSource implements WeightSource, AutoCloseable {
         config.model().adapter().map(folder -> AdapterFiles.open(new Path(folder), hadoop)));
   }
 
+  /**
+   * LoRA as it is carried out: that of the configuration, or of the adapter to start from, whose
+   * weights fit nothing else. Dropout, which shapes no weight, is always the configuration's.
+   */
+  static LoraConfig lora(TrainConfig config, Configuration hadoop) {
+    LoraConfig own = config.lora();
+    return config
+        .model()
+        .adapter()
+        .map(folder -> AdapterFiles.readConfig(new Path(folder), hadoop))
+        .map(
+            adapter ->
+                new LoraConfig(
+                    adapter.r(),
+                    adapter.alpha(),
+                    own.dropout(),
+                    targets(adapter.targetModules()),
+                    adapter.useRslora(),
+                    adapter.modulesToSave()))
+        .orElse(own);
+  }
+
+  private static List<String> targets(TargetModules targets) {
+    return targets instanceof TargetModules.Pattern all
+        ? List.of(all.pattern())
+        : ((TargetModules.Names) targets).names();
+  }
+
   private static long inFeatures(LlamaConfig config, String name) {
     return LinearModule.all().stream()
         .filter(module -> name.contains("." + module.path() + "."))
@@ -44,19 +75,26 @@ final class TrainableSource implements WeightSource, AutoCloseable {
 
   @Override
   public void read(String name, long first, float[] out, int count) {
-    if (!name.contains(".lora_")) {
-      base.weights().read(name, first, out, count);
-    } else if (adapter.isPresent()) {
-      read(adapter.get(), name, first, out, count);
-    } else {
+    boolean lora = name.contains(".lora_");
+    if (adapter.isPresent() && (lora || adapter.get().savedParameters().contains(name))) {
+      read(adapter.get(), tensor(name), first, out, count);
+    } else if (lora) {
       drawn.read(name, first, out, count);
+    } else {
+      base.weights().read(name, first, out, count);
     }
   }
 
-  private static void read(AdapterFiles files, String name, long first, float[] out, int count) {
+  /** As the adapter's file names it. */
+  private static String tensor(String name) {
+    if (!name.contains(".lora_")) {
+      return AdapterNames.saved(name);
+    }
     String module = name.substring(0, name.indexOf(".lora_"));
-    String tensor =
-        name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
+    return name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
+  }
+
+  private static void read(AdapterFiles files, String tensor, long first, float[] out, int count) {
     TensorInfo info = files.info(tensor);
     ByteBuffer bytes = ByteBuffer.allocate(count * info.dtype().bytes());
     files.read(tensor, first * info.dtype().bytes(), bytes);

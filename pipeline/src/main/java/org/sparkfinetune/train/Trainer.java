@@ -68,6 +68,7 @@ final class Trainer {
             model.exchange(),
             model.weights(),
             model.layers(),
+            recipe.attention(),
             MAX_TOKENS);
   }
 
@@ -113,7 +114,7 @@ final class Trainer {
         i++) {
       own.add(new StepRow(train.row(all[i]), i));
     }
-    List<TokenBatch> batches = TokenBatch.of(own, MAX_TOKENS);
+    List<TokenBatch> batches = TokenBatch.of(own, MAX_TOKENS, model.recipe().attention());
     TrainingStep.Outcome outcome = trainingStep.run(step, batches);
     double rate = learningRate.at(step);
     clock.in(Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));

@@ -126,9 +126,9 @@ final class TrainingStep {
     Optional<Gradients.Flat> normGradient =
         weights.trainable(ModelGroups.NORM).map(gradients::begin);
     Optional<Gradients.Flat> headGradient =
-        config.tieWordEmbeddings()
-            ? embeddingGradient
-            : weights.trainable(ModelGroups.HEAD).map(gradients::begin);
+        weights.hasHead()
+            ? weights.trainable(ModelGroups.HEAD).map(gradients::begin)
+            : embeddingGradient;
     HeadGradients want =
         headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
     double lossSum = 0;
@@ -143,7 +143,7 @@ final class TrainingStep {
     }
     NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);
     normGradient.ifPresent(Gradients.Flat::send);
-    if (!config.tieWordEmbeddings()) {
+    if (weights.hasHead()) {
       headGradient.ifPresent(Gradients.Flat::send);
     }
     return lossSum;

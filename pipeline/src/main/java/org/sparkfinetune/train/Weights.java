@@ -57,6 +57,11 @@ final class Weights {
     }
   }
 
+  /** Whether the head is a weight of its own, not the embedding's. */
+  boolean hasHead() {
+    return groups.containsKey(ModelGroups.HEAD);
+  }
+
   ModelGroups.Group group(String name) {
     ModelGroups.Group group = groups.get(name);
     if (group == null) {

@@ -57,8 +57,16 @@ class FrozenHeadTest {
           new ModelGroups.Method.Lora(
               new LoraTargets(config, 8, List.of("all-linear")), List.of(), ModelGroups.Base.PLAIN);
       ModelRecipe recipe =
-          new ModelRecipe(config, method, 2.0, 0, 7, Precision.FLOAT32, PlainType.BFLOAT16);
-      CheckpointWeights source = new CheckpointWeights(base, List.of());
+          new ModelRecipe(
+              config,
+              method,
+              2.0,
+              0,
+              7,
+              Precision.FLOAT32,
+              PlainType.BFLOAT16,
+              TokenBatch.Attention.WITHIN_SAMPLES);
+      CheckpointWeights source = new CheckpointWeights(base, List.of(), java.util.Map.of());
       Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       try (RankModel model =
           RankModel.load(

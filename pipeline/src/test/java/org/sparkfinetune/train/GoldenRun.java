@@ -140,9 +140,17 @@ final class GoldenRun {
                   List.of(),
                   what == What.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
       ModelRecipe recipe =
-          new ModelRecipe(config, method, 2.0, dropout, 7, precision, PlainType.BFLOAT16);
-      WeightSource model = new CheckpointWeights(base, List.of());
-      CheckpointWeights adapter = new CheckpointWeights(start, List.of());
+          new ModelRecipe(
+              config,
+              method,
+              2.0,
+              dropout,
+              7,
+              precision,
+              PlainType.BFLOAT16,
+              TokenBatch.Attention.WITHIN_SAMPLES);
+      WeightSource model = new CheckpointWeights(base, List.of(), java.util.Map.of());
+      CheckpointWeights adapter = new CheckpointWeights(start, List.of(), java.util.Map.of());
       WeightSource trainable =
           what == What.FULL
               ? model
@@ -184,7 +192,8 @@ final class GoldenRun {
           k++) {
         own.add(new StepRow(rows.get((4 * (s - 1) + k) % 8), k));
       }
-      TrainingStep.Outcome outcome = step.run(s, TokenBatch.of(own, 170));
+      TrainingStep.Outcome outcome =
+          step.run(s, TokenBatch.of(own, 170, TokenBatch.Attention.WITHIN_SAMPLES));
       log.add(new Step(outcome.loss(), outcome.gradNorm()));
       AdamWStep numbers =
           new AdamWStep(

@@ -1,0 +1,93 @@
+"""Writes variants/: trajectories of torch, transformers and PEFT that the shared golden files do not hold.
+
+usage: variants.py            (beside this file: model/, rows.safetensors, adapter-start.safetensors, trajectory-lora-float32.adapter/)
+needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/python does the steps. Seed 7, one thread.
+"""
+import importlib.metadata, json, math, shutil, sys
+from pathlib import Path
+import torch
+from safetensors.torch import load_file, save_file
+here = Path(__file__).resolve().parent
+sys.path.insert(0, str(here.parents[1] / "python"))
+import parity
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import LlamaConfig, Qwen2Config, AutoModelForCausalLM, TrainingArguments, get_scheduler
+
+torch.manual_seed(7); torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
+g = torch.Generator().manual_seed(7)
+out = here / "variants"; shutil.rmtree(out, ignore_errors=True); out.mkdir()
+golden = here / "model"; rows = parity.read_rows(here / "rows.safetensors"); VOCAB = 96
+def dump(name, obj): (out / name).write_text(json.dumps(obj, indent=1) + "\n")
+small = load_file(here / "rows.safetensors"); small["input_ids"] %= VOCAB; small["labels"] = torch.where(small["labels"] >= 0, small["labels"] % VOCAB, small["labels"])
+save_file(small, out / "rows.safetensors", metadata={"format": "pt"}); small_rows = parity.read_rows(out / "rows.safetensors")
+dump("versions.json", {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "bitsandbytes", "safetensors")})
+ALL = list(parity.LINEARS)
+
+def every_seventh(tensors): return {n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}
+def run(name, model, rows, weights=True, **settings):
+    """A trajectory and every seventh element of what it ends with."""
+    log = parity.train(model, rows, **settings)
+    dump(name + ".json", dict(settings, steps=log)); print(f"{name:32s} {log[0]['loss']:.6f} -> {log[-1]['loss']:.6f}")
+    if weights:
+        if hasattr(model, "peft_config"):
+            from peft import get_peft_model_state_dict
+            tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+        else: tensors = dict(model.named_parameters())
+        save_file(every_seventh(tensors), out / f"{name}.safetensors", metadata={"format": "pt"})
+
+def fresh_adapter(model, name, **lora):
+    """A new adapter whose B is not zero, written as PEFT writes it."""
+    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", **lora))
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
+            if "lora_B" in n: p.copy_(torch.randn(p.shape, generator=g) * 0.05)
+    model.peft_config["default"].base_model_name_or_path = "model"
+    model.save_pretrained(out / f"{name}.start", save_embedding_layers=False); (out / f"{name}.start" / "README.md").unlink(missing_ok=True)
+    return model
+
+# ---- the golden model -----------------------------------------------------------------------------------------------
+def golden_lora(quantized=None, dtype=torch.float32):
+    model = get_peft_model(parity.load(golden, dtype, quantized), LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, bias="none", target_modules=ALL, task_type="CAUSAL_LM"))
+    start = load_file(here / "adapter-start.safetensors")
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if p.requires_grad: p.copy_(start[n.replace(".default", "")])
+    return model
+run("qlora-float32", golden_lora(parity.nf4), rows, steps=20)
+run("qlora-bfloat16", golden_lora(parity.nf4, torch.bfloat16), rows, weights=False, steps=20)
+run("lora-float32-200", golden_lora(), rows, weights=False, steps=200)
+run("cross-sample", golden_lora(), rows, steps=10, cross=True)
+run("rslora-pattern", fresh_adapter(parity.load(golden), "rslora-pattern", r=4, lora_alpha=8, use_rslora=True,
+    target_modules=r"model\.layers\.[12]\.(self_attn\.[qv]_proj|mlp\.down_proj)"), rows, steps=10, decay=0.1, schedule="cosine", warmup=2)
+run("continued", PeftModel.from_pretrained(parity.load(golden), here / "trajectory-lora-float32.adapter", is_trainable=True), rows, steps=10, schedule="linear", warmup=1)
+
+# ---- other configurations -------------------------------------------------------------------------------------------
+base = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, vocab_size=VOCAB, max_position_embeddings=256, rms_norm_eps=1e-6, initializer_range=0.08, bos_token_id=1, eos_token_id=2)
+models = dict(
+    biased=LlamaConfig(**base, num_attention_heads=4, num_key_value_heads=2, head_dim=16, attention_bias=True, mlp_bias=True, rope_theta=10000.0),
+    tied=LlamaConfig(**base, num_attention_heads=3, num_key_value_heads=1, head_dim=16, tie_word_embeddings=True, rope_parameters=dict(rope_type="linear", factor=2.0, rope_theta=50000.0)),
+    qwen2=Qwen2Config(**base, num_attention_heads=6, num_key_value_heads=3, tie_word_embeddings=True, rope_theta=1000000.0, use_sliding_window=False))
+for name, config in models.items():
+    m = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").float()
+    with torch.no_grad():
+        for n, p in m.named_parameters():
+            if "norm" in n: p.copy_(1 + 0.1 * torch.randn(p.shape, generator=g))
+            if "bias" in n: p.copy_(0.1 * torch.randn(p.shape, generator=g))
+            p.copy_(p.to(torch.bfloat16).float())
+    folder = out / name; m.to(torch.bfloat16).save_pretrained(folder); (folder / "generation_config.json").unlink(missing_ok=True)
+    run(f"{name}-full", parity.load(folder), small_rows, steps=10, lr=5e-4, decay=0.01, clip=1.0)
+    run(f"{name}-lora", fresh_adapter(parity.load(folder), f"{name}-lora", r=2, lora_alpha=4, target_modules=ALL), small_rows, steps=10)
+for name, saved in (("biased", ["embed_tokens", "lm_head"]), ("tied", ["embed_tokens", "lm_head"]), ("tied", ["embed_tokens"]), ("tied", ["lm_head"])):
+    run(f"{name}-{'-'.join(saved)}", fresh_adapter(parity.load(out / name), f"{name}-{'-'.join(saved)}", r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], modules_to_save=saved), small_rows, steps=10)
+
+# ---- schedules ------------------------------------------------------------------------------------------------------
+rates = []
+for schedule in ("constant", "constant_with_warmup", "linear", "cosine"):
+    for steps, warmup in ((7, 0.0), (7, 0.03), (50, 0.1), (50, 3.0), (3, 1.0 - 1e-9)):
+        arguments = TrainingArguments(output_dir="/tmp/unused", warmup_steps=warmup, use_cpu=True, report_to=[])
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2e-4); s = get_scheduler(schedule, optimizer, arguments.get_warmup_steps(steps), steps); log = []
+        for _ in range(steps): log.append(optimizer.param_groups[0]["lr"]); optimizer.step(); s.step()
+        rates.append(dict(schedule=schedule, steps=steps, warmup=warmup, learning_rates=log))
+dump("schedules.json", rates)
+print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file()))
