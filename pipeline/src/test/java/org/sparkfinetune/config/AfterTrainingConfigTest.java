@@ -1,0 +1,111 @@
+package org.sparkfinetune.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.sparkfinetune.errors.UserError;
+
+/** The configurations of generate, evaluate and merge. */
+final class AfterTrainingConfigTest {
+  private final ConfigLoader loader = new ConfigLoader(new Configuration(false));
+
+  private GenerateConfig generate(String... arguments) {
+    return loader.generate(Optional.empty(), List.of(arguments)).config();
+  }
+
+  private MergeConfig merge(String... arguments) {
+    return loader.merge(Optional.empty(), List.of(arguments)).config();
+  }
+
+  @Test
+  void defaults_are_greedy_and_leave_the_base_to_the_adapter() {
+    GenerateConfig config = generate("--model_id", "m", "--prompt", "Once");
+
+    assertThat(config.task()).isEqualTo(new GenerateConfig.Continue("Once"));
+    assertThat(config.sampling())
+        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 8));
+    assertThat(config.model())
+        .isEqualTo(
+            new ModelChoice(
+                "m", Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty()));
+    EvaluateConfig evaluate =
+        loader
+            .evaluate(Optional.empty(), List.of("--model_id", "m", "--dataset_path", "d"))
+            .config();
+    assertThat(evaluate.metrics()).containsExactlyInAnyOrder(Metric.values());
+    assertThat(evaluate.compareBase()).isTrue();
+    assertThat(merge("--model_id", "m", "--output", "o"))
+        .isEqualTo(
+            new MergeConfig(
+                "m",
+                Optional.empty(),
+                Optional.empty(),
+                "o",
+                MergeFormat.SAFETENSORS,
+                Optional.empty(),
+                2_000_000_000L));
+  }
+
+  @Test
+  void every_key_is_read() {
+    GenerateConfig config =
+        generate(
+            "--model_id=m",
+            "--adapter=a",
+            "--base=dequantized",
+            "--tokenizer=t",
+            "--chat_template=llama3",
+            "--messages=[{\"role\": \"user\", \"content\": \"hi: there\"}]",
+            "--system=s",
+            "--do_sample",
+            "--temperature=1.5",
+            "--top_p=1",
+            "--top_k=50",
+            "--repetition_penalty=1.1",
+            "--max_new_tokens=7",
+            "--stop=\n\nHuman:",
+            "--seed=3",
+            "--batch_size=2");
+
+    assertThat(config.sampling())
+        .isEqualTo(new Sampling(7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2));
+    assertThat(config.model().base()).contains(MergeBase.DEQUANTIZED);
+    assertThat(config.task())
+        .isEqualTo(
+            new GenerateConfig.Answer(
+                "[{\"role\":\"user\",\"content\":\"hi: there\"}]", Optional.of("s")));
+    assertThat(
+            merge(
+                "--model_id",
+                "m",
+                "--output",
+                "o",
+                "--max_shard_size",
+                "500MB",
+                "--format",
+                "gguf-q8_0",
+                "--dtype",
+                "float16"))
+        .extracting(MergeConfig::maxShardSize, MergeConfig::format, MergeConfig::dtype)
+        .containsExactly(500_000_000L, MergeFormat.GGUF_Q8_0, Optional.of(WeightType.FLOAT16));
+  }
+
+  @Test
+  void bad_values_are_named_with_what_is_allowed() {
+    assertThatThrownBy(() -> generate("--model_id", "m", "--prompt", "a", "--top_p", "0"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("top_p is 0; allowed: a number above 0 and at most 1");
+    assertThatThrownBy(() -> merge("--model_id", "m", "--output", "o", "--max_shard_size", "big"))
+        .hasMessageContaining("max_shard_size is big; allowed: a size above 0 such as 2GB");
+    assertThatThrownBy(() -> generate("--model_id", "m"))
+        .hasMessageContaining("one of prompt, messages, chat and input, and 0 were given");
+    assertThatThrownBy(() -> generate("--model_id", "m", "--prompt", "a", "--chat"))
+        .hasMessageContaining("2 were given");
+    assertThatThrownBy(() -> generate("--model_id", "m", "--input", "rows.parquet"))
+        .hasMessageContaining("output is missing");
+  }
+}
