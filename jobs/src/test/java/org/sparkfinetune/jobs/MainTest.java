@@ -114,7 +114,7 @@ final class MainTest {
   @Test
   void help_names_the_commands() {
     assertThat(run("--help")).isZero();
-    assertThat(out.toString()).contains("prepare", "train", "make-sample", "make-model");
+    assertThat(out.toString()).contains("prepare", "train", "parity", "make-sample", "make-model");
   }
 
   @Test
