@@ -1,4 +1,5 @@
-"""Writes prequantized-{uint8,bfloat16,single}.safetensors: one weight as bitsandbytes stores it, and its dequantised values.
+"""Writes prequantized-{uint8,bfloat16,single}.safetensors: one weight as bitsandbytes stores it, and its dequantised values;
+and nf4-float16.safetensors: a float16 weight's codes and absmax.
 
 usage: prequantized.py OUT
 """
@@ -14,3 +15,8 @@ for name, storage, nested in (("uint8", torch.uint8, True), ("bfloat16", torch.b
     tensors["dequantized"] = BF.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
     save_file(tensors, f"{sys.argv[1]}/prequantized-{name}.safetensors", metadata={"format": "pt"})
     print(name, {k: (tuple(v.shape), v.dtype) for k, v in tensors.items()})
+
+half = (torch.randn(64, 130, generator=torch.Generator().manual_seed(7)) * torch.logspace(-6, 4, 64)[:, None]).to(torch.float16)
+packed, state = BF.quantize_4bit(half, blocksize=64, compress_statistics=False, quant_type="nf4")
+save_file({"input": half, "packed": packed.flatten(), "absmax": state.absmax, "dequantized": BF.dequantize_4bit(packed, state).float()},
+          f"{sys.argv[1]}/nf4-float16.safetensors", metadata={"format": "pt"})

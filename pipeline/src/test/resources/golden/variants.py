@@ -1,6 +1,6 @@
 """Writes variants/: trajectories of torch, transformers and PEFT that the shared golden files do not hold.
 
-usage: variants.py            (beside this file: model/, rows.safetensors, adapter-start.safetensors, trajectory-lora-float32.adapter/)
+usage: PYTHONHASHSEED=0 variants.py            (beside this file: model/, rows.safetensors, adapter-start.safetensors, trajectory-lora-float32.adapter/)
 needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/python does the steps. Seed 7, one thread.
 """
 import importlib.metadata, json, math, shutil, sys
@@ -80,6 +80,25 @@ for name, config in models.items():
     run(f"{name}-lora", fresh_adapter(parity.load(folder), f"{name}-lora", r=2, lora_alpha=4, target_modules=ALL), small_rows, steps=10)
 for name, saved in (("biased", ["embed_tokens", "lm_head"]), ("tied", ["embed_tokens", "lm_head"]), ("tied", ["embed_tokens"]), ("tied", ["lm_head"])):
     run(f"{name}-{'-'.join(saved)}", fresh_adapter(parity.load(out / name), f"{name}-{'-'.join(saved)}", r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], modules_to_save=saved), small_rows, steps=10)
+
+# ---- checkpoints that bitsandbytes quantised -----------------------------------------------------------------------
+from transformers import BitsAndBytesConfig
+def stored(folder):
+    """The weights of such a checkpoint by bitsandbytes' own codes and constants, decoded here."""
+    t = load_file(folder / "model.safetensors"); weights = {}
+    for n in [n[: -len(".absmax")] for n in t if n.endswith(".absmax") and not n.endswith("nested_absmax")]:
+        state = json.loads(bytes(t[n + ".quant_state.bitsandbytes__nf4"].tolist())); packed = t[n].view(torch.uint8).flatten()
+        absmax = t[n + ".nested_quant_map"][t[n + ".absmax"].long()] * t[n + ".nested_absmax"].repeat_interleave(256)[: len(t[n + ".absmax"])] + state["nested_offset"]
+        index = torch.stack([packed >> 4, packed & 15], 1).flatten().long()
+        weights[n] = (t[n + ".quant_map"][index] * absmax.repeat_interleave(64)[: len(index)]).view(state["shape"])
+    return weights
+for name, storage in (("biased", torch.uint8), ("tied", torch.bfloat16)):
+    quantized = AutoModelForCausalLM.from_pretrained(out / name, dtype=torch.bfloat16, quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_quant_storage=storage), device_map={"": "cpu"})
+    folder = out / f"{name}-nf4"; quantized.save_pretrained(folder); (folder / "generation_config.json").unlink(missing_ok=True)
+    m = parity.load(out / name); weights = stored(folder); assert len(weights) == 14, sorted(weights)
+    for n, w in weights.items(): m.get_parameter(n).data = w
+    run(f"{name}-nf4", PeftModel.from_pretrained(m, out / f"{name}-lora.start", is_trainable=True), small_rows, steps=10)
 
 # ---- schedules ------------------------------------------------------------------------------------------------------
 rates = []

@@ -123,7 +123,7 @@ final class MainTest {
   void help_names_the_commands() {
     assertThat(run("--help")).isZero();
     assertThat(out.toString())
-        .contains("prepare", "tokenize", "train", "make-sample", "make-model");
+        .contains("prepare", "tokenize", "train", "parity", "make-sample", "make-model");
   }
 
   @Test

@@ -23,7 +23,10 @@ final class TrainKeys {
   static final Key<Optional<String>> TOKENIZER =
       Key.optional("tokenizer", MODEL, "another tokenizer than the model's");
   static final Key<Optional<String>> ADAPTER =
-      Key.optional("adapter", PATH, "an existing PEFT adapter to start from");
+      Key.optional(
+          "adapter",
+          PATH,
+          "an existing PEFT adapter to start from; r, alpha and modules are its own");
 
   static final Key<String> DATASET_PATH =
       Key.required("dataset_path", PATH, "what prepare wrote, or a folder with the two JSON files");
@@ -84,7 +87,7 @@ final class TrainKeys {
           "modules_to_save",
           KeyTypes.words("names of modules such as embed_tokens and lm_head"),
           List.of(),
-          "modules trained whole beside the adapters");
+          "embed_tokens, lm_head: trained whole beside the adapters");
 
   static final Key<Optional<Integer>> NUM_RANKS =
       Key.optional(

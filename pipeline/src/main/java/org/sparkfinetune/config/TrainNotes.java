@@ -99,6 +99,11 @@ final class TrainNotes {
     if (values.of(TrainKeys.METHOD) == Method.FULL) {
       ADAPTER_KEYS.forEach(key -> note(key, "is not used, because method is full."));
     }
+    if (values.of(TrainKeys.ADAPTER).isPresent()) {
+      ADAPTER_KEYS.stream()
+          .filter(key -> key != TrainKeys.LORA_DROPOUT)
+          .forEach(key -> note(key, "is not used, because the adapter brings its own."));
+    }
     if (values.of(TrainKeys.CROSS_SAMPLE_ATTENTION) && !values.of(TrainKeys.PACKING)) {
       lines.add("cross_sample_attention changes nothing, because packing is false.");
     }

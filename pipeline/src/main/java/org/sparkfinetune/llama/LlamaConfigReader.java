@@ -80,7 +80,8 @@ public final class LlamaConfigReader {
           "auto_map",
           "num_labels",
           "decoder_start_token_id",
-          "model_max_length");
+          "model_max_length",
+          "max_sequence_length");
 
   private final JsonNode json;
   private final String source;

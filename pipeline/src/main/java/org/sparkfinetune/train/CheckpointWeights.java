@@ -23,6 +23,10 @@ final class CheckpointWeights implements WeightSource {
   private final PrequantizedSource quantized;
   private final Map<String, String> aliases;
 
+  CheckpointWeights(Checkpoint checkpoint, List<NamedShape> expected) {
+    this(checkpoint, expected, Map.of());
+  }
+
   /**
    * @param aliases weights that the checkpoint holds under another name
    * @throws UserError if a weight is missing, or has another shape or a type that is not a float

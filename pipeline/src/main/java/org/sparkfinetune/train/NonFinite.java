@@ -1,6 +1,7 @@
 package org.sparkfinetune.train;
 
 import java.util.List;
+import java.util.Map;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Tensor;
@@ -35,13 +36,21 @@ final class NonFinite {
         : "the first output that is not finite is that of layer " + (inputs.size() - 1);
   }
 
-  static void checkGradient(int rank, long step, String group, double squares) {
-    if (!Double.isFinite(squares)) {
-      throw new RunFailure(
-          String.format(
-              "Step %d, rank %d: the gradient of %s is not finite. Nothing was updated. A smaller"
-                  + " learning_rate usually helps.",
-              step, rank, group));
-    }
+  /**
+   * @param squares of each group's gradient, from the model's first group to its last. The last
+   *     that is not finite is named: backward begins there, and spoils all before it
+   */
+  static void checkGradients(int rank, long step, Map<String, Double> squares) {
+    squares.entrySet().stream()
+        .filter(group -> !Double.isFinite(group.getValue()))
+        .reduce((earlier, later) -> later)
+        .ifPresent(
+            group -> {
+              throw new RunFailure(
+                  String.format(
+                      "Step %d, rank %d: the gradient of %s is not finite. Nothing was updated. A"
+                          + " smaller learning_rate usually helps.",
+                      step, rank, group.getKey()));
+            });
   }
 }

@@ -1,7 +1,9 @@
 package org.sparkfinetune.train;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.llama.LlamaConfig;
@@ -208,11 +210,13 @@ final class TrainingStep {
 
   private Outcome outcome(long step, double lossSum, long trained, long tokens) {
     double squares = 0;
+    Map<String, Double> parts = new LinkedHashMap<>();
     for (var group : weights.trainable()) {
-      double own = clock.in(Phase.EXCHANGE, group::finishGradient);
-      NonFinite.checkGradient(exchange.rank(), step, group.name(), own);
-      squares += own;
+      double part = clock.in(Phase.EXCHANGE, group::finishGradient);
+      parts.put(group.name(), part);
+      squares += part;
     }
+    NonFinite.checkGradients(exchange.rank(), step, parts);
     double[] own = {lossSum, squares};
     double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
     return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained, tokens);

@@ -3,21 +3,26 @@ package org.sparkfinetune.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
+import java.util.function.LongToDoubleFunction;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.fsdp.TrainableGroup;
+import org.sparkfinetune.fsdp.TrainableLayout;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaConfigReader;
@@ -26,6 +31,7 @@ import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.AdamWStep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRow;
 
@@ -40,6 +46,8 @@ final class GoldenRun {
   enum What {
     LORA,
     QLORA,
+    /** LoRA on what bitsandbytes decodes where there is AVX-512. */
+    QLORA_AVX512,
     FULL
   }
 
@@ -47,6 +55,7 @@ final class GoldenRun {
   private final Precision precision;
   private final double dropout;
   private final Path scratch;
+  private Function<WeightSource, WeightSource> spoiling = source -> source;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -55,9 +64,19 @@ final class GoldenRun {
     this.scratch = scratch;
   }
 
-  static LlamaConfig config() throws IOException {
-    Path file = GOLDEN.resolve("model/config.json");
-    return LlamaConfigReader.read(Files.readString(file), file.toString());
+  /** Puts another base model in the golden one's place. */
+  GoldenRun spoiledBy(Function<WeightSource, WeightSource> change) {
+    this.spoiling = change;
+    return this;
+  }
+
+  static LlamaConfig config() {
+    try {
+      Path file = GOLDEN.resolve("model/config.json");
+      return LlamaConfigReader.read(Files.readString(file), file.toString());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   static JsonNode json(String name) throws IOException {
@@ -65,156 +84,134 @@ final class GoldenRun {
   }
 
   static List<PackedRow> rows() {
-    try (Checkpoint file = open("rows.safetensors")) {
-      List<PackedRow> rows = new ArrayList<>();
-      for (int row = 0; row < 8; row++) {
-        rows.add(
-            new PackedRow(
-                longs(file, "input_ids", row),
-                longs(file, "labels", row),
-                longs(file, "position_ids", row),
-                longs(file, "segment_ids", row)));
-      }
-      return rows;
-    }
-  }
-
-  private static int[] longs(Checkpoint file, String name, int row) {
-    ByteBuffer bytes = ByteBuffer.allocate(80 * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    file.read(name, (long) row * 80 * Long.BYTES, bytes);
-    int[] values = new int[80];
-    for (int i = 0; i < 80; i++) {
-      values[i] = (int) bytes.getLong(i * Long.BYTES);
-    }
-    return values;
+    return RowsInMemory.read(path("rows.safetensors"), new Configuration()).rows();
   }
 
   static Checkpoint open(String file) {
-    return Checkpoint.openFile(
-        new org.apache.hadoop.fs.Path(GOLDEN.resolve(file).toUri()), new Configuration());
+    return Checkpoint.openFile(path(file), new Configuration());
+  }
+
+  private static org.apache.hadoop.fs.Path path(String file) {
+    return new org.apache.hadoop.fs.Path(GOLDEN.resolve(file).toUri());
   }
 
   /** Steps of all ranks (they have to agree) and the final trainable weights. */
-  record Result(List<Step> steps, java.util.Map<String, float[]> weights) {}
+  record Result(List<Step> steps, Map<String, float[]> weights) {}
 
-  Result run(
-      int ranks, int steps, java.util.function.LongToDoubleFunction rate, double clip, double decay)
+  Result run(int ranks, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
+    List<Result> results = onRanks(ranks, model -> train(model, steps, rate, clip, decay));
+    for (Result other : results) {
+      if (!other.steps().equals(results.get(0).steps())) {
+        throw new AssertionError("ranks disagree about loss or norm");
+      }
+    }
+    return results.get(0);
+  }
+
+  /** What each rank's work gives, in rank order. */
+  <T> List<T> onRanks(int ranks, Function<RankModel, T> work) {
     List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
     ExecutorService threads = Executors.newFixedThreadPool(ranks);
     try (Torch torch = Torch.start(1)) {
-      List<CompletableFuture<Result>> results = new ArrayList<>();
+      List<CompletableFuture<T>> results = new ArrayList<>();
       for (Exchange exchange : group) {
-        results.add(
-            CompletableFuture.supplyAsync(
-                () -> rank(torch, exchange, steps, rate, clip, decay), threads));
+        results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), threads));
       }
-      Result first = results.get(0).join();
-      for (CompletableFuture<Result> other : results) {
-        if (!other.join().steps().equals(first.steps())) {
-          throw new AssertionError("ranks disagree about loss or norm");
-        }
-      }
-      return first;
+      return results.stream().map(CompletableFuture::join).toList();
     } finally {
       group.forEach(Exchange::close);
       threads.shutdownNow();
     }
   }
 
-  private Result rank(
-      Torch torch,
-      Exchange exchange,
-      int steps,
-      java.util.function.LongToDoubleFunction rate,
-      double clip,
-      double decay) {
+  private <T> T rank(Torch torch, Exchange exchange, Function<RankModel, T> work) {
     try (Checkpoint base = open("model/model.safetensors");
         Checkpoint start = open("adapter-start.safetensors")) {
-      LlamaConfig config = config();
-      ModelGroups.Method method =
-          what == What.FULL
-              ? new ModelGroups.Method.Full()
-              : new ModelGroups.Method.Lora(
-                  new LoraTargets(config, 8, List.of("all-linear")),
-                  List.of(),
-                  what == What.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
-      ModelRecipe recipe =
-          new ModelRecipe(
-              config,
-              method,
-              2.0,
-              dropout,
-              7,
-              precision,
-              PlainType.BFLOAT16,
-              TokenBatch.Attention.WITHIN_SAMPLES);
-      WeightSource model = new CheckpointWeights(base, List.of(), java.util.Map.of());
-      CheckpointWeights adapter = new CheckpointWeights(start, List.of(), java.util.Map.of());
+      WeightSource model = spoiling.apply(new CheckpointWeights(base, List.of()));
+      CheckpointWeights adapter = new CheckpointWeights(start, List.of());
       WeightSource trainable =
           what == What.FULL
               ? model
               : (name, first, out, count) -> adapter.read(PREFIX + name, first, out, count);
+      WeightSource frozen = what == What.QLORA_AVX512 ? new Avx512Nf4(config(), model) : model;
       Path shard = scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize());
       try (RankModel rankModel =
-          RankModel.load(recipe, torch, exchange, model, trainable, shard, (name, bytes) -> {})) {
-        return train(rankModel, config, exchange, steps, rate, clip, decay);
+          RankModel.load(
+              recipe(), torch, exchange, frozen, trainable, shard, (name, bytes) -> {})) {
+        rankModel.weights().trainable().forEach(group -> group.publish(0));
+        T result = work.apply(rankModel);
+        exchange.sum("end", 0, new double[] {0});
+        return result;
       }
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
     }
   }
 
+  private ModelRecipe recipe() {
+    ModelGroups.Base base = what == What.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN;
+    ModelGroups.Method method =
+        what == What.FULL
+            ? new ModelGroups.Method.Full()
+            : new ModelGroups.Method.Lora(
+                new LoraTargets(config(), 8, List.of("all-linear")), List.of(), base);
+    return new ModelRecipe(
+        config(),
+        method,
+        2.0,
+        dropout,
+        7,
+        precision,
+        what == What.QLORA_AVX512 && precision.stored().bytes() == 4
+            ? PlainType.FLOAT32
+            : PlainType.BFLOAT16,
+        TokenBatch.Attention.WITHIN_SAMPLES);
+  }
+
+  static TrainingStep trainingStep(RankModel model) {
+    return new TrainingStep(
+        model.ops(),
+        model.recipe().config(),
+        model.recipe().precision(),
+        model.exchange(),
+        model.weights(),
+        model.layers(),
+        new PhaseClock());
+  }
+
   private Result train(
-      RankModel model,
-      LlamaConfig config,
-      Exchange exchange,
-      int steps,
-      java.util.function.LongToDoubleFunction rate,
-      double clip,
-      double decay) {
-    TrainingStep step =
-        new TrainingStep(
-            model.ops(),
-            config,
-            precision,
-            exchange,
-            model.weights(),
-            model.layers(),
-            new PhaseClock());
-    model.weights().trainable().forEach(group -> group.publish(0));
+      RankModel model, int steps, LongToDoubleFunction rate, double clip, double decay) {
+    TrainingStep step = trainingStep(model);
     List<PackedRow> rows = rows();
     List<Step> log = new ArrayList<>();
+    int rank = model.exchange().rank();
+    int ranks = model.exchange().worldSize();
     for (int s = 1; s <= steps; s++) {
       List<StepRow> own = new ArrayList<>();
-      for (int k = 4 * exchange.rank() / exchange.worldSize();
-          k < 4 * (exchange.rank() + 1) / exchange.worldSize();
-          k++) {
+      for (int k = 4 * rank / ranks; k < 4 * (rank + 1) / ranks; k++) {
         own.add(new StepRow(rows.get((4 * (s - 1) + k) % 8), k));
       }
       TrainingStep.Outcome outcome =
           step.run(s, TokenBatch.of(own, 170, TokenBatch.Attention.WITHIN_SAMPLES));
       log.add(new Step(outcome.loss(), outcome.gradNorm()));
-      AdamWStep numbers =
-          new AdamWStep(
-              Math.min(1, clip / (outcome.gradNorm() + 1e-6)),
-              rate.applyAsDouble(s),
-              decay,
-              0.9,
-              0.999,
-              1e-8,
-              s);
-      long version = s;
-      try (Scope scope = model.ops().torch().scope()) {
-        model.weights().trainable().forEach(group -> group.update(scope, numbers));
-      }
-      model.weights().trainable().forEach(group -> group.publish(version));
+      double clipping = Math.min(1, clip / (outcome.gradNorm() + 1e-6));
+      update(model, new AdamWStep(clipping, rate.applyAsDouble(s), decay, 0.9, 0.999, 1e-8, s));
     }
-    java.util.Map<String, float[]> weights = new java.util.TreeMap<>();
+    return new Result(log, weights(model, steps));
+  }
+
+  private static void update(RankModel model, AdamWStep numbers) {
+    try (Scope scope = model.ops().torch().scope()) {
+      model.weights().trainable().forEach(group -> group.update(scope, numbers));
+    }
+    model.weights().trainable().forEach(group -> group.publish(numbers.step()));
+  }
+
+  private static Map<String, float[]> weights(RankModel model, int version) {
+    Map<String, float[]> weights = new TreeMap<>();
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
-        var flat = group.unshard(scope, steps);
-        for (var place : group.layout().places()) {
+        var flat = group.unshard(scope, version);
+        for (TrainableLayout.Place place : group.layout().places()) {
           NamedShape tensor = place.tensor();
           weights.put(
               tensor.name(),
@@ -222,7 +219,28 @@ final class GoldenRun {
         }
       }
     }
-    exchange.sum("end", 0, new double[] {0});
-    return new Result(log, weights);
+    return weights;
+  }
+
+  /** A part of a group's state on this rank: parameters, exp_avg or exp_avg_sq. */
+  static Tensor state(TrainableGroup group, String part) {
+    return Objects.requireNonNull(group.state().get(part + "/" + group.name()));
+  }
+
+  /** Adds this rank's part of every gradient: with beta1 = 0 the first moment is the gradient. */
+  static void gradients(RankModel model, Map<String, float[]> all) {
+    try (Scope scope = model.ops().torch().scope()) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1));
+        float[] moment = state(group, "exp_avg").toFloats();
+        for (TrainableLayout.Piece piece : group.layout().pieces(model.exchange().rank())) {
+          float[] whole =
+              all.computeIfAbsent(
+                  piece.tensor().name(), name -> new float[(int) piece.tensor().elements()]);
+          System.arraycopy(
+              moment, piece.sliceElement(), whole, (int) piece.firstElement(), piece.count());
+        }
+      }
+    }
   }
 }

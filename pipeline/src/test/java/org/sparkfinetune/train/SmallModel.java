@@ -6,7 +6,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.function.Consumer;
@@ -14,13 +13,9 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.fsdp.PlainType;
-import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.llama.LlamaConfig;
-import org.sparkfinetune.tensor.AdamWStep;
 import org.sparkfinetune.tensor.NamedShape;
-import org.sparkfinetune.tensor.Scope;
-import org.sparkfinetune.tensor.Tensor;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRow;
 
@@ -79,17 +74,10 @@ record SmallModel(
                 scratch.resolve("shard"),
                 (g, b) -> {})) {
       model.weights().trainable().forEach(group -> group.publish(0));
-      TrainingStep step =
-          new TrainingStep(
-              model.ops(),
-              config,
-              Precision.FLOAT32,
-              exchange,
-              model.weights(),
-              model.layers(),
-              new PhaseClock());
-      TrainingStep.Outcome outcome = step.run(1, batches(rows));
-      return new Numbers(outcome.loss(), outcome.gradNorm(), gradients(model));
+      TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches(rows));
+      Map<String, float[]> gradients = new TreeMap<>();
+      GoldenRun.gradients(model, gradients);
+      return new Numbers(outcome.loss(), outcome.gradNorm(), gradients);
     }
   }
 
@@ -111,25 +99,6 @@ record SmallModel(
       own.add(new StepRow(rows.get(i), i));
     }
     return TokenBatch.of(own, 30, TokenBatch.Attention.WITHIN_SAMPLES);
-  }
-
-  /** With beta1 = 0 the first moment is the gradient. */
-  private static Map<String, float[]> gradients(RankModel model) {
-    Map<String, float[]> gradients = new TreeMap<>();
-    try (Scope scope = model.ops().torch().scope()) {
-      for (TrainableGroup group : model.weights().trainable()) {
-        group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1));
-        Tensor moment =
-            Optional.ofNullable(group.state().get("exp_avg/" + group.name())).orElseThrow();
-        for (var place : group.layout().places()) {
-          long elements = place.tensor().elements();
-          gradients.put(
-              place.tensor().name(),
-              model.ops().view(scope, moment, place.at(), elements).toFloats());
-        }
-      }
-    }
-    return gradients;
   }
 
   /** The naive model with {@code step} times a direction added to some weights. */

@@ -10,8 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.IntToDoubleFunction;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
@@ -25,7 +28,7 @@ final class Variant {
 
   private final String name;
   private final JsonNode golden;
-  private final List<String> arguments = new ArrayList<>();
+  private final Map<String, String> arguments = new LinkedHashMap<>();
   private final Path output;
 
   Variant(String name, Path scratch) throws IOException {
@@ -44,8 +47,7 @@ final class Variant {
   }
 
   Variant with(String key, Object value) {
-    arguments.add("--" + key);
-    arguments.add(value.toString());
+    arguments.put(key, value.toString());
     return this;
   }
 
@@ -68,9 +70,24 @@ final class Variant {
   List<TrainingEvents.Step> run(int ranks) {
     with("num_ranks", ranks);
     with("per_device_train_batch_size", 4 / ranks);
+    List<String> words = new ArrayList<>();
+    arguments.forEach((key, value) -> words.addAll(List.of("--" + key, value)));
     TrainConfig config =
-        new ConfigLoader(new Configuration()).train(Optional.empty(), arguments).config();
+        new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
     return new ParityRun(config, new Configuration(), 1).run();
+  }
+
+  /** Runs, and compares losses as they are. */
+  void compareLosses(int ranks, IntToDoubleFunction within) {
+    List<TrainingEvents.Step> ours = run(ranks);
+    assertThat(ours).hasSize(golden.path("steps").size()).isNotEmpty();
+    for (int i = 0; i < ours.size(); i++) {
+      assertThat(ours.get(i).loss())
+          .as("%s, loss of step %d", name, i + 1)
+          .isCloseTo(
+              golden.path("steps").get(i).path("loss").asDouble(),
+              within(within.applyAsDouble(i + 1)));
+    }
   }
 
   /** Runs, and compares losses and norms relatively. */

@@ -1,0 +1,88 @@
+package org.sparkfinetune.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Ops;
+import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
+import org.sparkfinetune.tensor.Torch;
+import org.sparkfinetune.tokenize.PackedRow;
+
+class DropoutMasksTest {
+  private static final double P = 0.1;
+  private static final List<PackedRow> ROWS = GoldenRun.rows();
+
+  @Test
+  void a_tenth_is_dropped_and_the_rest_made_larger_by_as_much() {
+    float[] mask = mask(1, 1, 0, 0);
+    assertThat(mask).containsOnly(0, (float) (1 / (1 - P)));
+    double kept = 0;
+    for (float factor : mask) {
+      kept += factor;
+    }
+    assertThat(kept / mask.length).isCloseTo(1, within(4 * Math.sqrt(P / mask.length)));
+  }
+
+  @Test
+  void seed_step_row_and_layer_each_give_another_mask_and_the_same_ones_the_same() {
+    Set<List<Float>> masks = new HashSet<>();
+    for (long[] key : new long[][] {{1, 1, 0, 0}, {2, 1, 0, 0}, {1, 2, 0, 0}, {1, 1, 1, 0}}) {
+      masks.add(list(mask(key[0], key[1], (int) key[2], (int) key[3])));
+      masks.add(list(mask(key[0], key[1], (int) key[2], (int) key[3])));
+    }
+    masks.add(list(mask(1, 1, 0, 1)));
+    assertThat(masks).hasSize(5);
+  }
+
+  @Test
+  void modules_of_equal_input_have_masks_of_their_own() {
+    Set<List<Float>> masks = new HashSet<>();
+    all(1, 1, List.of(new StepRow(ROWS.get(0), 0)), 0).forEach((mask) -> masks.add(list(mask)));
+    assertThat(masks).hasSize(LinearModule.all().size());
+  }
+
+  @Test
+  void a_row_has_its_mask_in_whatever_batch_it_is() {
+    float[] alone = mask(1, 1, 1, 0);
+    float[] second =
+        all(1, 1, List.of(new StepRow(ROWS.get(0), 0), new StepRow(ROWS.get(1), 1)), 0).get(0);
+    assertThat(Arrays.copyOfRange(second, second.length - alone.length, second.length))
+        .isEqualTo(alone);
+  }
+
+  private static float[] mask(long seed, long step, int row, int layer) {
+    return all(seed, step, List.of(new StepRow(ROWS.get(row), row)), layer).get(0);
+  }
+
+  private static List<float[]> all(long seed, long step, List<StepRow> rows, int layer) {
+    TokenBatch batch = TokenBatch.of(rows, 1000, TokenBatch.Attention.WITHIN_SAMPLES).get(0);
+    List<float[]> masks = new ArrayList<>();
+    try (Torch torch = Torch.start(1);
+        Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      Tensor none = ops.empty(scope, ElementType.FLOAT32, 0);
+      var targets = new DropoutMasks.Targets(LinearModule.all(), ElementType.FLOAT32);
+      new DropoutMasks(P, seed, GoldenRun.config())
+          .masks(scope, ops, batch, step, layer, targets, none)
+          .forEach(mask -> masks.add(mask.toFloats()));
+    }
+    return masks;
+  }
+
+  private static List<Float> list(float[] values) {
+    List<Float> list = new ArrayList<>();
+    for (float value : values) {
+      list.add(value);
+    }
+    return list;
+  }
+}
