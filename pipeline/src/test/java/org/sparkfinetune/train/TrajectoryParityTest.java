@@ -23,8 +23,10 @@ class TrajectoryParityTest {
     "LORA, lora-float32, 3",
     "QLORA_AVX512, qlora-float32-avx512, 1",
     "QLORA_AVX512, qlora-float32-avx512, 2",
+    "LORA, lora-float32-cosine, 1",
     "LORA, lora-float32-cosine, 2",
     "LORA, lora-float32-linear, 1",
+    "LORA, lora-float32-linear, 2",
     "FULL, full-float32, 1",
     "FULL, full-float32, 2",
   })
@@ -40,6 +42,7 @@ class TrajectoryParityTest {
   @CsvSource({
     "LORA, lora-bfloat16, 1",
     "LORA, lora-bfloat16, 2",
+    "QLORA_AVX512, qlora-bfloat16, 1",
     "QLORA_AVX512, qlora-bfloat16, 2",
   })
   void bfloat16_losses_are_those_of_the_reference(GoldenRun.What what, String name, int ranks)
