@@ -27,6 +27,11 @@ public final class ShardWriter {
   private final Progress progress;
   private final WeightChunks chunks;
 
+  // Made once: buffers outside the heap are only freed when the collector comes by.
+  private final ByteBuffer packed = buffer(WeightChunks.SIZE / 2);
+  private final ByteBuffer plain = buffer(WeightChunks.SIZE * Float.BYTES);
+  private final float[] values = new float[WeightChunks.SIZE];
+
   /** Told after each group. */
   public interface Progress {
     void done(String group, long bytes);
@@ -129,14 +134,12 @@ public final class ShardWriter {
 
   private void writePlain(FileChannel channel, long at, FrozenLayout layout) throws IOException {
     int bytes = layout.plainType().bytes();
-    ByteBuffer out = buffer(WeightChunks.SIZE * bytes);
-    float[] values = new float[WeightChunks.SIZE];
     for (FrozenLayout.PlainPiece piece : layout.plainPieces(exchange.rank())) {
       for (long done = 0; done < piece.count(); done += WeightChunks.SIZE) {
         int count = (int) Math.min(WeightChunks.SIZE, piece.count() - done);
         source.read(piece.tensor().name(), piece.firstElement() + done, values, count);
-        PlainValues.encode(layout.plainType(), values, count, out.clear());
-        writeFully(channel, out.flip(), at + (piece.sliceElement() + done) * bytes);
+        PlainValues.encode(layout.plainType(), values, count, plain.clear());
+        writeFully(channel, plain.flip(), at + (piece.sliceElement() + done) * bytes);
       }
     }
   }

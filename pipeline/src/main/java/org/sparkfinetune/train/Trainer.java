@@ -18,7 +18,7 @@ final class Trainer {
   private static final double NORM_EPS = 1e-6;
 
   /** Tokens that go through a layer together; bounds what a layer's activations take. */
-  private static final int MAX_TOKENS = 4096;
+  private static final int MAX_TOKENS = 1024;
 
   private final RankModel model;
   private final StepSchedule schedule;
