@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -48,8 +49,9 @@ class MemoryClusterTest {
 
   @Test
   void neither_of_two_executors_holds_the_quantised_model_nor_its_own_half() throws IOException {
-    Map<Long, Long> small = peaks(2);
-    Map<Long, Long> large = peaks(32);
+    // A small model's steps are over in less than a look takes, so there are many of them.
+    Map<Long, Long> small = peaks(2, 40);
+    Map<Long, Long> large = peaks(32, 1);
     assertThat(small).hasSize(2);
     assertThat(large.keySet()).as("two processes").isEqualTo(small.keySet());
     long quantised = (long) (NF4_BYTES * (linears(32) - linears(2)));
@@ -66,7 +68,7 @@ class MemoryClusterTest {
   }
 
   /** Peak anonymous bytes of each executor, by process id, during a run with so many layers. */
-  private static Map<Long, Long> peaks(int layers) throws IOException {
+  private static Map<Long, Long> peaks(int layers, int steps) throws IOException {
     Path model = model(layers);
     CompletableFuture<Void> training =
         CompletableFuture.runAsync(
@@ -88,7 +90,8 @@ class MemoryClusterTest {
                     "no"));
     Map<Long, Long> peaks = new HashMap<>();
     Awaitility.await()
-        .atMost(java.time.Duration.ofMinutes(5))
+        .atMost(Duration.ofMinutes(5))
+        .pollInterval(Duration.ofMillis(10))
         .until(
             () -> {
               for (ProcessHandle executor : SampleRun.executors()) {
