@@ -82,7 +82,9 @@ final class PipelineJobs implements Jobs {
 
   @Override
   public void train(Request request) {
-    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
+    TrainConfig given = loader().train(request.configFile(), request.arguments()).config();
+    List<String> words = AbsolutePaths.words(request.arguments(), given, hadoop());
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), words);
     loaded.notes().forEach(LOG::info);
     SparkConf conf = new SparkConf().setAppName("spark-finetune train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
