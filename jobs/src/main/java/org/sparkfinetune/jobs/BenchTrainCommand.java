@@ -93,7 +93,7 @@ final class BenchTrainCommand implements Runnable {
     words.addAll(List.of("--logging_steps", "1", "--eval_strategy", "no", "--save_strategy", "no"));
     words.addAll(others);
     Loaded<TrainConfig> loaded =
-        new ConfigLoader(new Configuration()).train(Optional.empty(), words);
+        ConfigLoader.ofUser(new Configuration()).train(Optional.empty(), words);
     SparkConf conf = new SparkConf().setAppName("spark-finetune bench train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
     SparkSession spark = SparkSession.builder().config(conf).getOrCreate();

@@ -82,9 +82,7 @@ final class PipelineJobs implements Jobs {
 
   @Override
   public void train(Request request) {
-    TrainConfig given = loader().train(request.configFile(), request.arguments()).config();
-    List<String> words = AbsolutePaths.words(request.arguments(), given, hadoop());
-    Loaded<TrainConfig> loaded = loader().train(request.configFile(), words);
+    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
     SparkConf conf = new SparkConf().setAppName("spark-finetune train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
@@ -239,7 +237,7 @@ final class PipelineJobs implements Jobs {
   }
 
   private static ConfigLoader loader() {
-    return new ConfigLoader(hadoop());
+    return ConfigLoader.ofUser(hadoop());
   }
 
   private static CheckText.Style terminal() {

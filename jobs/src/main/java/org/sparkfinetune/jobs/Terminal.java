@@ -100,16 +100,8 @@ final class Terminal {
       return new Conversation(messages);
     }
     for (JsonNode message : json(answer.messages())) {
-      String role = message.path("role").asText();
-      messages.add(
-          new Message(
-              Role.withText(role)
-                  .orElseThrow(
-                      () ->
-                          new UserError(
-                              "messages has the role \"%s\"; allowed: system, user, assistant."
-                                  .formatted(role))),
-              message.path("content").asText()));
+      Role role = Role.named(message.path("role").asText());
+      messages.add(new Message(role, message.path("content").asText()));
     }
     return new Conversation(messages);
   }

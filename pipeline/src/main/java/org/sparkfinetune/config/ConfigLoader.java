@@ -23,9 +23,21 @@ public final class ConfigLoader {
   private static final int MAX_BYTES = 1 << 20;
 
   private final Configuration hadoop;
+  private final Optional<WorkingFolder> folder;
 
+  /** Takes paths as they are written: for a configuration that was resolved before. */
   public ConfigLoader(Configuration hadoop) {
+    this(hadoop, Optional.empty());
+  }
+
+  private ConfigLoader(Configuration hadoop, Optional<WorkingFolder> folder) {
     this.hadoop = hadoop;
+    this.folder = folder;
+  }
+
+  /** Reads what a user says here: relative paths of models, data and results are made absolute. */
+  public static ConfigLoader ofUser(Configuration hadoop) {
+    return new ConfigLoader(hadoop, Optional.of(new WorkingFolder(hadoop)));
   }
 
   /**
@@ -73,7 +85,9 @@ public final class ConfigLoader {
 
   private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
     List<Given> commandLine = CommandLineKeys.parse(table, arguments);
-    return new Resolver(table).resolve(file.map(this::fileKeys).orElse(List.of()), commandLine);
+    Values values =
+        new Resolver(table).resolve(file.map(this::fileKeys).orElse(List.of()), commandLine);
+    return folder.map(values::located).orElse(values);
   }
 
   private List<Given> fileKeys(String file) {

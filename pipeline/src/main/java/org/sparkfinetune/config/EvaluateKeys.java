@@ -8,7 +8,7 @@ import java.util.Set;
 /** The keys of {@code evaluate}. */
 final class EvaluateKeys {
   static final Key<String> DATASET_PATH =
-      Key.required("dataset_path", DecodingKeys.PATH, "what prepare wrote; its test split is used");
+      Key.required("dataset_path", KeyTypes.path(), "what prepare wrote; its test split is used");
   static final Key<Optional<Integer>> NUM_SAMPLES =
       Key.optional(
           "num_samples", KeyTypes.integer(1), "the first so many of the split; without it all");
@@ -27,7 +27,7 @@ final class EvaluateKeys {
   static final Key<Optional<String>> OUTPUT =
       Key.optional(
           "output",
-          DecodingKeys.PATH,
+          KeyTypes.path(),
           "folder for evaluation.json; without it the adapter's run folder, else the current one");
 
   static final KeyTable TABLE = new KeyTable("evaluate", keys());

@@ -21,7 +21,7 @@ final class GenerateKeys {
   static final Key<Optional<String>> INPUT =
       Key.optional(
           "input",
-          DecodingKeys.PATH,
+          KeyTypes.path(),
           "Parquet or JSON lines whose rows are answered on all executors");
   static final Key<String> COLUMN =
       Key.of(
@@ -30,7 +30,7 @@ final class GenerateKeys {
           "messages",
           "column of input: texts to continue, or messages {role, content} to answer");
   static final Key<Optional<String>> OUTPUT =
-      Key.optional("output", DecodingKeys.PATH, "with input: the folder to write, as Parquet");
+      Key.optional("output", KeyTypes.path(), "with input: the folder to write, as Parquet");
 
   static final KeyTable TABLE = new KeyTable("generate", keys());
 

@@ -99,6 +99,10 @@ public final class Key<T> {
     return type.writer().apply(value);
   }
 
+  T located(T value, WorkingFolder folder) {
+    return type.located().apply(value, folder);
+  }
+
   T read(Raw raw) {
     return type.read(raw).orElseThrow(() -> refused(raw.place() + ": ", raw.toString()));
   }

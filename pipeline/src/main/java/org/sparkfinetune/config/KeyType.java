@@ -1,6 +1,7 @@
 package org.sparkfinetune.config;
 
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
@@ -12,13 +13,25 @@ import java.util.function.Predicate;
  * @param reader the value meant by what was written; empty where it means none of this type
  * @param rule which values of the type are allowed
  * @param writer the value as a string, number, boolean, list or map for YAML; empty for null
+ * @param located the value with relative paths in it made absolute
  */
 record KeyType<T>(
     String allowed,
     Arity arity,
     Function<Raw, Optional<T>> reader,
     Predicate<T> rule,
-    Function<T, Optional<Object>> writer) {
+    Function<T, Optional<Object>> writer,
+    BiFunction<T, WorkingFolder, T> located) {
+
+  /** A type whose values are no paths. */
+  KeyType(
+      String allowed,
+      Arity arity,
+      Function<Raw, Optional<T>> reader,
+      Predicate<T> rule,
+      Function<T, Optional<Object>> writer) {
+    this(allowed, arity, reader, rule, writer, (value, folder) -> value);
+  }
 
   enum Arity {
     ONE,
@@ -42,10 +55,15 @@ record KeyType<T>(
                 ? Optional.of(Optional.empty())
                 : reader.apply(raw).map(Optional::of),
         value -> value.isEmpty() || rule.test(value.get()),
-        value -> value.flatMap(writer));
+        value -> value.flatMap(writer),
+        (value, folder) -> value.map(path -> located.apply(path, folder)));
   }
 
   KeyType<T> only(String allowed, Predicate<T> rule) {
-    return new KeyType<>(allowed, arity, reader, rule, writer);
+    return new KeyType<>(allowed, arity, reader, rule, writer, located);
+  }
+
+  KeyType<T> located(BiFunction<T, WorkingFolder, T> how) {
+    return new KeyType<>(allowed, arity, reader, rule, writer, how);
   }
 }

@@ -18,6 +18,9 @@ import org.sparkfinetune.config.KeyType.Arity;
 /** The types of values that keys have. */
 final class KeyTypes {
 
+  private static final List<String> TEMPLATES =
+      List.of("reference", "llama3", "chatml", "tokenizer");
+
   private static final Pattern WHOLE = Pattern.compile("[-+]?\\d+(_\\d+)*");
   private static final Pattern DECIMAL =
       Pattern.compile("[-+]?(\\d+(_\\d+)*(\\.\\d*)?|\\.\\d+)([eE][-+]?\\d+)?");
@@ -30,6 +33,21 @@ final class KeyTypes {
   static KeyType<String> text(String allowed) {
     return new KeyType<>(
         allowed, Arity.ONE, KeyTypes::scalar, text -> !text.isBlank(), Optional::of);
+  }
+
+  static KeyType<String> path() {
+    return text("a path or a Hadoop URI").located((path, folder) -> folder.path(path));
+  }
+
+  static KeyType<String> model() {
+    return text("a folder, a Hadoop URI or a hub id (owner/name)")
+        .located((model, folder) -> folder.pathOrId(model));
+  }
+
+  static KeyType<String> chatTemplate() {
+    return text(String.join(", ", TEMPLATES) + ", or the path of a Jinja file")
+        .located(
+            (template, folder) -> TEMPLATES.contains(template) ? template : folder.path(template));
   }
 
   static KeyType<Boolean> bool() {
@@ -178,7 +196,11 @@ final class KeyTypes {
         Arity.ONE,
         raw -> scalar(raw).filter(text -> !text.isBlank()).map(KeyTypes::resumeFrom),
         value -> !(value instanceof ResumeFrom.Path path) || !path.uri().isBlank(),
-        value -> Optional.of(resumeText(value)));
+        value -> Optional.of(resumeText(value)),
+        (value, folder) ->
+            value instanceof ResumeFrom.Path path
+                ? new ResumeFrom.Path(folder.path(path.uri()))
+                : value);
   }
 
   static KeyType<TestSize> testSize() {

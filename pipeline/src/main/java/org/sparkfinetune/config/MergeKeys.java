@@ -6,7 +6,7 @@ import java.util.Optional;
 /** The keys of {@code merge}. */
 final class MergeKeys {
   static final Key<String> OUTPUT =
-      Key.required("output", DecodingKeys.PATH, "folder (or, for GGUF, file) to write");
+      Key.required("output", KeyTypes.path(), "folder (or, for GGUF, file) to write");
   static final Key<Long> MAX_SHARD_SIZE =
       Key.of(
           "max_shard_size",

@@ -65,7 +65,7 @@ final class PrepareKeys {
   static final Key<Optional<String>> CHAT_TEMPLATE =
       Key.optional(
           "chat_template",
-          KeyTypes.text("reference, llama3, chatml, tokenizer, or the path of a Jinja file"),
+          KeyTypes.chatTemplate(),
           "that of the training to come, for the report; without it the tokenizer's, if it has one,"
               + " else reference");
   static final Key<Optional<Integer>> MAX_SEQ_LENGTH =

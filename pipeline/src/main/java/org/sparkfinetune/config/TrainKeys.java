@@ -11,25 +11,24 @@ import java.util.Set;
  */
 final class TrainKeys {
 
-  private static final KeyType<String> PATH = KeyTypes.text("a path or a Hadoop URI");
-  private static final KeyType<String> MODEL =
-      KeyTypes.text("a folder, a Hadoop URI or a hub id (owner/name)");
-
   static final Key<String> MODEL_ID =
-      Key.required("model_id", MODEL, "model: folder, Hadoop URI or hub id")
+      Key.required("model_id", KeyTypes.model(), "model: folder, Hadoop URI or hub id")
           .alias("model_name_or_path");
   static final Key<String> REVISION =
       Key.of("revision", KeyTypes.text("a branch, tag or commit"), "main", "the model's revision");
   static final Key<Optional<String>> TOKENIZER =
-      Key.optional("tokenizer", MODEL, "another tokenizer than the model's");
+      Key.optional("tokenizer", KeyTypes.model(), "another tokenizer than the model's");
   static final Key<Optional<String>> ADAPTER =
       Key.optional(
           "adapter",
-          PATH,
+          KeyTypes.path(),
           "an existing PEFT adapter to start from; r, alpha and modules are its own");
 
   static final Key<String> DATASET_PATH =
-      Key.required("dataset_path", PATH, "what prepare wrote, or a folder with the two JSON files");
+      Key.required(
+          "dataset_path",
+          KeyTypes.path(),
+          "what prepare wrote, or a folder with the two JSON files");
   static final Key<Integer> MAX_SEQ_LENGTH =
       Key.of("max_seq_length", KeyTypes.integer(2), 512, "tokens of a row").alias("max_seq_len");
   static final Key<Boolean> PACKING =
@@ -43,7 +42,7 @@ final class TrainKeys {
   static final Key<Optional<String>> CHAT_TEMPLATE =
       Key.optional(
           "chat_template",
-          KeyTypes.text("reference, llama3, chatml, tokenizer, or the path of a Jinja file"),
+          KeyTypes.chatTemplate(),
           "reference, llama3, chatml, tokenizer, or a file; without it the tokenizer's, if it has"
               + " one, else reference");
   static final Key<Overlong> OVERLONG =
@@ -187,7 +186,7 @@ final class TrainKeys {
       Key.of("seed", KeyTypes.longInteger(0), 42L, "orders, dropout and new adapters follow it");
 
   static final Key<String> OUTPUT_DIR =
-      Key.required("output_dir", PATH, "the run folder, where everything is written");
+      Key.required("output_dir", KeyTypes.path(), "the run folder, where everything is written");
   static final Key<Integer> LOGGING_STEPS =
       Key.of("logging_steps", KeyTypes.integer(1), 10, "optimizer steps between two log lines");
   static final Key<Set<Reporter>> REPORT_TO =

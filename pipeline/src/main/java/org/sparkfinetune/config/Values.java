@@ -36,6 +36,17 @@ final class Values {
     return places.containsKey(key) && !key.otherwise().equals(Optional.ofNullable(values.get(key)));
   }
 
+  /** The same with relative paths made absolute. */
+  Values located(WorkingFolder folder) {
+    Map<Key<?>, Object> located = new LinkedHashMap<>();
+    values.keySet().forEach(key -> located.put(key, located(key, folder)));
+    return new Values(located, places);
+  }
+
+  private <T> T located(Key<T> key, WorkingFolder folder) {
+    return key.located(of(key), folder);
+  }
+
   /** The same with a default that follows from other values. */
   <T> Values with(Key<T> key, T value) {
     Map<Key<?>, Object> changed = new LinkedHashMap<>(values);

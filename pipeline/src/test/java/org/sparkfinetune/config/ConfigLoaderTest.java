@@ -101,4 +101,35 @@ class ConfigLoaderTest {
   private static void load(String file) {
     new ConfigLoader(HADOOP).train(Optional.of(file), List.of());
   }
+
+  @Test
+  void a_users_relative_paths_are_made_absolute_and_words_and_ids_are_not() throws IOException {
+    Path here = Path.of("").toAbsolutePath();
+    Loaded<TrainConfig> loaded =
+        ConfigLoader.ofUser(new Configuration())
+            .train(
+                Optional.empty(),
+                List.of(
+                    "--model_id", "owner/name",
+                    "--tokenizer", "src",
+                    "--adapter", "runs/a/adapter",
+                    "--dataset_path", "hdfs://n/data",
+                    "--output_dir", "runs/one",
+                    "--chat_template", "llama3",
+                    "--resume_from_checkpoint", "runs/a/checkpoints/step-00000001"));
+    assertThat(loaded.config().model())
+        .isEqualTo(
+            new ModelSource(
+                "owner/name",
+                "main",
+                Optional.of(here.resolve("src").toString()),
+                Optional.of(here.resolve("runs/a/adapter").toString())));
+    assertThat(loaded.config().data().datasetPath()).isEqualTo("hdfs://n/data");
+    assertThat(loaded.config().data().chatTemplate()).contains("llama3");
+    assertThat(loaded.config().outputDir()).isEqualTo(here.resolve("runs/one").toString());
+    assertThat(loaded.config().checkpointing().resumeFrom())
+        .isEqualTo(
+            new ResumeFrom.Path(here.resolve("runs/a/checkpoints/step-00000001").toString()));
+    assertThat(loaded.yaml()).contains("output_dir: \"" + here.resolve("runs/one"));
+  }
 }

@@ -3,6 +3,7 @@ package org.sparkfinetune.launch;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -21,17 +22,25 @@ class NotYetTest {
         .hasMessageContaining("embed_tokens and lm_head");
   }
 
+  @Test
+  void a_model_of_a_hub_is_an_error_that_says_what_to_do() {
+    assertThatThrownBy(() -> NotYet.check(train("--model_id", "owner/name")))
+        .isInstanceOf(UserError.class)
+        .hasMessage(
+            "model_id is owner/name, no folder is there, and taking it from a hub is not implemented"
+                + " yet; download it first and name the folder.");
+    assertThatThrownBy(() -> NotYet.check(train("--model_id", "/m", "--tokenizer", "hub:a/b")))
+        .isInstanceOf(UserError.class)
+        .hasMessageStartingWith("tokenizer is hub:a/b, no folder is there");
+  }
+
   private static TrainConfig config(String modulesToSave) {
-    List<String> arguments =
-        List.of(
-            "--model_id",
-            "m",
-            "--dataset_path",
-            "d",
-            "--output_dir",
-            "o",
-            "--modules_to_save",
-            modulesToSave);
+    return train("--model_id", "m", "--modules_to_save", modulesToSave);
+  }
+
+  private static TrainConfig train(String... words) {
+    List<String> arguments = new ArrayList<>(List.of("--dataset_path", "d", "--output_dir", "o"));
+    arguments.addAll(List.of(words));
     return new ConfigLoader(new Configuration()).train(Optional.empty(), arguments).config();
   }
 }

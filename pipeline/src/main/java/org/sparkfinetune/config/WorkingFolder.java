@@ -1,0 +1,43 @@
+package org.sparkfinetune.config;
+
+import java.io.IOException;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * What relative paths are relative to: the working folder of the default file system in the process
+ * that reads the user's words. Executors have working folders of their own.
+ */
+final class WorkingFolder {
+  private final Configuration hadoop;
+
+  WorkingFolder(Configuration hadoop) {
+    this.hadoop = hadoop;
+  }
+
+  /** The absolute path; {@code text} itself if it is absolute, has a scheme, or is no path. */
+  String path(String text) {
+    try {
+      Path path = new Path(text);
+      if (path.isAbsolute() || path.toUri().getScheme() != null) {
+        return text;
+      }
+      Path folder = FileSystem.get(hadoop).getWorkingDirectory();
+      return new Path(folder, path).toUri().getPath();
+    } catch (IOException | IllegalArgumentException e) {
+      // Whoever opens the path says what is wrong with it.
+      return text;
+    }
+  }
+
+  /** The same for what may be a hub's id as well: a path only where something is there. */
+  String pathOrId(String text) {
+    String absolute = path(text);
+    try {
+      return FileSystem.get(hadoop).exists(new Path(absolute)) ? absolute : text;
+    } catch (IOException | IllegalArgumentException e) {
+      return text;
+    }
+  }
+}
