@@ -1,7 +1,6 @@
 package org.sparkfinetune.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,9 +12,6 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-import org.sparkfinetune.errors.UserError;
 
 class TrainConfigTest {
 
@@ -237,87 +233,6 @@ class TrainConfigTest {
                 Optional.empty(),
                 List.of("--model_id", "m", "--dataset_path", "d", "--output_dir", "o"));
     assertThat(loaded.config().outputDir()).isEqualTo("o");
-  }
-
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      textBlock =
-          """
-          max_seq_lenght: 3      | unknown key max_seq_lenght; did you mean max_seq_length?
-          evaluation_stratgy: no | unknown key evaluation_stratgy; did you mean evaluation_strategy?
-          zebra_crossing_now: 1  | unknown key zebra_crossing_now; the keys of train are: model_id, revision,
-          learning_rate: fast    | learning_rate is fast; allowed: a number above 0
-          learning_rate: 0       | learning_rate is 0; allowed: a number above 0
-          learning_rate: NaN     | learning_rate is NaN; allowed: a number above 0
-          learning_rate: 1e999   | learning_rate is 1e999; allowed: a number above 0
-          learning_rate: [1, 2]  | learning_rate is [1, 2]; allowed: a number above 0
-          learning_rate:         | learning_rate is empty; allowed: a number above 0
-          lora_r: 0              | lora_r is 0; allowed: a whole number of at least 1
-          lora_r: 8.5            | lora_r is 8.5; allowed: a whole number of at least 1
-          lora_r: 99999999999    | lora_r is 99999999999; allowed: a whole number of at least 1
-          lora_dropout: 1        | lora_dropout is 1; allowed: a number of at least 0 and below 1
-          warmup_ratio: 1.5      | warmup_ratio is 1.5; allowed: a number from 0 to 1
-          bf16: maybe            | bf16 is maybe; allowed: true, false
-          optim: adamw_8bit      | optim is adamw_8bit; allowed: adamw_torch, adamw_torch_fused
-          method: dora           | method is dora; allowed: qlora, lora, full
-          fsdp: full_shard wrap  | fsdp is full_shard wrap; allowed: one of full_shard, shard_grad_op,
-          fsdp: full_shard no_shard | fsdp is full_shard no_shard; allowed: one of full_shard,
-          fsdp_config: fsdp.json | fsdp_config is fsdp.json; allowed: a mapping with the keys backward_prefetch,
-          fsdp_config: {backward_prefech: x} | unknown key fsdp_config.backward_prefech; did you mean fsdp_config.backward_prefetch?
-          report_to: wandb       | report_to is wandb; allowed: none, or one or more of tensorboard, mlflow
-          eval_strategy: sometimes | eval_strategy is sometimes; allowed: no, steps, epoch
-          max_steps: 0           | max_steps is 0; allowed: a whole number of at least 1, or -1 for no limit
-          seed: -1               | seed is -1; allowed: a whole number of at least 0
-          model_name_or_path: x  | model_name_or_path is x, but model_id was /models/llama at
-          tokenizer: ' '         | tokenizer is " "; allowed: a folder, a Hadoop URI or a hub id
-          """)
-  void a_bad_value_is_named_with_file_line_and_what_is_allowed(String line, String message) {
-    assertThatThrownBy(() -> load(REQUIRED + line))
-        .isInstanceOf(UserError.class)
-        .hasMessageStartingWith(folder.resolve("train.yaml") + ":4: " + message);
-  }
-
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      textBlock =
-          """
-          --lora_rr 3            | command line: unknown key lora_rr; did you mean lora_r?
-          --learning_rate x      | command line: learning_rate is x; allowed: a number above 0
-          --seed                 | command line: --seed needs a value
-          --seed 1 2             | command line: --seed takes one value, not 2 (1 2);
-          --seed 1 --seed 2      | command line: seed is 2, but seed was 1 at command line;
-          seed 1                 | command line: seed belongs to no key; write --key value
-          --fsdp_config.x 1      | command line: unknown key fsdp_config.x; the keys of train are:
-          """)
-  void a_bad_argument_is_named_as_such(String arguments, String message) {
-    assertThatThrownBy(() -> load(REQUIRED, arguments.split(" ")))
-        .isInstanceOf(UserError.class)
-        .hasMessageStartingWith(message);
-  }
-
-  @Test
-  void missing_keys_are_listed_together() {
-    assertThatThrownBy(() -> load("model_id: m"))
-        .isInstanceOf(UserError.class)
-        .hasMessageContaining("train needs these keys, in the YAML file or on the command line:")
-        .hasMessageContaining("\n  --dataset_path  what prepare wrote")
-        .hasMessageContaining("\n  --output_dir  ")
-        .hasMessageNotContaining("--model_id");
-  }
-
-  @Test
-  void the_records_refuse_what_the_file_could_not_say() {
-    assertThatThrownBy(() -> new LoraConfig(0, 8, 0, List.of("all-linear"), false, List.of()))
-        .isInstanceOf(UserError.class)
-        .hasMessage("lora_r is 0; allowed: a whole number of at least 1");
-    assertThatThrownBy(() -> new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0))
-        .isInstanceOf(UserError.class)
-        .hasMessage("learning_rate is NaN; allowed: a number above 0");
-    assertThatThrownBy(() -> load(REQUIRED + "method: full\nadapter: a"))
-        .isInstanceOf(UserError.class)
-        .hasMessageStartingWith("adapter is a, but method is full");
   }
 
   @Test
