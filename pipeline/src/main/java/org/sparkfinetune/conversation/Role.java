@@ -2,6 +2,7 @@ package org.sparkfinetune.conversation;
 
 import java.util.Locale;
 import java.util.Optional;
+import org.sparkfinetune.errors.UserError;
 
 /** Who speaks. Chat templates and data files use the lower-case {@link #text()}. */
 public enum Role {
@@ -14,6 +15,17 @@ public enum Role {
   /** {@code system}, {@code user} or {@code assistant}. */
   public String text() {
     return text;
+  }
+
+  /**
+   * The role with exactly this text.
+   *
+   * @throws UserError if there is none
+   */
+  public static Role named(String text) {
+    return withText(text)
+        .orElseThrow(
+            () -> new UserError("role '%s', allowed: system, user, assistant".formatted(text)));
   }
 
   /** The role with exactly this text; empty for any other spelling. */

@@ -10,8 +10,8 @@ interface Kernels {
    * {@code y[yAt + t * yStride + r] = w[r] · x[t]} for bf16 weights in pairs.
    *
    * @param w row r at {@code [at + r * half, …)}, an int two neighbouring weights, the first low
-   * @param even (n, half) the even elements of x, from {@code evenAt}
-   * @param odd (n, half) the odd ones
+   * @param even (n, half) the even elements of x, from {@code xAt}
+   * @param odd (n, half) the odd ones, from there too
    */
   void pairs(
       int[] w,

@@ -5,21 +5,11 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/**
- * {@link Kernels} on the Vector API. Tiles of two rows by two columns, or four rows by one, keep
- * eight sums in registers; each of them adds even and odd elements apart, so that the tile's shape
- * changes no result.
- */
-@SuppressWarnings("UnusedVariable")
+/** {@link Kernels} on the Vector API; the matrix products are made of tiles. */
 final class VectorKernels implements Kernels {
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
   private static final int LANES = FLOATS.length();
   private static final int COLUMNS = 8;
-  private static final int HIGH = 0xffff0000;
-
-  /** Public for {@link FastestKernels}, which names this class by its name only. */
-  VectorKernels() {}
 
   @Override
   public String toString() {
@@ -48,142 +38,17 @@ final class VectorKernels implements Kernels {
         int to = yAt + t * yStride;
         int r = 0;
         for (; r + 1 < rows; r += 2) {
-          pairs2x2(w, at + r * half, half, even, odd, x, y, to + r, yStride);
+          PairTiles.rows2x2(w, at + r * half, half, even, odd, x, y, to + r, yStride);
         }
         if (r < rows) {
-          pairs1x1(w, at + r * half, half, even, odd, x, y, to + r);
-          pairs1x1(w, at + r * half, half, even, odd, x + half, y, to + yStride + r);
+          PairTiles.rows1x1(w, at + r * half, half, even, odd, x, y, to + r);
+          PairTiles.rows1x1(w, at + r * half, half, even, odd, x + half, y, to + yStride + r);
         }
       }
       if (t < end) {
-        column(w, at, rows, half, even, odd, xAt + t * half, y, yAt + t * yStride);
+        PairTiles.column(w, at, rows, half, even, odd, xAt + t * half, y, yAt + t * yStride);
       }
     }
-  }
-
-  private static void column(
-      int[] w, int at, int rows, int half, float[] even, float[] odd, int x, float[] y, int yAt) {
-    int r = 0;
-    for (; r + 3 < rows; r += 4) {
-      pairs4x1(w, at + r * half, half, even, odd, x, y, yAt + r);
-    }
-    for (; r < rows; r++) {
-      pairs1x1(w, at + r * half, half, even, odd, x, y, yAt + r);
-    }
-  }
-
-  private static FloatVector low(IntVector pair) {
-    return pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
-  private static FloatVector high(IntVector pair) {
-    return pair.and(HIGH).reinterpretAsFloats();
-  }
-
-  private static float sum(
-      FloatVector evens,
-      FloatVector odds,
-      int[] w,
-      int at,
-      int from,
-      int half,
-      float[] even,
-      float[] odd,
-      int x) {
-    float sum = evens.add(odds).reduceLanes(VectorOperators.ADD);
-    for (int i = from; i < half; i++) {
-      sum += Float.intBitsToFloat(w[at + i] << 16) * even[x + i];
-      sum += Float.intBitsToFloat(w[at + i] & HIGH) * odd[x + i];
-    }
-    return sum;
-  }
-
-  private static void pairs1x1(
-      int[] w, int at, int half, float[] even, float[] odd, int x, float[] y, int yAt) {
-    FloatVector e = FloatVector.zero(FLOATS);
-    FloatVector o = FloatVector.zero(FLOATS);
-    int i = 0;
-    for (; i <= half - LANES; i += LANES) {
-      IntVector pair = IntVector.fromArray(INTS, w, at + i);
-      e = low(pair).fma(FloatVector.fromArray(FLOATS, even, x + i), e);
-      o = high(pair).fma(FloatVector.fromArray(FLOATS, odd, x + i), o);
-    }
-    y[yAt] = sum(e, o, w, at, i, half, even, odd, x);
-  }
-
-  private static void pairs4x1(
-      int[] w, int at, int half, float[] even, float[] odd, int x, float[] y, int yAt) {
-    int at1 = at + half;
-    int at2 = at1 + half;
-    int at3 = at2 + half;
-    FloatVector e0 = FloatVector.zero(FLOATS);
-    FloatVector e1 = FloatVector.zero(FLOATS);
-    FloatVector e2 = FloatVector.zero(FLOATS);
-    FloatVector e3 = FloatVector.zero(FLOATS);
-    FloatVector o0 = FloatVector.zero(FLOATS);
-    FloatVector o1 = FloatVector.zero(FLOATS);
-    FloatVector o2 = FloatVector.zero(FLOATS);
-    FloatVector o3 = FloatVector.zero(FLOATS);
-    int i = 0;
-    for (; i <= half - LANES; i += LANES) {
-      FloatVector xe = FloatVector.fromArray(FLOATS, even, x + i);
-      FloatVector xo = FloatVector.fromArray(FLOATS, odd, x + i);
-      IntVector p0 = IntVector.fromArray(INTS, w, at + i);
-      e0 = low(p0).fma(xe, e0);
-      o0 = high(p0).fma(xo, o0);
-      IntVector p1 = IntVector.fromArray(INTS, w, at1 + i);
-      e1 = low(p1).fma(xe, e1);
-      o1 = high(p1).fma(xo, o1);
-      IntVector p2 = IntVector.fromArray(INTS, w, at2 + i);
-      e2 = low(p2).fma(xe, e2);
-      o2 = high(p2).fma(xo, o2);
-      IntVector p3 = IntVector.fromArray(INTS, w, at3 + i);
-      e3 = low(p3).fma(xe, e3);
-      o3 = high(p3).fma(xo, o3);
-    }
-    y[yAt] = sum(e0, o0, w, at, i, half, even, odd, x);
-    y[yAt + 1] = sum(e1, o1, w, at1, i, half, even, odd, x);
-    y[yAt + 2] = sum(e2, o2, w, at2, i, half, even, odd, x);
-    y[yAt + 3] = sum(e3, o3, w, at3, i, half, even, odd, x);
-  }
-
-  private static void pairs2x2(
-      int[] w, int at, int half, float[] even, float[] odd, int x, float[] y, int yAt, int stride) {
-    int at1 = at + half;
-    int x1 = x + half;
-    FloatVector e00 = FloatVector.zero(FLOATS);
-    FloatVector e01 = FloatVector.zero(FLOATS);
-    FloatVector e10 = FloatVector.zero(FLOATS);
-    FloatVector e11 = FloatVector.zero(FLOATS);
-    FloatVector o00 = FloatVector.zero(FLOATS);
-    FloatVector o01 = FloatVector.zero(FLOATS);
-    FloatVector o10 = FloatVector.zero(FLOATS);
-    FloatVector o11 = FloatVector.zero(FLOATS);
-    int i = 0;
-    for (; i <= half - LANES; i += LANES) {
-      FloatVector xe0 = FloatVector.fromArray(FLOATS, even, x + i);
-      FloatVector xo0 = FloatVector.fromArray(FLOATS, odd, x + i);
-      FloatVector xe1 = FloatVector.fromArray(FLOATS, even, x1 + i);
-      FloatVector xo1 = FloatVector.fromArray(FLOATS, odd, x1 + i);
-      IntVector p0 = IntVector.fromArray(INTS, w, at + i);
-      FloatVector l0 = low(p0);
-      FloatVector h0 = high(p0);
-      e00 = l0.fma(xe0, e00);
-      o00 = h0.fma(xo0, o00);
-      e01 = l0.fma(xe1, e01);
-      o01 = h0.fma(xo1, o01);
-      IntVector p1 = IntVector.fromArray(INTS, w, at1 + i);
-      FloatVector l1 = low(p1);
-      FloatVector h1 = high(p1);
-      e10 = l1.fma(xe0, e10);
-      o10 = h1.fma(xo0, o10);
-      e11 = l1.fma(xe1, e11);
-      o11 = h1.fma(xo1, o11);
-    }
-    y[yAt] = sum(e00, o00, w, at, i, half, even, odd, x);
-    y[yAt + 1] = sum(e10, o10, w, at1, i, half, even, odd, x);
-    y[yAt + stride] = sum(e01, o01, w, at, i, half, even, odd, x1);
-    y[yAt + stride + 1] = sum(e11, o11, w, at1, i, half, even, odd, x1);
   }
 
   @Override
@@ -203,62 +68,20 @@ final class VectorKernels implements Kernels {
       int r = 0;
       for (; r + 3 < rows; r += 4) {
         for (int t = block; t < end; t++) {
-          floats4x1(w, at + r * in, in, x, xAt + t * in, y, yAt + t * yStride + r);
+          FloatTiles.rows4x1(w, at + r * in, in, x, xAt + t * in, y, yAt + t * yStride + r);
         }
       }
       for (; r < rows; r++) {
         for (int t = block; t < end; t++) {
-          y[yAt + t * yStride + r] = dotOf(w, at + r * in, x, xAt + t * in, in);
+          y[yAt + t * yStride + r] = FloatTiles.dot(w, at + r * in, x, xAt + t * in, in);
         }
       }
     }
   }
 
-  private static void floats4x1(float[] w, int at, int in, float[] x, int xAt, float[] y, int yAt) {
-    int at1 = at + in;
-    int at2 = at1 + in;
-    int at3 = at2 + in;
-    FloatVector s0 = FloatVector.zero(FLOATS);
-    FloatVector s1 = FloatVector.zero(FLOATS);
-    FloatVector s2 = FloatVector.zero(FLOATS);
-    FloatVector s3 = FloatVector.zero(FLOATS);
-    int i = 0;
-    for (; i <= in - LANES; i += LANES) {
-      FloatVector v = FloatVector.fromArray(FLOATS, x, xAt + i);
-      s0 = FloatVector.fromArray(FLOATS, w, at + i).fma(v, s0);
-      s1 = FloatVector.fromArray(FLOATS, w, at1 + i).fma(v, s1);
-      s2 = FloatVector.fromArray(FLOATS, w, at2 + i).fma(v, s2);
-      s3 = FloatVector.fromArray(FLOATS, w, at3 + i).fma(v, s3);
-    }
-    y[yAt] = rest(s0, w, at, i, in, x, xAt);
-    y[yAt + 1] = rest(s1, w, at1, i, in, x, xAt);
-    y[yAt + 2] = rest(s2, w, at2, i, in, x, xAt);
-    y[yAt + 3] = rest(s3, w, at3, i, in, x, xAt);
-  }
-
-  private static float rest(
-      FloatVector sums, float[] w, int at, int from, int in, float[] x, int xAt) {
-    float sum = sums.reduceLanes(VectorOperators.ADD);
-    for (int i = from; i < in; i++) {
-      sum += w[at + i] * x[xAt + i];
-    }
-    return sum;
-  }
-
-  private static float dotOf(float[] a, int aAt, float[] b, int bAt, int n) {
-    FloatVector sums = FloatVector.zero(FLOATS);
-    int i = 0;
-    for (; i <= n - LANES; i += LANES) {
-      sums =
-          FloatVector.fromArray(FLOATS, a, aAt + i)
-              .fma(FloatVector.fromArray(FLOATS, b, bAt + i), sums);
-    }
-    return rest(sums, a, aAt, i, n, b, bAt);
-  }
-
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int n) {
-    return dotOf(a, aAt, b, bAt, n);
+    return FloatTiles.dot(a, aAt, b, bAt, n);
   }
 
   @Override

@@ -6,14 +6,12 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
-import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
@@ -52,9 +50,7 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newGenerator(threads);
-    TaskContext.get()
-        .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
+    TextGenerator generator = model.value().newTaskGenerator(threads);
     return new Answers(rows, generator, model.value().chunk());
   }
 
@@ -147,14 +143,7 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       if (role == null || content == null) {
         throw new UserError("a message has no role or no content");
       }
-      messages.add(
-          new Message(
-              Role.withText(role)
-                  .orElseThrow(
-                      () ->
-                          new UserError(
-                              "role '%s', allowed: system, user, assistant".formatted(role))),
-              content));
+      messages.add(new Message(Role.named(role), content));
     }
     Conversation question = question(new Conversation(messages));
     return new TextPrompt.Chat(question.hashCode(), question);

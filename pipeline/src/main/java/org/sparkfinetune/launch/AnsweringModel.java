@@ -7,6 +7,9 @@ import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.TaskContext;
+import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -42,7 +45,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private final GenerationSettings settings;
   private final List<String> stop;
   private final int batchSize;
-  private final HadoopSettings hadoop;
+  private final SerializableConfiguration hadoop;
   private transient @Nullable Open open;
 
   private record Open(DecodingModel model, LlamaTokenizer tokenizer, ChatTemplate template) {}
@@ -65,7 +68,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.settings = settings;
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
-    this.hadoop = new HadoopSettings(hadoop);
+    this.hadoop = new SerializableConfiguration(hadoop);
   }
 
   /** Reads what is small; weights are loaded by {@link #newGenerator}. */
@@ -117,6 +120,14 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
         stop);
   }
 
+  /** The same, closed when the Spark task that this thread runs has ended. */
+  TextGenerator newTaskGenerator(int threads) {
+    TextGenerator generator = newGenerator(threads);
+    TaskContext.get()
+        .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
+    return generator;
+  }
+
   private synchronized Open open(int threads) {
     Open made = open;
     if (made == null) {
@@ -127,7 +138,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
                   new Path(modelId),
                   adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
                   form,
-                  hadoop.configuration(),
+                  hadoop.value(),
                   threads),
               LlamaTokenizer.of(files),
               ChatTemplate.of(templateName, templateSource, now));

@@ -5,14 +5,12 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.conversation.Conversation;
@@ -67,9 +65,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newGenerator(threads);
-    TaskContext.get()
-        .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
+    TextGenerator generator = model.value().newTaskGenerator(threads);
     List<Integer> indexes = new ArrayList<>();
     List<Conversation> conversations = new ArrayList<>();
     rows.forEachRemaining(

@@ -19,6 +19,7 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.storage.StorageLevel;
+import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainingData;
@@ -56,13 +57,13 @@ public final class TokenizeJob {
   private final SparkSession spark;
   private final JavaSparkContext context;
   private final Configuration configuration;
-  private final Broadcast<HadoopSettings> hadoop;
+  private final Broadcast<SerializableConfiguration> hadoop;
 
   public TokenizeJob(SparkSession spark) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     this.configuration = spark.sparkContext().hadoopConfiguration();
-    this.hadoop = context.broadcast(new HadoopSettings(configuration));
+    this.hadoop = context.broadcast(new SerializableConfiguration(configuration));
   }
 
   /**

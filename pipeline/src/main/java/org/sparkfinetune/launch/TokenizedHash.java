@@ -13,6 +13,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.conversation.ChatTemplate;
 import org.sparkfinetune.errors.Bug;
@@ -54,7 +55,9 @@ final class TokenizedHash {
 
   /** Split, name and content hash of every file; the executors read them. */
   static List<String> files(
-      JavaSparkContext spark, Broadcast<HadoopSettings> hadoop, List<DatasetSplit> splits) {
+      JavaSparkContext spark,
+      Broadcast<SerializableConfiguration> hadoop,
+      List<DatasetSplit> splits) {
     List<String> paths = new ArrayList<>();
     List<String> names = new ArrayList<>();
     for (DatasetSplit split : splits) {
@@ -72,12 +75,12 @@ final class TokenizedHash {
     return named;
   }
 
-  private static String contentHash(String file, Broadcast<HadoopSettings> hadoop)
+  private static String contentHash(String file, Broadcast<SerializableConfiguration> hadoop)
       throws IOException {
     Path path = new Path(file);
     MessageDigest digest = sha256();
     byte[] buffer = new byte[1 << 20];
-    try (InputStream in = path.getFileSystem(hadoop.value().configuration()).open(path)) {
+    try (InputStream in = path.getFileSystem(hadoop.value().value()).open(path)) {
       for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
         digest.update(buffer, 0, read);
       }

@@ -7,11 +7,13 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
@@ -21,6 +23,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
@@ -85,13 +88,13 @@ public final class TrainBenchmark {
     writeRows(rows);
     files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
-    RankPlanner planner = new RankPlanner(context, java.time.Duration.ofSeconds(60));
+    RankPlanner planner = new RankPlanner(context, Duration.ofSeconds(60));
     RankPlan plan = planner.plan(config.parallelism().numRanks());
     TrainTask task =
         new TrainTask(
             folder.config().toString(),
             rows.toString(),
-            new HadoopSettings(hadoop),
+            new SerializableConfiguration(hadoop),
             new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()));
     CompletableFuture<double[]> clock =
         CompletableFuture.supplyAsync(() -> firstTimes(folder, files));
@@ -111,7 +114,7 @@ public final class TrainBenchmark {
     double[] speeds = steps.stream().mapToDouble(MetricsLine.Train::tokensPerSecond).toArray();
     ObjectNode json = new ObjectMapper().createObjectNode();
     json.put("model", config.model().modelId());
-    json.put("method", config.method().name().toLowerCase(java.util.Locale.ROOT));
+    json.put("method", config.method().name().toLowerCase(Locale.ROOT));
     json.put("ranks", plan.worldSize()).put("threads_per_rank", plan.coresPerRank());
     json.put("seq", config.data().maxSeqLength()).put("micro", work.rowsPerStep());
     json.put("tokens_per_second", rounded(Summary.medianSpeed(speeds)));
@@ -124,8 +127,7 @@ public final class TrainBenchmark {
     json.put("first_grad_norm", steps.get(0).gradNorm());
     ObjectNode phases = json.putObject("seconds_by_phase");
     for (Map.Entry<Phase, Double> phase : reports.get(0).seconds().entrySet()) {
-      phases.put(
-          phase.getKey().name().toLowerCase(java.util.Locale.ROOT), rounded(phase.getValue()));
+      phases.put(phase.getKey().name().toLowerCase(Locale.ROOT), rounded(phase.getValue()));
     }
     return json.toString();
   }
@@ -145,7 +147,7 @@ public final class TrainBenchmark {
         return times;
       }
       if (files.read(folder.metrics()).isPresent()) {
-        double now = java.time.Duration.between(work.started(), Instant.now()).toMillis() * 1e-3;
+        double now = Duration.between(work.started(), Instant.now()).toMillis() * 1e-3;
         times[0] = times[0] == 0 ? now : times[0];
         times[1] = MetricsLog.read(folder, files).isEmpty() ? 0 : now;
       }

@@ -14,6 +14,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointStore;
@@ -96,7 +97,7 @@ public final class TrainDriver {
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
     explain(tokenized);
     String modelHash = ModelHash.of(config.model().modelId(), hadoop);
-    CheckpointStore checkpoints = new CheckpointStore(folder, hadoop);
+    CheckpointStore checkpoints = new CheckpointStore(folder, files);
     ResumePoint resume =
         new ResumePoint(
             checkpoints,
@@ -125,7 +126,7 @@ public final class TrainDriver {
                   new TrainTask(
                       folder.config().toString(),
                       tokenized.path().toString(),
-                      new HadoopSettings(hadoop),
+                      new SerializableConfiguration(hadoop),
                       number == 0 ? first : resume.again(first));
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
@@ -181,7 +182,6 @@ public final class TrainDriver {
     return true;
   }
 
-  /** What the run begins with is looked for before anything is written. */
   /** What the run is to begin with can be opened. */
   static void checkBeginning(TrainConfig config, RunFolder folder, Configuration hadoop) {
     config
@@ -189,7 +189,8 @@ public final class TrainDriver {
         .adapter()
         .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
     if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
-      new CheckpointStore(folder, hadoop).manifest(new Path(path.uri()));
+      RunFiles files = new RunFiles(hadoop, InstantSource.system());
+      new CheckpointStore(folder, files).manifest(new Path(path.uri()));
     }
   }
 

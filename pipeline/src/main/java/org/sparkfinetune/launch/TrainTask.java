@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.ConfigLoader;
@@ -29,13 +30,16 @@ final class TrainTask implements RankTask {
 
   private final String configFile;
   private final String tokenizedPath;
-  private final HadoopSettings hadoop;
+  private final SerializableConfiguration hadoop;
   private final TreeMap<String, String> identity;
   private final int rowsPerStep;
   private final @Nullable String checkpoint;
 
   TrainTask(
-      String configFile, String tokenizedPath, HadoopSettings hadoop, Continuation continuation) {
+      String configFile,
+      String tokenizedPath,
+      SerializableConfiguration hadoop,
+      Continuation continuation) {
     this.configFile = configFile;
     this.tokenizedPath = tokenizedPath;
     this.hadoop = hadoop;
@@ -47,7 +51,7 @@ final class TrainTask implements RankTask {
   @Override
   public byte[] run(RankContext context) throws IOException {
     TrainConfig config =
-        new ConfigLoader(hadoop.configuration()).train(Optional.of(configFile), List.of()).config();
+        new ConfigLoader(hadoop.value()).train(Optional.of(configFile), List.of()).config();
     RankRun.Place place =
         new RankRun.Place(
             context.exchange(),
@@ -61,7 +65,7 @@ final class TrainTask implements RankTask {
     Continuation continuation =
         new Continuation(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
-    RankReport report = new RankRun(config, place, continuation, hadoop.configuration()).run();
+    RankReport report = new RankRun(config, place, continuation, hadoop.value()).run();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
       out.writeObject(report);
@@ -70,7 +74,7 @@ final class TrainTask implements RankTask {
   }
 
   private StopRequest stopRequest(TrainConfig config) {
-    RunFiles files = new RunFiles(hadoop.configuration(), InstantSource.system());
+    RunFiles files = new RunFiles(hadoop.value(), InstantSource.system());
     return new StopRequest(RunFolder.of(config.outputDir()), files);
   }
 

@@ -16,6 +16,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.tokenize.PackedRow;
 import org.sparkfinetune.tokenize.PackedRowBuilder;
 import org.sparkfinetune.tokenize.PackedRowsParquet;
@@ -30,14 +31,18 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
   static final StructType SCHEMA =
       new StructType().add("rows", DataTypes.IntegerType).add("trained_tokens", DataTypes.LongType);
 
-  private final Broadcast<HadoopSettings> hadoop;
+  private final Broadcast<SerializableConfiguration> hadoop;
   private final String folder;
   private final String split;
   private final int rowLength;
   private final int padId;
 
   WritePackedRows(
-      Broadcast<HadoopSettings> hadoop, Path folder, String split, int rowLength, int padId) {
+      Broadcast<SerializableConfiguration> hadoop,
+      Path folder,
+      String split,
+      int rowLength,
+      int padId) {
     this.hadoop = hadoop;
     this.folder = folder.toString();
     this.split = split;
@@ -51,7 +56,7 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
     Optional<Row> next = next(pieces);
     while (next.isPresent()) {
       int file = next.get().getInt(0);
-      Configuration configuration = hadoop.value().configuration();
+      Configuration configuration = hadoop.value().value();
       Path path = new Path(folder, "%s-%05d.parquet".formatted(split, file));
       Path aside =
           new Path(folder, "_%s-%05d-%d".formatted(split, file, TaskContext.get().taskAttemptId()));

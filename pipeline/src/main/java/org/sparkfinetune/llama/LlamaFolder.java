@@ -67,8 +67,7 @@ public final class LlamaFolder implements AutoCloseable {
   private void check(NamedShape expected) {
     String name = expected.name();
     if (isQuantized(name)) {
-      long[] shape = PrequantizedWeight.read(checkpoint, name).shape();
-      checkShape(expected, shape);
+      checkShape(expected, PrequantizedWeight.shape(checkpoint, name));
       return;
     }
     TensorInfo info = checkpoint.info(name);

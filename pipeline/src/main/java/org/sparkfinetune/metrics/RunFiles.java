@@ -2,9 +2,11 @@ package org.sparkfinetune.metrics;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.CommonPathCapabilities;
@@ -19,8 +21,9 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
- * Small files of a run on any Hadoop file system: replaced as a whole, or growing while others read
- * them. Every failure is a {@link RunFailure} with the path.
+ * Files of a run on any Hadoop file system: small ones that are replaced as a whole, others that
+ * grow while they are read, and folders that appear as a whole. Every failure is a {@link
+ * RunFailure} with the path.
  *
  * <p>Two kinds of stores: those that append (local disk, HDFS) are renamed into place and flushed
  * line by line; object stores show a file only when it is closed, and then all at once, so there
@@ -57,13 +60,22 @@ public final class RunFiles {
 
   /** The files in a folder, by name; none where there is no folder. */
   List<Path> list(Path folder) {
+    return list(folder, FileStatus::isFile);
+  }
+
+  /** The folders in a folder, by name; none where there is no folder. */
+  public List<Path> folders(Path folder) {
+    return list(folder, FileStatus::isDirectory);
+  }
+
+  private List<Path> list(Path folder, Predicate<FileStatus> wanted) {
     return doing(
         "listed",
         folder,
         () -> {
           try {
             return Stream.of(fileSystem(folder).listStatus(folder))
-                .filter(FileStatus::isFile)
+                .filter(wanted)
                 .map(status -> new Path(folder, status.getPath().getName()))
                 .sorted()
                 .toList();
@@ -71,6 +83,50 @@ public final class RunFiles {
             return List.of();
           }
         });
+  }
+
+  public boolean exists(Path path) {
+    return doing("looked up", path, () -> fileSystem(path).exists(path));
+  }
+
+  /**
+   * The file's bytes, opened; empty where there is none. Reading it may fail with an IOException.
+   */
+  public Optional<InputStream> open(Path path) {
+    return doing(
+        "read",
+        path,
+        () -> {
+          try {
+            return Optional.of(fileSystem(path).open(path));
+          } catch (FileNotFoundException e) {
+            return Optional.empty();
+          }
+        });
+  }
+
+  /** Whether folders on this store get another name in one move; object stores copy them. */
+  public boolean renamesFolders(Path path) {
+    return doing("reached", path, () -> appends(path));
+  }
+
+  /** Gives a folder another name, in place of what has it. */
+  public void replaceFolder(Path folder, Path name) {
+    doing(
+        "renamed",
+        folder,
+        () -> {
+          fileSystem(name).delete(name, true);
+          if (!fileSystem(name).rename(folder, name)) {
+            throw new IOException("renaming to " + name + " was refused");
+          }
+          return name;
+        });
+  }
+
+  /** Deletes a folder with all in it, if it is there. */
+  public void deleteFolder(Path folder) {
+    doing("deleted", folder, () -> fileSystem(folder).delete(folder, true));
   }
 
   /** Deletes the file, if it is there. */

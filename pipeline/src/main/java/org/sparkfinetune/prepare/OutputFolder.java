@@ -18,6 +18,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.PrepareConfig;
@@ -53,7 +54,8 @@ final class OutputFolder implements AutoCloseable {
               new Path(
                   output.getParent(), "_preparing-" + output.getName() + "-" + UUID.randomUUID());
         };
-    this.parts = new PartFiles(new HadoopSettings(fileSystem.getConf()), folder.toString(), kind);
+    this.parts =
+        new PartFiles(new SerializableConfiguration(fileSystem.getConf()), folder.toString(), kind);
   }
 
   /**

@@ -7,15 +7,17 @@ import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.util.SerializableConfiguration;
 
 /**
  * How a task writes a file under the folder that is being made: under a name of its attempt first,
  * and renamed when it is whole, so that a second attempt beside the first cannot spoil it. An
  * object appears whole or not at all, so there the final name is written at once.
  */
-record PartFiles(HadoopSettings settings, String folder, StoreKind kind) implements Serializable {
+record PartFiles(SerializableConfiguration settings, String folder, StoreKind kind)
+    implements Serializable {
   FileSystem fileSystem() throws IOException {
-    return plain(new Path(folder).getFileSystem(settings.configuration()));
+    return plain(new Path(folder).getFileSystem(settings.value()));
   }
 
   /** Without the checksum files that Hadoop puts beside every local file. */
@@ -60,6 +62,6 @@ record PartFiles(HadoopSettings settings, String folder, StoreKind kind) impleme
   }
 
   Configuration configuration() {
-    return settings.configuration();
+    return settings.value();
   }
 }

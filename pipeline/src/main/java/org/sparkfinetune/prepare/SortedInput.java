@@ -14,6 +14,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
 
 /** The reading pass and the one exchange: all rows of the input, in sorted buckets. */
 final class SortedInput {
@@ -63,7 +64,7 @@ final class SortedInput {
   }
 
   private JavaRDD<Row> text(List<TextSplit> splits) {
-    HadoopSettings settings = new HadoopSettings(configuration);
+    SerializableConfiguration settings = new SerializableConfiguration(configuration);
     Intake.Plan intake = plan;
     long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
     long wanted = Math.max(bytes / BYTES_A_TASK, Math.max(64, 4 * context.defaultParallelism()));
@@ -73,7 +74,7 @@ final class SortedInput {
         .mapPartitions(
             part -> {
               Tally tally = new Tally();
-              RowOpener opener = new RowOpener(settings.configuration());
+              RowOpener opener = new RowOpener(settings.value());
               return new Intake(new TextSequence(part, opener, tally), tally, intake);
             });
   }

@@ -12,10 +12,13 @@ import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
 import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.peft.AdapterConfig;
 import org.sparkfinetune.peft.AdapterFiles;
 import org.sparkfinetune.peft.AdapterNames;
@@ -37,8 +40,19 @@ final class AdapterSaver {
     this.version = version;
   }
 
+  /** What a run leaves: {@code adapter/}, or {@code model/} where all weights were trained. */
+  void result(TrainConfig config, LoraConfig lora) {
+    RunFolder folder = RunFolder.of(config.outputDir());
+    if (config.method() == Method.FULL) {
+      model(folder.model());
+      ModelFiles.copy(config.model(), folder.model(), hadoop);
+    } else {
+      adapter(folder.adapter(), config.model(), lora);
+    }
+  }
+
   /** A PEFT adapter folder. */
-  void adapter(Path folder, ModelSource source, LoraConfig lora) {
+  private void adapter(Path folder, ModelSource source, LoraConfig lora) {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Place place : places()) {
@@ -65,7 +79,7 @@ final class AdapterSaver {
   }
 
   /** A model's weights in float32, for full fine-tuning. */
-  void model(Path folder) {
+  private void model(Path folder) {
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Place place : places()) {
       specs.add(new TensorSpec(place.tensor().name(), DType.F32, place.tensor().dimensions()));

@@ -2,19 +2,15 @@ package org.sparkfinetune.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.fsdp.QuantizedWeight;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.TensorInfo;
-import org.sparkfinetune.tensor.NamedShape;
 
-/** Weights of a Hugging Face model folder, read by ranges and given as float32. */
+/** Weights of a checkpoint, read by ranges and given as float32, whatever they are stored as. */
 final class CheckpointWeights implements WeightSource {
   private static final ThreadLocal<ByteBuffer> BYTES =
       ThreadLocal.withInitial(() -> ByteBuffer.allocate(0));
@@ -23,45 +19,17 @@ final class CheckpointWeights implements WeightSource {
   private final PrequantizedSource quantized;
   private final Map<String, String> aliases;
 
-  CheckpointWeights(Checkpoint checkpoint, List<NamedShape> expected) {
-    this(checkpoint, expected, Map.of());
+  CheckpointWeights(Checkpoint checkpoint) {
+    this(checkpoint, Map.of());
   }
 
   /**
    * @param aliases weights that the checkpoint holds under another name
-   * @throws UserError if a weight is missing, or has another shape or a type that is not a float
    */
-  CheckpointWeights(Checkpoint checkpoint, List<NamedShape> expected, Map<String, String> aliases) {
+  CheckpointWeights(Checkpoint checkpoint, Map<String, String> aliases) {
     this.checkpoint = checkpoint;
     this.quantized = new PrequantizedSource(checkpoint);
     this.aliases = Map.copyOf(aliases);
-    expected.forEach(this::check);
-  }
-
-  private void check(NamedShape expected) {
-    if (quantized.has(expected.name())) {
-      quantized.check(expected);
-      return;
-    }
-    TensorInfo info = checkpoint.info(expected.name());
-    if (!Arrays.equals(info.shape(), expected.dimensions())) {
-      throw new UserError(
-          String.format(
-              "%s: the tensor %s has shape %s, but config.json asks for %s. The weights and the"
-                  + " configuration are of different models.",
-              checkpoint.where(expected.name()),
-              expected.name(),
-              Arrays.toString(info.shape()),
-              expected.shape()));
-    }
-    switch (info.dtype()) {
-      case F32, F16, BF16 -> {}
-      case F64, I64, I32, I16, I8, U8, BOOL ->
-          throw new UserError(
-              String.format(
-                  "%s: the tensor %s is of type %s; weights are read from F32, F16 and BF16.",
-                  checkpoint.where(expected.name()), expected.name(), info.dtype()));
-    }
   }
 
   @Override

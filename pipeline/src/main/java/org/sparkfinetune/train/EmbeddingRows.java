@@ -1,12 +1,9 @@
 package org.sparkfinetune.train;
 
-import java.util.List;
-import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.safetensors.Checkpoint;
-import org.sparkfinetune.tensor.NamedShape;
 
 /** Single rows of a model's embedding, read by range. */
 public final class EmbeddingRows implements AutoCloseable {
@@ -15,10 +12,7 @@ public final class EmbeddingRows implements AutoCloseable {
 
   private EmbeddingRows(Checkpoint checkpoint) {
     this.checkpoint = checkpoint;
-    long[] shape = checkpoint.info(LlamaWeights.EMBED_TOKENS).shape();
-    this.weights =
-        new CheckpointWeights(
-            checkpoint, List.of(NamedShape.of(LlamaWeights.EMBED_TOKENS, shape)), Map.of());
+    this.weights = new CheckpointWeights(checkpoint);
   }
 
   public static EmbeddingRows open(Path modelFolder, Configuration hadoop) {

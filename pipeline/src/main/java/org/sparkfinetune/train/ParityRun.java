@@ -17,7 +17,6 @@ import java.util.concurrent.Executors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
-import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -25,7 +24,6 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.metrics.RunFiles;
-import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRows;
 import org.sparkfinetune.tokenize.PackedRowsFile;
@@ -173,21 +171,10 @@ public final class ParityRun {
               new PhaseClock())
           .run(0, step -> Trainer.Next.STEP);
       if (exchange.rank() == 0) {
-        save(model, schedule.totalSteps());
+        new AdapterSaver(model, hadoop, schedule.totalSteps()).result(config, lora);
       }
       exchange.sum("saved", schedule.totalSteps(), new double[] {0});
       return log.steps();
-    }
-  }
-
-  private void save(RankModel model, long step) {
-    RunFolder folder = RunFolder.of(config.outputDir());
-    AdapterSaver saver = new AdapterSaver(model, hadoop, step);
-    if (config.method() == Method.FULL) {
-      saver.model(folder.model());
-      ModelFiles.copy(config.model(), folder.model(), hadoop);
-    } else {
-      saver.adapter(folder.adapter(), config.model(), lora);
     }
   }
 

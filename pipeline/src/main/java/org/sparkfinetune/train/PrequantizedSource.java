@@ -2,7 +2,6 @@ package org.sparkfinetune.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import java.util.Optional;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.fsdp.QuantizedWeight;
@@ -11,7 +10,6 @@ import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.quant.PlainAbsmax;
 import org.sparkfinetune.quant.PrequantizedWeight;
 import org.sparkfinetune.safetensors.Checkpoint;
-import org.sparkfinetune.tensor.NamedShape;
 
 /**
  * Weights that a checkpoint holds in NF4, as bitsandbytes stores them. Those with double
@@ -30,20 +28,6 @@ final class PrequantizedSource {
 
   boolean has(String name) {
     return PrequantizedWeight.in(checkpoint, name);
-  }
-
-  void check(NamedShape expected) {
-    long[] shape = PrequantizedWeight.shape(checkpoint, expected.name());
-    if (!Arrays.equals(shape, expected.dimensions())) {
-      throw new UserError(
-          String.format(
-              "%s: the quantised tensor %s has shape %s, but config.json asks for %s. The weights"
-                  + " and the configuration are of different models.",
-              checkpoint.where(expected.name()),
-              expected.name(),
-              Arrays.toString(shape),
-              expected.shape()));
-    }
   }
 
   /** Empty without double quantisation. */

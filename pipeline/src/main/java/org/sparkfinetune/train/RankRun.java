@@ -1,6 +1,7 @@
 package org.sparkfinetune.train;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
@@ -14,7 +15,6 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointManifest;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.LoraConfig;
-import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.WeightSource;
@@ -72,13 +72,20 @@ public final class RankRun {
     this.hadoop = hadoop;
     this.folder = RunFolder.of(config.outputDir());
     this.files = new RunFiles(hadoop, InstantSource.system());
-    this.checkpoints = new CheckpointStore(folder, hadoop);
+    this.checkpoints = new CheckpointStore(folder, files);
+  }
+
+  /** What is there once a rank has loaded. */
+  private record Job(
+      RankModel model, PackedRows train, PackedRows test, StepSchedule schedule, PhaseClock clock) {
+    int rank() {
+      return model.exchange().rank();
+    }
   }
 
   /** All ranks have to run at the same time. */
   public RankReport run() {
     place.whereabouts().enter("loading", 0);
-    Exchange exchange = place.exchange();
     PhaseClock clock = new PhaseClock();
     org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
     try (Torch torch = Torch.start(place.threads());
@@ -89,82 +96,80 @@ public final class RankRun {
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
-      Optional<CheckpointManifest> saved =
-          continuation.checkpoint().map(path -> restore(model, path));
-      if (exchange.rank() != 0) {
-        train(model, schedule, saved, Optional.empty(), train, test, clock);
-        finish(model, schedule);
-        return report(model, clock, List.of());
-      }
-      checkpoints.sweep();
-      try (RunRecorder recorder = recorder(schedule, test.size(), saved)) {
-        long done = train(model, schedule, saved, Optional.of(recorder), train, test, clock);
-        if (done == schedule.totalSteps()) {
-          place.whereabouts().enter("saving", done);
-          clock.in(Phase.CHECKPOINT, () -> save(model, done));
-        }
-        finish(model, schedule);
-        double flos = 6.0 * base.config().parameters() * train.rowLength() * train.size();
-        RankReport.Totals totals =
-            done == schedule.totalSteps() ? recorder.finish(flos) : recorder.totals();
-        return report(model, clock, List.of(totals));
-      }
+      return run(new Job(model, train, test, schedule, clock));
     }
-  }
-
-  private CheckpointManifest restore(RankModel model, org.apache.hadoop.fs.Path checkpoint) {
-    CheckpointManifest manifest = checkpoints.manifest(checkpoint);
-    Checkpointer.restore(model, checkpoint, manifest, hadoop);
-    return manifest;
-  }
-
-  private RunRecorder recorder(
-      StepSchedule schedule, int evaluationRows, Optional<CheckpointManifest> saved) {
-    RunRecorder.Setting setting =
-        new RunRecorder.Setting(
-            folder,
-            files,
-            config.reporting().loggingSteps(),
-            schedule.totalSteps(),
-            evaluationRows,
-            place.attempt() + 1);
-    return saved
-        .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
-        .orElseGet(() -> RunRecorder.start(setting));
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
     try {
       Files.createDirectories(place.scratch());
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
-    Path shard = place.scratch().resolve("shard");
-    ModelRecipe recipe = ModelRecipe.of(config, lora, base);
     return RankModel.load(
-        recipe,
+        ModelRecipe.of(config, lora, base),
         torch,
         place.exchange(),
         base.weights(),
         trainable,
-        shard,
+        place.scratch().resolve("shard"),
         (group, bytes) -> LOG.debug("rank {}: {} sharded", place.exchange().rank(), group));
   }
 
+  private RankReport run(Job job) {
+    Optional<CheckpointManifest> saved = continuation.checkpoint().map(path -> restore(job, path));
+    if (job.rank() != 0) {
+      train(job, saved, Optional.empty());
+      finish(job);
+      return report(job, List.of());
+    }
+    checkpoints.sweep();
+    try (RunRecorder recorder = recorder(job, saved)) {
+      long done = train(job, saved, Optional.of(recorder));
+      boolean ended = done == job.schedule().totalSteps();
+      if (ended) {
+        place.whereabouts().enter("saving", done);
+        AdapterSaver saver = new AdapterSaver(job.model(), hadoop, done);
+        job.clock().in(Phase.CHECKPOINT, () -> saver.result(config, lora));
+      }
+      finish(job);
+      return report(job, List.of(ended ? recorder.finish(flos(job)) : recorder.totals()));
+    }
+  }
+
+  private CheckpointManifest restore(Job job, org.apache.hadoop.fs.Path checkpoint) {
+    CheckpointManifest manifest = checkpoints.manifest(checkpoint);
+    Checkpointer.restore(job.model(), checkpoint, manifest, hadoop);
+    return manifest;
+  }
+
+  private RunRecorder recorder(Job job, Optional<CheckpointManifest> saved) {
+    RunRecorder.Setting setting =
+        new RunRecorder.Setting(
+            folder,
+            files,
+            config.reporting().loggingSteps(),
+            job.schedule().totalSteps(),
+            job.test().size(),
+            place.attempt() + 1);
+    return saved
+        .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
+        .orElseGet(() -> RunRecorder.start(setting));
+  }
+
   /** Returns the steps done at the end. */
-  private long train(
-      RankModel model,
-      StepSchedule schedule,
-      Optional<CheckpointManifest> saved,
-      Optional<RunRecorder> recorder,
-      PackedRows train,
-      PackedRows test,
-      PhaseClock clock) {
+  private long train(Job job, Optional<CheckpointManifest> saved, Optional<RunRecorder> recorder) {
     memory.sample();
-    TrainingEvents events = recorder.isPresent() ? recorder.get() : new Unrecorded();
     Trainer trainer =
         new Trainer(
-            model, schedule, config.optimization(), config.reporting(), train, test, events, clock);
+            job.model(),
+            job.schedule(),
+            config.optimization(),
+            config.reporting(),
+            job.train(),
+            job.test(),
+            recorder.isPresent() ? recorder.get() : new Unrecorded(),
+            job.clock());
     Checkpointer.Setting setting =
         new Checkpointer.Setting(
             checkpoints,
@@ -174,47 +179,43 @@ public final class RankRun {
             recorder,
             place.stopRequested());
     long before = saved.map(CheckpointManifest::step).orElse(0L);
-    try (Checkpointer checkpointer = new Checkpointer(model, schedule, setting, clock)) {
+    try (Checkpointer checkpointer =
+        new Checkpointer(job.model(), job.schedule(), setting, job.clock())) {
       place.whereabouts().enter("training", before + 1);
-      long done =
-          trainer.run(
-              before,
-              step -> {
-                memory.sample();
-                Trainer.Next next = checkpointer.after(step);
-                place.whereabouts().enter("training", step + 1);
-                return next;
-              });
+      long done = trainer.run(before, step -> after(step, checkpointer));
       checkpointer.finish();
       return done;
     }
   }
 
-  private void save(RankModel model, long step) {
-    AdapterSaver saver = new AdapterSaver(model, hadoop, step);
-    if (config.method() == Method.FULL) {
-      saver.model(folder.model());
-      ModelFiles.copy(config.model(), folder.model(), hadoop);
-    } else {
-      saver.adapter(folder.adapter(), config.model(), lora);
-    }
+  private Trainer.Next after(long step, Checkpointer checkpointer) {
+    memory.sample();
+    Trainer.Next next = checkpointer.after(step);
+    place.whereabouts().enter("training", step + 1);
+    return next;
   }
 
   /** Peers' slices stay readable until rank 0 has saved them. */
-  private void finish(RankModel model, StepSchedule schedule) {
-    model.exchange().sum("saved", schedule.totalSteps(), new double[] {0});
+  private static void finish(Job job) {
+    job.model().exchange().sum("saved", job.schedule().totalSteps(), new double[] {0});
   }
 
-  private RankReport report(RankModel model, PhaseClock clock, List<RankReport.Totals> totals) {
+  /** Of one pass over the rows, 6 for each parameter and token. */
+  private static double flos(Job job) {
+    long tokens = (long) job.train().rowLength() * job.train().size();
+    return 6.0 * job.model().recipe().config().parameters() * tokens;
+  }
+
+  private RankReport report(Job job, List<RankReport.Totals> totals) {
     RankUse use =
         new RankUse(
-            model.exchange().rank(),
+            job.rank(),
             place.host(),
             memory.peakRssBytes(),
             memory.peakAnonymousBytes(),
             0,
-            model.shardBytes());
-    return new RankReport(use, clock.seconds(), totals);
+            job.model().shardBytes());
+    return new RankReport(use, job.clock().seconds(), totals);
   }
 
   /** Ranks other than 0 keep no record. */

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 
 class CheckpointStoreTest {
@@ -29,7 +31,9 @@ class CheckpointStoreTest {
 
   @BeforeEach
   void open() {
-    store = new CheckpointStore(RunFolder.of(folder.toString()), hadoop);
+    store =
+        new CheckpointStore(
+            RunFolder.of(folder.toString()), new RunFiles(hadoop, InstantSource.system()));
   }
 
   /** Ranks of 8 values each: rank r holds 8r, 8r + 1, ... */

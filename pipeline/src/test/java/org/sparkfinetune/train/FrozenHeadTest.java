@@ -66,7 +66,7 @@ class FrozenHeadTest {
               Precision.FLOAT32,
               PlainType.BFLOAT16,
               TokenBatch.Attention.WITHIN_SAMPLES);
-      CheckpointWeights source = new CheckpointWeights(base, List.of());
+      CheckpointWeights source = new CheckpointWeights(base);
       Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       try (RankModel model =
           RankModel.load(

@@ -128,8 +128,8 @@ final class GoldenRun {
   private <T> T rank(Torch torch, Exchange exchange, Function<RankModel, T> work) {
     try (Checkpoint base = open("model/model.safetensors");
         Checkpoint start = open("adapter-start.safetensors")) {
-      WeightSource model = spoiling.apply(new CheckpointWeights(base, List.of()));
-      CheckpointWeights adapter = new CheckpointWeights(start, List.of());
+      WeightSource model = spoiling.apply(new CheckpointWeights(base));
+      CheckpointWeights adapter = new CheckpointWeights(start);
       WeightSource trainable =
           what == What.FULL
               ? model
