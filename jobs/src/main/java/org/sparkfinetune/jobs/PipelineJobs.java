@@ -45,6 +45,7 @@ import org.sparkfinetune.launch.TokenizeRequest;
 import org.sparkfinetune.launch.TokenizedJson;
 import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
+import org.sparkfinetune.launch.TrainPreflight;
 import org.sparkfinetune.prepare.Prepare;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -84,11 +85,16 @@ final class PipelineJobs implements Jobs {
   public void train(Request request) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
+    if (TrainPreflight.isFinished(loaded, hadoop())) {
+      LOG.info("The run in {} is finished; nothing was changed.", loaded.config().outputDir());
+      return;
+    }
     SparkConf conf = new SparkConf().setAppName("spark-finetune train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
+    TrainPreflight preflight = TrainPreflight.check(loaded, hadoop());
     SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
     try {
-      new TrainDriver(spark, loaded).run();
+      new TrainDriver(spark, preflight).run();
     } finally {
       spark.stop();
     }

@@ -59,7 +59,7 @@ final class DataCheck {
   }
 
   private List<Conversation> firstConversations(TrainingData data) {
-    DatasetSplit split = TokenizeJob.trainSplit(new Path(data.datasetPath()), hadoop);
+    DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), hadoop);
     List<Conversation> conversations = new ArrayList<>();
     List<Row> chunks =
         split

@@ -47,6 +47,20 @@ record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
     }
   }
 
+  /**
+   * The split to train on.
+   *
+   * @throws UserError if there is none
+   */
+  static DatasetSplit train(Path dataset, Configuration configuration) {
+    return find(dataset, "train", configuration)
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "dataset_path: there is neither train/*.parquet nor train_dataset.json in '%s'. Name the folder that prepare wrote."
+                        .formatted(dataset)));
+  }
+
   private static List<FileStatus> parquetFiles(FileSystem files, Path folder) throws IOException {
     try {
       return Arrays.stream(files.listStatus(folder))

@@ -75,7 +75,7 @@ public final class TokenizeJob {
   public TokenizedDataset run(TokenizeRequest request) {
     TrainingData data = request.data();
     Path dataset = new Path(data.datasetPath());
-    DatasetSplit train = trainSplit(dataset, configuration);
+    DatasetSplit train = DatasetSplit.train(dataset, configuration);
     Optional<DatasetSplit> test = DatasetSplit.find(dataset, "test", configuration);
     ChatTemplate template = template(data, request.tokenizer());
     List<DatasetSplit> splits = new ArrayList<>(List.of(train));
@@ -112,15 +112,6 @@ public final class TokenizeJob {
         context
             .parallelize(any, tasks)
             .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
-  }
-
-  static DatasetSplit trainSplit(Path dataset, Configuration configuration) {
-    return DatasetSplit.find(dataset, "train", configuration)
-        .orElseThrow(
-            () ->
-                new UserError(
-                    "dataset_path: there is neither train/*.parquet nor train_dataset.json in '%s'. Name the folder that prepare wrote."
-                        .formatted(dataset)));
   }
 
   /** The day begins for the run, so that a template that tells the date tells one. */

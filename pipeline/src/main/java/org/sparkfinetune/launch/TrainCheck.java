@@ -111,7 +111,7 @@ public final class TrainCheck {
 
   private void outputFolder() {
     RunFolder folder = RunFolder.of(config.outputDir());
-    attempt("beginning", () -> TrainDriver.checkBeginning(config, folder, hadoop));
+    attempt("beginning", () -> TrainPreflight.checkBeginning(config, hadoop));
     attempt(
         "output",
         () -> {

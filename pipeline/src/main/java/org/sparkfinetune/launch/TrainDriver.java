@@ -20,7 +20,6 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Loaded;
-import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -32,7 +31,6 @@ import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
-import org.sparkfinetune.peft.AdapterFiles;
 import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -48,6 +46,7 @@ public final class TrainDriver {
   private static final Duration PATIENCE = Duration.ofSeconds(120);
 
   private final SparkSession spark;
+  private final TrainPreflight preflight;
   private final TrainConfig config;
   private final Loaded<TrainConfig> loaded;
   private final Configuration hadoop;
@@ -55,10 +54,11 @@ public final class TrainDriver {
   private final RunFiles files;
 
   /** A run that has not started. */
-  public TrainDriver(SparkSession spark, Loaded<TrainConfig> loaded) {
+  public TrainDriver(SparkSession spark, TrainPreflight preflight) {
     this.spark = spark;
+    this.preflight = preflight;
+    this.loaded = preflight.loaded();
     this.config = loaded.config();
-    this.loaded = loaded;
     this.hadoop = spark.sparkContext().hadoopConfiguration();
     this.folder = RunFolder.of(config.outputDir());
     this.files = new RunFiles(hadoop, InstantSource.system());
@@ -70,19 +70,12 @@ public final class TrainDriver {
    * @throws UserError if something has to be changed first; nothing is written then
    */
   public void run() {
-    if (alreadyFinished()) {
-      LOG.info("The run in {} is finished; nothing was changed.", folder.root());
-      return;
-    }
-    NotYet.check(config);
-    TokenizerFiles tokenizer = ModelAndTokenizer.check(config.model(), hadoop).tokenizer();
-    checkBeginning(config, folder, hadoop);
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
     try (RunLock unused =
         RunLock.acquire(folder.lock(), hadoop, spark.sparkContext()::cancelAllJobs)) {
-      train(context, planner, plan, tokenizer);
+      train(context, planner, plan, preflight.model().tokenizer());
     }
   }
 
@@ -161,36 +154,6 @@ public final class TrainDriver {
       return reports;
     } finally {
       stop.clear();
-    }
-  }
-
-  private boolean alreadyFinished() {
-    if (Summary.read(folder, files).isEmpty()) {
-      return false;
-    }
-    Optional<byte[]> before = files.read(folder.config());
-    boolean same =
-        before.isPresent()
-            && new String(before.get(), StandardCharsets.UTF_8).equals(loaded.yaml());
-    if (!same) {
-      throw new UserError(
-          String.format(
-              "output_dir is %s, which holds the finished run of another configuration (see its"
-                  + " config.yaml). Choose another output_dir, or delete that folder.",
-              folder.root()));
-    }
-    return true;
-  }
-
-  /** What the run is to begin with can be opened. */
-  static void checkBeginning(TrainConfig config, RunFolder folder, Configuration hadoop) {
-    config
-        .model()
-        .adapter()
-        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
-    if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
-      RunFiles files = new RunFiles(hadoop, InstantSource.system());
-      new CheckpointStore(folder, files).manifest(new Path(path.uri()));
     }
   }
 

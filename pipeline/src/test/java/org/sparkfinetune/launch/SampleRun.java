@@ -15,6 +15,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.TrainConfig;
 
 /** Trains the shipped sample model on a few of its rows, with a run folder in a test's folder. */
 final class SampleRun {
@@ -63,10 +65,13 @@ final class SampleRun {
     }
     List<String> words = new ArrayList<>();
     keys.forEach((key, value) -> words.addAll(List.of(key, value)));
-    new TrainDriver(
-            SparkSession.builder().sparkContext(spark.sc()).getOrCreate(),
-            new ConfigLoader(new Configuration()).train(Optional.empty(), words))
-        .run();
+    Configuration hadoop = new Configuration();
+    Loaded<TrainConfig> loaded = new ConfigLoader(hadoop).train(Optional.empty(), words);
+    if (!TrainPreflight.isFinished(loaded, hadoop)) {
+      TrainPreflight preflight = TrainPreflight.check(loaded, hadoop);
+      new TrainDriver(SparkSession.builder().sparkContext(spark.sc()).getOrCreate(), preflight)
+          .run();
+    }
   }
 
   /** Processes of this JVM's executors. */

@@ -1,0 +1,88 @@
+package org.sparkfinetune.launch;
+
+import java.nio.charset.StandardCharsets;
+import java.time.InstantSource;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.checkpoint.CheckpointStore;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ResumeFrom;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.peft.AdapterFiles;
+
+/**
+ * What is found out about a run before Spark is started, so that a mistake is told in a second and
+ * nothing stands around the message.
+ */
+public final class TrainPreflight {
+  private final Loaded<TrainConfig> loaded;
+  private final ModelAndTokenizer model;
+
+  private TrainPreflight(Loaded<TrainConfig> loaded, ModelAndTokenizer model) {
+    this.loaded = loaded;
+    this.model = model;
+  }
+
+  /**
+   * Looks at model, tokenizer, data and what the run begins with; reads headers only, writes
+   * nothing.
+   *
+   * @throws UserError if something has to be changed first
+   */
+  public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    TrainConfig config = loaded.config();
+    NotYet.check(config);
+    ModelAndTokenizer model = ModelAndTokenizer.check(config.model(), hadoop);
+    DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+    checkBeginning(config, hadoop);
+    return new TrainPreflight(loaded, model);
+  }
+
+  /**
+   * Whether there is nothing left to do in the run folder.
+   *
+   * @throws UserError if it holds the finished run of another configuration
+   */
+  public static boolean isFinished(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    RunFolder folder = RunFolder.of(loaded.config().outputDir());
+    RunFiles files = new RunFiles(hadoop, InstantSource.system());
+    if (Summary.read(folder, files).isEmpty()) {
+      return false;
+    }
+    Optional<String> before =
+        files.read(folder.config()).map(bytes -> new String(bytes, StandardCharsets.UTF_8));
+    if (!before.equals(Optional.of(loaded.yaml()))) {
+      throw new UserError(
+          String.format(
+              "output_dir is %s, which holds the finished run of another configuration (see its"
+                  + " config.yaml). Choose another output_dir, or delete that folder.",
+              folder.root()));
+    }
+    return true;
+  }
+
+  /** What the run is to begin with can be opened. */
+  static void checkBeginning(TrainConfig config, Configuration hadoop) {
+    config
+        .model()
+        .adapter()
+        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
+    if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
+      RunFiles files = new RunFiles(hadoop, InstantSource.system());
+      new CheckpointStore(RunFolder.of(config.outputDir()), files).manifest(new Path(path.uri()));
+    }
+  }
+
+  Loaded<TrainConfig> loaded() {
+    return loaded;
+  }
+
+  ModelAndTokenizer model() {
+    return model;
+  }
+}
