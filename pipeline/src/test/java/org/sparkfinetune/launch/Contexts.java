@@ -1,5 +1,6 @@
 package org.sparkfinetune.launch;
 
+import java.util.Map;
 import java.util.OptionalInt;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkContext;
@@ -15,22 +16,22 @@ public final class Contexts {
 
   /** Two executor processes on this machine, put together from the tests' class path. */
   public static JavaSparkContext twoExecutors(int coresEach) {
-    return twoExecutors(coresEach, "");
+    return twoExecutors(coresEach, Map.of());
   }
 
-  /** The same with options for the executors' JVMs. */
-  static JavaSparkContext twoExecutors(int coresEach, String options) {
+  /** The same with more of Spark's settings. */
+  static JavaSparkContext twoExecutors(int coresEach, Map<String, String> settings) {
     SparkConf conf =
         new SparkConf()
             .setMaster("local-cluster[2,%d,1024]".formatted(coresEach))
             .set("spark.executor.memory", "512m")
-            .set("spark.executor.extraJavaOptions", options)
             .set("spark.cores.max", Integer.toString(2 * coresEach))
             .set("spark.executorEnv.SPARK_TESTING", "1")
             .set(
                 "spark.executorEnv.SPARK_SCALA_VERSION",
                 System.getProperty("scala.binary.version", "2.12"))
             .set("spark.executor.extraClassPath", System.getProperty("java.class.path"));
+    settings.forEach(conf::set);
     ExecutorSettings.apply(conf, OptionalInt.empty());
     return open(conf);
   }
