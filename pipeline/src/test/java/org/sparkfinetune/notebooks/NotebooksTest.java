@@ -109,9 +109,8 @@ class NotebooksTest {
       "-Xmx512m"
     };
     try (JShell shell = JShell.builder().out(out).err(out).remoteVMOptions(properties).build()) {
-      for (String element : System.getProperty("java.class.path").split(":")) {
-        shell.addToClasspath(element);
-      }
+      // In one go: jshell reads its whole class path again after each addition.
+      shell.addToClasspath(System.getProperty("java.class.path"));
       evaluate(shell, DISPLAY);
       cells.forEach(cell -> evaluate(shell, cell));
     }
