@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -39,6 +40,7 @@ import org.sparkfinetune.launch.ConversationTokens;
 import org.sparkfinetune.launch.EvaluateJob;
 import org.sparkfinetune.launch.ExecutorSettings;
 import org.sparkfinetune.launch.GenerateJob;
+import org.sparkfinetune.launch.ModelFolders;
 import org.sparkfinetune.launch.RunOfAdapter;
 import org.sparkfinetune.launch.TokenizeJob;
 import org.sparkfinetune.launch.TokenizeRequest;
@@ -110,7 +112,7 @@ final class PipelineJobs implements Jobs {
       Path folder =
           HubFolder.locate(
               config.model().tokenizer().orElse(config.model().modelId()),
-              config.model().revision(),
+              config.model().tokenizer().isPresent() ? HubId.MAIN : config.model().revision(),
               HubKind.MODEL,
               TokenizerFiles.names(),
               hadoop);
@@ -175,12 +177,14 @@ final class PipelineJobs implements Jobs {
   public void merge(Request request) {
     MergeConfig config = loader().merge(request.configFile(), request.arguments()).config();
     Configuration hadoop = hadoop();
+    ModelFolders folders = new ModelFolders(hadoop);
+    Optional<String> adapter = config.adapter().map(folders::adapter);
     MergeRequest merge =
         new MergeRequest(
-            new Path(config.modelId()),
-            config.adapter().map(Path::new),
+            new Path(folders.model(config.modelId(), HubId.MAIN)),
+            adapter.map(Path::new),
             new Path(config.output()),
-            RunOfAdapter.base(config.base(), config.adapter(), hadoop),
+            RunOfAdapter.base(config.base(), adapter, hadoop),
             config.dtype().map(PipelineJobs::dtype),
             config.maxShardSize());
     switch (config.format()) {

@@ -12,6 +12,8 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.hub.HubFolder;
+import org.sparkfinetune.hub.HubKind;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaConfigReader;
 import org.sparkfinetune.plan.CpuProbe;
@@ -67,7 +69,14 @@ final class PlanJob {
     if (request.shape().isPresent()) {
       return ModelShape.named(request.shape().get()).config();
     }
-    Path file = new Path(config.model().modelId(), "config.json");
+    Path folder =
+        HubFolder.locate(
+            config.model().modelId(),
+            config.model().revision(),
+            HubKind.MODEL,
+            List.of("config.json"),
+            hadoop);
+    Path file = new Path(folder, "config.json");
     return LlamaConfigReader.read(
         text(file, "model_id (give --shape to plan for a model that is not here)"),
         file.toString());

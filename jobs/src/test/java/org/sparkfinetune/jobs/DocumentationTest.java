@@ -26,6 +26,8 @@ final class DocumentationTest {
   private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
   private static final Pattern COMMAND =
       Pattern.compile("spark-finetune\\.jar ((?:[^\\n]*\\\\\\n)*[^\\n`|;]*)");
+  private static final Pattern INLINE =
+      Pattern.compile("`((?:prepare|train|evaluate|generate|merge|plan|check) [^`]*--[^`]*…[^`]*)`");
   private static final Pattern WORD = Pattern.compile("\"([^\"]*)\"|'([^']*)'|(\\S+)");
   private static final Pattern HEADING = Pattern.compile("(?m)^### `(.+)`$");
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)#:]+)\\)");
@@ -47,8 +49,19 @@ final class DocumentationTest {
           commands.add(command);
         }
       }
+      commands.addAll(inText(Files.readString(page)));
     }
     return commands.stream().distinct();
+  }
+
+  /** Commands within a sentence; what they leave out is given by others. */
+  private static List<String> inText(String page) {
+    return INLINE
+        .matcher(page)
+        .results()
+        .map(found -> found.group(1).replaceAll("\\s+", " "))
+        .map(command -> command.replace("--model_id … --adapter …", "--model_id m --adapter a"))
+        .toList();
   }
 
   @Test
@@ -91,7 +104,11 @@ final class DocumentationTest {
                     nothing(
                         loader.train(file, request.arguments()),
                         new Checked(List.of(), Checked.Outcome.CAN_TRAIN));
-                default -> null;
+                case "evaluate" -> nothing(loader.evaluate(file, request.arguments()), null);
+                case "generate" -> nothing(loader.generate(file, request.arguments()), null);
+                case "merge" -> nothing(loader.merge(file, request.arguments()), null);
+                default ->
+                    throw new AssertionError(method.getName() + " is not looked at: do so here.");
               };
             });
   }

@@ -6,10 +6,10 @@ import java.util.Optional;
 /** Keys that {@code generate}, {@code evaluate} and {@code merge} share; transformers' names. */
 final class DecodingKeys {
   static final Key<String> MODEL_ID =
-      Key.required("model_id", KeyTypes.path(), "base model: a folder or Hadoop URI")
+      Key.required("model_id", KeyTypes.model(), "base model: folder, Hadoop URI or hub id")
           .alias("model_name_or_path");
   static final Key<Optional<String>> ADAPTER =
-      Key.optional("adapter", KeyTypes.path(), "PEFT adapter folder, ours or PEFT's own");
+      Key.optional("adapter", KeyTypes.model(), "PEFT adapter, ours or PEFT's own");
   static final Key<Optional<MergeBase>> BASE =
       Key.optional(
           "base",
@@ -17,7 +17,7 @@ final class DecodingKeys {
           "the base's linears: 16bit as stored, or dequantized from NF4; without it what the adapter"
               + " was trained on, if its run folder says so, else 16bit");
   static final Key<Optional<String>> TOKENIZER =
-      Key.optional("tokenizer", KeyTypes.path(), "another tokenizer than the model's");
+      Key.optional("tokenizer", KeyTypes.model(), "another tokenizer than the model's");
   static final Key<Optional<String>> CHAT_TEMPLATE =
       Key.optional(
           "chat_template",

@@ -30,13 +30,20 @@ final class EvaluateKeys {
           KeyTypes.path(),
           "folder for evaluation.json; without it the adapter's run folder, else the current one");
 
+  static final Key<Optional<String>> PROMOTE_TO =
+      Key.optional(
+          "promote_to",
+          KeyTypes.path(),
+          "folder of the best adapter so far, replaced by this one if its loss is lower than that of"
+              + " the one there (measured on the same samples), else than the base model's");
+
   static final KeyTable TABLE = new KeyTable("evaluate", keys());
 
   private EvaluateKeys() {}
 
   private static List<Key<?>> keys() {
     List<Key<?>> keys = new ArrayList<>(DecodingKeys.MODEL);
-    keys.addAll(List.of(DATASET_PATH, NUM_SAMPLES, METRICS, COMPARE_BASE, OUTPUT));
+    keys.addAll(List.of(DATASET_PATH, NUM_SAMPLES, METRICS, COMPARE_BASE, OUTPUT, PROMOTE_TO));
     keys.addAll(DecodingKeys.SAMPLING);
     return keys;
   }
@@ -49,6 +56,7 @@ final class EvaluateKeys {
         values.of(METRICS),
         values.of(COMPARE_BASE),
         values.of(OUTPUT),
+        values.of(PROMOTE_TO),
         DecodingKeys.sampling(values));
   }
 }

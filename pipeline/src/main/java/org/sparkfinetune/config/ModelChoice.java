@@ -5,7 +5,8 @@ import java.util.Optional;
 /**
  * A model that was trained, or is to be looked at before.
  *
- * @param adapter a PEFT adapter folder
+ * @param modelId a folder, Hadoop URI or hub id
+ * @param adapter a PEFT adapter: folder, URI or hub id
  * @param base what the linears of the base model are taken as; without it what the adapter's run
  *     folder says
  */
@@ -20,6 +21,12 @@ public record ModelChoice(
     DecodingKeys.ADAPTER.check(adapter);
     DecodingKeys.TOKENIZER.check(tokenizer);
     DecodingKeys.CHAT_TEMPLATE.check(chatTemplate);
+  }
+
+  /** The same in other places: what is on a hub as the folder it was downloaded to. */
+  public ModelChoice at(
+      String modelFolder, Optional<String> adapterFolder, Optional<String> tokenizerFolder) {
+    return new ModelChoice(modelFolder, adapterFolder, base, tokenizerFolder, chatTemplate);
   }
 
   /** The same base without its adapter. */

@@ -31,4 +31,21 @@ public record TrainConfig(
               .formatted(model.adapter().get()));
     }
   }
+
+  /** The same with a model whose place is known. */
+  public TrainConfig with(ModelSource located) {
+    return new TrainConfig(
+        located,
+        data,
+        method,
+        lora,
+        parallelism,
+        compute,
+        optimization,
+        loop,
+        reporting,
+        checkpointing,
+        outputDir,
+        seed);
+  }
 }

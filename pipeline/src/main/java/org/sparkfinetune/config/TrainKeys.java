@@ -21,7 +21,7 @@ final class TrainKeys {
   static final Key<Optional<String>> ADAPTER =
       Key.optional(
           "adapter",
-          KeyTypes.path(),
+          KeyTypes.model(),
           "an existing PEFT adapter to start from; r, alpha and modules are its own");
 
   static final Key<String> DATASET_PATH =

@@ -1,6 +1,7 @@
 package org.sparkfinetune.config;
 
 import java.io.IOException;
+import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -10,6 +11,9 @@ import org.apache.hadoop.fs.Path;
  * that reads the user's words. Executors have working folders of their own.
  */
 final class WorkingFolder {
+  /** {@code owner/name}, with a revision behind an at sign if wanted. */
+  private static final Pattern ID = Pattern.compile("[A-Za-z0-9][^/:@]*/[^/:@]+(@[^:]+)?");
+
   private final Configuration hadoop;
 
   WorkingFolder(Configuration hadoop) {
@@ -31,9 +35,12 @@ final class WorkingFolder {
     }
   }
 
-  /** The same for what may be a hub's id as well: a path only where something is there. */
+  /** The same for what may be a hub's id as well: that is no path unless something is there. */
   String pathOrId(String text) {
     String absolute = path(text);
+    if (!ID.matcher(text).matches()) {
+      return absolute;
+    }
     try {
       return FileSystem.get(hadoop).exists(new Path(absolute)) ? absolute : text;
     } catch (IOException | IllegalArgumentException e) {

@@ -18,9 +18,10 @@ public final class Page {
       td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
       .bar { background: var(--bar); height: .8rem; min-width: 1px; }
       th { overflow-wrap: normal; } th.n { white-space: normal; } td.k { overflow-wrap: normal; }
-      td.w { width: 45%; }
+      td.w { width: 45%; } .wide { overflow-x: auto; }
       pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .5rem;
             margin: .25rem 0 .75rem; border-radius: .25rem; font-size: .85rem; }
+      mark { background: none; color: var(--one); text-decoration: underline; text-underline-offset: .2em; }
       .role { font-size: .8rem; opacity: .7; }
       details { margin: .5rem 0; } summary { cursor: pointer; overflow-wrap: anywhere; }
       .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
@@ -58,6 +59,13 @@ public final class Page {
   public Page text(String element, String text) {
     html.append('<').append(element).append('>').append(Html.escaped(text));
     html.append("</").append(element).append(">\n");
+    return this;
+  }
+
+  /** An element within a line, with nothing but text in it. */
+  public Page inline(String element, String text) {
+    html.append('<').append(element).append('>').append(Html.escaped(text));
+    html.append("</").append(element).append('>');
     return this;
   }
 

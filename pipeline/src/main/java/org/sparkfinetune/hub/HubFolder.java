@@ -2,8 +2,11 @@ package org.sparkfinetune.hub;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
 /** What users may name a folder by: its path, or a repository on a hub. */
@@ -24,15 +27,47 @@ public final class HubFolder {
    */
   public static Path locate(
       String named, String revision, HubKind kind, List<String> patterns, Configuration hadoop) {
+    return repository(named, revision, kind, hadoop)
+        .map(id -> from(named, id, hadoop, repository -> repository.download(patterns)))
+        .orElseGet(() -> new Path(named));
+  }
+
+  /**
+   * The repository that is meant; empty where it is a path.
+   *
+   * @param revision for an id that names none
+   */
+  public static Optional<HubId> repository(
+      String named, String revision, HubKind kind, Configuration hadoop) {
     boolean explicit = named.startsWith(SCHEME);
     String id = explicit ? named.substring(SCHEME.length()) : named;
     int at = id.indexOf('@');
     String name = at < 0 ? id : id.substring(0, at);
     if (!explicit && (!HubId.isName(name) || exists(named, hadoop))) {
-      return new Path(named);
+      return Optional.empty();
     }
-    HubId repository = new HubId(kind, name, at < 0 ? revision : id.substring(at + 1));
-    return HubRepository.of(repository, HubSettings.of(hadoop), hadoop).download(patterns);
+    return Optional.of(new HubId(kind, name, at < 0 ? revision : id.substring(at + 1)));
+  }
+
+  /**
+   * What a repository has to give. Where that fails, the message says that no such folder is there
+   * either: the user may have meant one.
+   *
+   * @param named as in {@link #repository}, which gave {@code id}
+   */
+  public static <T> T from(
+      String named, HubId id, Configuration hadoop, Function<HubRepository, T> given) {
+    try {
+      return given.apply(HubRepository.of(id, HubSettings.of(hadoop), hadoop));
+    } catch (UserError e) {
+      throw named.startsWith(SCHEME) ? e : new UserError(e.getMessage() + noFolder(named), e);
+    } catch (RunFailure e) {
+      throw named.startsWith(SCHEME) ? e : new RunFailure(e.getMessage() + noFolder(named), e);
+    }
+  }
+
+  private static String noFolder(String named) {
+    return " There is no folder '%s' either.".formatted(named);
   }
 
   private static boolean exists(String named, Configuration hadoop) {

@@ -1,6 +1,7 @@
 package org.sparkfinetune.hub;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -137,6 +138,25 @@ public final class HubRepository {
         }
       }
       return cache.folder(commit);
+    } catch (IOException e) {
+      throw failed(e);
+    }
+  }
+
+  /**
+   * Those of {@link #snapshot}'s files that a download would bring: the others are here.
+   *
+   * @throws RunFailure if the cache fails
+   */
+  public List<HubFile> missing(List<HubFile> files) {
+    try {
+      List<HubFile> missing = new ArrayList<>();
+      for (HubFile file : files) {
+        if (!cache.holds(snapshot().commit(), file)) {
+          missing.add(file);
+        }
+      }
+      return missing;
     } catch (IOException e) {
       throw failed(e);
     }

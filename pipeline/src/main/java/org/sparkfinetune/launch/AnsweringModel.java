@@ -72,7 +72,8 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   }
 
   /** Reads what is small; weights are loaded by {@link #newGenerator}. */
-  public static AnsweringModel of(ModelChoice model, Sampling sampling, Configuration hadoop) {
+  public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
+    ModelChoice model = new ModelFolders(hadoop).located(named);
     String tokenizer = model.tokenizer().orElse(model.modelId());
     TokenizerFiles files = TokenizerFiles.load(new Path(tokenizer), hadoop);
     ChatTemplate template =

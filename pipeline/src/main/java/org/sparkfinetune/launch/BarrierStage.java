@@ -52,7 +52,9 @@ public final class BarrierStage {
     String group = "finetune-%d-%s".formatted(attempt, UUID.randomUUID());
     StageWatch watch = new StageWatch(group);
     spark.sc().addSparkListener(watch);
-    spark.sc().setJobGroup(group, "Training, attempt " + attempt, true);
+    spark
+        .sc()
+        .setJobGroup(group, "%s, attempt %d".formatted(task.description(), attempt + 1), true);
     try {
       return ScalaBridge.runBarrier(spark, plan.worldSize(), profile(), runner(task, attempt));
     } catch (Exception e) {

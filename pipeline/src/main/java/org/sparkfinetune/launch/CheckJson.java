@@ -23,19 +23,7 @@ public final class CheckJson {
       line.advice().ifPresent(advice -> one.put("advice", advice));
     }
     ArrayNode samples = node.putArray("samples");
-    for (MaskedSample sample : report.samples()) {
-      ObjectNode one = samples.addObject();
-      one.put("tokens", sample.tokens()).put("trained_tokens", sample.trainedTokens());
-      ArrayNode pieces = one.putArray("pieces");
-      sample
-          .pieces()
-          .forEach(
-              piece ->
-                  pieces
-                      .addObject()
-                      .put("text", piece.text())
-                      .put("trained", piece.loss() == MaskedSample.Loss.TRAINED));
-    }
+    report.samples().forEach(sample -> samples.add(sample.json()));
     return node.put("failed", report.count(CheckLine.Verdict.FAILED)).toPrettyString();
   }
 }

@@ -1,6 +1,7 @@
 package org.sparkfinetune.launch;
 
 import java.util.List;
+import org.sparkfinetune.metrics.MaskedSample;
 
 /**
  * What {@code check} found.

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import org.sparkfinetune.metrics.MaskedSample;
 
 /** What {@code check} found, for people. */
 public final class CheckText {

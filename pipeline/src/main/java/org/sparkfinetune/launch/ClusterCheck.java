@@ -27,9 +27,11 @@ final class ClusterCheck {
   private final JavaSparkContext spark;
   private final TrainConfig config;
   private final LlamaConfig model;
+  private final String modelFolder;
 
-  ClusterCheck(JavaSparkContext spark, TrainConfig config, LlamaConfig model) {
+  ClusterCheck(JavaSparkContext spark, TrainConfig config, LlamaConfig model, String modelFolder) {
     this.spark = spark;
+    this.modelFolder = modelFolder;
     this.config = config;
     this.model = model;
   }
@@ -45,12 +47,15 @@ final class ClusterCheck {
                 .formatted(plan.worldSize(), plan.coresPerRank(), planner.master().url())));
     BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
     List<ClusterProbe.Found> found =
-        stage.run(new ClusterProbe(), 0).stream().map(ClusterProbe.Found::decoded).toList();
+        stage.run(new ClusterProbe(modelFolder, spark.hadoopConfiguration()), 0).stream()
+            .map(ClusterProbe.Found::decoded)
+            .toList();
     lines.add(
         CheckLine.passed(
             CLUSTER,
             "a barrier stage started on all of them, they reach each other, and libtorch loads on %s"
                 .formatted(String.join(", ", hosts(found).keySet()))));
+    blind(found).ifPresent(lines::add);
     gpus(found).ifPresent(lines::add);
     hosts(found).forEach((host, there) -> lines.addAll(host(host, there, plan.worldSize())));
     container(plan.worldSize()).ifPresent(lines::add);
@@ -61,6 +66,20 @@ final class ClusterCheck {
     Map<String, List<ClusterProbe.Found>> hosts = new LinkedHashMap<>();
     found.forEach(one -> hosts.computeIfAbsent(one.host(), h -> new ArrayList<>()).add(one));
     return hosts;
+  }
+
+  /** The driver's own disk is not that of the executors. */
+  private Optional<CheckLine> blind(List<ClusterProbe.Found> found) {
+    List<ClusterProbe.Found> blind =
+        found.stream().filter(one -> one.sight() == ClusterProbe.Sight.DOES_NOT).toList();
+    return blind.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            CheckLine.failed(
+                "model",
+                "%s is not there for the executors on %s"
+                    .formatted(modelFolder, String.join(", ", hosts(blind).keySet())),
+                "Put it where every worker sees it; models of a hub go where HF_HUB_CACHE or finetune.hub.cache says (hdfs:, s3a:, a shared disk)."));
   }
 
   private static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.tensor.Torch;
 
 /**
@@ -12,7 +14,22 @@ import org.sparkfinetune.tensor.Torch;
  */
 final class ClusterProbe implements RankTask {
   private static final long serialVersionUID = 1L;
+  private static final String CONFIG = "config.json";
   private static final Path MEMORY = Path.of("/proc/meminfo");
+
+  private final String modelFolder;
+  private final SerializableConfiguration hadoop;
+
+  ClusterProbe(String modelFolder, Configuration hadoop) {
+    this.modelFolder = modelFolder;
+    this.hadoop = new SerializableConfiguration(hadoop);
+  }
+
+  /** Whether an executor finds the model. */
+  enum Sight {
+    SEES_MODEL,
+    DOES_NOT
+  }
 
   /**
    * What an executor has.
@@ -22,10 +39,16 @@ final class ClusterProbe implements RankTask {
    * @param disk free where shard files go
    * @param gpu its address, empty where there is none
    */
-  record Found(String host, long memory, long available, long disk, String gpu) {
+  record Found(String host, long memory, long available, long disk, String gpu, Sight sight) {
     String encoded() {
       return String.join(
-          "\t", host, Long.toString(memory), Long.toString(available), Long.toString(disk), gpu);
+          "\t",
+          host,
+          Long.toString(memory),
+          Long.toString(available),
+          Long.toString(disk),
+          gpu,
+          sight.name());
     }
 
     static Found decoded(byte[] bytes) {
@@ -35,7 +58,8 @@ final class ClusterProbe implements RankTask {
           Long.parseLong(parts[1]),
           Long.parseLong(parts[2]),
           Long.parseLong(parts[3]),
-          parts[4]);
+          parts[4],
+          Sight.valueOf(parts[5]));
     }
   }
 
@@ -51,8 +75,19 @@ final class ClusterProbe implements RankTask {
             memory("MemTotal:"),
             memory("MemAvailable:"),
             Files.getFileStore(context.scratch()).getUsableSpace(),
-            context.gpuAddress().orElse(""));
+            context.gpuAddress().orElse(""),
+            sight());
     return found.encoded().getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public String description() {
+    return "check";
+  }
+
+  private Sight sight() throws IOException {
+    org.apache.hadoop.fs.Path file = new org.apache.hadoop.fs.Path(modelFolder, CONFIG);
+    return file.getFileSystem(hadoop.value()).exists(file) ? Sight.SEES_MODEL : Sight.DOES_NOT;
   }
 
   private static long memory(String key) throws IOException {

@@ -2,6 +2,7 @@ package org.sparkfinetune.launch;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.hadoop.conf.Configuration;
@@ -10,11 +11,13 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.conversation.ChatTemplate;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.tokenize.ChatTemplates;
 import org.sparkfinetune.tokenize.ConversationTokenizer;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
@@ -31,8 +34,18 @@ final class DataCheck {
   private final TrainConfig config;
   private final Configuration hadoop;
   private final ModelAndTokenizer model;
+  private final Optional<ModelSource> source;
 
-  DataCheck(SparkSession spark, TrainConfig config, Configuration hadoop, ModelAndTokenizer model) {
+  /**
+   * @param source where the weights are, if they are here
+   */
+  DataCheck(
+      SparkSession spark,
+      TrainConfig config,
+      Configuration hadoop,
+      ModelAndTokenizer model,
+      Optional<ModelSource> source) {
+    this.source = source;
     this.spark = spark;
     this.config = config;
     this.hadoop = hadoop;
@@ -53,7 +66,7 @@ final class DataCheck {
               .tokenize(conversations);
       lines.addAll(lengths(samples));
       lines.addAll(specialTokens(samples, tokenizer));
-      samples.stream().limit(SHOWN).forEach(s -> shown.add(MaskedSample.of(s, tokenizer)));
+      samples.stream().limit(SHOWN).forEach(s -> shown.add(SampleMasks.of(s, tokenizer)));
     }
     return new CheckReport(lines, shown);
   }
@@ -124,8 +137,11 @@ final class DataCheck {
     }
     boolean trainsEmbedding =
         config.method() == Method.FULL || config.lora().modulesToSave().contains("embed_tokens");
+    if (source.isEmpty()) {
+      return List.of();
+    }
     List<Integer> untrained =
-        UntrainedTokens.of(used, config.model().modelId(), model.model(), hadoop);
+        UntrainedTokens.of(used, source.get().folder(), model.model(), hadoop);
     if (untrained.isEmpty() || trainsEmbedding) {
       return List.of(
           CheckLine.passed(

@@ -26,6 +26,9 @@ import org.sparkfinetune.conversation.Role;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.evaluate.EvaluationReport;
 import org.sparkfinetune.evaluate.ModelResult;
+import org.sparkfinetune.hub.HubFolder;
+import org.sparkfinetune.hub.HubId;
+import org.sparkfinetune.hub.HubKind;
 import org.sparkfinetune.safetensors.AtomicText;
 
 /** Measures a model, and the base model beside it, on a prepared test split on all executors. */
@@ -55,7 +58,13 @@ public final class EvaluateJob {
     if (model.adapter().isPresent() && config.compareBase()) {
       results.put("base", measure(model.withoutAdapter(), config, samples));
     }
-    results.put(model.adapter().isPresent() ? "adapter" : "base", measure(model, config, samples));
+    Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
+    promotion
+        .flatMap(to -> to.incumbent(model))
+        .ifPresent(there -> results.put("promoted", measure(there, config, samples)));
+    Map<String, ModelResult> others = new LinkedHashMap<>(results);
+    ModelResult result = measure(model, config, samples);
+    results.put(model.adapter().isPresent() ? "adapter" : "base", result);
     EvaluationReport report =
         new EvaluationReport(
             about(config, model),
@@ -65,11 +74,13 @@ public final class EvaluateJob {
     Path file = new Path(output(config), "evaluation.json");
     AtomicText.write(file, hadoop, report.json());
     LOG.info("Written: {}", file);
+    promotion.ifPresent(to -> to.decide(model, result, others, report.json()));
     return report;
   }
 
   /** Base and template are those of the adapter's run for the base model alone too. */
-  private ModelChoice resolved(ModelChoice model) {
+  private ModelChoice resolved(ModelChoice named) {
+    ModelChoice model = new ModelFolders(hadoop).located(named);
     return model.with(
         Optional.of(RunOfAdapter.base(model.base(), model.adapter(), hadoop)),
         RunOfAdapter.template(model, hadoop));
@@ -84,11 +95,23 @@ public final class EvaluateJob {
     return about;
   }
 
-  private static String output(EvaluateConfig config) {
+  private String output(EvaluateConfig config) {
     return config
         .output()
-        .or(() -> config.model().adapter().map(Path::new).map(Path::getParent).map(Path::toString))
+        .or(
+            () ->
+                config
+                    .model()
+                    .adapter()
+                    .filter(this::isFolder)
+                    .map(Path::new)
+                    .map(Path::getParent)
+                    .map(Path::toString))
         .orElse(".");
+  }
+
+  private boolean isFolder(String adapter) {
+    return HubFolder.repository(adapter, HubId.MAIN, HubKind.MODEL, hadoop).isEmpty();
   }
 
   private List<Conversation> samples(EvaluateConfig config) {

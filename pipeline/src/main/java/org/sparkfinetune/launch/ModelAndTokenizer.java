@@ -5,6 +5,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.LlamaFolder;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 import org.sparkfinetune.train.BaseModel;
@@ -15,24 +16,34 @@ record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
   /**
    * Opens both; reads no weights.
    *
+   * @param source located
    * @throws UserError if one of them is missing or broken, or the tokenizer has more entries than
    *     the model
    */
   static ModelAndTokenizer check(ModelSource source, Configuration hadoop) {
-    try (BaseModel model = BaseModel.open(source.modelId(), hadoop)) {
-      String folder = source.tokenizer().orElse(source.modelId());
-      TokenizerFiles files = TokenizerFiles.load(new Path(folder), hadoop);
-      try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
-        int vocabulary = model.config().vocabSize();
-        if (tokenizer.vocabularySize() > vocabulary) {
-          throw new UserError(
-              String.format(
-                  "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
-                      + " ids would have no embedding. Is it the tokenizer of another model?",
-                  folder, tokenizer.vocabularySize(), vocabulary));
-        }
-      }
-      return new ModelAndTokenizer(model.config(), files);
+    try (BaseModel model = BaseModel.open(source.folder(), hadoop)) {
+      return fitting(model.config(), source.tokenizer().orElse(source.folder()), hadoop);
     }
+  }
+
+  /** The same of a folder without weights. */
+  static ModelAndTokenizer checkWithoutWeights(
+      Path folder, String tokenizer, Configuration hadoop) {
+    return fitting(LlamaFolder.config(folder, hadoop), tokenizer, hadoop);
+  }
+
+  private static ModelAndTokenizer fitting(LlamaConfig model, String folder, Configuration hadoop) {
+    TokenizerFiles files = TokenizerFiles.load(new Path(folder), hadoop);
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
+      int vocabulary = model.vocabSize();
+      if (tokenizer.vocabularySize() > vocabulary) {
+        throw new UserError(
+            String.format(
+                "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
+                    + " ids would have no embedding. Is it the tokenizer of another model?",
+                folder, tokenizer.vocabularySize(), vocabulary));
+      }
+    }
+    return new ModelAndTokenizer(model, files);
   }
 }

@@ -5,12 +5,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.config.GradientCheckpointing;
-import org.sparkfinetune.config.Reporter;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.hub.HubFolder;
-import org.sparkfinetune.hub.HubId;
 
 /**
  * Settings that are understood and not carried out yet. One that would change the result is an
@@ -22,13 +19,7 @@ final class NotYet {
   private NotYet() {}
 
   static void check(TrainConfig config) {
-    refuseHub("model_id", config.model().modelId());
-    config.model().tokenizer().ifPresent(tokenizer -> refuseHub("tokenizer", tokenizer));
     refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
-    refuse(
-        config.reporting().reportTo().contains(Reporter.MLFLOW),
-        "report_to: mlflow",
-        "use tensorboard");
     refuse(
         config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
     for (String module : config.lora().modulesToSave()) {
@@ -43,14 +34,6 @@ final class NotYet {
     mention(
         config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
         "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
-  }
-
-  /** Where a folder was meant and is there, the path is absolute by now. */
-  private static void refuseHub(String key, String value) {
-    refuse(
-        value.startsWith(HubFolder.SCHEME) || HubId.isName(value),
-        "%s is %s, no folder is there, and taking it from a hub".formatted(key, value),
-        "download it first and name the folder");
   }
 
   private static void refuse(boolean asked, String what, String instead) {

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.metrics.ConsoleProgress;
@@ -13,8 +14,8 @@ import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 
 /**
- * Shows on the driver's terminal what rank 0 writes to metrics.jsonl. The file is the only channel:
- * it is there for every master and deploy mode.
+ * Shows on the driver's terminal, and to whoever asks, what rank 0 writes to metrics.jsonl. The
+ * file is the only channel: it is there for every master and deploy mode.
  */
 final class ProgressWatch implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ProgressWatch.class);
@@ -22,17 +23,26 @@ final class ProgressWatch implements AutoCloseable {
   private final RunFolder folder;
   private final RunFiles files;
   private final ConsoleProgress console;
+  private final Consumer<List<MetricsLine>> also;
   private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
   private int shown;
 
-  private ProgressWatch(RunFolder folder, RunFiles files, ConsoleProgress console) {
+  private ProgressWatch(
+      RunFolder folder, RunFiles files, ConsoleProgress console, Consumer<List<MetricsLine>> also) {
+    this.also = also;
     this.folder = folder;
     this.files = files;
     this.console = console;
   }
 
-  static ProgressWatch start(RunFolder folder, RunFiles files, ConsoleProgress console) {
-    ProgressWatch watch = new ProgressWatch(folder, files, console);
+  /**
+   * Begins to watch.
+   *
+   * @param also gets all lines so far whenever there are new ones
+   */
+  static ProgressWatch start(
+      RunFolder folder, RunFiles files, ConsoleProgress console, Consumer<List<MetricsLine>> also) {
+    ProgressWatch watch = new ProgressWatch(folder, files, console, also);
     var unused = watch.timer.scheduleWithFixedDelay(watch::look, 1, 1, TimeUnit.SECONDS);
     return watch;
   }
@@ -43,7 +53,10 @@ final class ProgressWatch implements AutoCloseable {
       if (lines.size() < shown) {
         shown = 0;
       }
-      lines.subList(shown, lines.size()).forEach(this::show);
+      if (shown < lines.size()) {
+        lines.subList(shown, lines.size()).forEach(this::show);
+        also.accept(lines);
+      }
       shown = lines.size();
     } catch (RuntimeException e) {
       // Another look follows; the run does not depend on it.

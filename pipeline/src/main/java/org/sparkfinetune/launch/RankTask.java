@@ -12,4 +12,9 @@ public interface RankTask extends Serializable {
    * @return what the driver gets from this rank; small
    */
   byte[] run(RankContext context) throws Exception;
+
+  /** What Spark's own pages call it. */
+  default String description() {
+    return "ranks";
+  }
 }

@@ -93,6 +93,7 @@ public final class TrainBenchmark {
     TrainTask task =
         new TrainTask(
             folder.config().toString(),
+            config.model(),
             rows.toString(),
             new SerializableConfiguration(hadoop),
             new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()));

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
@@ -17,9 +18,11 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
@@ -34,11 +37,15 @@ public final class TrainCheck {
   private final Configuration hadoop;
   private final List<CheckLine> lines = new ArrayList<>();
   private final List<MaskedSample> samples = new ArrayList<>();
+  private final ModelFolders folders;
+  private Optional<ModelSource> source = Optional.empty();
+  private String folder = "";
 
   public TrainCheck(Loaded<TrainConfig> loaded, Configuration hadoop) {
     this.loaded = loaded;
     this.config = loaded.config();
     this.hadoop = hadoop;
+    this.folders = new ModelFolders(hadoop);
   }
 
   /**
@@ -72,13 +79,20 @@ public final class TrainCheck {
           CheckLine.passed(
               "configuration",
               "every key is known and allowed; method: "
-                  + config.method().name().toLowerCase(java.util.Locale.ROOT)));
+                  + config.method().name().toLowerCase(Locale.ROOT)));
     }
   }
 
   private Optional<ModelAndTokenizer> model() {
     try {
-      ModelAndTokenizer found = ModelAndTokenizer.check(config.model(), hadoop);
+      Optional<ModelFolders.Partial> partial = folders.partial(config.model());
+      if (partial.isPresent()) {
+        folder = partial.get().folder().toString();
+        return Optional.of(withoutWeights(partial.get()));
+      }
+      source = Optional.of(folders.located(config.model()));
+      folder = source.get().folder();
+      ModelAndTokenizer found = ModelAndTokenizer.check(source.get(), hadoop);
       lines.add(
           CheckLine.passed(
               "model",
@@ -92,20 +106,43 @@ public final class TrainCheck {
     }
   }
 
+  /** Of a hub's model that is still to be downloaded. */
+  private ModelAndTokenizer withoutWeights(ModelFolders.Partial partial) {
+    String tokenizer =
+        config.model().tokenizer().map(folders::tokenizer).orElse(partial.folder().toString());
+    ModelAndTokenizer found =
+        ModelAndTokenizer.checkWithoutWeights(partial.folder(), tokenizer, hadoop);
+    lines.add(
+        CheckLine.warned(
+            "model",
+            String.format(
+                Locale.ROOT,
+                "%s: %d layers, %,d weights; %.2f GiB of them in %d file(s) have yet to come to %s",
+                config.model().modelId(),
+                found.model().numHiddenLayers(),
+                found.model().parameters(),
+                partial.bytes() / (double) (1L << 30),
+                partial.weights(),
+                partial.folder()),
+            "train downloads them first; see that there is room."));
+    lines.add(CheckLine.passed("tokenizer", "every id has a row of the embedding"));
+    return found;
+  }
+
   private void withSpark(SparkSession spark, Optional<ModelAndTokenizer> model) {
     model.ifPresent(
         found -> {
           attempt(
               "data",
               () -> {
-                CheckReport data = new DataCheck(spark, config, hadoop, found).run();
+                CheckReport data = new DataCheck(spark, config, hadoop, found, source).run();
                 lines.addAll(data.lines());
                 samples.addAll(data.samples());
               });
           JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
           attempt(
               "cluster",
-              () -> lines.addAll(new ClusterCheck(context, config, found.model()).run()));
+              () -> lines.addAll(new ClusterCheck(context, config, found.model(), folder).run()));
         });
   }
 

@@ -24,14 +24,19 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.metrics.AttemptLog;
 import org.sparkfinetune.metrics.ConsoleProgress;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.Provenance;
 import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.mlflow.MlflowRun;
 import org.sparkfinetune.report.RunReport;
+import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.tokenize.PackedRowsFile;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 import org.sparkfinetune.train.Continuation;
@@ -44,6 +49,9 @@ public final class TrainDriver {
 
   /** How long a cluster may take to give executors. */
   private static final Duration PATIENCE = Duration.ofSeconds(120);
+
+  /** Conversations that the report shows. */
+  private static final int SAMPLES = 3;
 
   private final SparkSession spark;
   private final TrainPreflight preflight;
@@ -58,7 +66,7 @@ public final class TrainDriver {
     this.spark = spark;
     this.preflight = preflight;
     this.loaded = preflight.loaded();
-    this.config = loaded.config();
+    this.config = loaded.config().with(preflight.source());
     this.hadoop = spark.sparkContext().hadoopConfiguration();
     this.folder = RunFolder.of(config.outputDir());
     this.files = new RunFiles(hadoop, InstantSource.system());
@@ -89,7 +97,7 @@ public final class TrainDriver {
                     config.data(), tokenizer, new Path(folder.root(), "tokenized")));
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
     explain(tokenized);
-    String modelHash = ModelHash.of(config.model().modelId(), hadoop);
+    String modelHash = ModelHash.of(config.model().folder(), hadoop);
     CheckpointStore checkpoints = new CheckpointStore(folder, files);
     ResumePoint resume =
         new ResumePoint(
@@ -99,6 +107,7 @@ public final class TrainDriver {
             config.loop());
     Continuation first = resume.first(config.checkpointing().resumeFrom());
     record(tokenized, modelHash);
+    MaskedSample.write(samples(tokenized, tokenizer), folder, files);
     StepSchedule schedule =
         new StepSchedule(
             tokenized.train().packing().rows(), first.rowsPerStep(), config.loop(), config.seed());
@@ -118,6 +127,7 @@ public final class TrainDriver {
               TrainTask task =
                   new TrainTask(
                       folder.config().toString(),
+                      config.model(),
                       tokenized.path().toString(),
                       new SerializableConfiguration(hadoop),
                       number == 0 ? first : resume.again(first));
@@ -126,23 +136,40 @@ public final class TrainDriver {
     summarize(reports, attempts[0], tokenizeSeconds);
   }
 
+  /** What the report shows of the rows. */
+  private List<MaskedSample> samples(TokenizedDataset tokenized, TokenizerFiles files) {
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
+      return PackedRowsFile.first(tokenized.path(), "train", hadoop)
+          .map(row -> SampleMasks.of(row, SAMPLES, tokenizer))
+          .orElse(List.of());
+    }
+  }
+
   /** Attempts until one reaches the end, or the process is asked to stop. */
   private List<RankReport> attempts(
       StepSchedule schedule, CheckpointStore checkpoints, IntFunction<List<RankReport>> attempt) {
     StopRequest stop = new StopRequest(folder, files);
     stop.clear();
+    RecordedAttempts recorded =
+        new RecordedAttempts(new AttemptLog(folder, files), schedule.totalSteps());
+    Tracking tracking = Tracking.open(loaded, folder, files);
+    MlflowRun.End end = MlflowRun.End.FAILED;
     try (ProgressWatch unused =
             ProgressWatch.start(
-                folder, files, ConsoleProgress.onStandardError(1, schedule.totalSteps()));
+                folder,
+                files,
+                ConsoleProgress.onStandardError(1, schedule.totalSteps()),
+                tracking::tell);
         StopSignals signals = StopSignals.listen(stop::make)) {
       List<RankReport> reports =
           new AttemptLoop(
                   config.checkpointing().maxAttempts(),
                   checkpoints::newest,
                   () -> signals.received().isPresent())
-              .run((number, checkpoint) -> attempt.apply(number));
-      long steps = reports.get(0).totals().get(0).steps();
+              .run(recorded.recording(attempt));
+      long steps = steps(reports);
       if (steps < schedule.totalSteps()) {
+        end = MlflowRun.End.KILLED;
         throw new RunFailure(
             ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
                     + " from there.")
@@ -151,10 +178,16 @@ public final class TrainDriver {
                     steps,
                     schedule.totalSteps()));
       }
+      end = MlflowRun.End.FINISHED;
       return reports;
     } finally {
       stop.clear();
+      tracking.end(end);
     }
+  }
+
+  static long steps(List<RankReport> reports) {
+    return reports.get(0).totals().get(0).steps();
   }
 
   private ExchangeSettings exchangeSettings() {
@@ -200,7 +233,7 @@ public final class TrainDriver {
             new Provenance.Source(
                 config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
             new Provenance.Source(
-                config.model().modelId(), Optional.of(config.model().revision()), modelHash),
+                config.model().modelId(), ModelFolders.commit(config.model()), modelHash),
             tokenized.path().toString(),
             Instant.now())
         .write(folder, files);

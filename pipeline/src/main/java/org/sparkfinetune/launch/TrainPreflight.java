@@ -7,12 +7,14 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.mlflow.MlflowSettings;
 import org.sparkfinetune.peft.AdapterFiles;
 
 /**
@@ -21,26 +23,31 @@ import org.sparkfinetune.peft.AdapterFiles;
  */
 public final class TrainPreflight {
   private final Loaded<TrainConfig> loaded;
+  private final ModelSource source;
   private final ModelAndTokenizer model;
 
-  private TrainPreflight(Loaded<TrainConfig> loaded, ModelAndTokenizer model) {
+  private TrainPreflight(Loaded<TrainConfig> loaded, ModelSource source, ModelAndTokenizer model) {
     this.loaded = loaded;
+    this.source = source;
     this.model = model;
   }
 
   /**
-   * Looks at model, tokenizer, data and what the run begins with; reads headers only, writes
-   * nothing.
+   * Looks at data, model, tokenizer and what the run begins with; reads headers only, writes
+   * nothing but what it downloads from a hub.
    *
    * @throws UserError if something has to be changed first
    */
   public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
     TrainConfig config = loaded.config();
     NotYet.check(config);
-    ModelAndTokenizer model = ModelAndTokenizer.check(config.model(), hadoop);
+    Optional<MlflowSettings> unused = Tracking.settings(config);
+    // Before a download that may take an hour.
     DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
-    checkBeginning(config, hadoop);
-    return new TrainPreflight(loaded, model);
+    ModelSource source = new ModelFolders(hadoop).located(config.model());
+    ModelAndTokenizer model = ModelAndTokenizer.check(source, hadoop);
+    checkBeginning(config.with(source), hadoop);
+    return new TrainPreflight(loaded, source, model);
   }
 
   /**
@@ -80,6 +87,11 @@ public final class TrainPreflight {
 
   Loaded<TrainConfig> loaded() {
     return loaded;
+  }
+
+  /** Where everything of the model is. */
+  ModelSource source() {
+    return source;
   }
 
   ModelAndTokenizer model() {

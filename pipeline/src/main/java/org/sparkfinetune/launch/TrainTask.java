@@ -14,6 +14,7 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.metrics.RunFiles;
@@ -23,12 +24,17 @@ import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.RankRun;
 
 /**
- * A rank's run as it travels to an executor: where the resolved configuration lies, and the rows.
+ * A rank's run as it travels to an executor: where the resolved configuration lies, the model and
+ * the rows.
  */
 final class TrainTask implements RankTask {
   private static final long serialVersionUID = 1L;
 
   private final String configFile;
+  private final String modelId;
+  private final String revision;
+  private final String modelFolder;
+  private final @Nullable String adapter;
   private final String tokenizedPath;
   private final SerializableConfiguration hadoop;
   private final TreeMap<String, String> identity;
@@ -37,10 +43,15 @@ final class TrainTask implements RankTask {
 
   TrainTask(
       String configFile,
+      ModelSource model,
       String tokenizedPath,
       SerializableConfiguration hadoop,
       Continuation continuation) {
     this.configFile = configFile;
+    this.modelId = model.modelId();
+    this.revision = model.revision();
+    this.modelFolder = model.folder();
+    this.adapter = model.adapter().orElse(null);
     this.tokenizedPath = tokenizedPath;
     this.hadoop = hadoop;
     this.identity = new TreeMap<>(continuation.identity().values());
@@ -51,7 +62,10 @@ final class TrainTask implements RankTask {
   @Override
   public byte[] run(RankContext context) throws IOException {
     TrainConfig config =
-        new ConfigLoader(hadoop.value()).train(Optional.of(configFile), List.of()).config();
+        new ConfigLoader(hadoop.value())
+            .train(Optional.of(configFile), List.of())
+            .config()
+            .with(model());
     RankRun.Place place =
         new RankRun.Place(
             context.exchange(),
@@ -71,6 +85,17 @@ final class TrainTask implements RankTask {
       out.writeObject(report);
     }
     return bytes.toByteArray();
+  }
+
+  /** With the run folder: its report, its TensorBoard and its metrics are there. */
+  @Override
+  public String description() {
+    return "train " + new Path(configFile).getParent();
+  }
+
+  private ModelSource model() {
+    return new ModelSource(
+        modelId, revision, Optional.empty(), Optional.ofNullable(adapter), modelFolder);
   }
 
   private StopRequest stopRequest(TrainConfig config) {

@@ -37,9 +37,8 @@ public final class LlamaFolder implements AutoCloseable {
    *     of another shape or type
    */
   public static LlamaFolder open(Path folder, Configuration hadoop) {
-    Path file = new Path(folder, "config.json");
-    LlamaConfig config = LlamaConfigReader.read(text(file, hadoop), file.toString());
-    LlamaFolder opened = new LlamaFolder(folder, config, Checkpoint.open(folder, hadoop));
+    LlamaFolder opened =
+        new LlamaFolder(folder, config(folder, hadoop), Checkpoint.open(folder, hadoop));
     try {
       opened.weights().forEach(opened::check);
       return opened;
@@ -47,6 +46,16 @@ public final class LlamaFolder implements AutoCloseable {
       opened.close();
       throw e;
     }
+  }
+
+  /**
+   * The configuration alone.
+   *
+   * @throws UserError if the folder has no config.json, or it is no Llama
+   */
+  public static LlamaConfig config(Path folder, Configuration hadoop) {
+    Path file = new Path(folder, "config.json");
+    return LlamaConfigReader.read(text(file, hadoop), file.toString());
   }
 
   private static String text(Path file, Configuration hadoop) {

@@ -1,5 +1,9 @@
 package org.sparkfinetune.metrics;
 
+import java.util.Collections;
+import java.util.Map;
+import java.util.TreeMap;
+
 /**
  * What one rank used.
  *
@@ -7,6 +11,7 @@ package org.sparkfinetune.metrics;
  * @param peakAnonymousBytes largest part of it that no file is behind
  * @param peakGpuBytes 0 on a CPU
  * @param shardBytes its share of the frozen weights, as stored
+ * @param anonymousBytesByPhase the largest part that no file is behind, in each phase
  */
 public record RankUse(
     int rank,
@@ -14,7 +19,23 @@ public record RankUse(
     long peakRssBytes,
     long peakAnonymousBytes,
     long peakGpuBytes,
-    long shardBytes)
+    long shardBytes,
+    Map<Phase, Long> anonymousBytesByPhase)
     implements java.io.Serializable {
   private static final long serialVersionUID = 1L;
+
+  public RankUse {
+    anonymousBytesByPhase = Collections.unmodifiableMap(new TreeMap<>(anonymousBytesByPhase));
+  }
+
+  /** Where nothing is known of phases. */
+  public RankUse(
+      int rank,
+      String host,
+      long peakRssBytes,
+      long peakAnonymousBytes,
+      long peakGpuBytes,
+      long shardBytes) {
+    this(rank, host, peakRssBytes, peakAnonymousBytes, peakGpuBytes, shardBytes, Map.of());
+  }
 }

@@ -146,7 +146,8 @@ public final class RunFiles {
                 : new GrowingFile.Rewritten(this, path, content, clock));
   }
 
-  InstantSource clock() {
+  /** What time it is for the files. */
+  public InstantSource clock() {
     return clock;
   }
 

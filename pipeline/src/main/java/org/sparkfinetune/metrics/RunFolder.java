@@ -46,6 +46,16 @@ public record RunFolder(Path root) {
     return in("summary.json");
   }
 
+  /** Starts of the training and their ends. */
+  public Path attempts() {
+    return in("attempts.jsonl");
+  }
+
+  /** A few conversations with what is trained of them. */
+  public Path samples() {
+    return in("samples.json");
+  }
+
   public Path report() {
     return in("report.html");
   }

@@ -83,14 +83,20 @@ public record Summary(
   }
 
   private static ObjectNode json(RankUse use) {
-    return JsonNodeFactory.instance
-        .objectNode()
-        .put("rank", use.rank())
-        .put("host", use.host())
-        .put("peak_rss_bytes", use.peakRssBytes())
-        .put("peak_anonymous_bytes", use.peakAnonymousBytes())
-        .put("peak_gpu_bytes", use.peakGpuBytes())
-        .put("shard_bytes", use.shardBytes());
+    ObjectNode node =
+        JsonNodeFactory.instance
+            .objectNode()
+            .put("rank", use.rank())
+            .put("host", use.host())
+            .put("peak_rss_bytes", use.peakRssBytes())
+            .put("peak_anonymous_bytes", use.peakAnonymousBytes())
+            .put("peak_gpu_bytes", use.peakGpuBytes())
+            .put("shard_bytes", use.shardBytes());
+    if (!use.anonymousBytesByPhase().isEmpty()) {
+      ObjectNode phases = node.putObject("anonymous_bytes_by_phase");
+      use.anonymousBytesByPhase().forEach((phase, bytes) -> phases.put(phase.text(), bytes));
+    }
+    return node;
   }
 
   private static Summary of(JsonNode node) {
@@ -113,12 +119,20 @@ public record Summary(
   }
 
   private static RankUse rankOf(JsonNode node) {
+    Map<Phase, Long> phases = new EnumMap<>(Phase.class);
+    for (Phase phase : Phase.values()) {
+      JsonNode bytes = node.path("anonymous_bytes_by_phase").path(phase.text());
+      if (bytes.isIntegralNumber()) {
+        phases.put(phase, bytes.asLong());
+      }
+    }
     return new RankUse(
         node.path("rank").asInt(),
         node.path("host").asText(),
         node.path("peak_rss_bytes").asLong(),
         node.path("peak_anonymous_bytes").asLong(),
         node.path("peak_gpu_bytes").asLong(),
-        node.path("shard_bytes").asLong());
+        node.path("shard_bytes").asLong(),
+        phases);
   }
 }

@@ -1,19 +1,28 @@
 package org.sparkfinetune.report;
 
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.metrics.MetricsLine;
+import java.util.Optional;
+import org.sparkfinetune.metrics.AttemptEvent;
+import org.sparkfinetune.metrics.AttemptEvent.Kind;
 
-/** A start of the training, as the lines it left tell. */
-record Attempt(int number, long first, long last) {
-  static List<Attempt> of(List<MetricsLine.Train> lines) {
+/**
+ * A start of the training.
+ *
+ * @param first the first step that it was to do
+ * @param end how it ended; empty if its driver was killed, or it goes on
+ */
+record Attempt(Instant began, long first, Optional<AttemptEvent> end) {
+  static List<Attempt> of(List<AttemptEvent> events) {
     List<Attempt> attempts = new ArrayList<>();
-    for (MetricsLine.Train line : lines) {
-      int end = attempts.size() - 1;
-      if (end >= 0 && attempts.get(end).number() == line.attempt()) {
-        attempts.set(end, new Attempt(line.attempt(), attempts.get(end).first(), line.step()));
-      } else {
-        attempts.add(new Attempt(line.attempt(), line.step(), line.step()));
+    for (AttemptEvent event : events) {
+      int last = attempts.size() - 1;
+      if (event.kind() == Kind.STARTED) {
+        attempts.add(new Attempt(event.at(), event.step() + 1, Optional.empty()));
+      } else if (last >= 0) {
+        Attempt ended = attempts.get(last);
+        attempts.set(last, new Attempt(ended.began(), ended.first(), Optional.of(event)));
       }
     }
     return attempts;

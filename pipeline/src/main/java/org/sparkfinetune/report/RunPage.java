@@ -1,7 +1,12 @@
 package org.sparkfinetune.report;
 
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import org.sparkfinetune.html.LineChart;
@@ -10,6 +15,8 @@ import org.sparkfinetune.html.LineChart.Point;
 import org.sparkfinetune.html.LineChart.Series;
 import org.sparkfinetune.html.Numbers;
 import org.sparkfinetune.html.Page;
+import org.sparkfinetune.metrics.AttemptEvent;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.Provenance;
@@ -18,13 +25,17 @@ import org.sparkfinetune.metrics.Summary;
 
 /** The report of a training run as one HTML file. */
 final class RunPage {
+  /** With a blank, where a narrow page may break it. */
+  private static final DateTimeFormatter TIME =
+      DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss", Locale.ROOT).withZone(ZoneOffset.UTC);
+
   private final RunReport report;
   private final List<Attempt> attempts;
   private final Page page;
 
   RunPage(RunReport report) {
     this.report = report;
-    this.attempts = Attempt.of(report.training());
+    this.attempts = Attempt.of(report.events());
     this.page = new Page("train: " + report.name());
   }
 
@@ -37,6 +48,7 @@ final class RunPage {
     report.summary().ifPresent(this::time);
     report.summary().ifPresent(this::memory);
     attempts();
+    samples();
     provenance();
     configuration();
     return page.html();
@@ -135,15 +147,88 @@ final class RunPage {
     }
     page.raw("</table>\n");
     page.text("p", "“Without files” leaves out mapped shard files, which the system may drop.");
+    memoryByPhase(summary);
+  }
+
+  private void memoryByPhase(Summary summary) {
+    List<Phase> phases =
+        Arrays.stream(Phase.values())
+            .filter(phase -> summary.ranks().stream().anyMatch(rank -> bytes(rank, phase) > 0))
+            .toList();
+    if (phases.isEmpty()) {
+      return;
+    }
+    page.text("h2", "Memory by phase, without files");
+    page.raw("<div class=\"wide\"><table>\n<tr><th>rank</th>");
+    phases.forEach(phase -> page.raw("<th class=\"n\">" + phase.text() + "</th>"));
+    page.raw("</tr>\n");
+    for (RankUse rank : summary.ranks()) {
+      page.raw("<tr>").cell(Integer.toString(rank.rank()));
+      phases.forEach(phase -> page.number(Numbers.bytes(bytes(rank, phase))));
+      page.raw("</tr>\n");
+    }
+    page.raw("</table></div>\n");
+  }
+
+  private static long bytes(RankUse rank, Phase phase) {
+    return rank.anonymousBytesByPhase().getOrDefault(phase, 0L);
   }
 
   private void attempts() {
-    page.text("h2", "Attempts").raw("<table>\n<tr><th>attempt</th><th>steps</th></tr>\n");
-    for (Attempt attempt : attempts) {
-      page.raw("<tr>").cell(Integer.toString(attempt.number()));
-      page.cell("%d – %d".formatted(attempt.first(), attempt.last())).raw("</tr>\n");
+    if (attempts.isEmpty()) {
+      return;
+    }
+    page.text("h2", "Attempts and faults").raw("<table>\n<tr><th>began (UTC)</th>");
+    page.raw("<th class=\"n\">from step</th><th>ended</th></tr>\n");
+    for (int i = 0; i < attempts.size(); i++) {
+      Attempt attempt = attempts.get(i);
+      page.raw("<tr>").cell(time(attempt.began())).number(Long.toString(attempt.first()));
+      page.cell(end(attempt, i == attempts.size() - 1)).raw("</tr>\n");
     }
     page.raw("</table>\n");
+  }
+
+  private static String end(Attempt attempt, boolean last) {
+    if (attempt.end().isEmpty()) {
+      return last ? "not yet, or its driver was killed" : "its driver was killed";
+    }
+    AttemptEvent event = attempt.end().get();
+    return switch (event.kind()) {
+      case FINISHED -> "%s, finished".formatted(time(event.at()));
+      case STOPPED ->
+          "%s, stopped and saved after step %d".formatted(time(event.at()), event.step());
+      case FAILED, STARTED -> "%s, failed: %s".formatted(time(event.at()), event.why());
+    };
+  }
+
+  private static String time(Instant at) {
+    return TIME.format(at);
+  }
+
+  private void samples() {
+    if (report.samples().isEmpty()) {
+      return;
+    }
+    page.text("h2", "What is trained");
+    page.text(
+        "p",
+        "The first conversations of the first row; underlined tokens have a loss, others are only read.");
+    for (MaskedSample sample : report.samples()) {
+      page.raw("<pre>");
+      sample.pieces().forEach(this::piece);
+      page.raw("</pre>\n");
+      page.text(
+          "p", "%d tokens, %d of them trained".formatted(sample.tokens(), sample.trainedTokens()));
+    }
+  }
+
+  private void piece(MaskedSample.Piece piece) {
+    String element =
+        switch (piece.loss()) {
+          case TRAINED -> "mark";
+          case NOT_TRAINED -> "span";
+        };
+    page.inline(element, piece.text());
   }
 
   private void provenance() {

@@ -3,6 +3,9 @@ package org.sparkfinetune.report;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.metrics.AttemptEvent;
+import org.sparkfinetune.metrics.AttemptLog;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.Provenance;
@@ -21,14 +24,19 @@ public record RunReport(
     List<MetricsLine> lines,
     Optional<Summary> summary,
     Optional<Provenance> provenance,
+    List<AttemptEvent> events,
+    List<MaskedSample> samples,
     String configuration) {
   public RunReport {
     lines = List.copyOf(lines);
+    events = List.copyOf(events);
+    samples = List.copyOf(samples);
   }
 
   /**
-   * Reads {@code metrics.jsonl}, {@code summary.json}, {@code provenance.json} and {@code
-   * config.yaml}, and replaces {@code report.html}.
+   * Reads {@code metrics.jsonl}, {@code summary.json}, {@code provenance.json}, {@code
+   * attempts.jsonl}, {@code samples.json} and {@code config.yaml}, and replaces {@code
+   * report.html}.
    *
    * @throws org.sparkfinetune.errors.RunFailure if the store does not let it
    */
@@ -43,6 +51,8 @@ public record RunReport(
         MetricsLog.read(folder, files),
         Summary.read(folder, files),
         Provenance.read(folder, files),
+        new AttemptLog(folder, files).read(),
+        MaskedSample.read(folder, files),
         new String(files.read(folder.config()).orElse(new byte[0]), StandardCharsets.UTF_8));
   }
 

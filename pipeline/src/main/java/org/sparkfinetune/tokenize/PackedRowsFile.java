@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -75,6 +76,24 @@ public final class PackedRowsFile implements PackedRows {
   public static boolean exists(Path folder, String split, Configuration configuration)
       throws IOException {
     return !files(folder, split, configuration).isEmpty();
+  }
+
+  /** The first row of a split, if it has one. */
+  public static Optional<PackedRow> first(Path folder, String split, Configuration configuration) {
+    try {
+      for (Path file : files(folder, split, configuration)) {
+        try (ParquetReader<PackedRow> reader = PackedRowsParquet.reader(file, configuration)) {
+          PackedRow row = reader.read();
+          if (row != null) {
+            return Optional.of(row);
+          }
+        }
+      }
+      return Optional.empty();
+    } catch (IOException e) {
+      throw new RunFailure(
+          "The packed rows in '%s' cannot be read: %s".formatted(folder, e.getMessage()), e);
+    }
   }
 
   private static List<Path> files(Path folder, String split, Configuration configuration)

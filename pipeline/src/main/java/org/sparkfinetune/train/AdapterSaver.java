@@ -30,6 +30,9 @@ import org.sparkfinetune.tensor.Scope;
 
 /** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
 final class AdapterSaver {
+  /** The revision that needs no mention. */
+  private static final String MAIN = "main";
+
   private final RankModel model;
   private final Configuration hadoop;
   private final long version;
@@ -63,7 +66,7 @@ final class AdapterSaver {
     AdapterConfig config =
         new AdapterConfig(
             Optional.of(source.modelId()),
-            Optional.empty(),
+            Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)),
             lora.r(),
             lora.alpha(),
             lora.dropout(),

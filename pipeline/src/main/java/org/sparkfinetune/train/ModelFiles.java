@@ -23,7 +23,7 @@ final class ModelFiles {
   private ModelFiles() {}
 
   static void copy(ModelSource source, Path to, Configuration hadoop) {
-    Path from = new Path(source.modelId());
+    Path from = new Path(source.folder());
     try {
       FileSystem there = from.getFileSystem(hadoop);
       for (String name : NAMES) {

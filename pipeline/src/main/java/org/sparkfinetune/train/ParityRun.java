@@ -72,7 +72,7 @@ public final class ParityRun {
     ExecutorService pool = Executors.newFixedThreadPool(ranks);
     try (Scratch scratch = Scratch.create();
         Torch torch = Torch.start(Math.max(1, threads / ranks));
-        BaseModel base = BaseModel.open(config.model().modelId(), hadoop);
+        BaseModel base = BaseModel.open(config.model().folder(), hadoop);
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();
       for (Exchange exchange : group) {

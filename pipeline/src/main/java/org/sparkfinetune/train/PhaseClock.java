@@ -8,7 +8,7 @@ import org.sparkfinetune.metrics.Phase;
 /** Seconds a rank spends in each phase of a run; phases inside phases count for the inner one. */
 final class PhaseClock {
   private final Map<Phase, Long> nanos = new EnumMap<>(Phase.class);
-  private Phase current = Phase.IDLE;
+  private volatile Phase current = Phase.IDLE;
   private long since = System.nanoTime();
 
   <T> T in(Phase phase, Supplier<T> work) {
@@ -36,6 +36,11 @@ final class PhaseClock {
     Phase before = current;
     current = next;
     return before;
+  }
+
+  /** Where the rank is; any thread may ask. */
+  Phase current() {
+    return current;
   }
 
   Map<Phase, Double> seconds() {

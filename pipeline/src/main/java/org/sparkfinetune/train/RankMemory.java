@@ -3,24 +3,65 @@ package org.sparkfinetune.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.sparkfinetune.metrics.Phase;
 
-/** What this process takes of the host's memory, as Linux counts it. */
+/**
+ * What this process takes of the host's memory, as Linux counts it. Linux keeps no high-water mark
+ * of anonymous memory, so a thread looks many times a second, and knows which phase it is for.
+ */
 final class RankMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
+  private static final int PERIOD_MILLIS = 20;
 
-  private long peakAnonymous;
+  private final Map<Phase, Long> peaks = new EnumMap<>(Phase.class);
 
-  /** Linux keeps no high-water mark of anonymous memory, so it is looked at after every step. */
-  void sample() {
-    peakAnonymous = Math.max(peakAnonymous, bytes("RssAnon:"));
+  /** Looks until it is closed. */
+  interface Watch extends AutoCloseable {
+    @Override
+    void close();
   }
 
-  long peakAnonymousBytes() {
-    return peakAnonymous;
+  Watch watch(Supplier<Phase> phase) {
+    Thread thread = new Thread(() -> look(phase), "memory-watch");
+    thread.setDaemon(true);
+    thread.start();
+    return thread::interrupt;
+  }
+
+  private void look(Supplier<Phase> phase) {
+    try {
+      while (true) {
+        sample(phase.get());
+        Thread.sleep(PERIOD_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      // The run has ended.
+    }
+  }
+
+  /** One look, for what is shorter than a period. */
+  synchronized void sample(Phase phase) {
+    peaks.merge(phase, anonymousBytes(), Math::max);
+  }
+
+  /** The most that was seen in each phase. */
+  synchronized Map<Phase, Long> anonymousBytesByPhase() {
+    return new EnumMap<>(peaks);
+  }
+
+  synchronized long peakAnonymousBytes() {
+    return peaks.values().stream().mapToLong(Long::longValue).max().orElse(0);
   }
 
   long peakRssBytes() {
     return bytes("VmHWM:");
+  }
+
+  static long anonymousBytes() {
+    return bytes("RssAnon:");
   }
 
   private static long bytes(String key) {

@@ -88,8 +88,9 @@ public final class RankRun {
     place.whereabouts().enter("loading", 0);
     PhaseClock clock = new PhaseClock();
     org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
-    try (Torch torch = Torch.start(place.threads());
-        BaseModel base = BaseModel.open(config.model().modelId(), hadoop);
+    try (RankMemory.Watch unused = memory.watch(clock::current);
+        Torch torch = Torch.start(place.threads());
+        BaseModel base = BaseModel.open(config.model().folder(), hadoop);
         PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
@@ -151,7 +152,8 @@ public final class RankRun {
             config.reporting().loggingSteps(),
             job.schedule().totalSteps(),
             job.test().size(),
-            place.attempt() + 1);
+            place.attempt() + 1,
+            new Vitals(job.clock())::sinceLast);
     return saved
         .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
         .orElseGet(() -> RunRecorder.start(setting));
@@ -159,7 +161,6 @@ public final class RankRun {
 
   /** Returns the steps done at the end. */
   private long train(Job job, Optional<CheckpointManifest> saved, Optional<RunRecorder> recorder) {
-    memory.sample();
     Trainer trainer =
         new Trainer(
             job.model(),
@@ -189,7 +190,7 @@ public final class RankRun {
   }
 
   private Trainer.Next after(long step, Checkpointer checkpointer) {
-    memory.sample();
+    memory.sample(Phase.IDLE);
     Trainer.Next next = checkpointer.after(step);
     place.whereabouts().enter("training", step + 1);
     return next;
@@ -214,7 +215,8 @@ public final class RankRun {
             memory.peakRssBytes(),
             memory.peakAnonymousBytes(),
             0,
-            job.model().shardBytes());
+            job.model().shardBytes(),
+            memory.anonymousBytesByPhase());
     return new RankReport(use, job.clock().seconds(), totals);
   }
 

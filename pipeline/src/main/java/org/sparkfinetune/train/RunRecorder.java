@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.RunFiles;
@@ -28,6 +29,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private final long totalSteps;
   private final int evaluationRows;
   private final int attempt;
+  private final Supplier<Map<String, Double>> vitals;
   private final long started = System.nanoTime();
   private final double secondsBefore;
   private final List<Double> speeds = new ArrayList<>();
@@ -44,6 +46,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
    *
    * @param evaluationRows rows of an evaluation
    * @param attempt starts of this run before
+   * @param vitals more for TensorBoard with every line, by tag
    */
   record Setting(
       RunFolder folder,
@@ -51,7 +54,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
       int loggingSteps,
       long totalSteps,
       int evaluationRows,
-      int attempt) {}
+      int attempt,
+      Supplier<Map<String, Double>> vitals) {}
 
   private RunRecorder(
       Setting setting, MetricsLog metrics, TensorBoardWriter tensorBoard, Counters before) {
@@ -61,6 +65,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     this.totalSteps = setting.totalSteps();
     this.evaluationRows = setting.evaluationRows();
     this.attempt = setting.attempt();
+    this.vitals = setting.vitals();
     this.lossSinceLine = before.get(LOSS_SINCE_LINE);
     this.trainedSinceLine = (long) before.get(TRAINED_SINCE_LINE);
     this.stepsSinceLine = (int) before.get(STEPS_SINCE_LINE);
@@ -155,6 +160,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
               attempt);
       metrics.write(line);
       tensorBoard.train(line);
+      tensorBoard.scalars(vitals.get(), line.step());
       lossSinceLine = 0;
       trainedSinceLine = 0;
       stepsSinceLine = 0;

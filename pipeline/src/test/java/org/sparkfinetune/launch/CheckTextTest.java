@@ -11,6 +11,7 @@ import org.sparkfinetune.conversation.BuiltInTemplates;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
 import org.sparkfinetune.conversation.Role;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.tokenize.ConversationTokenizer;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.LossTarget;
@@ -35,7 +36,7 @@ class CheckTextTest {
       Conversation conversation =
           new Conversation(
               List.of(new Message(Role.USER, question), new Message(Role.ASSISTANT, answer)));
-      return MaskedSample.of(conversations.tokenize(conversation), tokenizer);
+      return SampleMasks.of(conversations.tokenize(conversation), tokenizer);
     }
   }
 

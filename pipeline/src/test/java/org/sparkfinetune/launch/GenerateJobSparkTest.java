@@ -134,6 +134,7 @@ final class GenerateJobSparkTest {
                     Set.of(Metric.values()),
                     true,
                     Optional.of(folder.toString()),
+                    Optional.empty(),
                     Sampling.greedy(4, 2)));
 
     assertThat(report.questions()).hasSize(5);

@@ -22,18 +22,6 @@ class NotYetTest {
         .hasMessageContaining("embed_tokens and lm_head");
   }
 
-  @Test
-  void a_model_of_a_hub_is_an_error_that_says_what_to_do() {
-    assertThatThrownBy(() -> NotYet.check(train("--model_id", "owner/name")))
-        .isInstanceOf(UserError.class)
-        .hasMessage(
-            "model_id is owner/name, no folder is there, and taking it from a hub is not implemented"
-                + " yet; download it first and name the folder.");
-    assertThatThrownBy(() -> NotYet.check(train("--model_id", "/m", "--tokenizer", "hub:a/b")))
-        .isInstanceOf(UserError.class)
-        .hasMessageStartingWith("tokenizer is hub:a/b, no folder is there");
-  }
-
   private static TrainConfig config(String modulesToSave) {
     return train("--model_id", "m", "--modules_to_save", modulesToSave);
   }

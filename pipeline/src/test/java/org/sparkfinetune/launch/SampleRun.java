@@ -49,6 +49,11 @@ final class SampleRun {
 
   /** Runs to the end in the calling thread. */
   void train(JavaSparkContext spark, Path runFolder, String... overrides) {
+    train(spark, new Configuration(), runFolder, overrides);
+  }
+
+  /** The same in a process with these settings of Hadoop. */
+  void train(JavaSparkContext spark, Configuration hadoop, Path runFolder, String... overrides) {
     Map<String, String> keys = new LinkedHashMap<>();
     keys.put("--model_id", MODEL.toString());
     keys.put("--dataset_path", data.toString());
@@ -65,7 +70,6 @@ final class SampleRun {
     }
     List<String> words = new ArrayList<>();
     keys.forEach((key, value) -> words.addAll(List.of(key, value)));
-    Configuration hadoop = new Configuration();
     Loaded<TrainConfig> loaded = new ConfigLoader(hadoop).train(Optional.empty(), words);
     if (!TrainPreflight.isFinished(loaded, hadoop)) {
       TrainPreflight preflight = TrainPreflight.check(loaded, hadoop);
@@ -87,6 +91,10 @@ final class SampleRun {
     } catch (IOException e) {
       return false;
     }
+  }
+
+  Path data() {
+    return data;
   }
 
   static byte[] adapter(Path runFolder) throws IOException {

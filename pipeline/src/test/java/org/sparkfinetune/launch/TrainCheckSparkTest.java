@@ -13,11 +13,13 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.launch.CheckLine.Verdict;
+import org.sparkfinetune.llama.LlamaFolder;
 import org.sparkfinetune.testing.SparkSessions;
 
 class TrainCheckSparkTest {
@@ -91,6 +93,21 @@ class TrainCheckSparkTest {
     assertThat(started).isFalse();
     assertThat(subjects(report, Verdict.FAILED)).containsExactly("cluster");
     assertThat(text(report)).contains("spark.dynamicAllocation.enabled is true");
+  }
+
+  @Test
+  void a_model_that_the_executors_cannot_see_is_told() {
+    List<CheckLine> lines =
+        new ClusterCheck(
+                JavaSparkContext.fromSparkContext(SparkSessions.shared().sparkContext()),
+                new ConfigLoader(hadoop).train(Optional.empty(), words()).config(),
+                LlamaFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), hadoop),
+                folder.resolve("elsewhere").toString())
+            .run();
+    assertThat(subjects(new CheckReport(lines, List.of()), Verdict.FAILED))
+        .containsExactly("model");
+    assertThat(text(new CheckReport(lines, List.of())))
+        .contains("elsewhere is not there for the executors on");
   }
 
   @Test

@@ -50,6 +50,17 @@ class TrainDriverClusterTest {
     assertThat(SampleRun.summary(uninterrupted).path("attempts").asInt()).isEqualTo(1);
     assertThat(SampleRun.checkpoints(uninterrupted))
         .containsExactly("step-00000016", "step-00000020", "step-00000024");
+    for (String phase : List.of("load", "forward", "backward")) {
+      assertThat(
+              SampleRun.summary(uninterrupted)
+                  .at("/ranks/1/anonymous_bytes_by_phase/" + phase)
+                  .asLong())
+          .as(phase)
+          .isGreaterThan(50L << 20);
+    }
+    assertThat(uninterrupted.resolve("report.html"))
+        .content()
+        .contains("Memory by phase", "What is trained", "<mark>");
   }
 
   @Test
@@ -74,6 +85,12 @@ class TrainDriverClusterTest {
     SampleRun.executors().get(0).destroyForcibly();
     training.join();
     assertThat(SampleRun.summary(run).path("attempts").asInt()).isEqualTo(2);
+    assertThat(Files.readAllLines(run.resolve("attempts.jsonl")))
+        .satisfiesExactly(
+            line -> assertThat(line).contains("started", "\"step\":0"),
+            line -> assertThat(line).contains("failed", "executor was lost"),
+            line -> assertThat(line).contains("started").doesNotContain("\"step\":0"),
+            line -> assertThat(line).contains("finished", "\"step\":24"));
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
     assertSameRecord(run);
   }

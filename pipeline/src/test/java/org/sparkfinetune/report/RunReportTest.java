@@ -19,6 +19,9 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.metrics.AttemptEvent;
+import org.sparkfinetune.metrics.AttemptLog;
+import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.Phase;
@@ -52,8 +55,21 @@ class RunReportTest {
   @Test
   void attempts_are_marked_where_they_began() throws IOException {
     writeRun("main", 0.5);
-    assertThat(page()).contains("<td>1 – 2</td>", "<td>3 – 4</td>");
+    assertThat(page())
+        .contains("2026-01-02 03:04:06, failed: rank 1 on worker-1 was lost &amp; gone")
+        .contains("finished", "Dashed lines: a new attempt began.");
     assertThat(matches(page(), "class=\"mark\"")).hasSize(4);
+    String mark = "<line class=\"mark\" x1=\"250.0\"";
+    assertThat(page()).contains(mark);
+  }
+
+  @Test
+  void memory_by_phase_and_samples_with_what_is_trained_are_on_the_page() throws IOException {
+    writeRun("main", 0.5);
+    assertThat(page())
+        .contains("Memory by phase", "<th class=\"n\">backward</th>", "200 MiB")
+        .contains("<span>Q: &lt;b&gt;1?</span><mark>SELECT 1</mark>")
+        .contains("7 tokens, 3 of them trained");
   }
 
   @Test
@@ -110,6 +126,19 @@ class RunReportTest {
             "file:/cache",
             Instant.parse("2026-01-02T03:04:05Z"))
         .write(run, files);
+    AttemptLog attempts = new AttemptLog(run, atClock("2026-01-02T03:04:06Z"));
+    attempts.add(AttemptEvent.Kind.STARTED, 0, "");
+    attempts.add(AttemptEvent.Kind.FAILED, 2, "rank 1 on worker-1 was lost & gone");
+    attempts.add(AttemptEvent.Kind.STARTED, 2, "");
+    attempts.add(AttemptEvent.Kind.FINISHED, 4, "");
+    MaskedSample sample =
+        new MaskedSample(
+            List.of(
+                new MaskedSample.Piece("Q: <b>1?", MaskedSample.Loss.NOT_TRAINED),
+                new MaskedSample.Piece("SELECT 1", MaskedSample.Loss.TRAINED)),
+            7,
+            3);
+    MaskedSample.write(List.of(sample), run, files);
     new Summary(
             4,
             102,
@@ -119,10 +148,21 @@ class RunReportTest {
             2,
             List.of(
                 new RankUse(0, revision, 512L << 20, 256L << 20, 0, 1 << 20),
-                new RankUse(1, "worker-1", 400L << 20, 256L << 20, 0, 1 << 20)),
+                new RankUse(
+                    1,
+                    "worker-1",
+                    400L << 20,
+                    256L << 20,
+                    0,
+                    1 << 20,
+                    Map.of(Phase.LOAD, 100L << 20, Phase.BACKWARD, 200L << 20))),
             Map.of(Phase.FORWARD, 50.0, Phase.BACKWARD, 40.0))
         .write(run, files);
     RunReport.write(run, files);
+  }
+
+  private static RunFiles atClock(String instant) {
+    return new RunFiles(new Configuration(), InstantSource.fixed(Instant.parse(instant)));
   }
 
   private RunFolder run() {
