@@ -4,7 +4,6 @@ import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
-import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Reporter;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
@@ -40,9 +39,6 @@ final class NotYet {
     mention(
         config.parallelism().strategy() != ShardingStrategy.FULL_SHARD,
         "every fsdp strategy shards as full_shard does; results are the same");
-    mention(
-        config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
-        "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
   }
 
   /** Where a folder was meant and is there, the path is absolute by now. */

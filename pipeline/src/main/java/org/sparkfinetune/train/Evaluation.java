@@ -75,15 +75,7 @@ final class Evaluation {
     try (Scope scope = ops.torch().scope()) {
       List<RotaryEmbedding.Angles> angles =
           batches.stream().map(batch -> layers.angles(scope, batch)).toList();
-      ForwardPass.Activations out =
-          forward.run(
-              scope,
-              batches,
-              angles,
-              step,
-              new DecoderLayers.Mode.Evaluation(),
-              ForwardPass.Keep.NOTHING);
-      return head.loss(batches, out.output(), step);
+      return head.loss(batches, forward.output(scope, batches, angles, step), step);
     }
   }
 }

@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.tensor.Ops;
-import org.sparkfinetune.tensor.Tensor;
 
 /** Stops a run before an update that would spoil the weights. */
 final class NonFinite {
@@ -23,9 +22,9 @@ final class NonFinite {
   }
 
   private static String origin(Ops ops, ForwardPass.Activations activations) {
-    List<List<Tensor>> inputs = activations.layerInputs();
+    List<List<ForwardPass.Kept>> inputs = activations.kept();
     for (int layer = 0; layer < inputs.size(); layer++) {
-      if (!inputs.get(layer).stream().allMatch(ops::allFinite)) {
+      if (!inputs.get(layer).stream().map(ForwardPass.Kept::x).allMatch(ops::allFinite)) {
         return layer == 0
             ? "the embeddings of its tokens are not finite"
             : "the first output that is not finite is that of layer " + (layer - 1);

@@ -59,6 +59,7 @@ final class Trainer {
             model.exchange(),
             model.weights(),
             model.layers(),
+            recipe.keep(),
             clock);
     this.evaluation =
         new Evaluation(

@@ -13,13 +13,14 @@ import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.tensor.BaseGradients;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.LayerInputs;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
 
 /**
  * One step's loss and gradients: forward through all layers, the head, and back down, every layer
- * recomputed from its input. The loss is the mean over the trained tokens of all ranks.
+ * from what was kept of its forward. The loss is the mean over the trained tokens of all ranks.
  */
 final class TrainingStep {
   private final Ops ops;
@@ -28,6 +29,7 @@ final class TrainingStep {
   private final Exchange exchange;
   private final Weights weights;
   private final DecoderLayers layers;
+  private final LayerKeep keep;
   private final EmbeddingTable embedding;
   private final HeadOfModel head;
   private final PhaseClock clock;
@@ -39,6 +41,7 @@ final class TrainingStep {
       Exchange exchange,
       Weights weights,
       DecoderLayers layers,
+      LayerKeep keep,
       PhaseClock clock) {
     this.ops = ops;
     this.config = config;
@@ -46,6 +49,7 @@ final class TrainingStep {
     this.exchange = exchange;
     this.weights = weights;
     this.layers = layers;
+    this.keep = keep;
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
     this.clock = clock;
@@ -92,10 +96,7 @@ final class TrainingStep {
     long version = step - 1;
     ForwardPass forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
     ForwardPass.Activations activations =
-        clock.in(
-            Phase.FORWARD,
-            () ->
-                forward.run(scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
+        clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
     Optional<Gradients.Flat> embeddingGradient =
         weights.trainable(ModelGroups.EMBED).map(gradients::begin);
     List<Tensor> dx = new ArrayList<>();
@@ -173,10 +174,11 @@ final class TrainingStep {
         try (Scope local = layerScope.child()) {
           LayerInputs inputs =
               layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
-          Tensor x = activations.layerInputs().get(layer).get(i);
-          Tensor typed = ops.cast(local, x, precision.compute());
-          List<Tensor> back = ops.layerBackward(local, dx.get(i), typed, inputs, base(group));
-          x.close();
+          List<Tensor> back;
+          try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
+            Tensor x = ops.cast(local, kept.x(), precision.compute());
+            back = ops.layerBackward(local, dx.get(i), x, kept.rest(), inputs, base(group));
+          }
           dx.set(i, back.get(0).moveTo(scope)).close();
           flat.ifPresent(g -> addAll(local, g, names, back));
         }

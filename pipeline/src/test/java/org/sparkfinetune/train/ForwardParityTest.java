@@ -86,14 +86,7 @@ class ForwardParityTest {
                   model.weights(),
                   model.layers(),
                   embedding)
-              .run(
-                  scope,
-                  List.of(batch),
-                  List.of(model.layers().angles(scope, batch)),
-                  0,
-                  new DecoderLayers.Mode.Evaluation(),
-                  ForwardPass.Keep.NOTHING)
-              .output()
+              .output(scope, List.of(batch), List.of(model.layers().angles(scope, batch)), 0)
               .get(0);
       Weights weights = model.weights();
       Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);

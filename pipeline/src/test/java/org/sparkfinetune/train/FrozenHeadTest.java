@@ -23,6 +23,7 @@ import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.HeadLoss;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
@@ -65,7 +66,8 @@ class FrozenHeadTest {
               7,
               Precision.FLOAT32,
               PlainType.BFLOAT16,
-              TokenBatch.Attention.WITHIN_SAMPLES);
+              TokenBatch.Attention.WITHIN_SAMPLES,
+              LayerKeep.NOTHING);
       CheckpointWeights source = new CheckpointWeights(base);
       Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       try (RankModel model =

@@ -29,6 +29,7 @@ import org.sparkfinetune.llama.LlamaConfigReader;
 import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.AdamWStep;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
@@ -56,6 +57,7 @@ final class GoldenRun {
   private final double dropout;
   private final Path scratch;
   private Function<WeightSource, WeightSource> spoiling = source -> source;
+  private LayerKeep keep = LayerKeep.NOTHING;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -67,6 +69,11 @@ final class GoldenRun {
   /** Puts another base model in the golden one's place. */
   GoldenRun spoiledBy(Function<WeightSource, WeightSource> change) {
     this.spoiling = change;
+    return this;
+  }
+
+  GoldenRun keeping(LayerKeep kept) {
+    this.keep = kept;
     return this;
   }
 
@@ -164,7 +171,8 @@ final class GoldenRun {
         what == What.QLORA_AVX512 && precision.stored().bytes() == 4
             ? PlainType.FLOAT32
             : PlainType.BFLOAT16,
-        TokenBatch.Attention.WITHIN_SAMPLES);
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        keep);
   }
 
   static TrainingStep trainingStep(RankModel model) {
@@ -175,6 +183,7 @@ final class GoldenRun {
         model.exchange(),
         model.weights(),
         model.layers(),
+        model.recipe().keep(),
         new PhaseClock());
   }
 

@@ -7,6 +7,9 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.tensor.LayerKeep;
 
 class RanksParityTest {
   @TempDir Path scratch;
@@ -31,6 +34,23 @@ class RanksParityTest {
     GoldenRun.Result second = run(2);
     assertThat(second.steps()).isEqualTo(first.steps());
     first.weights().forEach((name, w) -> assertThat(second.weights().get(name)).isEqualTo(w));
+  }
+
+  @ParameterizedTest
+  @EnumSource(GoldenRun.What.class)
+  void whatever_is_kept_of_a_layer_the_numbers_are_the_same_bits(GoldenRun.What what)
+      throws Exception {
+    GoldenRun.Result recomputed = keeping(what, LayerKeep.NOTHING);
+    for (LayerKeep keep : List.of(LayerKeep.ATTENTION, LayerKeep.EVERYTHING)) {
+      assertThat(keeping(what, keep).steps()).as(keep.name()).isEqualTo(recomputed.steps());
+    }
+  }
+
+  private GoldenRun.Result keeping(GoldenRun.What what, LayerKeep keep) throws Exception {
+    double dropout = what == GoldenRun.What.FULL ? 0 : 0.05;
+    return new GoldenRun(what, Precision.FLOAT32, dropout, scratch)
+        .keeping(keep)
+        .run(1, 3, step -> 2e-3, 0.3, 0);
   }
 
   @Test

@@ -15,6 +15,7 @@ import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRow;
@@ -90,7 +91,8 @@ record SmallModel(
         7,
         Precision.FLOAT32,
         PlainType.FLOAT32,
-        TokenBatch.Attention.WITHIN_SAMPLES);
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        LayerKeep.NOTHING);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {
