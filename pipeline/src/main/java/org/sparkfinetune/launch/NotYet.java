@@ -28,8 +28,6 @@ final class NotYet {
         config.reporting().reportTo().contains(Reporter.MLFLOW),
         "report_to: mlflow",
         "use tensorboard");
-    refuse(
-        config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
     for (String module : config.lora().modulesToSave()) {
       refuse(
           !List.of("embed_tokens", "lm_head").contains(module),

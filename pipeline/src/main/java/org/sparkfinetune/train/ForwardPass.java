@@ -22,20 +22,16 @@ final class ForwardPass {
   private final Weights weights;
   private final DecoderLayers layers;
   private final EmbeddingTable embedding;
+  private final ActivationStore store;
 
-  ForwardPass(
-      Ops ops,
-      LlamaConfig config,
-      Precision precision,
-      Weights weights,
-      DecoderLayers layers,
-      EmbeddingTable embedding) {
-    this.ops = ops;
-    this.config = config;
-    this.precision = precision;
-    this.weights = weights;
-    this.layers = layers;
-    this.embedding = embedding;
+  ForwardPass(RankModel model) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.store = model.activations();
   }
 
   /**
@@ -44,7 +40,7 @@ final class ForwardPass {
    * @param x the layer's input (N, H), stored type
    * @param rest as {@link LayerKeep} says
    */
-  record Kept(Tensor x, List<Tensor> rest) implements AutoCloseable {
+  record Kept(ActivationStore.Stored x, List<Tensor> rest) implements AutoCloseable {
     @Override
     public void close() {
       x.close();
@@ -66,9 +62,10 @@ final class ForwardPass {
       long version,
       DecoderLayers.Mode mode,
       LayerKeep keep) {
+    store.reset();
     List<List<Kept>> kept = new ArrayList<>();
     List<Tensor> output =
-        run(scope, batches, angles, version, mode, keep, layer -> kept.add(List.copyOf(layer)));
+        run(scope, batches, angles, version, mode, keep, store, layer -> kept.add(layer));
     return new Activations(kept, output);
   }
 
@@ -82,6 +79,7 @@ final class ForwardPass {
         version,
         new DecoderLayers.Mode.Evaluation(),
         LayerKeep.NOTHING,
+        ActivationStore.InMemory.STORE,
         layer -> layer.forEach(Kept::close));
   }
 
@@ -92,6 +90,7 @@ final class ForwardPass {
       long version,
       DecoderLayers.Mode mode,
       LayerKeep keep,
+      ActivationStore inputs,
       Consumer<List<Kept>> after) {
     weights.prefetch(ModelGroups.layer(0));
     List<Tensor> x = new ArrayList<>();
@@ -108,13 +107,14 @@ final class ForwardPass {
         Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
         for (int i = 0; i < batches.size(); i++) {
           try (Scope local = layerScope.child()) {
-            LayerInputs inputs =
+            LayerInputs weightsAndMasks =
                 layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
             Tensor typed = ops.cast(local, x.get(i), precision.compute());
-            List<Tensor> out = ops.layer(local, typed, inputs, keep);
+            List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
             y.add(stored(scope, out.get(0)));
             List<Tensor> rest = out.subList(1, out.size());
-            kept.add(new Kept(x.get(i), rest.stream().map(t -> t.moveTo(scope)).toList()));
+            kept.add(
+                new Kept(inputs.keep(x.get(i)), rest.stream().map(t -> t.moveTo(scope)).toList()));
           }
         }
       }

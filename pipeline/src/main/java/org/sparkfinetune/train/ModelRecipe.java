@@ -16,6 +16,7 @@ import org.sparkfinetune.tensor.LayerKeep;
  * @param plainType how frozen weights outside NF4 are kept: float32 for a float32 checkpoint, else
  *     bfloat16
  * @param keep of each layer's forward until its backward
+ * @param inputs where layers' inputs wait for the backward
  */
 record ModelRecipe(
     LlamaConfig config,
@@ -26,7 +27,13 @@ record ModelRecipe(
     Precision precision,
     PlainType plainType,
     TokenBatch.Attention attention,
-    LayerKeep keep) {
+    LayerKeep keep,
+    Inputs inputs) {
+
+  enum Inputs {
+    IN_MEMORY,
+    IN_A_FILE
+  }
 
   /**
    * @param lora as it is carried out: an adapter that is trained on brings its own
@@ -47,7 +54,8 @@ record ModelRecipe(
           case ON -> LayerKeep.NOTHING;
           case SELECTIVE -> LayerKeep.ATTENTION;
           case OFF -> LayerKeep.EVERYTHING;
-        });
+        },
+        config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY);
   }
 
   private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {

@@ -30,9 +30,14 @@ final class RankModel implements AutoCloseable {
   private final ShardPlan plan;
   private final Weights weights;
   private final DecoderLayers layers;
+  private final ActivationStore activations;
 
   private RankModel(
-      ModelRecipe recipe, Torch torch, Exchange exchange, WeightSource trainableSource) {
+      ModelRecipe recipe,
+      Torch torch,
+      Exchange exchange,
+      WeightSource trainableSource,
+      Path activationFile) {
     this.recipe = recipe;
     this.ops = new Ops(torch);
     this.exchange = exchange;
@@ -43,10 +48,16 @@ final class RankModel implements AutoCloseable {
     FrozenReader frozen = new FrozenReader(plan, exchange, Nf4Codec.fastest(), workers);
     List<TrainableGroup> trainable = trainable(groups, trainableSource);
     this.weights = new Weights(ops, recipe.precision(), frozen, groups, trainable, scope);
-    DropoutMasks dropout = new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config());
+    DropoutMasks dropout =
+        new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
     this.layers =
         new DecoderLayers(
             ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
+    this.activations =
+        switch (recipe.inputs()) {
+          case IN_MEMORY -> ActivationStore.InMemory.STORE;
+          case IN_A_FILE -> ActivationFile.create(ops, activationFile);
+        };
   }
 
   /** The frozen groups of a model between some ranks. */
@@ -67,7 +78,7 @@ final class RankModel implements AutoCloseable {
    *
    * @param frozenSource the base model
    * @param trainableSource first values of what is trained
-   * @param shardFile where to write
+   * @param shardFile where to write; beside it other files for this process alone
    */
   static RankModel load(
       ModelRecipe recipe,
@@ -77,7 +88,13 @@ final class RankModel implements AutoCloseable {
       WeightSource trainableSource,
       Path shardFile,
       ShardWriter.Progress progress) {
-    RankModel model = new RankModel(recipe, torch, exchange, trainableSource);
+    RankModel model =
+        new RankModel(
+            recipe,
+            torch,
+            exchange,
+            trainableSource,
+            shardFile.resolveSibling(shardFile.getFileName() + ".activations"));
     new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest(), progress)
         .write(shardFile);
     exchange.serve(Shard.file(shardFile));
@@ -117,6 +134,10 @@ final class RankModel implements AutoCloseable {
     return layers;
   }
 
+  ActivationStore activations() {
+    return activations;
+  }
+
   /** Bytes of this rank's shard file. */
   long shardBytes() {
     return plan.fileBytes(exchange.rank());
@@ -124,6 +145,7 @@ final class RankModel implements AutoCloseable {
 
   @Override
   public void close() {
+    activations.close();
     workers.close();
     scope.close();
   }

@@ -30,26 +30,20 @@ final class TrainingStep {
   private final Weights weights;
   private final DecoderLayers layers;
   private final LayerKeep keep;
+  private final ForwardPass forward;
   private final EmbeddingTable embedding;
   private final HeadOfModel head;
   private final PhaseClock clock;
 
-  TrainingStep(
-      Ops ops,
-      LlamaConfig config,
-      Precision precision,
-      Exchange exchange,
-      Weights weights,
-      DecoderLayers layers,
-      LayerKeep keep,
-      PhaseClock clock) {
-    this.ops = ops;
-    this.config = config;
-    this.precision = precision;
-    this.exchange = exchange;
-    this.weights = weights;
-    this.layers = layers;
-    this.keep = keep;
+  TrainingStep(RankModel model, PhaseClock clock) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.keep = model.recipe().keep();
+    this.exchange = model.exchange();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.forward = new ForwardPass(model);
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
     this.clock = clock;
@@ -94,7 +88,6 @@ final class TrainingStep {
       Gradients gradients) {
     DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
     long version = step - 1;
-    ForwardPass forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
     ForwardPass.Activations activations =
         clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
     Optional<Gradients.Flat> embeddingGradient =
@@ -176,7 +169,7 @@ final class TrainingStep {
               layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
           List<Tensor> back;
           try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
-            Tensor x = ops.cast(local, kept.x(), precision.compute());
+            Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
             back = ops.layerBackward(local, dx.get(i), x, kept.rest(), inputs, base(group));
           }
           dx.set(i, back.get(0).moveTo(scope)).close();

@@ -67,7 +67,8 @@ class FrozenHeadTest {
               Precision.FLOAT32,
               PlainType.BFLOAT16,
               TokenBatch.Attention.WITHIN_SAMPLES,
-              LayerKeep.NOTHING);
+              LayerKeep.NOTHING,
+              ModelRecipe.Inputs.IN_MEMORY);
       CheckpointWeights source = new CheckpointWeights(base);
       Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       try (RankModel model =

@@ -58,6 +58,7 @@ final class GoldenRun {
   private final Path scratch;
   private Function<WeightSource, WeightSource> spoiling = source -> source;
   private LayerKeep keep = LayerKeep.NOTHING;
+  private ModelRecipe.Inputs inputs = ModelRecipe.Inputs.IN_MEMORY;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -72,8 +73,9 @@ final class GoldenRun {
     return this;
   }
 
-  GoldenRun keeping(LayerKeep kept) {
+  GoldenRun keeping(LayerKeep kept, ModelRecipe.Inputs where) {
     this.keep = kept;
+    this.inputs = where;
     return this;
   }
 
@@ -172,19 +174,12 @@ final class GoldenRun {
             ? PlainType.FLOAT32
             : PlainType.BFLOAT16,
         TokenBatch.Attention.WITHIN_SAMPLES,
-        keep);
+        keep,
+        inputs);
   }
 
   static TrainingStep trainingStep(RankModel model) {
-    return new TrainingStep(
-        model.ops(),
-        model.recipe().config(),
-        model.recipe().precision(),
-        model.exchange(),
-        model.weights(),
-        model.layers(),
-        model.recipe().keep(),
-        new PhaseClock());
+    return new TrainingStep(model, new PhaseClock());
   }
 
   private Result train(

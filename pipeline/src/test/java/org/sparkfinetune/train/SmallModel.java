@@ -92,7 +92,8 @@ record SmallModel(
         Precision.FLOAT32,
         PlainType.FLOAT32,
         TokenBatch.Attention.WITHIN_SAMPLES,
-        LayerKeep.NOTHING);
+        LayerKeep.NOTHING,
+        ModelRecipe.Inputs.IN_MEMORY);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {
