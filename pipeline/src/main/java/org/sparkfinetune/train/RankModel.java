@@ -5,11 +5,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.fsdp.FrozenLayout;
 import org.sparkfinetune.fsdp.FrozenReader;
 import org.sparkfinetune.fsdp.ShardPlan;
+import org.sparkfinetune.fsdp.ShardStore;
 import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
@@ -74,11 +76,13 @@ final class RankModel implements AutoCloseable {
   }
 
   /**
-   * Makes this rank's shard file from the checkpoint and serves it; all ranks together.
+   * Makes this rank's shard file from the checkpoint, or finds it, and serves it; all ranks
+   * together.
    *
    * @param frozenSource the base model
    * @param trainableSource first values of what is trained
-   * @param shardFile where to write; beside it other files for this process alone
+   * @param scratch for files of this process alone
+   * @param store where shard files are kept for later runs, if they are
    */
   static RankModel load(
       ModelRecipe recipe,
@@ -86,18 +90,18 @@ final class RankModel implements AutoCloseable {
       Exchange exchange,
       WeightSource frozenSource,
       WeightSource trainableSource,
-      Path shardFile,
-      ShardWriter.Progress progress) {
+      Path scratch,
+      Optional<ShardStore> store) {
     RankModel model =
-        new RankModel(
-            recipe,
-            torch,
-            exchange,
-            trainableSource,
-            shardFile.resolveSibling(shardFile.getFileName() + ".activations"));
-    new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest(), progress)
-        .write(shardFile);
-    exchange.serve(Shard.file(shardFile));
+        new RankModel(recipe, torch, exchange, trainableSource, scratch.resolve("activations"));
+    ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
+    Path own = scratch.resolve("shard");
+    if (store.isPresent()) {
+      exchange.serve(Shard.file(store.get().file(model.plan, writer, exchange, own)));
+    } else {
+      writer.write(own, 0, groups -> {});
+      exchange.serve(Shard.file(own));
+    }
     return model;
   }
 

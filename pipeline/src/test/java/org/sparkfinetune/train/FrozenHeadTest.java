@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -70,7 +71,8 @@ class FrozenHeadTest {
               LayerKeep.NOTHING,
               ModelRecipe.Inputs.IN_MEMORY);
       CheckpointWeights source = new CheckpointWeights(base);
-      Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
+      Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
+      assertThat(own.toFile().mkdirs()).isTrue();
       try (RankModel model =
           RankModel.load(
               recipe,
@@ -78,8 +80,8 @@ class FrozenHeadTest {
               exchange,
               source,
               (name, first, out, count) -> {},
-              shard,
-              (name, bytes) -> {})) {
+              own,
+              Optional.empty())) {
         compare(model, config);
         exchange.sum("end", 0, new double[1]);
       }

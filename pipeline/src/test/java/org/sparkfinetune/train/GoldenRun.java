@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -144,15 +145,18 @@ final class GoldenRun {
               ? model
               : (name, first, out, count) -> adapter.read(PREFIX + name, first, out, count);
       WeightSource frozen = what == What.QLORA_AVX512 ? new Avx512Nf4(config(), model) : model;
-      Path shard = scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize());
+      Path own =
+          Files.createDirectories(
+              scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize()));
       try (RankModel rankModel =
-          RankModel.load(
-              recipe(), torch, exchange, frozen, trainable, shard, (name, bytes) -> {})) {
+          RankModel.load(recipe(), torch, exchange, frozen, trainable, own, Optional.empty())) {
         rankModel.weights().trainable().forEach(group -> group.publish(0));
         T result = work.apply(rankModel);
         exchange.sum("end", 0, new double[] {0});
         return result;
       }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
