@@ -24,7 +24,6 @@ public final class ShardWriter {
   private final WeightSource source;
   private final Exchange exchange;
   private final Nf4Codec codec;
-  private final Progress progress;
   private final WeightChunks chunks;
 
   // Made once: buffers outside the heap are only freed when the collector comes by.
@@ -32,38 +31,43 @@ public final class ShardWriter {
   private final ByteBuffer plain = buffer(WeightChunks.SIZE * Float.BYTES);
   private final float[] values = new float[WeightChunks.SIZE];
 
-  /** Told after each group. */
+  /** Told after each group is on the disk: how many are. */
   public interface Progress {
-    void done(String group, long bytes);
+    void done(int groups) throws IOException;
   }
 
-  public ShardWriter(
-      ShardPlan plan, WeightSource source, Exchange exchange, Nf4Codec codec, Progress progress) {
+  public ShardWriter(ShardPlan plan, WeightSource source, Exchange exchange, Nf4Codec codec) {
     this.plan = plan;
     this.source = source;
     this.exchange = exchange;
     this.codec = codec;
-    this.progress = progress;
     this.chunks = new WeightChunks(source, codec);
   }
 
-  /** Writes the whole file; all ranks of the group have to do it at the same time. */
-  public void write(Path file) {
+  /**
+   * Writes the file; all ranks of the group have to do it at the same time.
+   *
+   * @param first groups that the file already holds, the same number on every rank
+   */
+  public void write(Path file, int first, Progress progress) {
     try (FileChannel channel =
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
-      long version = 0;
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      int version = 0;
       for (Map.Entry<String, FrozenLayout> group : plan.groups().entrySet()) {
-        long at = plan.offset(group.getKey(), exchange.rank());
-        write(channel, at, group.getValue(), version++);
-        progress.done(group.getKey(), group.getValue().sliceBytes(exchange.rank()));
+        if (version >= first) {
+          long at = plan.offset(group.getKey(), exchange.rank());
+          write(channel, at, group.getValue(), version);
+          channel.force(false);
+          progress.done(version + 1);
+        }
+        version++;
+      }
+      long bytes = plan.fileBytes(exchange.rank());
+      if (channel.size() < bytes) {
+        writeFully(channel, buffer(1), bytes - 1);
       }
       // Peers may still be reading this rank's absmax values.
       exchange.sum("shard written", 0, new double[] {0});
-      channel.force(false);
     } catch (IOException e) {
       throw new UncheckedIOException("writing the shard file " + file, e);
     }

@@ -18,14 +18,14 @@ public final class Workers implements AutoCloseable {
         Executors.newFixedThreadPool(
             Math.max(1, threads - 1),
             task -> {
-              Thread thread = new Thread(task, "decode");
+              Thread thread = new Thread(task, "worker");
               thread.setDaemon(true);
               return thread;
             });
   }
 
   /** Returns when all have run; the first task's error is thrown. */
-  void run(List<Runnable> tasks) {
+  public void run(List<Runnable> tasks) {
     List<Future<?>> others = new ArrayList<>();
     for (int worker = 1; worker < threads; worker++) {
       int first = worker;
@@ -46,7 +46,7 @@ public final class Workers implements AutoCloseable {
       future.get();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while weights were decoded", e);
+      throw new IllegalStateException("interrupted while others worked for it", e);
     } catch (ExecutionException e) {
       if (e.getCause() instanceof RuntimeException cause) {
         throw cause;

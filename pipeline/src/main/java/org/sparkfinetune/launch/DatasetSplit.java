@@ -21,6 +21,7 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.errors.UserError;
 
 /** The files of one split of a prepared data set, in the order of their names. */
@@ -32,18 +33,42 @@ record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
   static Optional<DatasetSplit> find(Path dataset, String name, Configuration configuration) {
     try {
       FileSystem files = dataset.getFileSystem(configuration);
-      List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
-      if (!parquet.isEmpty()) {
-        return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet));
-      }
-      Path json = new Path(dataset, name + "_dataset.json");
-      return files.exists(json)
-          ? Optional.of(
-              new DatasetSplit(name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json))))
-          : Optional.empty();
+      Optional<DatasetManifest> manifest = DatasetManifest.find(files, dataset);
+      Optional<DatasetSplit> split = inFolder(files, dataset, name);
+      manifest.ifPresent(written -> check(written, dataset, name, split));
+      return split;
     } catch (IOException e) {
       throw new UserError(
           "dataset_path: '%s' cannot be read: %s".formatted(dataset, e.getMessage()), e);
+    }
+  }
+
+  private static Optional<DatasetSplit> inFolder(FileSystem files, Path dataset, String name)
+      throws IOException {
+    List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
+    if (!parquet.isEmpty()) {
+      return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet));
+    }
+    Path json = new Path(dataset, name + "_dataset.json");
+    return files.exists(json)
+        ? Optional.of(
+            new DatasetSplit(name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json))))
+        : Optional.empty();
+  }
+
+  private static void check(
+      DatasetManifest manifest, Path dataset, String name, Optional<DatasetSplit> found) {
+    List<FileStatus> files = found.map(DatasetSplit::files).orElse(List.of());
+    String parquet = name + "/";
+    String json = name + "_dataset.json";
+    if (found.isEmpty()) {
+      manifest.check(dataset, parquet, files);
+      manifest.check(dataset, json, files);
+      return;
+    }
+    switch (found.get().layout()) {
+      case PARQUET -> manifest.check(dataset, parquet, files);
+      case JSON_LINES -> manifest.check(dataset, json, files);
     }
   }
 

@@ -15,11 +15,14 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
- * Tells models apart without reading them whole: SHA-256 over name, size and first MiB (header and
- * first weights) of each safetensors and JSON file.
+ * Tells models apart without reading them whole: SHA-256 over name, size, first MiB (header and
+ * first weights) and sixteen places in between of each safetensors and JSON file. Models that were
+ * merged from one base have the same beginning.
  */
 final class ModelHash {
   private static final int PREFIX = 1 << 20;
+  private static final int SAMPLE = 1 << 12;
+  private static final int SAMPLES = 16;
 
   private ModelHash() {}
 
@@ -36,10 +39,14 @@ final class ModelHash {
           digest.update((name + ":" + file.getLen() + "\n").getBytes(StandardCharsets.UTF_8));
           try (FSDataInputStream in = fileSystem.open(file.getPath())) {
             digest.update(in.readNBytes(PREFIX));
+            for (int i = 1; i <= SAMPLES; i++) {
+              in.seek(file.getLen() * i / (SAMPLES + 1));
+              digest.update(in.readNBytes(SAMPLE));
+            }
           }
         }
       }
-      return "sha256-of-prefixes:" + HexFormat.of().formatHex(digest.digest());
+      return "sha256-of-samples:" + HexFormat.of().formatHex(digest.digest());
     } catch (IOException e) {
       throw new RunFailure("The model folder " + folder + " cannot be read: " + e.getMessage(), e);
     } catch (NoSuchAlgorithmException e) {

@@ -4,7 +4,6 @@ import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.DeviceChoice;
-import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
@@ -20,8 +19,6 @@ final class NotYet {
 
   static void check(TrainConfig config) {
     refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
-    refuse(
-        config.parallelism().activationOffload(), "activation_offload: true", "leave it at false");
     for (String module : config.lora().modulesToSave()) {
       refuse(
           !List.of("embed_tokens", "lm_head").contains(module),
@@ -31,9 +28,6 @@ final class NotYet {
     mention(
         config.parallelism().strategy() != ShardingStrategy.FULL_SHARD,
         "every fsdp strategy shards as full_shard does; results are the same");
-    mention(
-        config.compute().gradientCheckpointing() != GradientCheckpointing.ON,
-        "layers are always recomputed, as with gradient_checkpointing: true; results are the same");
   }
 
   private static void refuse(boolean asked, String what, String instead) {

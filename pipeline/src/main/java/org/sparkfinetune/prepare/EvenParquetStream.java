@@ -14,16 +14,20 @@ import org.apache.parquet.format.FileMetaData;
 import org.apache.parquet.format.RowGroup;
 import org.apache.parquet.format.Util;
 import org.apache.parquet.io.PositionOutputStream;
-import org.sparkfinetune.errors.Bug;
 
 /**
- * Makes equal rows equal files. Parquet's writer lists the encodings of a column in the order of a
- * hash set of enums, which differs from one JVM to the next, and so would the file. Here the end of
- * the file is held back and its lists are sorted; nothing changes its length or its meaning.
+ * Makes equal rows equal files, in every JVM and with the Parquet of every Spark. Parquet's writer
+ * lists the encodings of a column in the order of a hash set of enums, which differs from one JVM
+ * to the next, and names its own version. Here the end of the file is held back, its lists are
+ * sorted, and its author is named without a version of Parquet.
  */
 final class EvenParquetStream extends PositionOutputStream {
-  /** Length of the footer (4 bytes) and {@code PAR1}. */
-  private static final int TRAILER = 8;
+  /** {@code PAR1}, and the length of the footer (4 bytes) before it. */
+  private static final int MAGIC = 4;
+
+  private static final int TRAILER = Integer.BYTES + MAGIC;
+
+  private static final String AUTHOR = "spark-finetune version 1 (build parquet-java)";
 
   private final FSDataOutputStream out;
   private final ByteArrayOutputStream tail = new ByteArrayOutputStream();
@@ -85,19 +89,20 @@ final class EvenParquetStream extends PositionOutputStream {
     int length = ByteBuffer.wrap(end).order(ByteOrder.LITTLE_ENDIAN).getInt(behind);
     int start = behind - length;
     FileMetaData footer = Util.readFileMetaData(new ByteArrayInputStream(end, start, length));
+    footer.setCreated_by(AUTHOR);
     for (RowGroup group : footer.getRow_groups()) {
       for (ColumnChunk column : group.getColumns()) {
         List<Encoding> encodings = column.getMeta_data().getEncodings();
         encodings.sort(Comparator.comparingInt(Encoding::getValue));
       }
     }
-    ByteArrayOutputStream sorted = new ByteArrayOutputStream(length);
-    Util.writeFileMetaData(footer, sorted);
-    if (sorted.size() != length) {
-      throw new Bug(
-          "Sorting a Parquet footer of %d bytes made %d.".formatted(length, sorted.size()));
-    }
-    System.arraycopy(sorted.toByteArray(), 0, end, start, length);
-    return end;
+    ByteArrayOutputStream whole = new ByteArrayOutputStream(end.length);
+    whole.write(end, 0, start);
+    Util.writeFileMetaData(footer, whole);
+    byte[] size = new byte[Integer.BYTES];
+    ByteBuffer.wrap(size).order(ByteOrder.LITTLE_ENDIAN).putInt(whole.size() - start);
+    whole.write(size);
+    whole.write(end, end.length - MAGIC, MAGIC);
+    return whole.toByteArray();
   }
 }

@@ -2,58 +2,57 @@ package org.sparkfinetune.prepare;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
+import java.util.Optional;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
 /**
  * The output while it is being made. On file systems a folder beside it that is renamed at the end;
- * on object stores the place itself, complete once {@link #MANIFEST} is there. Closed without
- * {@link #commit}, it leaves nothing behind.
+ * on object stores the place itself, complete once its {@link DatasetManifest} is there. Closed
+ * without {@link #commit}, it leaves nothing behind; what a killed one leaves, the next one cleans.
  */
 final class OutputFolder implements AutoCloseable {
-  /** Names every file with its size; written last. */
-  static final String MANIFEST = "_manifest.json";
-
   private static final Logger LOG = LoggerFactory.getLogger(OutputFolder.class);
 
   private final FileSystem fileSystem;
   private final Path output;
-  private final Path folder;
   private final StoreKind kind;
+  private final Leftovers.Aside aside;
+  private final Path folder;
+  private final SignOfLife sign;
   private final PartFiles parts;
   private boolean committed;
 
-  private OutputFolder(FileSystem fileSystem, Path output, StoreKind kind) {
+  private OutputFolder(FileSystem fileSystem, Path output, StoreKind kind) throws IOException {
     this.fileSystem = fileSystem;
     this.output = output;
     this.kind = kind;
+    this.aside = new Leftovers.Aside(output, UUID.randomUUID().toString());
     this.folder =
         switch (kind) {
           case OBJECTS -> output;
-          case FILES ->
-              new Path(
-                  output.getParent(), "_preparing-" + output.getName() + "-" + UUID.randomUUID());
+          case FILES -> aside.folder();
         };
+    this.sign =
+        SignOfLife.begin(
+            fileSystem,
+            switch (kind) {
+              case OBJECTS -> new Path(output, DatasetManifest.AT_WORK);
+              case FILES -> aside.sign();
+            });
     this.parts =
         new PartFiles(new SerializableConfiguration(fileSystem.getConf()), folder.toString(), kind);
   }
@@ -72,12 +71,20 @@ final class OutputFolder implements AutoCloseable {
         throw new UserError(
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
       }
+      StoreKind kind = StoreKind.ofScheme(output.toUri().getScheme());
       checkInputIsElsewhere(output, input);
+      if (kind == StoreKind.FILES) {
+        new Leftovers(fileSystem, output).clean();
+      }
       checkMayWrite(fileSystem, output, config);
-      OutputFolder folder =
-          new OutputFolder(fileSystem, output, StoreKind.ofScheme(output.toUri().getScheme()));
-      folder.begin();
-      return folder;
+      OutputFolder folder = new OutputFolder(fileSystem, output, kind);
+      try {
+        folder.begin();
+        return folder;
+      } catch (IOException e) {
+        folder.close();
+        throw e;
+      }
     } catch (IOException | IllegalArgumentException e) {
       throw new UserError(
           "output: cannot write to %s: %s".formatted(config.output(), Failures.oneLine(e)), e);
@@ -107,30 +114,64 @@ final class OutputFolder implements AutoCloseable {
     if (fileSystem.getFileStatus(output).isDirectory() && inside.length == 0) {
       return;
     }
+    if (isUnfinished(fileSystem, output)) {
+      checkNobodyIsAtWork(fileSystem, output);
+      return;
+    }
     if (!config.overwrite()) {
       throw new UserError(
           "output: %s is there already. Name another folder, or set overwrite: true to replace it."
               .formatted(output));
     }
     boolean ours =
-        fileSystem.exists(new Path(output, MANIFEST))
+        fileSystem.exists(new Path(output, DatasetManifest.NAME))
             || fileSystem.exists(new Path(output, ReportFiles.JSON));
-    if (!ours && StoreKind.ofScheme(output.toUri().getScheme()) == StoreKind.FILES) {
+    if (!ours) {
       throw new UserError(
           "output: %s was not written by prepare, so overwrite: true does not replace it. Name another folder, or delete it yourself."
               .formatted(output));
     }
   }
 
-  private void begin() throws IOException {
-    if (kind == StoreKind.OBJECTS) {
-      fileSystem.delete(new Path(output, MANIFEST), false);
-      fileSystem.delete(output, true);
+  private static boolean isUnfinished(FileSystem fileSystem, Path output) throws IOException {
+    return fileSystem.exists(new Path(output, DatasetManifest.AT_WORK))
+        && !fileSystem.exists(new Path(output, DatasetManifest.NAME));
+  }
+
+  /** What a killed prepare left in the place itself is nobody's: it is replaced unasked. */
+  private static void checkNobodyIsAtWork(FileSystem fileSystem, Path output) throws IOException {
+    Path sign = new Path(output, DatasetManifest.AT_WORK);
+    Optional<String> death = SignOfLife.death(fileSystem, sign);
+    if (death.isEmpty()) {
+      throw new UserError(
+          "output: another prepare is at work in %s (%s). Wait for it, stop it, or name another folder. If it is dead, its place can be taken %d s after its last sign of life."
+              .formatted(
+                  output, SignOfLife.owner(fileSystem, sign), SignOfLife.DEAD_AFTER.toSeconds()));
     }
-    fileSystem.mkdirs(folder);
-    fileSystem.deleteOnExit(folder);
+    LOG.warn("prepare: replacing what a prepare left in {} that died ({})", output, death.get());
+  }
+
+  private void begin() throws IOException {
+    switch (kind) {
+      case OBJECTS -> {
+        fileSystem.delete(new Path(output, DatasetManifest.NAME), false);
+        deleteAllButSign();
+      }
+      case FILES -> {
+        fileSystem.mkdirs(folder);
+        fileSystem.deleteOnExit(folder);
+      }
+    }
     for (SplitName split : SplitName.values()) {
       fileSystem.mkdirs(new Path(folder, split.folder()));
+    }
+  }
+
+  private void deleteAllButSign() throws IOException {
+    for (FileStatus status : fileSystem.listStatus(output)) {
+      if (!status.getPath().getName().equals(DatasetManifest.AT_WORK)) {
+        fileSystem.delete(status.getPath(), true);
+      }
     }
   }
 
@@ -187,11 +228,11 @@ final class OutputFolder implements AutoCloseable {
   /** Makes everything visible in one step. */
   void commit() {
     try {
-      write(MANIFEST, manifest());
+      DatasetManifest.ofFilesIn(fileSystem, folder).write(fileSystem, folder);
       if (kind == StoreKind.FILES) {
         replaceOutput();
+        fileSystem.cancelDeleteOnExit(folder);
       }
-      fileSystem.cancelDeleteOnExit(folder);
       committed = true;
     } catch (IOException e) {
       throw failed("making " + output + " visible", e);
@@ -199,7 +240,7 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private void replaceOutput() throws IOException {
-    Path old = new Path(output.getParent(), "_replaced-" + folder.getName());
+    Path old = aside.replaced();
     boolean replaces = fileSystem.exists(output);
     if (replaces && !fileSystem.rename(output, old)) {
       throw new IOException("cannot rename the old output to " + old);
@@ -215,32 +256,37 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private String manifest() throws IOException {
-    Map<String, Long> sizes = new TreeMap<>(Comparator.naturalOrder());
-    RemoteIterator<LocatedFileStatus> files = fileSystem.listFiles(folder, true);
-    String prefix = fileSystem.makeQualified(folder) + "/";
-    while (files.hasNext()) {
-      FileStatus file = files.next();
-      sizes.put(file.getPath().toString().substring(prefix.length()), file.getLen());
-    }
-    ObjectNode manifest = new ObjectMapper().createObjectNode();
-    ArrayNode entries = manifest.putArray("files");
-    sizes.forEach((path, bytes) -> entries.addObject().put("path", path).put("bytes", bytes));
-    return manifest.toPrettyString() + "\n";
-  }
-
   private static RunFailure failed(String what, IOException e) {
     return new RunFailure("%s failed: %s".formatted(what, Failures.oneLine(e)), e);
   }
 
   @Override
   public void close() {
-    if (!committed) {
+    try {
       try {
+        if (!committed) {
+          discard();
+        }
+      } finally {
+        sign.close();
+      }
+      if (!committed && kind == StoreKind.OBJECTS) {
+        fileSystem.delete(output, false);
+      }
+    } catch (IOException e) {
+      LOG.warn(
+          "prepare: what belongs to {} could not be deleted; the next run does that: {}",
+          folder,
+          Failures.oneLine(e));
+    }
+  }
+
+  private void discard() throws IOException {
+    switch (kind) {
+      case OBJECTS -> deleteAllButSign();
+      case FILES -> {
         fileSystem.delete(folder, true);
         fileSystem.cancelDeleteOnExit(folder);
-      } catch (IOException e) {
-        LOG.warn("The unfinished output {} could not be deleted: {}", folder, e.toString());
       }
     }
   }

@@ -4,6 +4,7 @@ import static org.sparkfinetune.tensor.Torch.value;
 import static org.sparkfinetune.tensor.Torch.values;
 
 import ai.djl.pytorch.jni.IValue;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -29,35 +30,19 @@ public record LayerInputs(
     int headDim,
     double eps) {
 
-  IValue[] arguments(IValue x) {
-    return new IValue[] {
-      x,
-      values(weights),
-      values(lora),
-      values(dropoutMasks),
-      IValue.from(loraScale),
-      value(cos),
-      value(sin),
-      IValue.listFrom(cuts),
-      IValue.from((long) headDim),
-      IValue.from(eps)
-    };
-  }
-
-  IValue[] arguments(IValue dy, IValue x, IValue base) {
-    return join(new IValue[] {dy}, arguments(x), base);
-  }
-
-  IValue[] arguments(IValue dy, IValue x, IValue saved, IValue base) {
-    IValue[] rest = arguments(saved);
-    return join(new IValue[] {dy, x}, rest, base);
-  }
-
-  private static IValue[] join(IValue[] first, IValue[] middle, IValue last) {
-    IValue[] all = new IValue[first.length + middle.length + 1];
-    System.arraycopy(first, 0, all, 0, first.length);
-    System.arraycopy(middle, 0, all, first.length, middle.length);
-    all[all.length - 1] = last;
-    return all;
+  /** These inputs between what comes before them and after. */
+  IValue[] arguments(List<IValue> before, IValue after) {
+    List<IValue> all = new ArrayList<>(before);
+    all.add(values(weights));
+    all.add(values(lora));
+    all.add(values(dropoutMasks));
+    all.add(IValue.from(loraScale));
+    all.add(value(cos));
+    all.add(value(sin));
+    all.add(IValue.listFrom(cuts));
+    all.add(IValue.from((long) headDim));
+    all.add(IValue.from(eps));
+    all.add(after);
+    return all.toArray(IValue[]::new);
   }
 }

@@ -110,43 +110,30 @@ public final class Ops {
         scope, "rms_norm_backward", value(dy), value(x), value(weight), IValue.from(eps));
   }
 
-  /** x (N, H) to y (N, H). */
-  public Tensor layer(Scope scope, Tensor x, LayerInputs inputs) {
-    return torch.tensor(scope, "layer_output", inputs.arguments(value(x)));
-  }
-
-  /** y and what {@link #layerBackwardSaved} needs. */
-  public List<Tensor> layerSaved(Scope scope, Tensor x, LayerInputs inputs) {
-    return torch.tensors(scope, "layer", inputs.arguments(value(x)));
+  /**
+   * x (N, H) through a decoder layer.
+   *
+   * @return y (N, H), then what {@code keep} says
+   */
+  public List<Tensor> layer(Scope scope, Tensor x, LayerInputs inputs, LayerKeep keep) {
+    return torch.tensors(
+        scope, "layer", inputs.arguments(List.of(value(x)), IValue.from((long) keep.ordinal())));
   }
 
   /**
-   * Recomputes the layer from its input and goes back through it.
+   * Goes back through a layer, computing again what was not kept.
    *
+   * @param kept what {@link #layer} returned after y
    * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
    *     LoRA) and, for {@code BaseGradients.YES}, of the sixteen base weights
    */
   public List<Tensor> layerBackward(
-      Scope scope, Tensor dy, Tensor x, LayerInputs inputs, BaseGradients base) {
+      Scope scope, Tensor dy, Tensor x, List<Tensor> kept, LayerInputs inputs, BaseGradients base) {
     return torch.tensors(
         scope,
         "layer_backward",
-        inputs.arguments(value(dy), value(x), IValue.from(base == BaseGradients.YES)));
-  }
-
-  /** As {@link #layerBackward}, from what {@link #layerSaved} returned. */
-  public List<Tensor> layerBackwardSaved(
-      Scope scope,
-      Tensor dy,
-      Tensor x,
-      List<Tensor> saved,
-      LayerInputs inputs,
-      BaseGradients base) {
-    return torch.tensors(
-        scope,
-        "layer_backward_saved",
         inputs.arguments(
-            value(dy), value(x), values(saved), IValue.from(base == BaseGradients.YES)));
+            List.of(value(dy), value(x), values(kept)), IValue.from(base == BaseGradients.YES)));
   }
 
   /**

@@ -3,6 +3,7 @@ package org.sparkfinetune.train;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.llama.LinearModule;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.tensor.ElementType;
@@ -20,21 +21,35 @@ final class DropoutMasks {
   private final double p;
   private final long seed;
   private final LlamaConfig config;
+  private final Workers workers;
 
-  DropoutMasks(double p, long seed, LlamaConfig config) {
+  DropoutMasks(double p, long seed, LlamaConfig config, Workers workers) {
     this.p = p;
     this.seed = seed;
     this.config = config;
+    this.workers = workers;
   }
 
   /** Seven masks (N, in) of 0 or 1/(1-p); for p = 0, and for modules without LoRA, {@code none}. */
   List<Tensor> masks(
       Scope scope, Ops ops, TokenBatch batch, long step, int layer, Targets targets, Tensor none) {
     List<Tensor> masks = new ArrayList<>();
+    List<Runnable> tasks = new ArrayList<>();
     for (LinearModule module : LinearModule.all()) {
-      boolean wanted = p > 0 && targets.has(module);
-      masks.add(wanted ? mask(scope, ops, batch, step, layer, module, targets.type()) : none);
+      if (p > 0 && targets.has(module)) {
+        int width = Math.toIntExact(module.inFeatures(config));
+        Tensor mask = ops.empty(scope, targets.type(), batch.tokens(), width);
+        masks.add(mask);
+        ByteBuffer bytes = mask.bytes();
+        for (TokenBatch.RowSpan row : batch.rows()) {
+          long key = key(step, row.indexInStep(), layer, module.ordinal());
+          tasks.add(() -> fill(bytes, targets.type(), row, width, key));
+        }
+      } else {
+        masks.add(none);
+      }
     }
+    workers.run(tasks);
     return masks;
   }
 
@@ -45,32 +60,19 @@ final class DropoutMasks {
     }
   }
 
-  private Tensor mask(
-      Scope scope,
-      Ops ops,
-      TokenBatch batch,
-      long step,
-      int layer,
-      LinearModule module,
-      ElementType type) {
-    int width = Math.toIntExact(module.inFeatures(config));
-    Tensor mask = ops.empty(scope, type, batch.tokens(), width);
-    ByteBuffer bytes = mask.bytes();
-    for (TokenBatch.RowSpan row : batch.rows()) {
-      long key = key(step, row.indexInStep(), layer, module.ordinal());
-      int[] kept = kept(key, row.count() * width);
-      int at = row.from() * width;
-      if (type == ElementType.FLOAT32) {
-        bytes.asIntBuffer().put(at, kept);
-      } else {
-        short[] upper = new short[kept.length];
-        for (int i = 0; i < upper.length; i++) {
-          upper[i] = (short) ((kept[i] + 0x8000) >>> 16);
-        }
-        bytes.asShortBuffer().put(at, upper);
-      }
+  private void fill(
+      ByteBuffer bytes, ElementType type, TokenBatch.RowSpan row, int width, long key) {
+    int[] kept = kept(key, row.count() * width);
+    int at = row.from() * width;
+    if (type == ElementType.FLOAT32) {
+      bytes.asIntBuffer().put(at, kept);
+      return;
     }
-    return mask;
+    short[] upper = new short[kept.length];
+    for (int i = 0; i < upper.length; i++) {
+      upper[i] = (short) ((kept[i] + 0x8000) >>> 16);
+    }
+    bytes.asShortBuffer().put(at, upper);
   }
 
   private long key(long step, int row, int layer, int module) {

@@ -3,7 +3,6 @@ package org.sparkfinetune.train;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.exchange.Exchange;
-import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.RotaryEmbedding;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
@@ -13,30 +12,20 @@ import org.sparkfinetune.tokenize.PackedRows;
 final class Evaluation {
   private final Ops ops;
   private final Exchange exchange;
-  private final Weights weights;
   private final DecoderLayers layers;
   private final ForwardPass forward;
   private final HeadOfModel head;
   private final TokenBatch.Attention attention;
   private final int maxTokens;
 
-  Evaluation(
-      Ops ops,
-      LlamaConfig config,
-      Precision precision,
-      Exchange exchange,
-      Weights weights,
-      DecoderLayers layers,
-      TokenBatch.Attention attention,
-      int maxTokens) {
-    this.ops = ops;
-    this.exchange = exchange;
-    this.weights = weights;
-    this.layers = layers;
-    EmbeddingTable embedding = new EmbeddingTable(ops, precision, weights, config);
-    this.forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
-    this.head = new HeadOfModel(ops, precision, config, weights);
-    this.attention = attention;
+  Evaluation(RankModel model, int maxTokens) {
+    this.ops = model.ops();
+    this.exchange = model.exchange();
+    this.layers = model.layers();
+    this.forward = new ForwardPass(model);
+    ModelRecipe recipe = model.recipe();
+    this.head = new HeadOfModel(ops, recipe.precision(), recipe.config(), model.weights());
+    this.attention = recipe.attention();
     this.maxTokens = maxTokens;
   }
 
@@ -75,15 +64,7 @@ final class Evaluation {
     try (Scope scope = ops.torch().scope()) {
       List<RotaryEmbedding.Angles> angles =
           batches.stream().map(batch -> layers.angles(scope, batch)).toList();
-      ForwardPass.Activations out =
-          forward.run(
-              scope,
-              batches,
-              angles,
-              step,
-              new DecoderLayers.Mode.Evaluation(),
-              ForwardPass.Keep.NOTHING);
-      return head.loss(batches, out.output(), step);
+      return head.loss(batches, forward.output(scope, batches, angles, step), step);
     }
   }
 }

@@ -2,8 +2,11 @@ package org.sparkfinetune.train;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.RotaryEmbedding;
+import org.sparkfinetune.tensor.LayerInputs;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
@@ -19,83 +22,106 @@ final class ForwardPass {
   private final Weights weights;
   private final DecoderLayers layers;
   private final EmbeddingTable embedding;
+  private final ActivationStore store;
 
-  ForwardPass(
-      Ops ops,
-      LlamaConfig config,
-      Precision precision,
-      Weights weights,
-      DecoderLayers layers,
-      EmbeddingTable embedding) {
-    this.ops = ops;
-    this.config = config;
-    this.precision = precision;
-    this.weights = weights;
-    this.layers = layers;
-    this.embedding = embedding;
-  }
-
-  /** What becomes of the inputs of layers. */
-  enum Keep {
-    LAYER_INPUTS,
-    NOTHING
+  ForwardPass(RankModel model) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.store = model.activations();
   }
 
   /**
-   * @param layerInputs for each layer, for each batch (N, H), stored type; empty if not kept
+   * What a layer's backward starts from, for one batch.
+   *
+   * @param x the layer's input (N, H), stored type
+   * @param rest as {@link LayerKeep} says
+   */
+  record Kept(ActivationStore.Stored x, List<Tensor> rest) implements AutoCloseable {
+    @Override
+    public void close() {
+      x.close();
+      rest.forEach(Tensor::close);
+    }
+  }
+
+  /**
+   * @param kept for each layer, for each batch; empty if nothing goes back
    * @param output for each batch, what the last layer gave
    */
-  record Activations(List<List<Tensor>> layerInputs, List<Tensor> output) {}
+  record Activations(List<List<Kept>> kept, List<Tensor> output) {}
 
+  /** Forward for a backward to come. */
   Activations run(
       Scope scope,
       List<TokenBatch> batches,
       List<RotaryEmbedding.Angles> angles,
       long version,
       DecoderLayers.Mode mode,
-      Keep keep) {
+      LayerKeep keep) {
+    store.reset();
+    List<List<Kept>> kept = new ArrayList<>();
+    List<Tensor> output =
+        run(scope, batches, angles, version, mode, keep, store, layer -> kept.add(layer));
+    return new Activations(kept, output);
+  }
+
+  /** Forward alone: what the last layer gives for each batch. */
+  List<Tensor> output(
+      Scope scope, List<TokenBatch> batches, List<RotaryEmbedding.Angles> angles, long version) {
+    return run(
+        scope,
+        batches,
+        angles,
+        version,
+        new DecoderLayers.Mode.Evaluation(),
+        LayerKeep.NOTHING,
+        ActivationStore.InMemory.STORE,
+        layer -> layer.forEach(Kept::close));
+  }
+
+  private List<Tensor> run(
+      Scope scope,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      long version,
+      DecoderLayers.Mode mode,
+      LayerKeep keep,
+      ActivationStore inputs,
+      Consumer<List<Kept>> after) {
     weights.prefetch(ModelGroups.layer(0));
     List<Tensor> x = new ArrayList<>();
     for (TokenBatch batch : batches) {
       x.add(stored(scope, embedding.lookUp(scope, batch, version)));
     }
-    List<List<Tensor>> inputs = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       if (layer + 1 < config.numHiddenLayers()) {
         weights.prefetch(ModelGroups.layer(layer + 1));
       }
-      List<Tensor> y = layer(scope, layer, batches, angles, x, version, mode);
-      if (keep == Keep.LAYER_INPUTS) {
-        inputs.add(x);
-      } else {
-        x.forEach(Tensor::close);
-      }
-      x = y;
-    }
-    return new Activations(inputs, x);
-  }
-
-  private List<Tensor> layer(
-      Scope scope,
-      int layer,
-      List<TokenBatch> batches,
-      List<RotaryEmbedding.Angles> angles,
-      List<Tensor> x,
-      long version,
-      DecoderLayers.Mode mode) {
-    List<Tensor> y = new ArrayList<>();
-    try (Scope layerScope = scope.child()) {
-      Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
-      for (int i = 0; i < batches.size(); i++) {
-        try (Scope batchScope = layerScope.child()) {
-          var inputs =
-              layers.inputs(batchScope, layer, gathered, batches.get(i), angles.get(i), mode);
-          Tensor typed = ops.cast(batchScope, x.get(i), precision.compute());
-          y.add(stored(scope, ops.layer(batchScope, typed, inputs)));
+      List<Tensor> y = new ArrayList<>();
+      List<Kept> kept = new ArrayList<>();
+      try (Scope layerScope = scope.child()) {
+        Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
+        for (int i = 0; i < batches.size(); i++) {
+          try (Scope local = layerScope.child()) {
+            LayerInputs weightsAndMasks =
+                layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
+            Tensor typed = ops.cast(local, x.get(i), precision.compute());
+            List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
+            y.add(stored(scope, out.get(0)));
+            List<Tensor> rest = out.subList(1, out.size());
+            kept.add(
+                new Kept(inputs.keep(x.get(i)), rest.stream().map(t -> t.moveTo(scope)).toList()));
+          }
         }
       }
+      after.accept(kept);
+      x = y;
     }
-    return y;
+    return x;
   }
 
   /** In the stored type, belonging to {@code scope}; {@code x} itself if it is of that type. */

@@ -6,6 +6,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.LoraTargets;
+import org.sparkfinetune.tensor.LayerKeep;
 
 /**
  * What is trained, and how it is computed.
@@ -14,6 +15,8 @@ import org.sparkfinetune.peft.LoraTargets;
  * @param dropout of LoRA's inputs
  * @param plainType how frozen weights outside NF4 are kept: float32 for a float32 checkpoint, else
  *     bfloat16
+ * @param keep of each layer's forward until its backward
+ * @param inputs where layers' inputs wait for the backward
  */
 record ModelRecipe(
     LlamaConfig config,
@@ -23,7 +26,14 @@ record ModelRecipe(
     long seed,
     Precision precision,
     PlainType plainType,
-    TokenBatch.Attention attention) {
+    TokenBatch.Attention attention,
+    LayerKeep keep,
+    Inputs inputs) {
+
+  enum Inputs {
+    IN_MEMORY,
+    IN_A_FILE
+  }
 
   /**
    * @param lora as it is carried out: an adapter that is trained on brings its own
@@ -39,7 +49,13 @@ record ModelRecipe(
         config.compute().bf16() ? PlainType.BFLOAT16 : base.plainType(),
         config.data().crossSampleAttention()
             ? TokenBatch.Attention.ACROSS_SAMPLES
-            : TokenBatch.Attention.WITHIN_SAMPLES);
+            : TokenBatch.Attention.WITHIN_SAMPLES,
+        switch (config.compute().gradientCheckpointing()) {
+          case ON -> LayerKeep.NOTHING;
+          case SELECTIVE -> LayerKeep.ATTENTION;
+          case OFF -> LayerKeep.EVERYTHING;
+        },
+        config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY);
   }
 
   private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.tensor.Ops;
-import org.sparkfinetune.tensor.Tensor;
+import org.sparkfinetune.tensor.Scope;
 
 /** Stops a run before an update that would spoil the weights. */
 final class NonFinite {
@@ -23,9 +23,15 @@ final class NonFinite {
   }
 
   private static String origin(Ops ops, ForwardPass.Activations activations) {
-    List<List<Tensor>> inputs = activations.layerInputs();
+    try (Scope scope = ops.torch().scope()) {
+      return origin(ops, scope, activations);
+    }
+  }
+
+  private static String origin(Ops ops, Scope scope, ForwardPass.Activations activations) {
+    List<List<ForwardPass.Kept>> inputs = activations.kept();
     for (int layer = 0; layer < inputs.size(); layer++) {
-      if (!inputs.get(layer).stream().allMatch(ops::allFinite)) {
+      if (!inputs.get(layer).stream().map(kept -> kept.x().open(scope)).allMatch(ops::allFinite)) {
         return layer == 0
             ? "the embeddings of its tokens are not finite"
             : "the first output that is not finite is that of layer " + (layer - 1);

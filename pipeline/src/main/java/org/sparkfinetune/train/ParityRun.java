@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
@@ -76,8 +77,7 @@ public final class ParityRun {
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();
       for (Exchange exchange : group) {
-        results.add(
-            CompletableFuture.supplyAsync(() -> rank(torch, exchange, base, rows, scratch), pool));
+        results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, base, rows), pool));
       }
       List<TrainingEvents.Step> steps = join(results, group);
       new RunFiles(hadoop, InstantSource.system())
@@ -141,8 +141,9 @@ public final class ParityRun {
   }
 
   private List<TrainingEvents.Step> rank(
-      Torch torch, Exchange exchange, BaseModel base, PackedRows rows, Scratch scratch) {
-    try (TrainableSource trainable = TrainableSource.of(config, base, hadoop);
+      Torch torch, Exchange exchange, BaseModel base, PackedRows rows) {
+    try (Scratch own = Scratch.create();
+        TrainableSource trainable = TrainableSource.of(config, base, hadoop);
         RankModel model =
             RankModel.load(
                 ModelRecipe.of(config, lora, base),
@@ -150,8 +151,8 @@ public final class ParityRun {
                 exchange,
                 base.weights(),
                 trainable,
-                scratch.folder().resolve("shard-" + exchange.rank()),
-                (name, bytes) -> {})) {
+                own.folder(),
+                Optional.empty())) {
       StepSchedule schedule =
           new StepSchedule(
               rows.size(),

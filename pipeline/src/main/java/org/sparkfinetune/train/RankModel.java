@@ -5,11 +5,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.fsdp.FrozenLayout;
 import org.sparkfinetune.fsdp.FrozenReader;
 import org.sparkfinetune.fsdp.ShardPlan;
+import org.sparkfinetune.fsdp.ShardStore;
 import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
@@ -30,9 +32,14 @@ final class RankModel implements AutoCloseable {
   private final ShardPlan plan;
   private final Weights weights;
   private final DecoderLayers layers;
+  private final ActivationStore activations;
 
   private RankModel(
-      ModelRecipe recipe, Torch torch, Exchange exchange, WeightSource trainableSource) {
+      ModelRecipe recipe,
+      Torch torch,
+      Exchange exchange,
+      WeightSource trainableSource,
+      Path activationFile) {
     this.recipe = recipe;
     this.ops = new Ops(torch);
     this.exchange = exchange;
@@ -43,10 +50,16 @@ final class RankModel implements AutoCloseable {
     FrozenReader frozen = new FrozenReader(plan, exchange, Nf4Codec.fastest(), workers);
     List<TrainableGroup> trainable = trainable(groups, trainableSource);
     this.weights = new Weights(ops, recipe.precision(), frozen, groups, trainable, scope);
-    DropoutMasks dropout = new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config());
+    DropoutMasks dropout =
+        new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
     this.layers =
         new DecoderLayers(
             ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
+    this.activations =
+        switch (recipe.inputs()) {
+          case IN_MEMORY -> ActivationStore.InMemory.STORE;
+          case IN_A_FILE -> ActivationFile.create(ops, activationFile);
+        };
   }
 
   /** The frozen groups of a model between some ranks. */
@@ -63,11 +76,13 @@ final class RankModel implements AutoCloseable {
   }
 
   /**
-   * Makes this rank's shard file from the checkpoint and serves it; all ranks together.
+   * Makes this rank's shard file from the checkpoint, or finds it, and serves it; all ranks
+   * together.
    *
    * @param frozenSource the base model
    * @param trainableSource first values of what is trained
-   * @param shardFile where to write
+   * @param scratch for files of this process alone
+   * @param store where shard files are kept for later runs, if they are
    */
   static RankModel load(
       ModelRecipe recipe,
@@ -75,12 +90,18 @@ final class RankModel implements AutoCloseable {
       Exchange exchange,
       WeightSource frozenSource,
       WeightSource trainableSource,
-      Path shardFile,
-      ShardWriter.Progress progress) {
-    RankModel model = new RankModel(recipe, torch, exchange, trainableSource);
-    new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest(), progress)
-        .write(shardFile);
-    exchange.serve(Shard.file(shardFile));
+      Path scratch,
+      Optional<ShardStore> store) {
+    RankModel model =
+        new RankModel(recipe, torch, exchange, trainableSource, scratch.resolve("activations"));
+    ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
+    Path own = scratch.resolve("shard");
+    if (store.isPresent()) {
+      exchange.serve(Shard.file(store.get().file(model.plan, writer, exchange, own)));
+    } else {
+      writer.write(own, 0, groups -> {});
+      exchange.serve(Shard.file(own));
+    }
     return model;
   }
 
@@ -117,6 +138,10 @@ final class RankModel implements AutoCloseable {
     return layers;
   }
 
+  ActivationStore activations() {
+    return activations;
+  }
+
   /** Bytes of this rank's shard file. */
   long shardBytes() {
     return plan.fileBytes(exchange.rank());
@@ -124,6 +149,7 @@ final class RankModel implements AutoCloseable {
 
   @Override
   public void close() {
+    activations.close();
     workers.close();
     scope.close();
   }

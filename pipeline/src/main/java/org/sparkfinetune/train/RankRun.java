@@ -107,14 +107,15 @@ public final class RankRun {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+    ModelRecipe recipe = ModelRecipe.of(config, lora, base);
     return RankModel.load(
-        ModelRecipe.of(config, lora, base),
+        recipe,
         torch,
         place.exchange(),
         base.weights(),
         trainable,
-        place.scratch().resolve("shard"),
-        (group, bytes) -> LOG.debug("rank {}: {} sharded", place.exchange().rank(), group));
+        place.scratch(),
+        KeptShards.store(config, recipe, continuation, hadoop));
   }
 
   private RankReport run(Job job) {

@@ -50,26 +50,8 @@ final class Trainer {
     this.test = test;
     this.events = events;
     this.clock = clock;
-    ModelRecipe recipe = model.recipe();
-    this.trainingStep =
-        new TrainingStep(
-            model.ops(),
-            recipe.config(),
-            recipe.precision(),
-            model.exchange(),
-            model.weights(),
-            model.layers(),
-            clock);
-    this.evaluation =
-        new Evaluation(
-            model.ops(),
-            recipe.config(),
-            recipe.precision(),
-            model.exchange(),
-            model.weights(),
-            model.layers(),
-            recipe.attention(),
-            MAX_TOKENS);
+    this.trainingStep = new TrainingStep(model, clock);
+    this.evaluation = new Evaluation(model, MAX_TOKENS);
   }
 
   /** What is done between two steps; called by all ranks after the same steps. */

@@ -13,13 +13,14 @@ import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.tensor.BaseGradients;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.LayerInputs;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
 
 /**
  * One step's loss and gradients: forward through all layers, the head, and back down, every layer
- * recomputed from its input. The loss is the mean over the trained tokens of all ranks.
+ * from what was kept of its forward. The loss is the mean over the trained tokens of all ranks.
  */
 final class TrainingStep {
   private final Ops ops;
@@ -28,24 +29,21 @@ final class TrainingStep {
   private final Exchange exchange;
   private final Weights weights;
   private final DecoderLayers layers;
+  private final LayerKeep keep;
+  private final ForwardPass forward;
   private final EmbeddingTable embedding;
   private final HeadOfModel head;
   private final PhaseClock clock;
 
-  TrainingStep(
-      Ops ops,
-      LlamaConfig config,
-      Precision precision,
-      Exchange exchange,
-      Weights weights,
-      DecoderLayers layers,
-      PhaseClock clock) {
-    this.ops = ops;
-    this.config = config;
-    this.precision = precision;
-    this.exchange = exchange;
-    this.weights = weights;
-    this.layers = layers;
+  TrainingStep(RankModel model, PhaseClock clock) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.keep = model.recipe().keep();
+    this.exchange = model.exchange();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.forward = new ForwardPass(model);
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
     this.clock = clock;
@@ -90,12 +88,8 @@ final class TrainingStep {
       Gradients gradients) {
     DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
     long version = step - 1;
-    ForwardPass forward = new ForwardPass(ops, config, precision, weights, layers, embedding);
     ForwardPass.Activations activations =
-        clock.in(
-            Phase.FORWARD,
-            () ->
-                forward.run(scope, batches, angles, version, mode, ForwardPass.Keep.LAYER_INPUTS));
+        clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
     Optional<Gradients.Flat> embeddingGradient =
         weights.trainable(ModelGroups.EMBED).map(gradients::begin);
     List<Tensor> dx = new ArrayList<>();
@@ -173,10 +167,11 @@ final class TrainingStep {
         try (Scope local = layerScope.child()) {
           LayerInputs inputs =
               layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
-          Tensor x = activations.layerInputs().get(layer).get(i);
-          Tensor typed = ops.cast(local, x, precision.compute());
-          List<Tensor> back = ops.layerBackward(local, dx.get(i), typed, inputs, base(group));
-          x.close();
+          List<Tensor> back;
+          try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
+            Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
+            back = ops.layerBackward(local, dx.get(i), x, kept.rest(), inputs, base(group));
+          }
           dx.set(i, back.get(0).moveTo(scope)).close();
           flat.ifPresent(g -> addAll(local, g, names, back));
         }

@@ -165,10 +165,27 @@ class Ops(Module):
   # ---- a decoder layer ----------------------------------------------------------------------------
   # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears
   # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
-  # -> [y, n1, q, k, v, attention, logsumexp, h, n2, gate, up]: y and what its backward needs
-  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float) -> List[Tensor]:
-    n = torch.size(x, 0)
+  # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
+  # -> [y] + [q, k, v, attention, logsumexp, h] for 1, [..., n1, n2, gate, up] for 2
+  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
     n1 = self.rms_norm(x, w[0], eps)
+    attended = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim)
+    h = attended[5]
+    n2 = self.rms_norm(h, w[5], eps)
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
+    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
+    if keep == 2:
+      m = torch.silu(gate) * up
+      return [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scale)] + attended + [n1, n2, gate, up]
+    m = torch.mul_(torch.silu(gate), up)
+    y = [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scale)]
+    if keep == 1:
+      y = y + attended
+    return y
+
+  # n1 (N, H): the layer's input after its norm -> [q, k, v, attention, logsumexp, h]
+  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int) -> List[Tensor]:
+    n = torch.size(x, 0)
     q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
     k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scale), [n, -1, headDim])
     v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
@@ -176,24 +193,23 @@ class Ops(Module):
     k = self.rope(k, cos, sin)
     attended, lse = self.attention(q, k, v, cuts)
     h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
-    n2 = self.rms_norm(h, w[5], eps)
-    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
-    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
-    y = h + self.linear(torch.mul_(torch.silu(gate), up), w[8], w[15], lora[12], lora[13], masks[6], scale)
-    return [y, n1, q, k, v, attended, lse, h, n2, gate, up]
+    return [q, k, v, attended, lse, h]
 
-  def layer_output(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float) -> Tensor:
-    saved = self.layer(x, w, lora, masks, scale, cos, sin, cuts, headDim, eps)
-    return saved[0]
-
-  # x (N, H): the layer's input, dy (N, H) -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
-  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
-    saved = self.layer(x, w, lora, masks, scale, cos, sin, cuts, headDim, eps)
-    return self.layer_backward_saved(dy, x, saved, w, lora, masks, scale, cos, sin, cuts, headDim, eps, base)
-
-  def layer_backward_saved(self: __torch__.Ops, dy: Tensor, x: Tensor, saved: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
-    y, n1, q, k, v, attended, lse, h, n2, gate, up = saved
+  # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
+  # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
+  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
     n = torch.size(x, 0)
+    if torch.len(kept) == 10:
+      q, k, v, attended, lse, h, n1, n2, gate, up = kept
+    else:
+      n1 = self.rms_norm(x, w[0], eps)
+      if torch.len(kept) == 6:
+        q, k, v, attended, lse, h = kept
+      else:
+        q, k, v, attended, lse, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim)
+      n2 = self.rms_norm(h, w[5], eps)
+      gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
+      up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
     silu = torch.silu(gate)
     dm, da6, db6, dw8, dbias6 = self.linear_backward(dy, silu * up, w[8], w[15], lora[12], lora[13], masks[6], scale, base)
     dgate = torch.silu_backward(dm * up, gate)

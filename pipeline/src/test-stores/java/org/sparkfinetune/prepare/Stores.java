@@ -16,11 +16,13 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.launch.TokenizeJob;
 import org.sparkfinetune.launch.TokenizeRequest;
 import org.sparkfinetune.launch.TokenizedDataset;
 import org.sparkfinetune.testing.TestHub;
 import org.sparkfinetune.tokenize.PackedRow;
+import org.sparkfinetune.tokenize.PackedRowTexts;
 import org.sparkfinetune.tokenize.PackedRowsFile;
 import org.sparkfinetune.tokenize.TinyTokenizer;
 
@@ -65,7 +67,7 @@ final class Stores {
   /** The manifest names every file with its size, and there is no other. */
   private static void complete(FileSystem files, Path out, int trainRows) throws IOException {
     List<String> named = new ArrayList<>();
-    byte[] manifest = bytes(files, new Path(out, OutputFolder.MANIFEST));
+    byte[] manifest = bytes(files, new Path(out, DatasetManifest.NAME));
     for (JsonNode file : new ObjectMapper().readTree(manifest).get("files")) {
       Path path = new Path(out, file.get("path").asText());
       assertThat(files.getFileStatus(path).getLen()).isEqualTo(file.get("bytes").asLong());
@@ -80,7 +82,7 @@ final class Stores {
               .toString()
               .substring(files.makeQualified(out).toString().length() + 1));
     }
-    found.remove(OutputFolder.MANIFEST);
+    found.remove(DatasetManifest.NAME);
     assertThat(found).containsExactlyInAnyOrderElementsOf(named);
     String train =
         new String(
@@ -99,7 +101,7 @@ final class Stores {
             scratch.resolve("cache").toUri().toString(),
             scratch.resolve("b"));
     assertThat(there).hasSizeGreaterThan(50);
-    assertThat(here).usingRecursiveComparison().isEqualTo(there);
+    assertThat(PackedRowTexts.of(here)).isEqualTo(PackedRowTexts.of(there));
   }
 
   private static List<PackedRow> packed(

@@ -72,7 +72,7 @@ class ShardFileTest {
             to[i] = value(name, first + i);
           }
         };
-    new ShardWriter(plan, source, exchange, Nf4Codec.fastest(), (name, bytes) -> {}).write(file);
+    new ShardWriter(plan, source, exchange, Nf4Codec.fastest()).write(file, 0, groups -> {});
     exchange.serve(Shard.file(file));
   }
 

@@ -20,7 +20,7 @@ public final class Contexts {
   }
 
   /** The same with more of Spark's settings. */
-  static JavaSparkContext twoExecutors(int coresEach, Map<String, String> settings) {
+  public static JavaSparkContext twoExecutors(int coresEach, Map<String, String> settings) {
     SparkConf conf =
         new SparkConf()
             .setMaster("local-cluster[2,%d,1024]".formatted(coresEach))

@@ -49,7 +49,9 @@ class MemoryClusterTest {
                 "spark.executor.extraJavaOptions",
                 "-Xms512m -XX:+AlwaysPreTouch -XX:+UseSerialGC",
                 "spark.executorEnv.GLIBC_TUNABLES",
-                "glibc.malloc.mmap_threshold=131072"));
+                "glibc.malloc.mmap_threshold=131072",
+                "spark.executorEnv.SPARK_FINETUNE_SHARDS",
+                ""));
     sample = new SampleRun(folder);
     executors =
         Awaitility.await()

@@ -9,51 +9,70 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.testing.SparkSessions;
 
-/** A process that prepares is killed, really, at ten points from its first change to its last. */
+/**
+ * A process that prepares is killed, really, at ten points from a job's first change to its last.
+ * It runs ten jobs, each stopped at a change of its own, so that one kill is the kill of all: a
+ * process that short is mostly a JVM and a Spark that start.
+ */
 final class KilledPrepareClusterTest {
   private static final int POINTS = 10;
   private static final int ROWS = 30;
+  private static final String NEVER = "stops-at-" + Integer.MAX_VALUE;
   @TempDir private Path folder;
 
-  /** The process: prepares with a disk that stops at a change. */
+  /** The process. */
   public static final class Main {
+    private static final String CHANGES = "changes ";
+
     private Main() {}
 
-    public static void main(String[] args) {
-      int changes = run(args[0], args[1]);
-      System.out.println("done after " + changes);
+    public static void main(String[] args) throws InterruptedException {
+      SparkSession spark = session();
+      prepare(spark, args[0], args[1], NEVER);
+      int changes = StoppingFileSystem.changes(NEVER);
+      System.out.println(CHANGES + changes);
+      List<Thread> jobs = new ArrayList<>();
+      for (int i = 0; i < POINTS; i++) {
+        String output = name(i, changes);
+        jobs.add(new Thread(() -> prepare(spark, args[0], args[1], output)));
+      }
+      jobs.forEach(Thread::start);
+      for (Thread job : jobs) {
+        job.join();
+      }
     }
-  }
 
-  private static int run(String input, String output) {
-    SparkSession spark =
-        SparkSession.builder()
-            .master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.sql.shuffle.partitions", "2")
-            // Compiling code would be most of the life of a process that short.
-            .config("spark.sql.codegen.wholeStage", "false")
-            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-            .config("spark.hadoop.fs.file.impl", StoppingFileSystem.class.getName())
-            .config("spark.hadoop.fs.file.impl.disable.cache", "true")
-            .getOrCreate();
-    int before = StoppingFileSystem.changes();
-    new Prepare(
-            spark, Configs.to(Path.of("unused")).input(input).at(output).maxRejected(1).config())
-        .run();
-    return StoppingFileSystem.changes() - before;
+    /** Of the output of the ith job, which says where it stops. */
+    private static String name(int i, int changes) {
+      return "stops-at-" + Math.round(i * (changes - 1f) / (POINTS - 1));
+    }
+
+    private static SparkSession session() {
+      return SparkSession.builder()
+          // A stopped job may hold two tasks for ever, and the others need some as well.
+          .master("local[%d]".formatted(2 * POINTS + 2))
+          .config("spark.ui.enabled", "false")
+          .config("spark.driver.host", "127.0.0.1")
+          .config("spark.driver.bindAddress", "127.0.0.1")
+          .config("spark.sql.shuffle.partitions", "2")
+          .config("spark.hadoop.fs.file.impl", StoppingFileSystem.class.getName())
+          .getOrCreate();
+    }
+
+    private static void prepare(SparkSession spark, String input, String folder, String output) {
+      Configs configs = Configs.to(Path.of(folder, output)).input(input).maxRejected(1);
+      new Prepare(spark, configs.config()).run();
+    }
   }
 
   @Test
@@ -61,56 +80,49 @@ final class KilledPrepareClusterTest {
     List<String> lines = new ArrayList<>(Rows.sqlLines(ROWS));
     lines.add("not json");
     String input = Rows.write(folder.resolve("in/rows.jsonl"), lines);
-    int changes = changesOfAWholeRun(input);
-    assertThat(changes).isGreaterThanOrEqualTo(POINTS);
-    List<Integer> points = new ArrayList<>();
+    Path outputs = folder.resolve("out");
+    int changes = killedWhenAllHaveStopped(input, outputs);
+    assertThat(rowsOf(outputs.resolve(NEVER))).isEqualTo(ROWS);
+    List<Path> whole = new ArrayList<>();
     for (int i = 0; i < POINTS; i++) {
-      points.add(Math.round(i * (changes - 1f) / (POINTS - 1)));
-    }
-    // Two at a time: a process that short is mostly a JVM and a Spark that start.
-    ExecutorService pair = Executors.newFixedThreadPool(2);
-    try {
-      List<Callable<Void>> kills = new ArrayList<>();
-      points.forEach(point -> kills.add(() -> kill(input, folder.resolve("out" + point), point)));
-      for (Future<Void> kill : pair.invokeAll(kills)) {
-        kill.get();
+      Path output = outputs.resolve(Main.name(i, changes));
+      if (Files.exists(output)) {
+        assertThat(rowsOf(output)).isEqualTo(ROWS);
+        whole.add(output);
       }
-    } finally {
-      pair.shutdownNow();
     }
-    // The next process is not disturbed by what the dead one left beside it.
-    Path last = folder.resolve("out" + points.get(POINTS - 1));
-    new Prepare(SparkSessions.shared(), Configs.to(last).input(input).maxRejected(1).config())
-        .run();
-    assertThat(rowsOf(last)).isEqualTo(ROWS);
+    // Before its last change, which is tidying up, a job's output is there; before all others not.
+    assertThat(whole).containsExactly(outputs.resolve(Main.name(POINTS - 1, changes)));
+    nextRunCleansUp(
+        input, outputs.resolve(Main.name(5, changes)), outputs.resolve(Main.name(4, changes)));
   }
 
-  private int changesOfAWholeRun(String input) throws Exception {
-    Process process = process(input, folder.resolve("whole"), Integer.MAX_VALUE);
+  /**
+   * @return the changes that a job makes in all
+   */
+  private static int killedWhenAllHaveStopped(String input, Path outputs) throws Exception {
+    Process process = process(input, outputs);
+    int changes = 0;
+    Set<String> stopped = new HashSet<>();
     try (BufferedReader lines = process.inputReader()) {
-      String last = lines.lines().filter(line -> line.startsWith("done")).findFirst().orElse("");
-      assertThat(process.waitFor()).isZero();
-      assertThat(rowsOf(folder.resolve("whole"))).isEqualTo(ROWS);
-      return Integer.parseInt(last.substring("done after ".length()));
-    } finally {
-      process.destroyForcibly();
-    }
-  }
-
-  private static Void kill(String input, Path output, int point) throws Exception {
-    Process process = process(input, output, point);
-    try (BufferedReader lines = process.inputReader()) {
-      String line = lines.lines().filter(StoppingFileSystem.HERE::equals).findFirst().orElse("");
-      assertThat(line).isEqualTo(StoppingFileSystem.HERE);
+      while (stopped.size() < POINTS) {
+        String line = lines.readLine();
+        assertThat(line).as("the process ended; stopped so far: %s", stopped).isNotNull();
+        if (line.startsWith(Main.CHANGES)) {
+          changes = Integer.parseInt(line.substring(Main.CHANGES.length()));
+          assertThat(changes).isGreaterThanOrEqualTo(POINTS);
+        } else if (line.startsWith(StoppingFileSystem.HERE)) {
+          stopped.add(line);
+        }
+      }
     } finally {
       // SIGKILL: nothing of that process runs any more.
       assertThat(process.destroyForcibly().waitFor()).isEqualTo(128 + 9);
     }
-    assertThat(output).as("killed before change %d", point).doesNotExist();
-    return null;
+    return changes;
   }
 
-  private static Process process(String input, Path output, int stopAt) throws IOException {
+  private static Process process(String input, Path outputs) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of(System.getProperty("test.jvm.arguments", "").split(" ")));
@@ -119,17 +131,34 @@ final class KilledPrepareClusterTest {
             "-Xmx512m",
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
-            "-Dstop.at.change=" + stopAt,
             "-cp",
             System.getProperty("java.class.path"),
             Main.class.getName(),
             input,
-            output.toUri().toString()));
+            outputs.toString()));
     return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
   }
 
+  /** The next job for the same output deletes what the dead one left, and no other's. */
+  private static void nextRunCleansUp(String input, Path output, Path other) throws IOException {
+    assertThat(beside(output)).isNotEmpty();
+    List<Path> others = beside(other);
+    new Prepare(SparkSessions.shared(), Configs.to(output).input(input).maxRejected(1).config())
+        .run();
+    assertThat(rowsOf(output)).isEqualTo(ROWS);
+    assertThat(beside(output)).isEmpty();
+    assertThat(beside(other)).isNotEmpty().isEqualTo(others);
+  }
+
+  private static List<Path> beside(Path output) throws IOException {
+    try (Stream<Path> all = Files.list(output.getParent())) {
+      return all.filter(path -> path.getFileName().toString().contains(output.getFileName() + "-"))
+          .toList();
+    }
+  }
+
   private static long rowsOf(Path out) throws IOException {
-    Path manifest = out.resolve(OutputFolder.MANIFEST);
+    Path manifest = out.resolve(DatasetManifest.NAME);
     for (JsonNode file : new ObjectMapper().readTree(manifest.toFile()).get("files")) {
       assertThat(out.resolve(file.get("path").asText())).hasSize(file.get("bytes").asLong());
     }

@@ -1,8 +1,12 @@
 package org.sparkfinetune.prepare;
 
 import java.io.IOException;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
@@ -10,23 +14,28 @@ import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.util.Progressable;
 
 /**
- * The local disk, which at its nth change tells the process that watches and waits to be killed,
- * while all other threads go on.
+ * The local disk, where the job whose output is named {@code stops-at-N} stops for good before its
+ * change N and tells the process that watches, while all other threads go on.
  */
 public final class StoppingFileSystem extends RawLocalFileSystem {
-  static final String HERE = "at the change";
-  private static final AtomicInteger LEFT =
-      new AtomicInteger(Integer.getInteger("stop.at.change", Integer.MAX_VALUE));
-  private static final AtomicInteger CHANGES = new AtomicInteger();
+  static final String HERE = "stopped at change ";
+  private static final Pattern OUTPUT = Pattern.compile("stops-at-(\\d+)");
+  private static final Map<String, AtomicInteger> CHANGES = new ConcurrentHashMap<>();
 
-  static int changes() {
-    return CHANGES.get();
+  /** Changes of one job so far. */
+  static int changes(String output) {
+    return CHANGES.getOrDefault(output, new AtomicInteger()).get();
   }
 
-  private static void change() throws IOException {
-    CHANGES.incrementAndGet();
-    if (LEFT.getAndDecrement() == 0) {
-      System.out.println(HERE);
+  private static void change(Path path) throws IOException {
+    Matcher output = OUTPUT.matcher(path.toUri().getPath());
+    if (!output.find()) {
+      return;
+    }
+    int change =
+        CHANGES.computeIfAbsent(output.group(), name -> new AtomicInteger()).getAndIncrement();
+    if (change == Integer.parseInt(output.group(1))) {
+      System.out.println(HERE + change);
       try {
         new CountDownLatch(1).await();
       } catch (InterruptedException e) {
@@ -45,25 +54,28 @@ public final class StoppingFileSystem extends RawLocalFileSystem {
       long block,
       Progressable progress)
       throws IOException {
-    change();
+    // Signs of life are renewed at any time, which must not move the points.
+    if (!path.getName().endsWith(".alive") || !exists(path)) {
+      change(path);
+    }
     return super.create(path, permission, overwrite, buffer, replication, block, progress);
   }
 
   @Override
   public boolean mkdirs(Path path, FsPermission permission) throws IOException {
-    change();
+    change(path);
     return super.mkdirs(path, permission);
   }
 
   @Override
   public boolean rename(Path from, Path to) throws IOException {
-    change();
+    change(from);
     return super.rename(from, to);
   }
 
   @Override
   public boolean delete(Path path, boolean recursive) throws IOException {
-    change();
+    change(path);
     return super.delete(path, recursive);
   }
 }

@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.llama.LinearModule;
 import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.Ops;
@@ -71,7 +72,7 @@ class DropoutMasksTest {
       Ops ops = new Ops(torch);
       Tensor none = ops.empty(scope, ElementType.FLOAT32, 0);
       var targets = new DropoutMasks.Targets(LinearModule.all(), ElementType.FLOAT32);
-      new DropoutMasks(P, seed, GoldenRun.config())
+      new DropoutMasks(P, seed, GoldenRun.config(), new Workers(2))
           .masks(scope, ops, batch, step, layer, targets, none)
           .forEach(mask -> masks.add(mask.toFloats()));
     }

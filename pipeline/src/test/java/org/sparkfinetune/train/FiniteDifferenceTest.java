@@ -11,6 +11,7 @@ import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.llama.LinearModule;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.RopeScaling;
@@ -101,7 +102,7 @@ class FiniteDifferenceTest {
 
   /** What {@link DropoutMasks} draws for step 1, for the naive model. */
   private Consumer<NaiveLlama> masks(Torch torch, SmallModel model) {
-    DropoutMasks dropout = new DropoutMasks(model.dropout(), 7, model.config());
+    DropoutMasks dropout = new DropoutMasks(model.dropout(), 7, model.config(), new Workers(2));
     Map<String, double[]> drawn = new LinkedHashMap<>();
     try (Scope scope = torch.scope()) {
       Ops ops = new Ops(torch);

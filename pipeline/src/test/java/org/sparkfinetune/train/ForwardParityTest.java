@@ -76,24 +76,9 @@ class ForwardParityTest {
     ModelRecipe recipe = model.recipe();
     Ops ops = model.ops();
     try (Scope scope = ops.torch().scope()) {
-      EmbeddingTable embedding =
-          new EmbeddingTable(ops, recipe.precision(), model.weights(), recipe.config());
       Tensor x =
-          new ForwardPass(
-                  ops,
-                  recipe.config(),
-                  recipe.precision(),
-                  model.weights(),
-                  model.layers(),
-                  embedding)
-              .run(
-                  scope,
-                  List.of(batch),
-                  List.of(model.layers().angles(scope, batch)),
-                  0,
-                  new DecoderLayers.Mode.Evaluation(),
-                  ForwardPass.Keep.NOTHING)
-              .output()
+          new ForwardPass(model)
+              .output(scope, List.of(batch), List.of(model.layers().angles(scope, batch)), 0)
               .get(0);
       Weights weights = model.weights();
       Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);

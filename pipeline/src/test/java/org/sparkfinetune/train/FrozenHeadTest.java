@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -23,6 +24,7 @@ import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.HeadGradients;
 import org.sparkfinetune.tensor.HeadLoss;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
@@ -65,9 +67,12 @@ class FrozenHeadTest {
               7,
               Precision.FLOAT32,
               PlainType.BFLOAT16,
-              TokenBatch.Attention.WITHIN_SAMPLES);
+              TokenBatch.Attention.WITHIN_SAMPLES,
+              LayerKeep.NOTHING,
+              ModelRecipe.Inputs.IN_MEMORY);
       CheckpointWeights source = new CheckpointWeights(base);
-      Path shard = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
+      Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
+      assertThat(own.toFile().mkdirs()).isTrue();
       try (RankModel model =
           RankModel.load(
               recipe,
@@ -75,8 +80,8 @@ class FrozenHeadTest {
               exchange,
               source,
               (name, first, out, count) -> {},
-              shard,
-              (name, bytes) -> {})) {
+              own,
+              Optional.empty())) {
         compare(model, config);
         exchange.sum("end", 0, new double[1]);
       }

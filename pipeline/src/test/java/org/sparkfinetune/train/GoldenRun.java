@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -29,6 +30,7 @@ import org.sparkfinetune.llama.LlamaConfigReader;
 import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.AdamWStep;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
@@ -56,6 +58,8 @@ final class GoldenRun {
   private final double dropout;
   private final Path scratch;
   private Function<WeightSource, WeightSource> spoiling = source -> source;
+  private LayerKeep keep = LayerKeep.NOTHING;
+  private ModelRecipe.Inputs inputs = ModelRecipe.Inputs.IN_MEMORY;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -67,6 +71,12 @@ final class GoldenRun {
   /** Puts another base model in the golden one's place. */
   GoldenRun spoiledBy(Function<WeightSource, WeightSource> change) {
     this.spoiling = change;
+    return this;
+  }
+
+  GoldenRun keeping(LayerKeep kept, ModelRecipe.Inputs where) {
+    this.keep = kept;
+    this.inputs = where;
     return this;
   }
 
@@ -135,15 +145,18 @@ final class GoldenRun {
               ? model
               : (name, first, out, count) -> adapter.read(PREFIX + name, first, out, count);
       WeightSource frozen = what == What.QLORA_AVX512 ? new Avx512Nf4(config(), model) : model;
-      Path shard = scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize());
+      Path own =
+          Files.createDirectories(
+              scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize()));
       try (RankModel rankModel =
-          RankModel.load(
-              recipe(), torch, exchange, frozen, trainable, shard, (name, bytes) -> {})) {
+          RankModel.load(recipe(), torch, exchange, frozen, trainable, own, Optional.empty())) {
         rankModel.weights().trainable().forEach(group -> group.publish(0));
         T result = work.apply(rankModel);
         exchange.sum("end", 0, new double[] {0});
         return result;
       }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -164,18 +177,13 @@ final class GoldenRun {
         what == What.QLORA_AVX512 && precision.stored().bytes() == 4
             ? PlainType.FLOAT32
             : PlainType.BFLOAT16,
-        TokenBatch.Attention.WITHIN_SAMPLES);
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        keep,
+        inputs);
   }
 
   static TrainingStep trainingStep(RankModel model) {
-    return new TrainingStep(
-        model.ops(),
-        model.recipe().config(),
-        model.recipe().precision(),
-        model.exchange(),
-        model.weights(),
-        model.layers(),
-        new PhaseClock());
+    return new TrainingStep(model, new PhaseClock());
   }
 
   private Result train(

@@ -7,6 +7,9 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.tensor.LayerKeep;
 
 class RanksParityTest {
   @TempDir Path scratch;
@@ -31,6 +34,26 @@ class RanksParityTest {
     GoldenRun.Result second = run(2);
     assertThat(second.steps()).isEqualTo(first.steps());
     first.weights().forEach((name, w) -> assertThat(second.weights().get(name)).isEqualTo(w));
+  }
+
+  @ParameterizedTest
+  @EnumSource(GoldenRun.What.class)
+  void whatever_is_kept_of_a_layer_and_wherever_the_numbers_are_the_same_bits(GoldenRun.What what)
+      throws Exception {
+    GoldenRun.Result recomputed = keeping(what, LayerKeep.NOTHING, ModelRecipe.Inputs.IN_MEMORY);
+    for (LayerKeep keep : LayerKeep.values()) {
+      assertThat(keeping(what, keep, ModelRecipe.Inputs.IN_A_FILE).steps())
+          .as(keep.name())
+          .isEqualTo(recomputed.steps());
+    }
+  }
+
+  private GoldenRun.Result keeping(GoldenRun.What what, LayerKeep keep, ModelRecipe.Inputs inputs)
+      throws Exception {
+    double dropout = what == GoldenRun.What.FULL ? 0 : 0.05;
+    return new GoldenRun(what, Precision.BFLOAT16_STORED, dropout, scratch)
+        .keeping(keep, inputs)
+        .run(2, 3, step -> 2e-3, 0.3, 0);
   }
 
   @Test

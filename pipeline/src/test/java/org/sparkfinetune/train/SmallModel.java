@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.function.Consumer;
@@ -15,6 +16,7 @@ import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRow;
@@ -65,14 +67,7 @@ record SmallModel(
     Exchange exchange = InProcessExchange.group(1, ExchangeSettings.defaults()).get(0);
     try (exchange;
         RankModel model =
-            RankModel.load(
-                recipe(),
-                torch,
-                exchange,
-                source,
-                source,
-                scratch.resolve("shard"),
-                (g, b) -> {})) {
+            RankModel.load(recipe(), torch, exchange, source, source, scratch, Optional.empty())) {
       model.weights().trainable().forEach(group -> group.publish(0));
       TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches(rows));
       Map<String, float[]> gradients = new TreeMap<>();
@@ -90,7 +85,9 @@ record SmallModel(
         7,
         Precision.FLOAT32,
         PlainType.FLOAT32,
-        TokenBatch.Attention.WITHIN_SAMPLES);
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        LayerKeep.NOTHING,
+        ModelRecipe.Inputs.IN_MEMORY);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {
