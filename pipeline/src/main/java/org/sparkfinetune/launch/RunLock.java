@@ -130,7 +130,10 @@ final class RunLock implements AutoCloseable {
     return age < DEAD_AFTER.toMillis() && !gone;
   }
 
-  private void touch() {
+  private synchronized void touch() {
+    if (timer.isShutdown()) {
+      return;
+    }
     try {
       Optional<String> holder = read();
       if (holder.isPresent() && !holder.get().equals(owner)) {
@@ -169,9 +172,10 @@ final class RunLock implements AutoCloseable {
     }
   }
 
+  /** Waits for a renewal: one that is cut off leaves an empty lock, which nobody owns. */
   @Override
-  public void close() {
-    timer.shutdownNow();
+  public synchronized void close() {
+    timer.shutdown();
     try {
       if (read().filter(owner::equals).isPresent()) {
         files().delete(file, false);
