@@ -10,11 +10,11 @@ sealed interface FrozenSource {
   CompletableFuture<ByteBuffer> read(long offset, int length);
 
   /** From mappings of the shard's files on this host. */
-  record Mapped(MappedShard shard, Counters counters) implements FrozenSource {
+  record Mapped(MappedShard shard, BufferPool buffers, Counters counters) implements FrozenSource {
     @Override
     public CompletableFuture<ByteBuffer> read(long offset, int length) {
       counters.moved(Traffic.MAPPED, length);
-      return CompletableFuture.completedFuture(shard.read(offset, length));
+      return CompletableFuture.completedFuture(shard.read(offset, length, buffers));
     }
   }
 

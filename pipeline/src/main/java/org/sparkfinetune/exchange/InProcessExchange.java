@@ -73,7 +73,7 @@ public final class InProcessExchange implements Exchange {
             .thenApply(
                 mapped -> {
                   counters.moved(Traffic.MAPPED, length);
-                  return mapped.read(offset, length);
+                  return mapped.read(offset, length, buffers);
                 });
     return waits.bound(
         bytes, is(peer), () -> "the shard of " + members.name(peer) + ", which is not served yet");

@@ -2,7 +2,6 @@ package org.sparkfinetune.exchange;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -36,20 +35,20 @@ final class MappedShard {
     return new MappedShard(new ShardLayout(shard), files);
   }
 
-  /** A view where the bytes lie together in one file, else a copy. */
-  ByteBuffer read(long offset, int length) {
+  /** A view where the bytes lie together in one file, else a copy, to be given back to the pool. */
+  ByteBuffer read(long offset, int length, BufferPool buffers) {
     List<FileRange> pieces = layout.pieces(offset, length);
     if (pieces.size() == 1) {
       FileRange piece = pieces.get(0);
       return file(piece).read(piece.offset(), length);
     }
-    ByteBuffer copy = ByteBuffer.allocateDirect(length);
+    ByteBuffer copy = buffers.take(length);
     for (FileRange piece : pieces) {
       ByteBuffer target = copy.slice(copy.position(), Math.toIntExact(piece.length()));
       file(piece).copyTo(piece.offset(), target);
       copy.position(copy.position() + Math.toIntExact(piece.length()));
     }
-    return copy.flip().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+    return buffers.lend(copy.flip());
   }
 
   private MappedFile file(FileRange piece) {

@@ -57,7 +57,8 @@ final class NetworkExchange implements Exchange {
   public void serve(Shard shard) {
     try {
       ShardOffer offered = ShardOffer.of(shard);
-      own.complete(new FrozenSource.Mapped(MappedShard.open(shard), counters()));
+      own.complete(
+          new FrozenSource.Mapped(MappedShard.open(shard), endpoint.buffers(), counters()));
       offer.complete(offered);
       endpoint.desk().serve(offered);
     } catch (IOException e) {
@@ -91,7 +92,7 @@ final class NetworkExchange implements Exchange {
             ? offered.mapIfSame()
             : Optional.empty();
     return mapped.isPresent()
-        ? new FrozenSource.Mapped(mapped.get(), counters())
+        ? new FrozenSource.Mapped(mapped.get(), endpoint.buffers(), counters())
         : new FrozenSource.Remote(
             link(peer), new ShardLayout(offered.shard()), endpoint.buffers(), counters());
   }

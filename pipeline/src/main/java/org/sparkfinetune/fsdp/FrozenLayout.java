@@ -74,6 +74,10 @@ public final class FrozenLayout {
     return quantized;
   }
 
+  List<NamedShape> plain() {
+    return plain;
+  }
+
   PlainType plainType() {
     return plainType;
   }

@@ -53,9 +53,9 @@ public final class FrozenReader {
       Function<NamedShape, Tensor> target) {
     FrozenLayout layout = plan.layout(group);
     List<Runnable> tasks = new ArrayList<>();
+    List<ByteBuffer> fetched = slices.stream().map(exchange::await).toList();
     for (int rank = 0; rank < slices.size(); rank++) {
-      ByteBuffer slice =
-          exchange.await(slices.get(rank)).duplicate().order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer slice = fetched.get(rank).duplicate().order(ByteOrder.LITTLE_ENDIAN);
       for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
         addTasks(
             tasks,
@@ -79,6 +79,7 @@ public final class FrozenReader {
       }
     }
     workers.run(tasks);
+    fetched.forEach(exchange::recycle);
   }
 
   private static void addTasks(List<Runnable> tasks, PieceDecoder decoder, Tensor to) {

@@ -10,6 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.quant.NestedAbsmax;
 import org.sparkfinetune.quant.Nf4Codec;
 
@@ -42,6 +43,25 @@ public final class ShardWriter {
     this.exchange = exchange;
     this.codec = codec;
     this.chunks = new WeightChunks(source, codec);
+  }
+
+  /**
+   * This rank's shard, made in whichever way moves the fewest bytes; all ranks together.
+   *
+   * @param scratch a local folder for files of this process alone
+   * @param store where shard files are kept for later runs, if they are
+   */
+  public Shard shard(Path scratch, Optional<ShardStore> store) {
+    double inPlace = ShardInPlace.isPossible(plan, source) ? 1 : 0;
+    if (exchange.sum("in place", 0, new double[] {inPlace})[0] == exchange.worldSize()) {
+      return ShardInPlace.of(plan, source, exchange.rank(), scratch.resolve("shard-rest"));
+    }
+    Path own = scratch.resolve("shard");
+    if (store.isPresent()) {
+      return Shard.file(store.get().file(plan, this, exchange, own));
+    }
+    write(own, 0, groups -> {});
+    return Shard.file(own);
   }
 
   /**

@@ -1,6 +1,7 @@
 package org.sparkfinetune.fsdp;
 
 import java.util.Optional;
+import org.sparkfinetune.exchange.FileRange;
 
 /** Where weights come from: a checkpoint, or numbers made up. Safe for several threads. */
 public interface WeightSource {
@@ -9,6 +10,11 @@ public interface WeightSource {
 
   /** The weight as it is stored, if that is NF4 with double quantisation. */
   default Optional<QuantizedWeight> quantized(String name) {
+    return Optional.empty();
+  }
+
+  /** Where the weight lies on the local disk, if all its elements lie there as {@code type}. */
+  default Optional<FileRange> located(String name, PlainType type) {
     return Optional.empty();
   }
 }

@@ -4,9 +4,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Map;
 import java.util.Optional;
+import org.sparkfinetune.exchange.FileRange;
+import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.fsdp.QuantizedWeight;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.safetensors.Checkpoint;
+import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.TensorInfo;
 
@@ -49,6 +52,18 @@ final class CheckpointWeights implements WeightSource {
   @Override
   public Optional<QuantizedWeight> quantized(String name) {
     return quantized.has(name) ? quantized.weight(name) : Optional.empty();
+  }
+
+  @Override
+  public Optional<FileRange> located(String name, PlainType type) {
+    String stored = aliases.getOrDefault(name, name);
+    DType same =
+        switch (type) {
+          case FLOAT32 -> DType.F32;
+          case BFLOAT16 -> DType.BF16;
+        };
+    boolean asKept = !quantized.has(stored) && checkpoint.info(stored).dtype() == same;
+    return asKept ? PrequantizedSource.located(checkpoint, stored) : Optional.empty();
   }
 
   private static ByteBuffer buffer(int bytes) {

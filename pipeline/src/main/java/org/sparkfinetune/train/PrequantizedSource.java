@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.exchange.FileRange;
 import org.sparkfinetune.fsdp.QuantizedWeight;
 import org.sparkfinetune.quant.NestedAbsmax;
 import org.sparkfinetune.quant.Nf4Codec;
@@ -83,11 +84,24 @@ final class PrequantizedSource {
     to.limit(limit);
   }
 
+  static Optional<FileRange> located(Checkpoint checkpoint, String name) {
+    return checkpoint
+        .locate(name)
+        .map(range -> new FileRange(range.file(), range.position(), range.length()));
+  }
+
   private record Stored(Checkpoint checkpoint, String name, NestedAbsmax absmax)
       implements QuantizedWeight {
     @Override
     public void readCodes(long firstBlock, int blocks, ByteBuffer to) {
       PrequantizedSource.readCodes(checkpoint, name, firstBlock, blocks, to);
+    }
+
+    @Override
+    public Optional<Located> located() {
+      Optional<FileRange> codes = PrequantizedSource.located(checkpoint, name);
+      Optional<FileRange> scales = PrequantizedSource.located(checkpoint, name + ".absmax");
+      return codes.flatMap(c -> scales.map(s -> new Located(c, s)));
     }
   }
 }

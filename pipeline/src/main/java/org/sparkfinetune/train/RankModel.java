@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
-import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.fsdp.FrozenLayout;
 import org.sparkfinetune.fsdp.FrozenReader;
 import org.sparkfinetune.fsdp.ShardPlan;
@@ -76,8 +75,7 @@ final class RankModel implements AutoCloseable {
   }
 
   /**
-   * Makes this rank's shard file from the checkpoint, or finds it, and serves it; all ranks
-   * together.
+   * Makes this rank's shard of the checkpoint, or finds it, and serves it; all ranks together.
    *
    * @param frozenSource the base model
    * @param trainableSource first values of what is trained
@@ -95,13 +93,7 @@ final class RankModel implements AutoCloseable {
     RankModel model =
         new RankModel(recipe, torch, exchange, trainableSource, scratch.resolve("activations"));
     ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
-    Path own = scratch.resolve("shard");
-    if (store.isPresent()) {
-      exchange.serve(Shard.file(store.get().file(model.plan, writer, exchange, own)));
-    } else {
-      writer.write(own, 0, groups -> {});
-      exchange.serve(Shard.file(own));
-    }
+    exchange.serve(writer.shard(scratch, store));
     return model;
   }
 
