@@ -9,6 +9,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
@@ -61,7 +62,7 @@ final class TrainTask implements RankTask {
             tokenizedPath,
             context.attempt(),
             (phase, step) -> context.progress().enter(phase, step),
-            context.rank() == 0 ? stopRequest(config).polled() : () -> false);
+            stopRequested(context, config));
     Continuation continuation =
         new Continuation(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
@@ -73,9 +74,14 @@ final class TrainTask implements RankTask {
     return bytes.toByteArray();
   }
 
-  private StopRequest stopRequest(TrainConfig config) {
+  /** By the driver, through a file that rank 0 looks for, or by Spark, which tells every task. */
+  private BooleanSupplier stopRequested(RankContext context, TrainConfig config) {
+    if (context.rank() != 0) {
+      return context.cancelled();
+    }
     RunFiles files = new RunFiles(hadoop.value(), InstantSource.system());
-    return new StopRequest(RunFolder.of(config.outputDir()), files);
+    BooleanSupplier asked = new StopRequest(RunFolder.of(config.outputDir()), files).polled();
+    return () -> context.cancelled().getAsBoolean() || asked.getAsBoolean();
   }
 
   /** What {@link #run} gave. */
