@@ -1,9 +1,11 @@
 package org.sparkfinetune.launch;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.regex.Pattern;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.resource.ResourceProfileBuilder;
@@ -25,6 +27,12 @@ public final class BarrierStage {
   private static final String RESOURCE = "spark.executor.resource.";
   private static final String AMOUNT = ".amount";
 
+  /** Spark's words for a kill on its web page and for what others cancel. */
+  private static final Pattern CANCELLED = Pattern.compile("\\bJob \\d+ cancelled");
+
+  /** A rank that does not come to the end of its step is ended by Spark's reaper before. */
+  private static final Duration LAST_STEP = Duration.ofMinutes(10);
+
   private final JavaSparkContext spark;
   private final RankPlanner planner;
   private final RankPlan plan;
@@ -45,6 +53,7 @@ public final class BarrierStage {
    * @param attempt starts of this stage before
    * @return what the ranks returned, in rank order
    * @throws UserError if a rank failed by a mistake of the user
+   * @throws StageCancelled if the stage was cancelled in Spark, after all ranks have ended
    * @throws AttemptFailure otherwise, with the first cause
    */
   public List<byte[]> run(RankTask task, int attempt) {
@@ -52,9 +61,10 @@ public final class BarrierStage {
     String group = "finetune-%d-%s".formatted(attempt, UUID.randomUUID());
     StageWatch watch = new StageWatch(group);
     spark.sc().addSparkListener(watch);
+    // Ranks that Spark tells to end look for it between steps; an interrupt would tear a step.
     spark
         .sc()
-        .setJobGroup(group, "%s, attempt %d".formatted(task.description(), attempt + 1), true);
+        .setJobGroup(group, "%s, attempt %d".formatted(task.description(), attempt + 1), false);
     try {
       return ScalaBridge.runBarrier(spark, plan.worldSize(), profile(), runner(task, attempt));
     } catch (Exception e) {
@@ -75,6 +85,16 @@ public final class BarrierStage {
       spark.cancelJobGroup(group);
       Thread.currentThread().interrupt();
       return new RunFailure("The run was cancelled.", thrown);
+    }
+    if (spark.sc().isStopped()) {
+      return new RunFailure(
+          "Spark was stopped under the run: its application was killed, or its master is gone. The"
+              + " same command goes on from the last checkpoint.",
+          thrown);
+    }
+    if (CANCELLED.matcher(String.valueOf(thrown.getMessage())).find()) {
+      watch.awaitEnds(plan.worldSize(), LAST_STEP);
+      return new StageCancelled(thrown);
     }
     FirstCause first = watch.diagnose(String.valueOf(thrown.getMessage()));
     LOG.debug("Spark's own report", thrown);

@@ -26,6 +26,7 @@ final class StageWatch extends SparkListener {
   private final String jobGroup;
   private final Set<Integer> stages = new HashSet<>();
   private final List<FirstCause> ends = new ArrayList<>();
+  private int ended;
 
   StageWatch(String jobGroup) {
     this.jobGroup = jobGroup;
@@ -41,9 +42,29 @@ final class StageWatch extends SparkListener {
 
   @Override
   public synchronized void onTaskEnd(SparkListenerTaskEnd end) {
-    if (stages.contains(end.stageId()) && end.reason() instanceof TaskFailedReason reason) {
-      ends.add(cause(end, reason));
+    if (stages.contains(end.stageId())) {
+      if (end.reason() instanceof TaskFailedReason reason) {
+        ends.add(cause(end, reason));
+      }
+      ended++;
       notifyAll();
+    }
+  }
+
+  /** Waits until so many tasks have ended; a cancelled job returns to its caller before. */
+  synchronized void awaitEnds(int tasks, Duration patience) {
+    long start = System.nanoTime();
+    while (ended < tasks) {
+      long left = patience.minusNanos(System.nanoTime() - start).toMillis();
+      if (left <= 0) {
+        return;
+      }
+      try {
+        wait(left);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
     }
   }
 

@@ -53,6 +53,10 @@ public final class TrainDriver {
   /** Conversations that the report shows. */
   private static final int SAMPLES = 3;
 
+  /** How long a store may be away between two attempts. */
+  private static final StorePatience STORE =
+      new StorePatience(Duration.ofMinutes(5), Duration.ofSeconds(2));
+
   private final SparkSession spark;
   private final TrainPreflight preflight;
   private final TrainConfig config;
@@ -130,7 +134,7 @@ public final class TrainDriver {
                       config.model(),
                       tokenized.path().toString(),
                       new SerializableConfiguration(hadoop),
-                      number == 0 ? first : resume.again(first));
+                      number == 0 ? first : STORE.ask(() -> resume.again(first)));
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
     summarize(reports, attempts[0], tokenizeSeconds);
@@ -164,22 +168,19 @@ public final class TrainDriver {
       List<RankReport> reports =
           new AttemptLoop(
                   config.checkpointing().maxAttempts(),
-                  checkpoints::newest,
+                  () -> STORE.ask(checkpoints::newest),
                   () -> signals.received().isPresent())
               .run(recorded.recording(attempt));
       long steps = steps(reports);
       if (steps < schedule.totalSteps()) {
         end = MlflowRun.End.KILLED;
-        throw new RunFailure(
-            ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
-                    + " from there.")
-                .formatted(
-                    signals.received().orElse("by " + folder.stopRequest()),
-                    steps,
-                    schedule.totalSteps()));
+        throw stopped(signals.received().orElse("by " + folder.stopRequest()), steps, schedule);
       }
       end = MlflowRun.End.FINISHED;
       return reports;
+    } catch (StageCancelled e) {
+      end = MlflowRun.End.KILLED;
+      throw stopped("cancelled in Spark", checkpoints.newest().orElse(0), schedule);
     } finally {
       stop.clear();
       tracking.end(end);
@@ -190,11 +191,23 @@ public final class TrainDriver {
     return reports.get(0).totals().get(0).steps();
   }
 
+  private static RunFailure stopped(String why, long steps, StepSchedule schedule) {
+    return new RunFailure(
+        ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
+                + " from there.")
+            .formatted(why, steps, schedule.totalSteps()));
+  }
+
   private ExchangeSettings exchangeSettings() {
     boolean encrypt =
         spark.sparkContext().getConf().getBoolean("spark.network.crypto.enabled", false)
             || spark.sparkContext().getConf().getBoolean("spark.authenticate", false);
-    return ExchangeSettings.defaults()
+    // As long as Spark waits for an executor, at most: whoever is silent for half of that is dead.
+    long timeout = spark.sparkContext().getConf().getTimeAsMs("spark.network.timeout", "120s");
+    ExchangeSettings defaults = ExchangeSettings.defaults();
+    return defaults
+        .withTimeouts(
+            defaults.connectTimeout(), Duration.ofMillis(timeout / 2), defaults.waitTimeout())
         .with(
             config.parallelism().exchange() == ExchangeMode.NETWORK
                 ? ExchangeSettings.Mapping.NETWORK

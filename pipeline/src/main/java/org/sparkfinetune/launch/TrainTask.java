@@ -9,6 +9,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
@@ -75,7 +76,7 @@ final class TrainTask implements RankTask {
             tokenizedPath,
             context.attempt(),
             (phase, step) -> context.progress().enter(phase, step),
-            context.rank() == 0 ? stopRequest(config).polled() : () -> false);
+            stopRequested(context, config));
     Continuation continuation =
         new Continuation(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
@@ -98,9 +99,14 @@ final class TrainTask implements RankTask {
         modelId, revision, Optional.empty(), Optional.ofNullable(adapter), modelFolder);
   }
 
-  private StopRequest stopRequest(TrainConfig config) {
+  /** By the driver, through a file that rank 0 looks for, or by Spark, which tells every task. */
+  private BooleanSupplier stopRequested(RankContext context, TrainConfig config) {
+    if (context.rank() != 0) {
+      return context.cancelled();
+    }
     RunFiles files = new RunFiles(hadoop.value(), InstantSource.system());
-    return new StopRequest(RunFolder.of(config.outputDir()), files);
+    BooleanSupplier asked = new StopRequest(RunFolder.of(config.outputDir()), files).polled();
+    return () -> context.cancelled().getAsBoolean() || asked.getAsBoolean();
   }
 
   /** What {@link #run} gave. */

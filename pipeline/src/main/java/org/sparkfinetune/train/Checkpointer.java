@@ -1,7 +1,6 @@
 package org.sparkfinetune.train;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -26,6 +25,8 @@ import org.sparkfinetune.config.Checkpointing;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.tensor.ElementType;
+import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
 
 /**
@@ -48,6 +49,10 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private final BooleanSupplier stopRequested;
   private final PhaseClock clock;
   private final Map<String, ByteBuffer> copies = new LinkedHashMap<>();
+
+  /** Copies are tensors: a JVM allows itself only as much memory outside its heap as inside. */
+  private final Scope scope;
+
   private final ExecutorService writer =
       Executors.newSingleThreadExecutor(
           work -> {
@@ -81,6 +86,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     this.recorder = setting.recorder();
     this.stopRequested = setting.stopRequested();
     this.clock = clock;
+    this.scope = model.ops().torch().scope();
   }
 
   /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
@@ -137,13 +143,16 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
           .forEach(
               (name, tensor) -> {
                 ByteBuffer live = tensor.bytes();
-                ByteBuffer copy =
-                    copies.computeIfAbsent(name, n -> ByteBuffer.allocateDirect(live.remaining()));
-                copy.clear().put(live).flip().order(ByteOrder.LITTLE_ENDIAN);
+                ByteBuffer copy = copies.computeIfAbsent(name, n -> memory(live.remaining()));
+                copy.clear().put(live).flip();
                 parts.add(new StateFile.Part(name, copy));
               });
     }
     return parts;
+  }
+
+  private ByteBuffer memory(int bytes) {
+    return model.ops().empty(scope, ElementType.FLOAT32, bytes / Float.BYTES).bytes();
   }
 
   private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {
@@ -182,7 +191,9 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     try {
       if (!writer.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
         LOG.warn("A checkpoint is still being written after {} s", PATIENCE.toSeconds());
+        return;
       }
+      scope.close();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -9,13 +9,17 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
 
 /** Local mode: driver and the one rank share a JVM. */
 class BarrierStageSparkTest {
+  @TempDir Path folder;
   private final JavaSparkContext spark = Contexts.local();
   private final RankPlanner planner = new RankPlanner(spark, Duration.ofSeconds(5));
 
@@ -62,5 +66,31 @@ class BarrierStageSparkTest {
                     0))
         .isInstanceOf(AttemptFailure.class)
         .hasMessageMatching("rank 0 on [^ ]+ in loading the model: java.io.IOException: disk full");
+  }
+
+  @Test
+  void a_stage_that_is_cancelled_in_spark_ends_when_its_rank_has_finished_the_step()
+      throws Exception {
+    BarrierStage stage =
+        new BarrierStage(
+            spark, planner, planner.plan(OptionalInt.of(1)), ExchangeSettings.defaults());
+    Path started = folder.resolve("started");
+    Path finished = folder.resolve("finished");
+    String where = folder.toString();
+    CompletableFuture<List<byte[]>> running =
+        CompletableFuture.supplyAsync(() -> stage.run(rank -> step(rank, where), 0));
+    Awaitility.await().until(() -> Files.exists(started) || running.isDone());
+    spark.sc().cancelAllJobs();
+    assertThatThrownBy(running::join).hasCauseInstanceOf(StageCancelled.class);
+    assertThat(finished).exists();
+  }
+
+  /** A step that goes on for a moment after the wish that it be the last. */
+  private static byte[] step(RankContext rank, String folder) throws java.io.IOException {
+    Files.createFile(Path.of(folder, "started"));
+    Awaitility.await().until(() -> rank.cancelled().getAsBoolean());
+    Awaitility.await().pollDelay(Duration.ofMillis(300)).until(() -> true);
+    Files.createFile(Path.of(folder, "finished"));
+    return new byte[0];
   }
 }

@@ -2,10 +2,15 @@ package org.sparkfinetune.launch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -114,6 +119,39 @@ class TrainCheckSparkTest {
   void a_file_in_place_of_the_run_folder_is_found() throws IOException {
     Files.writeString(folder.resolve("run"), "");
     assertThat(subjects(check(), Verdict.FAILED)).containsExactly("output");
+  }
+
+  @Test
+  void special_tokens_that_the_model_has_never_seen_are_named() throws IOException {
+    CheckReport report = check("--model_id", base().toString());
+    assertThat(subjects(report, Verdict.WARNED)).contains("special tokens");
+    assertThat(text(report))
+        .contains("the template uses <|end_of_text|>, which this model has never been trained on");
+  }
+
+  /** The sample's model as a base model is: with nothing where special tokens' embeddings are. */
+  private Path base() throws IOException {
+    Path base = Files.createDirectories(folder.resolve("base"));
+    try (Stream<Path> files = Files.list(MODEL)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, base.resolve(file.getFileName()));
+      }
+    }
+    ObjectMapper json = new ObjectMapper();
+    Path weights = base.resolve("model.safetensors");
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(weights)).order(ByteOrder.LITTLE_ENDIAN);
+    int header = (int) bytes.getLong(0);
+    JsonNode embedding = json.readTree(bytes.array(), 8, header).path("model.embed_tokens.weight");
+    int begin = 8 + header + embedding.path("data_offsets").path(0).asInt();
+    int end = 8 + header + embedding.path("data_offsets").path(1).asInt();
+    int row = (end - begin) / embedding.path("shape").path(0).asInt();
+    for (JsonNode token :
+        json.readTree(base.resolve("tokenizer.json").toFile()).path("added_tokens")) {
+      int at = begin + token.path("id").asInt() * row;
+      Arrays.fill(bytes.array(), at, at + row, (byte) 0);
+    }
+    Files.write(weights, bytes.array());
+    return base;
   }
 
   private CheckReport check(String... more) {
