@@ -27,7 +27,8 @@ final class DocumentationTest {
   private static final Pattern COMMAND =
       Pattern.compile("spark-finetune\\.jar ((?:[^\\n]*\\\\\\n)*[^\\n`|;]*)");
   private static final Pattern INLINE =
-      Pattern.compile("`((?:prepare|train|evaluate|generate|merge|plan|check) [^`]*--[^`]*…[^`]*)`");
+      Pattern.compile(
+          "`((?:prepare|train|evaluate|generate|merge|plan|check) [^`]*--[^`]*…[^`]*)`");
   private static final Pattern WORD = Pattern.compile("\"([^\"]*)\"|'([^']*)'|(\\S+)");
   private static final Pattern HEADING = Pattern.compile("(?m)^### `(.+)`$");
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)#:]+)\\)");
