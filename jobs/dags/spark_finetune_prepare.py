@@ -22,7 +22,7 @@ with DAG(
     max_active_runs=1,
     params={
         "config": f"file:{HOME}/conf/prepare/sample.yaml",
-        "input": f"file:{HOME}/jobs/sample/rows.jsonl",
+        "input": f"file:{HOME}/jobs/sample/new-databases.jsonl",
         "output": f"file:{HOME}/data/sample",
         "spark_conf": f"{HOME}/conf/spark/prepare.conf",
     },

@@ -1,6 +1,7 @@
 package org.sparkfinetune.jobs;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.sparkfinetune.sample.SampleMaker;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -8,7 +9,7 @@ import picocli.CommandLine.Option;
 
 @Command(
     name = "make-sample",
-    description = "Writes the shipped sample again: text-to-SQL rows, a tokenizer, a small model.")
+    description = "Writes the shipped sample again, its model untrained: rows, tokenizer, Llama.")
 final class MakeSampleCommand implements Runnable {
   @Option(
       names = "--output",
@@ -17,10 +18,17 @@ final class MakeSampleCommand implements Runnable {
       description = "A local folder; files of the sample in it are replaced.")
   private Path output = Path.of("");
 
+  @Option(
+      names = "--pretraining",
+      paramLabel = "FOLDER",
+      description = "Also write the rows that the shipped model was trained on: train and test.")
+  private Optional<Path> pretraining = Optional.empty();
+
   @Mixin private final Help help = new Help();
 
   @Override
   public void run() {
     SampleMaker.write(output);
+    pretraining.ifPresent(SampleMaker::writePretraining);
   }
 }

@@ -14,6 +14,7 @@ final class AnswerText {
 
   private final LlamaTokenizer tokenizer;
   private final List<String> stop;
+  private final String lead;
   private final Consumer<String> sink;
   private int[] ids = new int[32];
   private int count;
@@ -21,8 +22,16 @@ final class AnswerText {
   private String text = "";
 
   AnswerText(LlamaTokenizer tokenizer, List<String> stop, Consumer<String> sink) {
+    this(tokenizer, stop, "", sink);
+  }
+
+  /**
+   * @param lead left out where the answer begins with it
+   */
+  AnswerText(LlamaTokenizer tokenizer, List<String> stop, String lead, Consumer<String> sink) {
     this.tokenizer = tokenizer;
     this.stop = stop;
+    this.lead = lead;
     this.sink = sink;
   }
 
@@ -31,7 +40,8 @@ final class AnswerText {
       ids = Arrays.copyOf(ids, 2 * count);
     }
     ids[count++] = token;
-    text = tokenizer.decode(Arrays.copyOf(ids, count));
+    String decoded = tokenizer.decode(Arrays.copyOf(ids, count));
+    text = decoded.startsWith(lead) ? decoded.substring(lead.length()) : decoded;
     int end = text.length();
     for (String one : stop) {
       int at = text.indexOf(one);

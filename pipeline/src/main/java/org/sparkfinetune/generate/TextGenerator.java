@@ -1,6 +1,7 @@
 package org.sparkfinetune.generate;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
@@ -11,7 +12,14 @@ import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.LossTarget;
 import org.sparkfinetune.tokenize.TokenizedSample;
 
-/** {@link Generator} from texts and conversations to texts. One thread at a time may use it. */
+/**
+ * {@link Generator} from texts and conversations to texts. One thread at a time may use it.
+ *
+ * <p>A chat template may end with a space before the answer, as the reference's does. Where the
+ * answer stood in training, that space was part of its first token ({@code " SELECT"}); a prompt
+ * that has it as a token of its own asks for something that never came. So it is left to the answer
+ * to begin with it, and is not shown.
+ */
 public final class TextGenerator implements AutoCloseable {
   private final Generator generator;
   private final LlamaTokenizer tokenizer;
@@ -38,11 +46,14 @@ public final class TextGenerator implements AutoCloseable {
 
   /** The answers, in the order of the prompts. */
   public List<Completion> complete(List<TextPrompt> prompts, TextListener listener) {
-    List<Prompt> tokens = prompts.stream().map(this::tokens).toList();
+    List<Asked> asked = prompts.stream().map(this::asked).toList();
+    List<Prompt> tokens = asked.stream().map(Asked::tokens).toList();
     List<AnswerText> answers = new ArrayList<>();
     for (int i = 0; i < prompts.size(); i++) {
       int index = i;
-      answers.add(new AnswerText(tokenizer, stop, piece -> listener.text(index, piece)));
+      answers.add(
+          new AnswerText(
+              tokenizer, stop, asked.get(i).lead(), piece -> listener.text(index, piece)));
     }
     List<Generated> generated =
         generator.run(tokens, settings, (prompt, token) -> answers.get(prompt).add(token));
@@ -59,20 +70,33 @@ public final class TextGenerator implements AutoCloseable {
 
   /** How many tokens a prompt has. */
   public int length(TextPrompt prompt) {
-    return tokens(prompt).ids().length;
+    return asked(prompt).tokens().ids().length;
   }
 
-  private Prompt tokens(TextPrompt prompt) {
+  /**
+   * @param lead what the answer is to begin with, and is not shown
+   */
+  private record Asked(Prompt tokens, String lead) {}
+
+  private Asked asked(TextPrompt prompt) {
     if (prompt instanceof TextPrompt.Chat chat) {
-      return new Prompt(chat.sequence(), conversations.prompt(chat.conversation()));
+      int[] ids = conversations.prompt(chat.conversation());
+      boolean space = endsWithSpace(ids);
+      int[] kept = space ? Arrays.copyOf(ids, ids.length - 1) : ids;
+      return new Asked(new Prompt(chat.sequence(), kept), space ? " " : "");
     }
     TextPrompt.Plain plain = (TextPrompt.Plain) prompt;
     int[] ids = plain.text().isEmpty() ? new int[0] : tokenizer.encode(plain.text());
     OptionalInt bos =
         tokenizer.specialTokens().bos().map(tokenizer::idOf).orElse(OptionalInt.empty());
     boolean add = bos.isPresent() && (ids.length == 0 || ids[0] != bos.getAsInt());
-    return new Prompt(
-        plain.sequence(), add ? IntStream.concat(bos.stream(), IntStream.of(ids)).toArray() : ids);
+    int[] begun = add ? IntStream.concat(bos.stream(), IntStream.of(ids)).toArray() : ids;
+    return new Asked(new Prompt(plain.sequence(), begun), "");
+  }
+
+  private boolean endsWithSpace(int[] ids) {
+    int[] word = tokenizer.encode("a ");
+    return ids.length > 1 && word.length > 1 && ids[ids.length - 1] == word[word.length - 1];
   }
 
   /**

@@ -22,6 +22,11 @@ final class GroupQueries {
         .map(ofGroups -> onlyWithCategories(ofGroups).anyTable());
   }
 
+  /** The kind that a very small model can learn. */
+  static Stream<QueryTemplate> plain() {
+    return Stream.of(onlyWithCategories(GroupQueries::count).anyTable());
+  }
+
   private static QueryTemplate.OfTable onlyWithCategories(QueryTemplate.OfTable template) {
     return (table, dice) ->
         table.categories().isEmpty() ? Optional.empty() : template.draft(table, dice);

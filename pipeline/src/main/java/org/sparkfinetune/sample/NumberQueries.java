@@ -22,6 +22,17 @@ final class NumberQueries {
         .map(QueryTemplate.OfTable::anyTable);
   }
 
+  /** The kinds that a very small model can learn. */
+  static Stream<QueryTemplate> plain() {
+    return Stream.<QueryTemplate.OfTable>of(
+            NumberQueries::countAll,
+            NumberQueries::countWhere,
+            NumberQueries::countDistinct,
+            NumberQueries::aggregate,
+            NumberQueries::aggregateWhere)
+        .map(QueryTemplate.OfTable::anyTable);
+  }
+
   private static Optional<Draft> countAll(Table table, Dice dice) {
     return draft(
         table, English.askHowMany(dice, table.plural()), "SELECT COUNT(*) FROM " + table.name());

@@ -29,6 +29,19 @@ final class RowQueries {
         .map(QueryTemplate.OfTable::anyTable);
   }
 
+  /** The kinds that a very small model can learn. */
+  static Stream<QueryTemplate> plain() {
+    return Stream.<QueryTemplate.OfTable>of(
+            RowQueries::every,
+            RowQueries::where,
+            RowQueries::where,
+            RowQueries::ordered,
+            RowQueries::extreme,
+            RowQueries::firstFew,
+            RowQueries::distinct)
+        .map(QueryTemplate.OfTable::anyTable);
+  }
+
   private static Optional<Draft> every(Table table, Dice dice) {
     Shown shown = Shown.of(table, List.of(), dice);
     String things =

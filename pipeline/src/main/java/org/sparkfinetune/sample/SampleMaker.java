@@ -14,15 +14,23 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
 
 /**
- * Writes the shipped sample: {@code rows.jsonl} and a folder {@code model} with a small Llama and
- * its tokenizer. Equal seeds give equal files.
+ * Writes the shipped sample: {@code rows.jsonl}, {@code new-databases.jsonl} and a folder {@code
+ * model} with a small Llama and its tokenizer; and the rows that the shipped model was trained on.
+ * Equal seeds give equal files. The Llama's weights are random here: {@code train} makes the
+ * shipped ones of them.
  */
 public final class SampleMaker {
   /** The shipped sample's. */
   public static final long SEED = 42;
 
   static final String ROWS = "rows.jsonl";
+  static final String NEW_DATABASES = "new-databases.jsonl";
   static final String MODEL = "model";
+
+  /** Many more than are tested, so that those tested are of many databases and skeletons. */
+  private static final int HELD_BACK = 3_000;
+
+  private static final int TEST_ROWS = 400;
 
   private SampleMaker() {}
 
@@ -41,15 +49,45 @@ public final class SampleMaker {
       }
       Path model = Files.createDirectories(folder.resolve(MODEL));
       Files.writeString(folder.resolve(ROWS), jsonLines(rows));
+      Files.writeString(folder.resolve(NEW_DATABASES), jsonLines(SampleRows.ofNewDatabases(SEED)));
       Files.writeString(model.resolve("tokenizer.json"), tokenizer.tokenizerJson());
       Files.writeString(model.resolve("tokenizer_config.json"), tokenizer.configJson());
       Files.deleteIfExists(model.resolve("model.safetensors"));
       ModelMaker.write(shape, SEED, model);
     } catch (IOException unwritable) {
-      throw new UserError(
-          "The sample cannot be written to %s: %s".formatted(folder, unwritable.getMessage()),
-          unwritable);
+      throw unwritable(folder, unwritable);
     }
+  }
+
+  /**
+   * What the shipped model was trained and tested on: no row of the second shares both its database
+   * and its query's skeleton with one of the first.
+   */
+  public static SampleSplit pretraining() {
+    SampleSplit split =
+        SampleSplit.bySchemaAndSkeleton(SampleRows.pretraining(SEED), HELD_BACK, SEED);
+    return new SampleSplit(split.train(), new Dice(SEED).some(split.test(), TEST_ROWS));
+  }
+
+  /**
+   * Writes {@link #pretraining} as {@code train.jsonl} and {@code test.jsonl}.
+   *
+   * @param folder made if it is not there
+   */
+  public static void writePretraining(Path folder) {
+    SampleSplit split = pretraining();
+    try {
+      Files.createDirectories(folder);
+      Files.writeString(folder.resolve("train.jsonl"), jsonLines(split.train()));
+      Files.writeString(folder.resolve("test.jsonl"), jsonLines(split.test()));
+    } catch (IOException unwritable) {
+      throw unwritable(folder, unwritable);
+    }
+  }
+
+  private static UserError unwritable(Path folder, IOException cause) {
+    return new UserError(
+        "The sample cannot be written to %s: %s".formatted(folder, cause.getMessage()), cause);
   }
 
   /** One {@code {"question", "context", "answer"}} a line. */

@@ -6,15 +6,21 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** The sample's text-to-SQL rows, the same for the same seed. */
+/**
+ * The sample's text-to-SQL rows, the same for the same seed.
+ *
+ * <p>Of five databases the shipped model was trained on two, and one is kept to fine-tune it on.
+ * What it learns are plain queries of one table: joins and nested queries, and more databases, take
+ * a larger model than a repository should hold and more than the minutes that training it takes.
+ */
 public final class SampleRows {
-  private static final int ROWS_PER_SCHEMA = 50;
-  private static final int ANSWERS_ALIKE = 2;
   private static final double OTHER_TABLE = 0.3;
   private static final double OTHER_COLUMN = 0.75;
-  private static final List<QueryTemplate> TEMPLATES =
+  private static final int FIVE = 5;
+  private static final List<QueryTemplate> ALL =
       Stream.of(
               RowQueries.all(),
               NumberQueries.all(),
@@ -24,20 +30,57 @@ public final class SampleRows {
               ChainQueries.all())
           .flatMap(templates -> templates)
           .toList();
+  private static final List<QueryTemplate> PLAIN =
+      Stream.of(RowQueries.plain(), NumberQueries.plain(), GroupQueries.plain())
+          .flatMap(templates -> templates)
+          .toList();
 
+  /**
+   * @param answersAlike how often a query may be asked for, in other words
+   */
+  private record Plan(List<QueryTemplate> templates, int rowsPerSchema, int answersAlike) {}
+
+  private final Plan plan;
   private final Dice dice;
   private final Set<String> questions = new HashSet<>();
   private final Map<String, Integer> answers = new HashMap<>();
 
-  private SampleRows(Dice dice) {
+  private SampleRows(Plan plan, Dice dice) {
+    this.plan = plan;
     this.dice = dice;
   }
 
-  /** The same number of rows for each schema, in an order that mixes them. */
+  /** Rows of all kinds over all databases. */
   public static List<SampleRow> generate(long seed) {
-    SampleRows rows = new SampleRows(new Dice(seed));
+    return rows(SchemaFile.read(), new Plan(ALL, 50, 2), seed);
+  }
+
+  /** What the shipped model was trained on: plain queries over two databases of five. */
+  public static List<SampleRow> pretraining(long seed) {
+    return rows(databases(Set.of(0, 2)), new Plan(PLAIN, 2_000, 8), seed);
+  }
+
+  /**
+   * Plain queries over the databases that the shipped model has never seen. No answer comes twice:
+   * none of a test split was trained on.
+   */
+  public static List<SampleRow> ofNewDatabases(long seed) {
+    return rows(databases(Set.of(4)), new Plan(PLAIN, 130, 1), seed);
+  }
+
+  private static List<Schema> databases(Set<Integer> ofFive) {
+    List<Schema> all = SchemaFile.read();
+    return IntStream.range(0, all.size())
+        .filter(i -> ofFive.contains(i % FIVE))
+        .mapToObj(all::get)
+        .toList();
+  }
+
+  /** The same number of rows for each schema, in an order that mixes them. */
+  private static List<SampleRow> rows(List<Schema> schemas, Plan plan, long seed) {
+    SampleRows rows = new SampleRows(plan, new Dice(seed));
     List<SampleRow> all = new ArrayList<>();
-    for (Schema schema : SchemaFile.read()) {
+    for (Schema schema : schemas) {
       all.addAll(rows.of(schema));
     }
     return rows.dice.some(all, all.size());
@@ -45,8 +88,9 @@ public final class SampleRows {
 
   private List<SampleRow> of(Schema schema) {
     List<SampleRow> rows = new ArrayList<>();
-    while (rows.size() < ROWS_PER_SCHEMA) {
-      for (QueryTemplate template : dice.some(TEMPLATES, ROWS_PER_SCHEMA - rows.size())) {
+    while (rows.size() < plan.rowsPerSchema()) {
+      for (QueryTemplate template :
+          dice.some(plan.templates(), plan.rowsPerSchema() - rows.size())) {
         template
             .draft(schema, dice)
             .filter(this::isNew)
@@ -58,7 +102,7 @@ public final class SampleRows {
   }
 
   private boolean isNew(Draft draft) {
-    return answers.merge(draft.sql(), 1, Integer::sum) <= ANSWERS_ALIKE
+    return answers.merge(draft.sql(), 1, Integer::sum) <= plan.answersAlike()
         && questions.add(draft.question());
   }
 

@@ -3,6 +3,7 @@ package org.sparkfinetune.launch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,27 +26,36 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.evaluate.EvaluationReport;
+import org.sparkfinetune.sample.ModelMaker;
+import org.sparkfinetune.sample.ModelShape;
 import org.sparkfinetune.testing.SparkSessions;
 
-/** Batch inference and evaluation over the shipped sample's untrained model. */
+/** Batch inference and evaluation over an untrained model of the shipped one's shape. */
 final class GenerateJobSparkTest {
-  private static final Path MODEL = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
-
+  @TempDir private static Path untrained;
   private static SparkSession spark;
 
   @TempDir Path folder;
 
   @BeforeAll
-  static void session() {
+  static void session() throws IOException {
     spark = SparkSessions.shared();
+    ModelMaker.write(ModelShape.named("sample"), 42, untrained);
+    for (String file : List.of("tokenizer.json", "tokenizer_config.json")) {
+      Files.copy(SampleRun.MODEL.resolve(file), untrained.resolve(file));
+    }
   }
 
   private static ModelChoice model() {
     return new ModelChoice(
-        MODEL.toString(), Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
+        untrained.toString(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty());
   }
 
-  private Path write(String name, List<String> lines) throws java.io.IOException {
+  private Path write(String name, List<String> lines) throws IOException {
     return Files.write(folder.resolve(name), lines);
   }
 

@@ -25,12 +25,12 @@ final class ModelMakerTest {
     ModelMaker.write(ModelShape.named("sample"), 1, folder);
 
     try (Checkpoint checkpoint = open()) {
-      assertThat(checkpoint.names()).hasSize(1 + 6 * 9 + 1);
-      float[] matrix = read(checkpoint, "model.layers.3.mlp.down_proj.weight", 192 * 512);
+      assertThat(checkpoint.names()).hasSize(1 + 4 * 9 + 1);
+      float[] matrix = read(checkpoint, "model.layers.3.mlp.down_proj.weight", 128 * 384);
       assertThat(mean(matrix)).isCloseTo(0, within(0.001));
-      assertThat(deviation(matrix)).isCloseTo(1 / Math.sqrt(192), within(0.001));
-      assertThat(share(matrix, 1 / Math.sqrt(192))).isCloseTo(0.683, within(0.01));
-      assertThat(read(checkpoint, "model.norm.weight", 192)).containsOnly(1f);
+      assertThat(deviation(matrix)).isCloseTo(1 / Math.sqrt(128), within(0.001));
+      assertThat(share(matrix, 1 / Math.sqrt(128))).isCloseTo(0.683, within(0.01));
+      assertThat(read(checkpoint, "model.norm.weight", 128)).containsOnly(1f);
     }
     assertThat(folder.resolve("config.json")).hasContent(ModelShape.named("sample").configJson());
   }

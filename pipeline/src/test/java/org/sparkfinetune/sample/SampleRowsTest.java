@@ -8,15 +8,20 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 final class SampleRowsTest {
   private static List<SampleRow> rows;
+  private static List<SampleRow> newDatabases;
 
   @BeforeAll
   static void generate() {
     rows = SampleRows.generate(SampleMaker.SEED);
+    newDatabases = SampleRows.ofNewDatabases(SampleMaker.SEED);
   }
 
   @Test
@@ -28,7 +33,7 @@ final class SampleRowsTest {
   @Test
   void every_answer_runs_in_sqlite_against_its_context() {
     List<String> failures = new ArrayList<>();
-    for (SampleRow row : rows) {
+    for (SampleRow row : Stream.concat(rows.stream(), newDatabases.stream()).toList()) {
       try (Connection database = DriverManager.getConnection("jdbc:sqlite::memory:");
           Statement statement = database.createStatement()) {
         for (String table : row.context().split("; ", -1)) {
@@ -51,6 +56,26 @@ final class SampleRowsTest {
   @Test
   void no_question_is_asked_twice_and_no_question_has_two_answers() {
     assertThat(rows.stream().map(SampleRow::question)).doesNotHaveDuplicates();
+  }
+
+  @Test
+  void the_model_is_trained_on_other_databases_than_it_is_fine_tuned_on() {
+    List<SampleRow> pretraining = SampleRows.pretraining(SampleMaker.SEED);
+    Set<String> seen = names(pretraining);
+
+    assertThat(seen).hasSize(20).doesNotContainAnyElementsOf(names(newDatabases));
+    assertThat(names(newDatabases)).hasSize(10);
+    assertThat(pretraining).hasSize(40_000);
+    assertThat(newDatabases).hasSize(1_300);
+  }
+
+  @Test
+  void no_answer_over_the_new_databases_comes_twice() {
+    assertThat(newDatabases.stream().map(SampleRow::answer)).doesNotHaveDuplicates();
+  }
+
+  private static Set<String> names(List<SampleRow> of) {
+    return of.stream().map(SampleRow::schema).collect(Collectors.toSet());
   }
 
   @Test

@@ -23,7 +23,11 @@ final class ShippedSampleTest {
   void rows_tokenizer_and_shape_are_what_the_command_makes() {
     for (String file :
         new String[] {
-          "rows.jsonl", "model/tokenizer.json", "model/tokenizer_config.json", "model/config.json"
+          "rows.jsonl",
+          "new-databases.jsonl",
+          "model/tokenizer.json",
+          "model/tokenizer_config.json",
+          "model/config.json"
         }) {
       assertThat(made.resolve(file)).hasSameBinaryContentAs(SHIPPED.resolve(file));
     }
