@@ -1,5 +1,6 @@
 package org.sparkfinetune.train;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -10,11 +11,14 @@ import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
 import org.sparkfinetune.llama.LinearModule;
@@ -46,11 +50,32 @@ final class AdapterSaver {
   /** What a run leaves: {@code adapter/}, or {@code model/} where all weights were trained. */
   void result(TrainConfig config, LoraConfig lora) {
     RunFolder folder = RunFolder.of(config.outputDir());
+    sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
     if (config.method() == Method.FULL) {
       model(folder.model());
       ModelFiles.copy(config.model(), folder.model(), hadoop);
     } else {
       adapter(folder.adapter(), config.model(), lora);
+    }
+  }
+
+  /** Deletes what a start that was killed in this place left half-written. */
+  private void sweep(Path folder) {
+    try {
+      FileSystem files = folder.getFileSystem(hadoop);
+      if (!files.exists(folder)) {
+        return;
+      }
+      for (FileStatus file : files.listStatus(folder)) {
+        if (file.getPath().getName().matches("\\..*\\.tmp")) {
+          files.delete(file.getPath(), false);
+        }
+      }
+    } catch (IOException e) {
+      throw new RunFailure(
+          "%s could not be cleared: %s; check that the store is there and lets this user write"
+              .formatted(folder, e.getMessage()),
+          e);
     }
   }
 
