@@ -44,7 +44,9 @@ final class ArchitectureTest {
           Map.entry("tensor", List.of()),
           Map.entry("exchange", List.of()),
           Map.entry("dataset", List.of()),
-          Map.entry("prepare", List.of("config", "conversation", "dataset", "html", "hub")),
+          Map.entry("lease", List.of()),
+          Map.entry(
+              "prepare", List.of("config", "conversation", "dataset", "html", "hub", "lease")),
           Map.entry("html", List.of()),
           Map.entry("report", List.of("html", "metrics")),
           Map.entry("tokenize", List.of("config", "conversation")),
@@ -95,6 +97,7 @@ final class ArchitectureTest {
                   "fsdp",
                   "hub",
                   "generate",
+                  "lease",
                   "llama",
                   "metrics",
                   "mlflow",
