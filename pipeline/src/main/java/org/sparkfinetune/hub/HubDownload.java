@@ -4,6 +4,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.security.MessageDigest;
 import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FileSystem;
@@ -108,23 +109,30 @@ final class HubDownload {
 
   private void fetchAll(OutputStream out) throws IOException {
     Retries retries = new Retries(patience);
-    while (have < file.size()) {
-      long before = have;
-      try {
-        fetch(out);
-        if (have < file.size()) {
-          throw new IOException(
-              "the connection ended after %d of %d bytes".formatted(have, file.size()));
-        }
-      } catch (StoreFailure e) {
-        throw e.cause();
-      } catch (IOException e) {
-        if (have > before) {
-          retries.progressed();
-        }
-        retries.failed(e, file.path());
+    try {
+      if (have < file.size()) {
+        retries.call(file.path(), () -> fetchMore(out, retries));
+      }
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  /** All that is missing, or as much as comes. */
+  private long fetchMore(OutputStream out, Retries retries) throws IOException {
+    long before = have;
+    try {
+      fetch(out);
+    } finally {
+      if (have > before) {
+        retries.progressed();
       }
     }
+    if (have < file.size()) {
+      throw new IOException(
+          "the connection ended after %d of %d bytes".formatted(have, file.size()));
+    }
+    return have;
   }
 
   private void fetch(OutputStream out) throws IOException {
@@ -143,11 +151,12 @@ final class HubDownload {
     }
   }
 
-  private void store(OutputStream out, int bytes) throws StoreFailure {
+  /** Unchecked where the cache's disk fails, which asking the hub again does not mend. */
+  private void store(OutputStream out, int bytes) {
     try {
       out.write(buffer, 0, bytes);
     } catch (IOException e) {
-      throw new StoreFailure(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -158,21 +167,6 @@ final class HubDownload {
     files.delete(target, false);
     if (!files.rename(cache.partial(file), target) && !cache.holds(commit, file)) {
       throw new IOException("cannot rename %s to %s".formatted(cache.partial(file), target));
-    }
-  }
-
-  /** The cache's disk fails, which asking the hub again does not mend. */
-  private static final class StoreFailure extends IOException {
-    private static final long serialVersionUID = 1L;
-    private final IOException failure;
-
-    StoreFailure(IOException failure) {
-      super(failure);
-      this.failure = failure;
-    }
-
-    IOException cause() {
-      return failure;
     }
   }
 }

@@ -96,14 +96,7 @@ public final class HubRepository {
   }
 
   private HubSnapshot ask() throws IOException {
-    Retries retries = new Retries(settings.patience());
-    while (true) {
-      try {
-        return client.snapshot();
-      } catch (IOException e) {
-        retries.failed(e, id.toString());
-      }
-    }
+    return new Retries(settings.patience()).call(id.toString(), client::snapshot);
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * Files of a Hugging Face hub, or of a mirror of one, in a folder on any Hadoop file system: {@link
  * org.sparkfinetune.hub.HubRepository}. For data sets and models alike; uses nothing of ours but
- * errors, and of libraries Hadoop, Jackson and the JDK.
+ * errors, and of libraries Hadoop, Jackson, Failsafe and the JDK.
  *
  * <p>A newcomer would ask why not {@code java.net.http}: its client has no way to give up on a body
  * that stopped coming, and a download of hours needs one. {@link java.net.HttpURLConnection} has a

@@ -1,7 +1,9 @@
 package org.sparkfinetune.launch;
 
+import dev.failsafe.Failsafe;
+import dev.failsafe.FailsafeException;
+import dev.failsafe.RetryPolicy;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -14,12 +16,22 @@ import org.sparkfinetune.errors.RunFailure;
 final class StorePatience {
   private static final Logger LOG = LoggerFactory.getLogger(StorePatience.class);
 
-  private final Duration patience;
-  private final Duration pause;
+  private final RetryPolicy<Object> policy;
 
   StorePatience(Duration patience, Duration pause) {
-    this.patience = patience;
-    this.pause = pause;
+    this.policy =
+        RetryPolicy.builder()
+            .handle(RunFailure.class)
+            .withMaxAttempts(-1)
+            .withDelay(pause)
+            .withMaxDuration(patience)
+            .onRetryScheduled(
+                retry ->
+                    LOG.warn(
+                        "{} Asking again for up to {} s.",
+                        retry.getLastException().getMessage(),
+                        patience.toSeconds()))
+            .build();
   }
 
   /**
@@ -28,26 +40,10 @@ final class StorePatience {
    * @throws RunFailure the question's own, when patience is at its end
    */
   <T> T ask(Supplier<T> question) {
-    long start = System.nanoTime();
-    while (true) {
-      try {
-        return question.get();
-      } catch (RunFailure e) {
-        if (System.nanoTime() - start + pause.toNanos() > patience.toNanos()) {
-          throw e;
-        }
-        LOG.warn("{} Asking again for up to {} s.", e.getMessage(), patience.toSeconds());
-        rest(e);
-      }
-    }
-  }
-
-  private void rest(RunFailure failure) {
     try {
-      TimeUnit.NANOSECONDS.sleep(pause.toNanos());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw failure;
+      return Failsafe.with(policy).get(question::get);
+    } catch (FailsafeException e) {
+      throw new RunFailure("The driver was interrupted while it waited for a store.", e);
     }
   }
 }

@@ -5,6 +5,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.sparkfinetune.metrics.Phase;
 
@@ -25,21 +28,11 @@ final class RankMemory {
   }
 
   Watch watch(Supplier<Phase> phase) {
-    Thread thread = new Thread(() -> look(phase), "memory-watch");
-    thread.setDaemon(true);
-    thread.start();
-    return thread::interrupt;
-  }
-
-  private void look(Supplier<Phase> phase) {
-    try {
-      while (true) {
-        sample(phase.get());
-        Thread.sleep(PERIOD_MILLIS);
-      }
-    } catch (InterruptedException e) {
-      // The run has ended.
-    }
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    var unused =
+        timer.scheduleWithFixedDelay(
+            () -> sample(phase.get()), 0, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
+    return timer::shutdownNow;
   }
 
   /** One look, for what is shorter than a period. */

@@ -6,152 +6,125 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Throughput between two ranks of one JVM over loopback, after a round to warm up; the best of five
- * rounds, since other work on the machine only ever slows one down.
- *
- * <pre>
- * mvn -q -pl pipeline test-compile exec:java \
- *   -Dexec.classpathScope=test -Dexec.mainClass=org.sparkfinetune.exchange.ExchangeBenchmark
- * </pre>
- *
- * <p>On a busy machine (2 cores with AMX, load average 10; JDK 17, Spark 3.5.9), GB/s:
- *
- * <pre>
- *             frozen  published  pushed   sum of two numbers
- * mapped        9.6       -         -
- * network       1.7      1.1       1.3       0.3 ms
- * encrypted     0.3      0.4       0.6       0.2 ms
- * </pre>
+ * Between two ranks of one JVM over loopback, GB a second, and microseconds for a sum: {@code
+ * jobs/bin/bench kernels ExchangeBenchmark}.
  */
-final class ExchangeBenchmark {
+@State(Scope.Benchmark)
+@Fork(1)
+@Warmup(iterations = 2, time = 2)
+@Measurement(iterations = 3, time = 2)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+public class ExchangeBenchmark {
   private static final int LAYER = 64 << 20;
-  private static final int LAYERS = 8;
-  private static final int ROUNDS = 6;
+  private static final int LAYERS = 4;
+  private static final int SUMS = 100;
 
-  private ExchangeBenchmark() {}
+  @Param({"MAPPED", "NETWORK", "ENCRYPTED"})
+  public String kind = "";
 
-  public static void main(String[] arguments) throws IOException {
-    Path file = Files.createTempFile("shard", "");
-    try {
-      fill(file);
-      for (Groups.Kind kind :
-          List.of(Groups.Kind.MAPPED, Groups.Kind.NETWORK, Groups.Kind.ENCRYPTED)) {
-        List<Exchange> group = kind.open(2);
-        group.get(1).serve(Shard.file(file));
-        report(kind, "frozen", () -> frozen(group.get(0)));
-        report(kind, "published", new Publishing(group));
-        report(kind, "pushed", new Pushing(group));
-        reportSums(kind, group);
-        Groups.close(group);
+  private final ByteBuffer value = ByteBuffer.allocateDirect(LAYER);
+  private final ByteBuffer nothing = ByteBuffer.allocateDirect(0);
+  private Path file = Path.of("");
+  private List<Exchange> group = List.of();
+  private long version;
+
+  @Setup
+  public void open() throws IOException {
+    file = Files.createTempFile("shard", "");
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      for (int layer = 0; layer < LAYERS; layer++) {
+        channel.write(value.clear());
       }
-    } finally {
-      Files.delete(file);
     }
+    value.clear();
+    group = Groups.Kind.valueOf(kind).open(2);
+    group.get(1).serve(Shard.file(file));
   }
 
-  private static void fill(Path file) throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      ByteBuffer zeros = ByteBuffer.allocateDirect(LAYER);
-      for (int layer = 0; layer < LAYERS; layer++) {
-        channel.write(zeros.clear());
-      }
-    }
+  @TearDown
+  public void close() throws IOException {
+    Groups.close(group);
+    Files.delete(file);
   }
 
   /** One layer ahead, as training reads. */
-  private static void frozen(Exchange rank) {
+  @Benchmark
+  @OperationsPerInvocation(LAYER * LAYERS)
+  public long frozen() {
+    Exchange rank = group.get(0);
+    long sum = 0;
     var next = rank.frozen(1, 0, LAYER);
     for (int layer = 1; layer <= LAYERS; layer++) {
       ByteBuffer bytes = rank.await(next);
       if (layer < LAYERS) {
         next = rank.frozen(1, (long) layer * LAYER, LAYER);
       }
-      touch(bytes);
+      sum += touched(bytes);
       rank.recycle(bytes);
     }
+    return sum;
   }
 
   /** Mapped bytes move only when they are read. */
-  private static void touch(ByteBuffer bytes) {
+  private static long touched(ByteBuffer bytes) {
     long sum = 0;
     for (int at = 0; at < bytes.limit(); at += 64) {
       sum += bytes.get(at);
     }
-    if (sum != 0) {
-      throw new AssertionError("The file holds zeros.");
-    }
+    return sum;
   }
 
-  private static final class Publishing implements Runnable {
-    private final List<Exchange> group;
-    private final ByteBuffer value = ByteBuffer.allocateDirect(LAYER);
-    private long version;
-
-    Publishing(List<Exchange> group) {
-      this.group = group;
-    }
-
-    @Override
-    public void run() {
-      for (int i = 0; i < LAYERS; i++) {
-        group.get(1).publish("value", version, value);
-        Exchange reader = group.get(0);
-        reader.recycle(reader.await(reader.published(1, "value", version++)));
-      }
-    }
+  @Benchmark
+  @OperationsPerInvocation(LAYER)
+  public void published() {
+    group.get(1).publish("value", ++version, value);
+    Exchange reader = group.get(0);
+    reader.recycle(reader.await(reader.published(1, "value", version)));
   }
 
-  private static final class Pushing implements Runnable {
-    private final List<Exchange> group;
-    private final ByteBuffer value = ByteBuffer.allocateDirect(LAYER);
-    private final ByteBuffer nothing = ByteBuffer.allocateDirect(0);
-    private long version;
-
-    Pushing(List<Exchange> group) {
-      this.group = group;
-    }
-
-    @Override
-    public void run() {
-      for (int i = 0; i < LAYERS; i++) {
-        Exchange owner = group.get(1);
-        owner.await(owner.push(1, "gradient", version, nothing));
-        group.get(0).await(group.get(0).push(1, "gradient", version, value));
-        owner.await(owner.pushed("gradient", version++)).forEach(owner::recycle);
-      }
-    }
+  @Benchmark
+  @OperationsPerInvocation(LAYER)
+  public void pushed() {
+    version++;
+    Exchange owner = group.get(1);
+    owner.await(owner.push(1, "gradient", version, nothing));
+    group.get(0).await(group.get(0).push(1, "gradient", version, value.duplicate()));
+    owner.await(owner.pushed("gradient", version)).forEach(owner::recycle);
   }
 
-  private static void report(Groups.Kind kind, String what, Runnable round) {
-    double best = 0;
-    for (int i = 0; i < ROUNDS; i++) {
-      long start = System.nanoTime();
-      round.run();
-      double rate = (double) LAYER * LAYERS / (System.nanoTime() - start);
-      best = i == 0 ? 0 : Math.max(best, rate);
-    }
-    System.out.printf("%-10s %-10s %6.2f GB/s%n", kind, what, best);
-  }
-
-  private static void reportSums(Groups.Kind kind, List<Exchange> group) {
-    List<Double> micros = new ArrayList<>();
-    Groups.onAll(
+  @Benchmark
+  @OperationsPerInvocation(SUMS)
+  @BenchmarkMode(Mode.AverageTime)
+  @OutputTimeUnit(TimeUnit.MICROSECONDS)
+  public List<Double> sumOfTwoNumbers() {
+    long first = version;
+    version += SUMS;
+    return Groups.onAll(
         group,
         rank -> {
-          for (long version = 0; version < 2000; version++) {
-            long start = System.nanoTime();
-            rank.sum("norm", version, new double[2]);
-            if (rank.rank() == 0 && version >= 1000) {
-              micros.add((System.nanoTime() - start) / 1e3);
-            }
+          double last = 0;
+          for (int i = 1; i <= SUMS; i++) {
+            last = rank.sum("norm", first + i, new double[2])[0];
           }
-          return 0;
+          return last;
         });
-    micros.sort(null);
-    System.out.printf("%-10s %-10s %6.0f us (median)%n", kind, "sum", micros.get(500));
   }
 }
