@@ -2,6 +2,7 @@ package org.sparkfinetune.fsdp;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import java.util.zip.CheckedInputStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.exchange.Exchange;
@@ -34,7 +36,6 @@ public final class ShardStore {
   private static final String SHARD = ".shard";
   private static final String CHECKSUM = ".crc32c";
   private static final String GROUPS = ".groups";
-  private static final int BUFFER = 1 << 20;
 
   /** Part of the disk that is kept free. */
   private static final double FREE = 0.1;
@@ -124,11 +125,8 @@ public final class ShardStore {
 
   private static String checksum(Path file) throws IOException {
     CRC32C crc = new CRC32C();
-    byte[] buffer = new byte[BUFFER];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        crc.update(buffer, 0, n);
-      }
+    try (InputStream in = new CheckedInputStream(Files.newInputStream(file), crc)) {
+      in.transferTo(OutputStream.nullOutputStream());
     }
     return HexFormat.of().toHexDigits((int) crc.getValue());
   }

@@ -3,9 +3,8 @@ package org.sparkfinetune.hub;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
-import org.sparkfinetune.errors.Bug;
+import org.apache.commons.codec.digest.DigestUtils;
 
 /**
  * What a file's bytes must hash to.
@@ -23,9 +22,9 @@ public record Checksum(Kind kind, String hex) {
   /** A digest that has yet to see the file's bytes, all of them and in order. */
   MessageDigest begin(long size) {
     return switch (kind) {
-      case SHA256 -> digest("SHA-256");
+      case SHA256 -> DigestUtils.getSha256Digest();
       case GIT_BLOB -> {
-        MessageDigest digest = digest("SHA-1");
+        MessageDigest digest = DigestUtils.getSha1Digest();
         digest.update(("blob " + size + "\0").getBytes(US_ASCII));
         yield digest;
       }
@@ -34,13 +33,5 @@ public record Checksum(Kind kind, String hex) {
 
   boolean fits(MessageDigest complete) {
     return HexFormat.of().formatHex(complete.digest()).equals(hex);
-  }
-
-  private static MessageDigest digest(String name) {
-    try {
-      return MessageDigest.getInstance(name);
-    } catch (NoSuchAlgorithmException e) {
-      throw new Bug("Every Java platform has " + name + ", but this one says it has not.", e);
-    }
   }
 }

@@ -3,15 +3,14 @@ package org.sparkfinetune.launch;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -28,7 +27,7 @@ final class ModelHash {
 
   static String of(String folder, Configuration hadoop) {
     try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      MessageDigest digest = DigestUtils.getSha256Digest();
       Path path = new Path(folder);
       FileSystem fileSystem = path.getFileSystem(hadoop);
       FileStatus[] files = fileSystem.listStatus(path);
@@ -49,8 +48,6 @@ final class ModelHash {
       return "sha256-of-samples:" + HexFormat.of().formatHex(digest.digest());
     } catch (IOException e) {
       throw new RunFailure("The model folder " + folder + " cannot be read: " + e.getMessage(), e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new Bug("Every Java has SHA-256.", e);
     }
   }
 }

@@ -4,11 +4,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -16,7 +16,6 @@ import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.conversation.ChatTemplate;
-import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 
 /** The hash of everything that shapes packed rows: equal hashes, equal rows. */
@@ -24,7 +23,7 @@ final class TokenizedHash {
   /** To be raised with every change of the code that gives other rows. */
   private static final String CODE = "1";
 
-  private final MessageDigest digest = sha256();
+  private final MessageDigest digest = DigestUtils.getSha256Digest();
 
   static String of(
       TrainingData data,
@@ -78,21 +77,8 @@ final class TokenizedHash {
   private static String contentHash(String file, Broadcast<SerializableConfiguration> hadoop)
       throws IOException {
     Path path = new Path(file);
-    MessageDigest digest = sha256();
-    byte[] buffer = new byte[1 << 20];
     try (InputStream in = path.getFileSystem(hadoop.value().value()).open(path)) {
-      for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
-        digest.update(buffer, 0, read);
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new Bug("This JVM has no SHA-256.", e);
+      return DigestUtils.sha256Hex(in);
     }
   }
 }

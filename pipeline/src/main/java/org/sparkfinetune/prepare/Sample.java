@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
 import org.sparkfinetune.conversation.Role;
@@ -50,6 +51,6 @@ record Sample(byte[] body) {
 
   /** A name that follows from the text alone, so that it stays the same over seeds and splits. */
   String id() {
-    return HexFormat.of().formatHex(SampleCoder.sha256().digest(body), 0, 10);
+    return HexFormat.of().formatHex(DigestUtils.sha256(body), 0, 10);
   }
 }

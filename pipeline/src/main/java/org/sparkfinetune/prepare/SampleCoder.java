@@ -4,13 +4,12 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.Locale;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
-import org.sparkfinetune.errors.Bug;
 
 /**
  * Turns conversations into what travels through the shuffle: their bytes (see {@link Sample}) and a
@@ -19,7 +18,7 @@ import org.sparkfinetune.errors.Bug;
  * each other in the shuffled order, whatever the seed. Not thread-safe: it reuses its buffers.
  */
 final class SampleCoder {
-  private final MessageDigest sha256 = sha256();
+  private final MessageDigest sha256 = DigestUtils.getSha256Digest();
   private final byte[] seed;
   private byte[] body = new byte[4096];
   private int bodyLength;
@@ -30,14 +29,6 @@ final class SampleCoder {
 
   SampleCoder(long seed) {
     this.seed = ByteBuffer.allocate(Long.BYTES).putLong(seed).array();
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new Bug("Every Java platform has SHA-256, but this one says it has not.", e);
-    }
   }
 
   void encode(Conversation conversation) {

@@ -5,14 +5,16 @@ import org.sparkfinetune.tensor.Tensor;
 
 /** Where the inputs of layers wait until backward needs them. */
 interface ActivationStore extends AutoCloseable {
+  ActivationStore IN_MEMORY = InMemory::new;
+
   /** As long as the step lasts. Takes {@code x} over: it must not be used any more. */
   Stored keep(Tensor x);
 
   /** Everything kept so far is forgotten; to be called between steps. */
-  void reset();
+  default void reset() {}
 
   @Override
-  void close();
+  default void close() {}
 
   /** One tensor that waits. */
   interface Stored extends AutoCloseable {
@@ -23,22 +25,8 @@ interface ActivationStore extends AutoCloseable {
     void close();
   }
 
-  /** Stays in memory. */
+  /** The tensor itself. */
   record InMemory(Tensor x) implements Stored {
-    static final ActivationStore STORE =
-        new ActivationStore() {
-          @Override
-          public Stored keep(Tensor x) {
-            return new InMemory(x);
-          }
-
-          @Override
-          public void reset() {}
-
-          @Override
-          public void close() {}
-        };
-
     @Override
     public Tensor open(Scope scope) {
       return x;

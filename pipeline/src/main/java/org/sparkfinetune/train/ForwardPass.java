@@ -79,7 +79,7 @@ final class ForwardPass {
         version,
         new DecoderLayers.Mode.Evaluation(),
         LayerKeep.NOTHING,
-        ActivationStore.InMemory.STORE,
+        ActivationStore.IN_MEMORY,
         layer -> layer.forEach(Kept::close));
   }
 

@@ -1,18 +1,14 @@
 package org.sparkfinetune.train;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.InstantSource;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.Optional;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.fsdp.ShardStore;
 
@@ -61,14 +57,9 @@ final class KeptShards {
         text.append('\n').append(file.getPath()).append(' ').append(file.getLen());
         text.append(' ').append(file.getModificationTime());
       }
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256")
-              .digest(text.toString().getBytes(StandardCharsets.UTF_8));
-      return HexFormat.of().formatHex(digest).substring(0, KEY_DIGITS);
+      return DigestUtils.sha256Hex(text.toString()).substring(0, KEY_DIGITS);
     } catch (IOException e) {
       throw new RunFailure("The model folder " + model + " cannot be listed: " + e.getMessage(), e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new Bug("Every Java has SHA-256.", e);
     }
   }
 }

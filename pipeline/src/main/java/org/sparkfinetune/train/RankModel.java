@@ -56,7 +56,7 @@ final class RankModel implements AutoCloseable {
             ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
     this.activations =
         switch (recipe.inputs()) {
-          case IN_MEMORY -> ActivationStore.InMemory.STORE;
+          case IN_MEMORY -> ActivationStore.IN_MEMORY;
           case IN_A_FILE -> ActivationFile.create(ops, activationFile);
         };
   }

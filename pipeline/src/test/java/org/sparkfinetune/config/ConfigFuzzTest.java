@@ -14,27 +14,29 @@ final class ConfigFuzzTest {
   private final ConfigLoader loader = new ConfigLoader(new Configuration(false));
   @TempDir Path folder;
 
+  /** Reads the file. */
+  private interface Load {
+    Loaded<?> from(Optional<String> file);
+  }
+
   @Test
   void a_damaged_training_configuration_is_read_or_refused() throws Exception {
-    Path file = folder.resolve("train.yaml");
-    Fuzz.run(
-        Files.readAllBytes(Path.of("../conf/train/llama3-70b-qlora.yaml")),
-        Share.ALL,
-        input -> {
-          Files.write(file, input);
-          loader.train(Optional.of(file.toString()), List.of());
-        });
+    damaged("train/llama3-70b-qlora.yaml", Share.ALL, file -> loader.train(file, List.of()));
   }
 
   @Test
   void a_damaged_preparing_configuration_is_read_or_refused() throws Exception {
-    Path file = folder.resolve("prepare.yaml");
+    damaged("prepare/no-robots.yaml", Share.TENTH, file -> loader.prepare(file, List.of()));
+  }
+
+  private void damaged(String shipped, Share share, Load load) throws Exception {
+    Path file = folder.resolve("damaged.yaml");
     Fuzz.run(
-        Files.readAllBytes(Path.of("../conf/prepare/no-robots.yaml")),
-        Share.TENTH,
+        Files.readAllBytes(Path.of("../conf", shipped)),
+        share,
         input -> {
           Files.write(file, input);
-          loader.prepare(Optional.of(file.toString()), List.of());
+          load.from(Optional.of(file.toString()));
         });
   }
 }

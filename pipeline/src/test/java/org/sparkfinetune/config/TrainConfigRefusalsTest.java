@@ -1,13 +1,11 @@
 package org.sparkfinetune.config;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.sparkfinetune.config.TrainYaml.REQUIRED;
+import static org.sparkfinetune.config.TrainYaml.load;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,15 +14,6 @@ import org.sparkfinetune.errors.UserError;
 
 /** What the keys of train refuse, and in which words. */
 class TrainConfigRefusalsTest {
-
-  private static final String REQUIRED =
-      """
-      model_id: /models/llama
-      dataset_path: data
-      output_dir: runs/one
-      """;
-
-  private static final Configuration HADOOP = new Configuration();
 
   @TempDir Path folder;
 
@@ -62,7 +51,7 @@ class TrainConfigRefusalsTest {
           tokenizer: ' '         | tokenizer is " "; allowed: a folder, a Hadoop URI or a hub id
           """)
   void a_bad_value_is_named_with_file_line_and_what_is_allowed(String line, String message) {
-    assertThatThrownBy(() -> load(REQUIRED + line))
+    assertThatThrownBy(() -> load(folder, REQUIRED + line))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith(folder.resolve("train.yaml") + ":4: " + message);
   }
@@ -81,14 +70,14 @@ class TrainConfigRefusalsTest {
           --fsdp_config.x 1      | command line: unknown key fsdp_config.x; the keys of train are:
           """)
   void a_bad_argument_is_named_as_such(String arguments, String message) {
-    assertThatThrownBy(() -> load(REQUIRED, arguments.split(" ")))
+    assertThatThrownBy(() -> load(folder, REQUIRED, arguments.split(" ")))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith(message);
   }
 
   @Test
   void missing_keys_are_listed_together() {
-    assertThatThrownBy(() -> load("model_id: m"))
+    assertThatThrownBy(() -> load(folder, "model_id: m"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("train needs these keys, in the YAML file or on the command line:")
         .hasMessageContaining("\n  --dataset_path  what prepare wrote")
@@ -104,18 +93,8 @@ class TrainConfigRefusalsTest {
     assertThatThrownBy(() -> new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0))
         .isInstanceOf(UserError.class)
         .hasMessage("learning_rate is NaN; allowed: a number above 0");
-    assertThatThrownBy(() -> load(REQUIRED + "method: full\nadapter: a"))
+    assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("adapter is a, but method is full");
-  }
-
-  private Loaded<TrainConfig> load(String yaml, String... arguments) {
-    Path file = folder.resolve("train.yaml");
-    try {
-      Files.writeString(file, yaml);
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
-    return new ConfigLoader(HADOOP).train(Optional.of(file.toString()), List.of(arguments));
   }
 }

@@ -1,9 +1,9 @@
 package org.sparkfinetune.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.sparkfinetune.config.TrainYaml.REQUIRED;
+import static org.sparkfinetune.config.TrainYaml.load;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -15,20 +15,13 @@ import org.junit.jupiter.api.io.TempDir;
 
 class TrainConfigTest {
 
-  private static final String REQUIRED =
-      """
-      model_id: /models/llama
-      dataset_path: data
-      output_dir: runs/one
-      """;
-
   private static final Configuration HADOOP = new Configuration();
 
   @TempDir Path folder;
 
   @Test
   void the_defaults_are_those_that_the_manual_promises() {
-    assertThat(load(REQUIRED).config())
+    assertThat(load(folder, REQUIRED).config())
         .isEqualTo(
             new TrainConfig(
                 new ModelSource("/models/llama", "main", Optional.empty(), Optional.empty()),
@@ -49,12 +42,12 @@ class TrainConfigTest {
                 new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
                 "runs/one",
                 42));
-    assertThat(load(REQUIRED).notes()).isEmpty();
+    assertThat(load(folder, REQUIRED).notes()).isEmpty();
   }
 
   @Test
   void every_key_reaches_its_record() {
-    assertThat(load(everyKey()).config())
+    assertThat(load(folder, everyKey()).config())
         .isEqualTo(
             new TrainConfig(
                 new ModelSource(
@@ -103,8 +96,8 @@ class TrainConfigTest {
   @Test
   void the_resolved_file_gives_the_same_configuration_again() {
     for (String yaml : List.of(REQUIRED, everyKey())) {
-      Loaded<TrainConfig> once = load(yaml);
-      Loaded<TrainConfig> again = load(once.yaml());
+      Loaded<TrainConfig> once = load(folder, yaml);
+      Loaded<TrainConfig> again = load(folder, once.yaml());
       assertThat(again.config()).isEqualTo(once.config());
       assertThat(again.notes()).isEqualTo(once.notes());
       assertThat(again.yaml()).isEqualTo(once.yaml());
@@ -115,6 +108,7 @@ class TrainConfigTest {
   void the_reference_file_loads_unchanged() {
     Loaded<TrainConfig> loaded =
         load(
+            folder,
             """
             # script parameters
             model_id: "meta-llama/Meta-Llama-3-70b" # Hugging Face model id
@@ -172,7 +166,9 @@ class TrainConfigTest {
   @Test
   void second_spellings_and_quoted_words_mean_the_same() {
     TrainConfig config =
-        load("""
+        load(
+                folder,
+                """
                 model_name_or_path: m
                 dataset_path: d
                 output_dir: o
@@ -195,13 +191,15 @@ class TrainConfigTest {
     assertThat(config.optimization().learningRate()).isEqualTo(2e-4);
     assertThat(config.loop().maxSteps()).isEmpty();
     assertThat(config.checkpointing().resumeFrom()).isEqualTo(new ResumeFrom.Auto());
-    assertThat(load(REQUIRED + "report_to: none").config().reporting().reportTo()).isEmpty();
+    assertThat(load(folder, REQUIRED + "report_to: none").config().reporting().reportTo())
+        .isEmpty();
   }
 
   @Test
   void the_command_line_wins_in_every_form() {
     Loaded<TrainConfig> loaded =
         load(
+            folder,
             REQUIRED + "seed: 1\nbf16: false\nmax_seq_len: 100\n",
             "--seed=2",
             "--bf16",
@@ -246,8 +244,10 @@ class TrainConfigTest {
   @Test
   void a_key_that_goes_unused_is_noted() {
     assertThat(
-            load(REQUIRED
-                    + """
+            load(
+                    folder,
+                    REQUIRED
+                        + """
                         method: full
                         lora_r: 8
                         optim: adamw_torch_fused
@@ -336,15 +336,5 @@ class TrainConfigTest {
         resume_from_checkpoint: runs/x/checkpoints/y
         max_attempts: 5
         """;
-  }
-
-  private Loaded<TrainConfig> load(String yaml, String... arguments) {
-    Path file = folder.resolve("train.yaml");
-    try {
-      Files.writeString(file, yaml);
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
-    return new ConfigLoader(HADOOP).train(Optional.of(file.toString()), List.of(arguments));
   }
 }

@@ -183,10 +183,12 @@ class NotebooksTest {
          "lora_dropout": 0.0, "bias": "none", "target_modules": ["q_proj"],
          "base_model_name_or_path": "model", "layers_to_transform": null}
         """);
-    int hidden = 192;
+    JsonNode model = new ObjectMapper().readTree(SAMPLE.resolve("model/config.json").toFile());
+    int hidden = model.path("hidden_size").asInt();
+    int layers = model.path("num_hidden_layers").asInt();
     StringBuilder header = new StringBuilder("{\"__metadata__\":{\"format\":\"pt\"}");
     int at = 0;
-    for (int layer = 0; layer < 6; layer++) {
+    for (int layer = 0; layer < layers; layer++) {
       for (String half : List.of("A", "B")) {
         String shape = half.equals("A") ? "[1," + hidden + "]" : "[" + hidden + ",1]";
         header.append(

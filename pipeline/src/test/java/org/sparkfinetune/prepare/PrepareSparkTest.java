@@ -1,6 +1,8 @@
 package org.sparkfinetune.prepare;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.sparkfinetune.prepare.Preparing.lines;
+import static org.sparkfinetune.prepare.Preparing.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -35,20 +37,12 @@ final class PrepareSparkTest {
   private final SparkSession spark = SparkSessions.shared();
   @TempDir private Path folder;
 
-  private PrepareReport run(Configs configs) {
-    return new Prepare(spark, configs.config()).run();
-  }
-
   private Path output() {
     return folder.resolve("out");
   }
 
   private String rows(int count) throws IOException {
     return Rows.write(folder.resolve("in/rows.jsonl"), Rows.sqlLines(count));
-  }
-
-  private static List<String> lines(Path file) throws IOException {
-    return Files.readAllLines(file);
   }
 
   @Test

@@ -7,13 +7,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.Overlong;
@@ -73,11 +73,14 @@ final class PreparedBytes {
         String name = out.relativize(file).toString();
         boolean named = name.startsWith("report") || name.equals(DatasetManifest.NAME);
         if (!named && wanted.test(name)) {
-          all.append(name).append(' ').append(sha256(bytes(name, file))).append('\n');
+          all.append(name)
+              .append(' ')
+              .append(DigestUtils.sha256Hex(bytes(name, file)))
+              .append('\n');
         }
       }
     }
-    return sha256(all.toString().getBytes(UTF_8));
+    return DigestUtils.sha256Hex(all.toString());
   }
 
   /** Rejections name the folder of their file, which is another in every test. */
@@ -104,11 +107,7 @@ final class PreparedBytes {
     try (PackedRowsFile rows =
         PackedRowsFile.copyOf(tokenized.path(), "train", hadoop, scratch.resolve("copy"))) {
       List<PackedRow> all = IntStream.range(0, rows.size()).mapToObj(rows::row).toList();
-      return sha256(String.join("\n", PackedRowTexts.of(all)).getBytes(UTF_8));
+      return DigestUtils.sha256Hex(String.join("\n", PackedRowTexts.of(all)));
     }
-  }
-
-  private static String sha256(byte[] bytes) {
-    return HexFormat.of().formatHex(SampleCoder.sha256().digest(bytes));
   }
 }

@@ -1,31 +1,23 @@
 package org.sparkfinetune.safetensors;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.fail;
 
-import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.testing.Fuzz;
+import org.sparkfinetune.testing.Fuzz.Share;
 
-/** Set {@code -Dfuzz.inputs=20000} and {@code -Dfuzz.seed=…} for more. */
 final class HeaderFuzzTest {
-  private static final int INPUTS = Integer.getInteger("fuzz.inputs", 2_000);
-  private static final long SEED = Long.getLong("fuzz.seed", 7);
-
-  /** Far above what classes loaded on the way take, far below what a believed length would. */
   private static final long MAX_ALLOCATED = 8 << 20;
-
   private static final String[] PIECES = {
     "9223372036854775807",
     "-1",
@@ -57,26 +49,24 @@ final class HeaderFuzzTest {
   @TempDir Path folder;
 
   @Test
-  void every_mutated_file_is_read_whole_or_refused_by_our_error() throws IOException {
-    Random random = new Random(SEED);
+  void every_mutated_file_is_read_whole_or_refused_by_our_error() throws Exception {
     Path file = folder.resolve("fuzz.safetensors");
-    int accepted = 0;
-    open(write(file, valid()));
-    for (int i = 0; i < INPUTS; i++) {
-      byte[] input = mutated(valid(), random);
-      write(file, input);
-      long before = allocated();
-      try {
-        open(file);
-        accepted++;
-      } catch (UserError e) {
-        assertThat(e.getMessage()).contains("fuzz.safetensors").hasSizeLessThan(1_500);
-      } catch (Throwable e) {
-        fail("input " + i + ": " + HexFormat.of().formatHex(input), e);
-      }
-      assertThat(allocated() - before).as("bytes allocated, input %d", i).isLessThan(MAX_ALLOCATED);
-    }
-    assertThat(accepted).as("inputs that stayed valid").isBetween(1, INPUTS / 2);
+    int accepted =
+        Fuzz.run(
+            valid(),
+            Share.ALL,
+            HeaderFuzzTest::mutatedOnce,
+            MAX_ALLOCATED,
+            input -> {
+              Files.write(file, input);
+              try {
+                open(file);
+              } catch (UserError e) {
+                assertThat(e.getMessage()).contains("fuzz.safetensors").hasSizeLessThan(1_500);
+                throw e;
+              }
+            });
+    assertThat(accepted).as("inputs that stayed valid").isBetween(1, Fuzz.inputs(Share.ALL) / 2);
   }
 
   private static void open(Path file) {
@@ -86,15 +76,6 @@ final class HeaderFuzzTest {
         opened.read(tensor.name(), 0, ByteBuffer.allocate((int) tensor.byteCount()));
       }
     }
-  }
-
-  private static long allocated() {
-    return ((com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean())
-        .getCurrentThreadAllocatedBytes();
-  }
-
-  private static Path write(Path file, byte[] bytes) throws IOException {
-    return Files.write(file, bytes);
   }
 
   private static byte[] valid() {
@@ -111,32 +92,16 @@ final class HeaderFuzzTest {
         .array();
   }
 
-  private static byte[] mutated(byte[] valid, Random random) {
-    byte[] bytes = valid;
-    for (int n = 1 + random.nextInt(3); n > 0; n--) {
-      bytes = mutatedOnce(bytes, random);
-    }
-    return bytes;
-  }
-
-  private static byte[] mutatedOnce(byte[] valid, Random random) {
-    byte[] bytes = valid.clone();
+  private static byte[] mutatedOnce(byte[] bytes, Random random) {
     int at = random.nextInt(Math.max(1, bytes.length));
     return switch (random.nextInt(8)) {
       case 0 -> Arrays.copyOf(bytes, at);
       case 1 -> Arrays.copyOf(bytes, bytes.length + random.nextInt(20));
-      case 2 -> flipped(bytes, at, random);
+      case 2 -> Fuzz.flipped(bytes, at, random);
       case 3 -> withLength(bytes, random.nextLong() >>> random.nextInt(64));
       case 4 -> withLength(bytes, bytes.length - 8 + random.nextInt(5) - 2);
       default -> spliced(bytes, random);
     };
-  }
-
-  private static byte[] flipped(byte[] bytes, int at, Random random) {
-    if (bytes.length > 0) {
-      bytes[at] ^= (byte) (1 << random.nextInt(8));
-    }
-    return bytes;
   }
 
   private static byte[] withLength(byte[] bytes, long length) {

@@ -21,7 +21,10 @@ import org.sparkfinetune.errors.UserError;
 public final class Fuzz {
   private static final int INPUTS = Integer.getInteger("fuzz.inputs", 2_000);
   private static final long SEED = Long.getLong("fuzz.seed", 7);
+
+  /** Far above what classes loaded on the way take, far below what a believed length would. */
   private static final long MAX_ALLOCATED = 64 << 20;
+
   private static final List<String> PIECES =
       List.of(
           "9223372036854775807",
@@ -66,14 +69,35 @@ public final class Fuzz {
     TENTH
   }
 
+  /** Makes another input of a valid one. */
+  @FunctionalInterface
+  public interface Mutation {
+    byte[] once(byte[] valid, Random random);
+  }
+
   /** Inputs that were read, of all that were tried. */
   public static int run(byte[] valid, Share share, Reader reader) throws Exception {
+    return run(valid, share, Fuzz::mutatedOnce, MAX_ALLOCATED, reader);
+  }
+
+  /**
+   * Inputs that were read, of all that were tried.
+   *
+   * @param mutation applied up to three times to each
+   * @param maxAllocated bytes for one input
+   */
+  public static int run(
+      byte[] valid, Share share, Mutation mutation, long maxAllocated, Reader reader)
+      throws Exception {
     Random random = new Random(SEED);
-    int inputs = share == Share.ALL ? INPUTS : INPUTS / 10;
+    int inputs = inputs(share);
     int accepted = 0;
     reader.read(valid);
     for (int i = 0; i < inputs; i++) {
-      byte[] input = mutated(valid, random);
+      byte[] input = valid;
+      for (int n = 1 + random.nextInt(3); n > 0; n--) {
+        input = mutation.once(input.clone(), random);
+      }
       long before = allocated();
       long start = System.nanoTime();
       try {
@@ -84,13 +108,18 @@ public final class Fuzz {
       } catch (Throwable e) {
         fail("input " + i + " of seed " + SEED + ": " + shown(input, valid), e);
       }
-      assertThat(allocated() - before).as("bytes allocated, input %d", i).isLessThan(MAX_ALLOCATED);
+      assertThat(allocated() - before).as("bytes allocated, input %d", i).isLessThan(maxAllocated);
       assertThat(System.nanoTime() - start)
           .as("nanoseconds, input %d", i)
           .isLessThan(TimeUnit.SECONDS.toNanos(30));
     }
     assertThat(accepted).as("inputs refused").isLessThan(inputs);
     return accepted;
+  }
+
+  /** How many inputs are tried. */
+  public static int inputs(Share share) {
+    return share == Share.ALL ? INPUTS : INPUTS / 10;
   }
 
   private static String shown(byte[] input, byte[] valid) {
@@ -105,16 +134,7 @@ public final class Fuzz {
         .getCurrentThreadAllocatedBytes();
   }
 
-  private static byte[] mutated(byte[] valid, Random random) {
-    byte[] bytes = valid;
-    for (int n = 1 + random.nextInt(3); n > 0; n--) {
-      bytes = mutatedOnce(bytes, random);
-    }
-    return bytes;
-  }
-
-  private static byte[] mutatedOnce(byte[] valid, Random random) {
-    byte[] bytes = valid.clone();
+  private static byte[] mutatedOnce(byte[] bytes, Random random) {
     int at = random.nextInt(Math.max(1, bytes.length));
     return switch (random.nextInt(8)) {
       case 0 -> Arrays.copyOf(bytes, at);
@@ -125,7 +145,8 @@ public final class Fuzz {
     };
   }
 
-  private static byte[] flipped(byte[] bytes, int at, Random random) {
+  /** One bit, in place. */
+  public static byte[] flipped(byte[] bytes, int at, Random random) {
     if (bytes.length > 0) {
       bytes[at] ^= (byte) (1 << random.nextInt(8));
     }
