@@ -103,6 +103,7 @@ public final class ConfigLoader {
   }
 
   private String text(String file) {
+    MissingFile missing = new MissingFile(hadoop);
     try {
       Path path = new Path(file);
       try (FSDataInputStream in = path.getFileSystem(hadoop).open(path)) {
@@ -115,10 +116,7 @@ public final class ConfigLoader {
       }
     } catch (FileNotFoundException e) {
       throw new UserError(
-          ("The configuration file %s is not there; relative paths are looked up in %s, write"
-                  + " file:/… for this machine's disk")
-              .formatted(file, hadoop.get("fs.defaultFS", "file:///")),
-          e);
+          "The configuration file %s is not there%s".formatted(file, missing.advice(file)), e);
     } catch (CharacterCodingException e) {
       throw new UserError(file + ": the configuration file is not UTF-8 text", e);
     } catch (IllegalArgumentException | IOException e) {

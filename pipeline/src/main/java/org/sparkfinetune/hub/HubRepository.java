@@ -1,6 +1,7 @@
 package org.sparkfinetune.hub;
 
 import java.io.IOException;
+import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -171,10 +172,17 @@ public final class HubRepository {
   }
 
   private RunFailure failed(IOException e) {
-    String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     return new RunFailure(
         "%s cannot be downloaded from %s to %s: %s. Check the network (a proxy is told to Java by https.proxyHost), name a mirror by HF_ENDPOINT, or download it elsewhere and name the folder. What has come so far is kept."
-            .formatted(id, settings.endpoint(), settings.cache(), message),
+            .formatted(id, settings.endpoint(), settings.cache(), reason(e)),
         e);
+  }
+
+  /** In words: Java's message for a host without an address is its bare name. */
+  static String reason(Throwable e) {
+    if (e instanceof UnknownHostException) {
+      return "the host %s is not known here".formatted(e.getMessage());
+    }
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 }

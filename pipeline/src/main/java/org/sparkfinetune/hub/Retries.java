@@ -38,7 +38,7 @@ final class Retries {
                     HubRepository.LOG.warn(
                         "{}: {}; trying again in {} s",
                         what,
-                        retry.getLastException().getMessage(),
+                        HubRepository.reason(retry.getLastException()),
                         retry.getDelay().toMillis() / 1000.0))
             .build();
     try {

@@ -63,14 +63,22 @@ public final class LlamaFolder implements AutoCloseable {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (FileNotFoundException e) {
       throw new UserError(
-          "model_id is %s, but there is no config.json in that folder. It has to be a model in Hugging Face layout: config.json, safetensors, tokenizer.json. Relative paths are looked up on %s; write file:/… for this machine's disk."
-              .formatted(file.getParent(), hadoop.get("fs.defaultFS", "file:///")),
+          "model_id is %s, but there is no config.json in that folder. It has to be a model in Hugging Face layout: config.json, safetensors, tokenizer.json.%s"
+              .formatted(file.getParent(), elsewhere(file, hadoop)),
           e);
     } catch (IOException e) {
       throw new UserError(
           "model_id is %s, which cannot be read: %s".formatted(file.getParent(), e.getMessage()),
           e);
     }
+  }
+
+  /** Who has a cluster's file system by default may have meant his own disk. */
+  private static String elsewhere(Path file, Configuration hadoop) {
+    String store = hadoop.get("fs.defaultFS", "file:///");
+    return file.toUri().getScheme() != null || store.startsWith("file:")
+        ? ""
+        : " It was looked for on %s; write file:/… for this machine's disk.".formatted(store);
   }
 
   private void check(NamedShape expected) {

@@ -54,7 +54,13 @@ class ConfigLoaderTest {
   void a_file_that_is_not_there_is_named_with_where_it_was_looked_for() {
     assertThatThrownBy(() -> load(folder.resolve("none.yaml").toString()))
         .isInstanceOf(UserError.class)
-        .hasMessageContaining("none.yaml is not there; relative paths are looked up in file:///");
+        .hasMessageEndingWith("none.yaml is not there.");
+    assertThatThrownBy(() -> load("none.yaml"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("none.yaml is not there. Relative paths start at file:/");
+    assertThatThrownBy(() -> load("../conf/train/sampel.yaml"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("is not there; did you mean ../conf/train/sample.yaml?");
     assertThatThrownBy(() -> load("nosuchfs://x/y.yaml"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("nosuchfs://x/y.yaml cannot be read");

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -122,8 +123,13 @@ class BadTrainingInputSparkTest {
 
   @Test
   void a_missing_tensor() throws IOException {
-    config(node -> node.put("num_hidden_layers", 7));
-    refused("model.layers.6.");
+    AtomicInteger layers = new AtomicInteger();
+    config(
+        node -> {
+          layers.set(node.path("num_hidden_layers").asInt());
+          node.put("num_hidden_layers", layers.get() + 1);
+        });
+    refused("model.layers." + layers + ".");
   }
 
   @Test
