@@ -26,6 +26,9 @@ final class RecordedAttempts {
         log.add(
             done < totalSteps ? AttemptEvent.Kind.STOPPED : AttemptEvent.Kind.FINISHED, done, "");
         return reports;
+      } catch (StageCancelled e) {
+        log.add(AttemptEvent.Kind.STOPPED, step, "cancelled in Spark");
+        throw e;
       } catch (AttemptFailure e) {
         log.add(AttemptEvent.Kind.FAILED, step, e.first().text());
         throw e;
