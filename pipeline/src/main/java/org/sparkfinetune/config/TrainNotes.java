@@ -37,6 +37,15 @@ final class TrainNotes {
     if (fsdp.autoWrap()) {
       lines.add("fsdp: auto_wrap changes nothing; a decoder layer is always the unit of sharding.");
     }
+    switch (fsdp.strategy()) {
+      case FULL_SHARD -> {}
+      case SHARD_GRAD_OP ->
+          lines.add("fsdp: shard_grad_op gathers frozen weights once for the run.");
+      case NO_SHARD, HYBRID_SHARD ->
+          lines.add(
+              "fsdp: %s is about weights; gradients and optimizer state are sharded all the same."
+                  .formatted(fsdp.strategy().text()));
+    }
     if (fsdp.offload()) {
       lines.add(
           "fsdp: offload keeps frozen shards on the host of a GPU; on a CPU they are there anyway.");

@@ -30,6 +30,9 @@ public interface Exchange extends AutoCloseable {
 
   int worldSize();
 
+  /** Each rank's host, in rank order. */
+  List<String> hosts();
+
   /**
    * Makes {@code shard} this rank's frozen bytes; once a run. Peers that asked earlier are answered
    * now. Its files must not change until the exchange is closed.

@@ -10,10 +10,11 @@ sealed interface FrozenSource {
   CompletableFuture<ByteBuffer> read(long offset, int length);
 
   /** From mappings of the shard's files on this host. */
-  record Mapped(MappedShard shard, BufferPool buffers, Counters counters) implements FrozenSource {
+  record Mapped(MappedShard shard, Traffic kind, BufferPool buffers, Counters counters)
+      implements FrozenSource {
     @Override
     public CompletableFuture<ByteBuffer> read(long offset, int length) {
-      counters.moved(Traffic.MAPPED, length);
+      counters.moved(kind, length);
       return CompletableFuture.completedFuture(shard.read(offset, length, buffers));
     }
   }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -38,9 +39,14 @@ public final class InProcessExchange implements Exchange {
 
   /** {@code worldSize} ranks that see each other, one for each thread. */
   public static List<Exchange> group(int worldSize, ExchangeSettings settings) {
+    return group(Collections.nCopies(worldSize, "this JVM"), settings);
+  }
+
+  /** A rank for each host, for what depends on where ranks are. */
+  public static List<Exchange> group(List<String> hosts, ExchangeSettings settings) {
     List<InProcessExchange> group = new ArrayList<>();
-    for (int rank = 0; rank < worldSize; rank++) {
-      Members members = Members.inProcess(rank, worldSize);
+    for (int rank = 0; rank < hosts.size(); rank++) {
+      Members members = Members.inProcess(rank, hosts);
       group.add(new InProcessExchange(members, group, new Waits(members, settings.waitTimeout())));
     }
     return List.copyOf(group);
@@ -54,6 +60,11 @@ public final class InProcessExchange implements Exchange {
   @Override
   public int worldSize() {
     return members.worldSize();
+  }
+
+  @Override
+  public List<String> hosts() {
+    return members.hosts();
   }
 
   @Override
@@ -72,7 +83,7 @@ public final class InProcessExchange implements Exchange {
             .shard
             .thenApply(
                 mapped -> {
-                  counters.moved(Traffic.MAPPED, length);
+                  counters.moved(peer == rank() ? Traffic.OWN : Traffic.MAPPED, length);
                   return mapped.read(offset, length, buffers);
                 });
     return waits.bound(

@@ -19,14 +19,20 @@ record Members(int rank, List<PeerAddress> addresses) {
     }
   }
 
-  static Members inProcess(int rank, int worldSize) {
+  static Members inProcess(int rank, List<String> hosts) {
     return new Members(
         rank,
-        IntStream.range(0, worldSize).mapToObj(r -> new PeerAddress(r, "this JVM", 0)).toList());
+        IntStream.range(0, hosts.size())
+            .mapToObj(r -> new PeerAddress(r, hosts.get(r), 0))
+            .toList());
   }
 
   int worldSize() {
     return addresses.size();
+  }
+
+  List<String> hosts() {
+    return addresses.stream().map(PeerAddress::host).toList();
   }
 
   String host(int member) {

@@ -54,11 +54,17 @@ final class NetworkExchange implements Exchange {
   }
 
   @Override
+  public List<String> hosts() {
+    return members.hosts();
+  }
+
+  @Override
   public void serve(Shard shard) {
     try {
       ShardOffer offered = ShardOffer.of(shard);
       own.complete(
-          new FrozenSource.Mapped(MappedShard.open(shard), endpoint.buffers(), counters()));
+          new FrozenSource.Mapped(
+              MappedShard.open(shard), Traffic.OWN, endpoint.buffers(), counters()));
       offer.complete(offered);
       endpoint.desk().serve(offered);
     } catch (IOException e) {
@@ -92,7 +98,7 @@ final class NetworkExchange implements Exchange {
             ? offered.mapIfSame()
             : Optional.empty();
     return mapped.isPresent()
-        ? new FrozenSource.Mapped(mapped.get(), endpoint.buffers(), counters())
+        ? new FrozenSource.Mapped(mapped.get(), Traffic.MAPPED, endpoint.buffers(), counters())
         : new FrozenSource.Remote(
             link(peer), new ShardLayout(offered.shard()), endpoint.buffers(), counters());
   }

@@ -2,7 +2,9 @@ package org.sparkfinetune.exchange;
 
 /** The kinds of bytes that {@link ExchangeStats} counts. */
 public enum Traffic {
-  /** Frozen bytes handed out as views of mapped files, own shard included: nothing moved. */
+  /** Frozen bytes of the own shard. */
+  OWN,
+  /** Frozen bytes of peers handed out as views of mapped files: nothing moved. */
   MAPPED,
   /** Frozen bytes fetched over the network. */
   FROZEN,

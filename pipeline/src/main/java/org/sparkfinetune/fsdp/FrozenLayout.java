@@ -19,7 +19,8 @@ import org.sparkfinetune.tensor.NamedShape;
  * </pre>
  *
  * <p>A nested block (256 blocks) that is cut keeps its constant on both sides, so that a slice can
- * be decoded by itself. All arithmetic is on sizes alone: any rank knows any other's layout.
+ * be decoded by itself. All arithmetic is on sizes alone: any rank knows any other's layout. A rank
+ * is here its place among those of {@link ShardRanks}.
  */
 public final class FrozenLayout {
   public static final int BLOCK = Nf4Codec.BLOCK;
@@ -39,6 +40,11 @@ public final class FrozenLayout {
     this.plainType = plainType;
     this.blocks = new EvenSplit(quantized.stream().mapToLong(FrozenLayout::blocks).sum(), ranks);
     this.elements = new EvenSplit(plain.stream().mapToLong(NamedShape::elements).sum(), ranks);
+  }
+
+  /** The same tensors, split between another number of ranks. */
+  FrozenLayout between(int ranks) {
+    return new FrozenLayout(quantized, plain, plainType, ranks);
   }
 
   /** The blocks of one tensor that lie in one rank's slice. */

@@ -3,7 +3,9 @@ package org.sparkfinetune.fsdp;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.sparkfinetune.exchange.Exchange;
@@ -24,22 +26,57 @@ public final class FrozenReader {
   private final Exchange exchange;
   private final Nf4Codec codec;
   private final Workers workers;
+  private final Gathering gathering;
+  private final Map<String, List<CompletableFuture<ByteBuffer>>> kept = new HashMap<>();
 
-  public FrozenReader(ShardPlan plan, Exchange exchange, Nf4Codec codec, Workers workers) {
+  public FrozenReader(
+      ShardPlan plan, Exchange exchange, Nf4Codec codec, Workers workers, Gathering gathering) {
     this.plan = plan;
     this.exchange = exchange;
     this.codec = codec;
     this.workers = workers;
+    this.gathering = gathering;
   }
 
   /** Asks for all ranks' slices of a group; returns at once. */
   public List<CompletableFuture<ByteBuffer>> fetch(String group) {
+    return switch (gathering) {
+      case EACH_USE -> ask(group);
+      case EACH_VERSION ->
+          kept.computeIfAbsent(group, this::ask).stream()
+              .map(slice -> slice.thenApply(bytes -> part(bytes, 0, bytes.remaining())))
+              .toList();
+    };
+  }
+
+  private List<CompletableFuture<ByteBuffer>> ask(String group) {
     List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
-    for (int rank = 0; rank < exchange.worldSize(); rank++) {
-      int bytes = Math.toIntExact(plan.layout(group).sliceBytes(rank));
-      slices.add(exchange.frozen(rank, plan.offset(group, rank), bytes));
+    for (int position = 0; position < plan.ranks().size(); position++) {
+      int bytes = Math.toIntExact(plan.layout(group).sliceBytes(position));
+      slices.add(askFor(group, position, 0, bytes));
     }
     return slices;
+  }
+
+  /** A part of the slice of the rank at {@code position}. */
+  private CompletableFuture<ByteBuffer> fetch(String group, int position, long at, int length) {
+    return switch (gathering) {
+      case EACH_USE -> askFor(group, position, at, length);
+      case EACH_VERSION ->
+          kept.computeIfAbsent(group, this::ask)
+              .get(position)
+              .thenApply(bytes -> part(bytes, Math.toIntExact(at), length));
+    };
+  }
+
+  private CompletableFuture<ByteBuffer> askFor(String group, int position, long at, int length) {
+    int rank = plan.ranks().ranks().get(position);
+    return exchange.frozen(rank, plan.offset(group, position) + at, length);
+  }
+
+  /** A view of its own, which the exchange does not take back. */
+  private static ByteBuffer part(ByteBuffer bytes, int at, int length) {
+    return bytes.slice(bytes.position() + at, length).order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /**
@@ -107,9 +144,8 @@ public final class FrozenReader {
     while (at < first + count) {
       FrozenLayout.PlainPlace place = layout.place(tensor, at);
       int part = Math.toIntExact(Math.min(first + count - at, place.left()));
-      long offset = plan.offset(group, place.rank()) + place.byteAt();
       int bytes = part * layout.plainType().bytes();
-      parts.add(new RangePart(exchange.frozen(place.rank(), offset, bytes), part, at - first));
+      parts.add(new RangePart(fetch(group, place.rank(), place.byteAt(), bytes), part, at - first));
       at += part;
     }
     return parts;
@@ -154,8 +190,7 @@ public final class FrozenReader {
         FrozenLayout.PlainPlace place = layout.place(tensor, at);
         int count = Math.toIntExact(Math.min(end - at, place.left()));
         int bytes = count * layout.plainType().bytes();
-        long offset = plan.offset(group, place.rank()) + place.byteAt();
-        ByteBuffer part = exchange.await(exchange.frozen(place.rank(), offset, bytes));
+        ByteBuffer part = exchange.await(fetch(group, place.rank(), place.byteAt(), bytes));
         PlainValues.decode(layout.plainType(), part, part.position(), count, out, to);
         exchange.recycle(part);
         at += count;

@@ -35,11 +35,10 @@ final class ShardInPlace implements AutoCloseable {
   private long at;
   private long written;
 
-  private ShardInPlace(ShardPlan plan, WeightSource source, int rank, Path rest)
-      throws IOException {
+  private ShardInPlace(ShardPlan plan, WeightSource source, Path rest) throws IOException {
     this.plan = plan;
     this.source = source;
-    this.rank = rank;
+    this.rank = plan.ranks().position();
     this.rest = rest;
     this.channel =
         FileChannel.open(
@@ -71,12 +70,12 @@ final class ShardInPlace implements AutoCloseable {
    *
    * @param rest file for what has no place of its own
    */
-  static Shard of(ShardPlan plan, WeightSource source, int rank, Path rest) {
-    try (ShardInPlace shard = new ShardInPlace(plan, source, rank, rest)) {
+  static Shard of(ShardPlan plan, WeightSource source, Path rest) {
+    try (ShardInPlace shard = new ShardInPlace(plan, source, rest)) {
       for (Map.Entry<String, FrozenLayout> group : plan.groups().entrySet()) {
-        shard.add(plan.offset(group.getKey(), rank), group.getValue());
+        shard.add(plan.offset(group.getKey(), shard.rank), group.getValue());
       }
-      shard.fillTo(plan.fileBytes(rank), (byte) 0);
+      shard.fillTo(plan.fileBytes(), (byte) 0);
       return new Shard(shard.ranges);
     } catch (IOException e) {
       throw new UncheckedIOException("writing " + rest, e);

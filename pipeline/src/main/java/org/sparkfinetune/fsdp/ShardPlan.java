@@ -3,14 +3,23 @@ package org.sparkfinetune.fsdp;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The frozen groups of a model and where each begins in every rank's shard file. */
+/** The frozen groups of a model, who holds them, and where each begins in every shard file. */
 public final class ShardPlan {
   private static final long PAGE = 4096;
 
   private final Map<String, FrozenLayout> groups;
+  private final ShardRanks ranks;
 
-  public ShardPlan(Map<String, FrozenLayout> groups) {
+  /**
+   * @param groups each split between {@code ranks}
+   */
+  public ShardPlan(Map<String, FrozenLayout> groups, ShardRanks ranks) {
     this.groups = new LinkedHashMap<>(groups);
+    this.ranks = ranks;
+  }
+
+  ShardRanks ranks() {
+    return ranks;
   }
 
   public Map<String, FrozenLayout> groups() {
@@ -25,21 +34,22 @@ public final class ShardPlan {
     return layout;
   }
 
-  long offset(String group, int rank) {
+  /** Where a group's slice begins in the shard file of the rank at {@code position}. */
+  long offset(String group, int position) {
     long at = 0;
     for (Map.Entry<String, FrozenLayout> entry : groups.entrySet()) {
       if (entry.getKey().equals(group)) {
         return at;
       }
-      at += FrozenLayout.align(entry.getValue().sliceBytes(rank), PAGE);
+      at += FrozenLayout.align(entry.getValue().sliceBytes(position), PAGE);
     }
     throw new IllegalArgumentException("no frozen group " + group);
   }
 
-  /** Bytes of a rank's shard file. */
-  public long fileBytes(int rank) {
+  /** Bytes of this rank's shard file. */
+  public long fileBytes() {
     return groups.values().stream()
-        .mapToLong(layout -> FrozenLayout.align(layout.sliceBytes(rank), PAGE))
+        .mapToLong(layout -> FrozenLayout.align(layout.sliceBytes(ranks.position()), PAGE))
         .sum();
   }
 }

@@ -14,11 +14,15 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
@@ -29,7 +33,8 @@ import org.sparkfinetune.exchange.Exchange;
 /**
  * Shard files that later runs on this host find again by what shaped them. Beside a whole one lies
  * its checksum; beside one that was not finished, how many groups it holds, and loading goes on
- * from there. When the disk gets full, models that were not used for the longest time go first.
+ * from there. For another number of ranks they are cut anew from those. When the disk gets full,
+ * models that were not used for the longest time go first.
  */
 public final class ShardStore {
   private static final Logger LOG = LoggerFactory.getLogger(ShardStore.class);
@@ -47,7 +52,8 @@ public final class ShardStore {
   /**
    * A store in a local folder, which is made when it is needed.
    *
-   * @param key a file name that stands for all that shapes the bytes, but for rank and world size
+   * @param key a file name that stands for all that shapes the bytes, but for which slice of how
+   *     many
    */
   public ShardStore(Path folder, String key, InstantSource clock) {
     this.folder = folder;
@@ -62,8 +68,9 @@ public final class ShardStore {
    */
   public Path file(ShardPlan plan, ShardWriter writer, Exchange exchange, Path scratch) {
     int rank = exchange.rank();
-    Path file = folder.resolve("%s-%d-of-%d%s".formatted(key, rank, exchange.worldSize(), SHARD));
-    boolean whole = isWhole(file, plan.fileBytes(rank));
+    int slice = plan.ranks().position();
+    Path file = file(slice, plan.ranks().size());
+    boolean whole = isWhole(file, plan.fileBytes());
     if (exchange.sum("shards found", 0, new double[] {whole ? 1 : 0})[0] == exchange.worldSize()) {
       LOG.info("rank {}: the model's shard is there already, in {}.", rank, file);
       return file;
@@ -77,13 +84,56 @@ public final class ShardStore {
       } else {
         LOG.info("rank {}: loading goes on after {} groups, in {}.", rank, first, file);
       }
-      writer.write(to, first, done -> note(to, GROUPS, Integer.toString(done)));
+      write(plan, writer, exchange, to, first);
       note(to, CHECKSUM, checksum(to));
       makeRoom();
       return to;
     } catch (IOException e) {
       throw new UncheckedIOException("keeping the shard file " + file, e);
     }
+  }
+
+  private Path file(int slice, int ranks) {
+    return folder.resolve("%s-%d-of-%d%s".formatted(key, slice, ranks, SHARD));
+  }
+
+  private void write(ShardPlan plan, ShardWriter writer, Exchange exchange, Path to, int first)
+      throws IOException {
+    ShardWriter.Progress progress = done -> note(to, GROUPS, Integer.toString(done));
+    List<Path> others = ofOtherRanks(plan);
+    double[] found = {others.isEmpty() ? 0 : 1};
+    if (exchange.sum("shards of other ranks", 0, found)[0] < exchange.worldSize()) {
+      writer.write(to, first, progress);
+      return;
+    }
+    LOG.info("rank {}: cut from {} shards in {}.", exchange.rank(), others.size(), folder);
+    try (OtherShards source = OtherShards.open(plan, others)) {
+      writer.from(source).write(to, first, progress);
+    }
+  }
+
+  /** All shards of the model as another number of ranks has them; empty if there is no such set. */
+  private List<Path> ofOtherRanks(ShardPlan plan) throws IOException {
+    Pattern firstOf = Pattern.compile(Pattern.quote(key + "-0-of-") + "(\\d{1,6})" + SHARD);
+    List<Integer> sizes = new ArrayList<>();
+    if (Files.isDirectory(folder)) {
+      try (Stream<Path> files = Files.list(folder)) {
+        files
+            .map(file -> firstOf.matcher(file.getFileName().toString()))
+            .filter(Matcher::matches)
+            .forEach(found -> sizes.add(Integer.valueOf(found.group(1))));
+      }
+    }
+    sizes.remove(Integer.valueOf(plan.ranks().size()));
+    return sizes.stream()
+        .filter(ranks -> IntStream.range(0, ranks).allMatch(i -> isWhole(plan, i, ranks)))
+        .findFirst()
+        .map(ranks -> IntStream.range(0, ranks).mapToObj(i -> file(i, ranks)).toList())
+        .orElse(List.of());
+  }
+
+  private boolean isWhole(ShardPlan plan, int slice, int ranks) {
+    return isWhole(file(slice, ranks), OtherShards.plan(plan, slice, ranks).fileBytes());
   }
 
   private static int least(Exchange exchange, int own) {

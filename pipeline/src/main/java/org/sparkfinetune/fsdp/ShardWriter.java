@@ -45,6 +45,11 @@ public final class ShardWriter {
     this.chunks = new WeightChunks(source, codec);
   }
 
+  /** Writes the same shard from weights that lie elsewhere. */
+  ShardWriter from(WeightSource other) {
+    return new ShardWriter(plan, other, exchange, codec);
+  }
+
   /**
    * This rank's shard, made in whichever way moves the fewest bytes; all ranks together.
    *
@@ -54,7 +59,7 @@ public final class ShardWriter {
   public Shard shard(Path scratch, Optional<ShardStore> store) {
     double inPlace = ShardInPlace.isPossible(plan, source) ? 1 : 0;
     if (exchange.sum("in place", 0, new double[] {inPlace})[0] == exchange.worldSize()) {
-      return ShardInPlace.of(plan, source, exchange.rank(), scratch.resolve("shard-rest"));
+      return ShardInPlace.of(plan, source, scratch.resolve("shard-rest"));
     }
     Path own = scratch.resolve("shard");
     if (store.isPresent()) {
@@ -75,14 +80,14 @@ public final class ShardWriter {
       int version = 0;
       for (Map.Entry<String, FrozenLayout> group : plan.groups().entrySet()) {
         if (version >= first) {
-          long at = plan.offset(group.getKey(), exchange.rank());
+          long at = plan.offset(group.getKey(), plan.ranks().position());
           write(channel, at, group.getValue(), version);
           channel.force(false);
           progress.done(version + 1);
         }
         version++;
       }
-      long bytes = plan.fileBytes(exchange.rank());
+      long bytes = plan.fileBytes();
       if (channel.size() < bytes) {
         writeFully(channel, buffer(1), bytes - 1);
       }
@@ -95,8 +100,9 @@ public final class ShardWriter {
 
   private void write(FileChannel channel, long at, FrozenLayout layout, long version)
       throws IOException {
-    int rank = exchange.rank();
-    WholeTensorAbsmax constants = WholeTensorAbsmax.exchange(chunks, layout, exchange, version);
+    int rank = plan.ranks().position();
+    WholeTensorAbsmax constants =
+        WholeTensorAbsmax.exchange(chunks, layout, plan.ranks(), exchange, version);
     ByteBuffer absmaxCodes = buffer(Math.toIntExact(layout.blockCount(rank)));
     ByteBuffer constantBytes =
         buffer(Math.toIntExact(layout.plainAt(rank) - layout.constantsAt(rank)));
@@ -158,7 +164,7 @@ public final class ShardWriter {
 
   private void writePlain(FileChannel channel, long at, FrozenLayout layout) throws IOException {
     int bytes = layout.plainType().bytes();
-    for (FrozenLayout.PlainPiece piece : layout.plainPieces(exchange.rank())) {
+    for (FrozenLayout.PlainPiece piece : layout.plainPieces(plan.ranks().position())) {
       for (long done = 0; done < piece.count(); done += WeightChunks.SIZE) {
         int count = (int) Math.min(WeightChunks.SIZE, piece.count() - done);
         source.read(piece.tensor().name(), piece.firstElement() + done, values, count);

@@ -43,10 +43,10 @@ final class WholeTensorAbsmax {
 
   /** All ranks have to do this at the same time, with a version that grows. */
   static WholeTensorAbsmax exchange(
-      WeightChunks chunks, FrozenLayout layout, Exchange exchange, long version) {
-    exchange.publish(NAME, version, own(chunks, layout, exchange.rank()));
+      WeightChunks chunks, FrozenLayout layout, ShardRanks ranks, Exchange exchange, long version) {
+    exchange.publish(NAME, version, own(chunks, layout, ranks.position()));
     List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
-    for (int rank = 0; rank < exchange.worldSize(); rank++) {
+    for (int rank : ranks.ranks()) {
       slices.add(exchange.published(rank, NAME, version));
     }
     Map<String, float[]> absmax = new LinkedHashMap<>();

@@ -29,6 +29,7 @@ import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
 import org.sparkfinetune.metrics.Phase;
@@ -97,10 +98,12 @@ public final class TrainBenchmark {
             rows.toString(),
             new SerializableConfiguration(hadoop),
             new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()));
+    ExchangeSettings exchange =
+        RunExchange.settings(context.getConf(), config.parallelism().exchange());
     CompletableFuture<double[]> clock =
         CompletableFuture.supplyAsync(() -> firstTimes(folder, files));
     List<RankReport> reports =
-        new BarrierStage(context, planner, plan, ExchangeSettings.defaults())
+        new BarrierStage(context, planner, plan, exchange)
             .run(task, 0).stream().map(TrainTask::report).toList();
     return json(plan, reports, MetricsLog.read(folder, files), clock.join());
   }
@@ -124,6 +127,12 @@ public final class TrainBenchmark {
     long anonymous = reports.stream().mapToLong(r -> r.use().peakAnonymousBytes()).max().orElse(0);
     json.put("peak_rss_mib", rss / MIB).put("peak_anonymous_mib", anonymous / MIB);
     json.put("ready_s", rounded(firstTimes[0])).put("first_step_s", rounded(firstTimes[1]));
+    ExchangeUse exchange = reports.get(0).use().exchange();
+    json.put("mapped_mib", exchange.mappedBytes() / MIB);
+    json.put("received_mib", exchange.receivedBytes() / MIB)
+        .put("sent_mib", exchange.sentBytes() / MIB);
+    json.put("waited_s", rounded(exchange.secondsWaited()));
+    json.put("bottleneck", exchange.bottleneck(reports.get(0).seconds()).text());
     json.put("first_loss", steps.get(0).loss());
     json.put("first_grad_norm", steps.get(0).gradNorm());
     ObjectNode phases = json.putObject("seconds_by_phase");

@@ -18,14 +18,13 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointStore;
-import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.metrics.AttemptLog;
 import org.sparkfinetune.metrics.ConsoleProgress;
+import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.Provenance;
@@ -120,7 +119,12 @@ public final class TrainDriver {
         plan.worldSize(),
         plan.coresPerRank(),
         schedule.totalSteps());
-    BarrierStage stage = new BarrierStage(context, planner, plan, exchangeSettings());
+    BarrierStage stage =
+        new BarrierStage(
+            context,
+            planner,
+            plan,
+            RunExchange.settings(spark.sparkContext().getConf(), config.parallelism().exchange()));
     int[] attempts = {0};
     List<RankReport> reports =
         attempts(
@@ -198,23 +202,6 @@ public final class TrainDriver {
             .formatted(why, steps, schedule.totalSteps()));
   }
 
-  private ExchangeSettings exchangeSettings() {
-    boolean encrypt =
-        spark.sparkContext().getConf().getBoolean("spark.network.crypto.enabled", false)
-            || spark.sparkContext().getConf().getBoolean("spark.authenticate", false);
-    // As long as Spark waits for an executor, at most: whoever is silent for half of that is dead.
-    long timeout = spark.sparkContext().getConf().getTimeAsMs("spark.network.timeout", "120s");
-    ExchangeSettings defaults = ExchangeSettings.defaults();
-    return defaults
-        .withTimeouts(
-            defaults.connectTimeout(), Duration.ofMillis(timeout / 2), defaults.waitTimeout())
-        .with(
-            config.parallelism().exchange() == ExchangeMode.NETWORK
-                ? ExchangeSettings.Mapping.NETWORK
-                : ExchangeSettings.Mapping.AUTO)
-        .with(encrypt ? ExchangeSettings.Encryption.ON : ExchangeSettings.Encryption.OFF);
-  }
-
   private static void explain(TokenizedDataset tokenized) {
     explain("train", tokenized.train().packing());
     tokenized.test().ifPresent(test -> explain("test", test.packing()));
@@ -261,7 +248,8 @@ public final class TrainDriver {
         Double.isNaN(totals.evalLoss())
             ? OptionalDouble.empty()
             : OptionalDouble.of(totals.evalLoss());
-    new Summary(
+    Summary summary =
+        new Summary(
             totals.steps(),
             totals.trainRuntime(),
             totals.tokensPerSecond(),
@@ -269,8 +257,15 @@ public final class TrainDriver {
             evalLoss,
             attempts,
             uses,
-            seconds)
-        .write(folder, files);
+            seconds);
+    summary.write(folder, files);
+    if (summary.bottleneck() == ExchangeUse.Bottleneck.EXCHANGE) {
+      LOG.warn(
+          "Rank 0 waited for other ranks during {} % of its steps' time: the exchange between ranks"
+              + " is the bottleneck. More micro-batches a step (gradient_accumulation_steps) move"
+              + " the same bytes for more tokens.",
+          Math.round(100 * summary.waitedShare()));
+    }
     RunReport.write(folder, files);
     LOG.info("Done: {}", folder.root());
   }

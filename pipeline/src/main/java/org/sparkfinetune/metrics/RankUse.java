@@ -11,6 +11,7 @@ import java.util.TreeMap;
  * @param peakAnonymousBytes largest part of it that no file is behind
  * @param peakGpuBytes 0 on a CPU
  * @param shardBytes its share of the frozen weights, as stored
+ * @param exchange what it had of other ranks
  * @param anonymousBytesByPhase the largest part that no file is behind, in each phase
  */
 public record RankUse(
@@ -20,6 +21,7 @@ public record RankUse(
     long peakAnonymousBytes,
     long peakGpuBytes,
     long shardBytes,
+    ExchangeUse exchange,
     Map<Phase, Long> anonymousBytesByPhase)
     implements java.io.Serializable {
   private static final long serialVersionUID = 1L;
@@ -28,7 +30,7 @@ public record RankUse(
     anonymousBytesByPhase = Collections.unmodifiableMap(new TreeMap<>(anonymousBytesByPhase));
   }
 
-  /** Where nothing is known of phases. */
+  /** Where nothing is known of other ranks and phases. */
   public RankUse(
       int rank,
       String host,
@@ -36,6 +38,14 @@ public record RankUse(
       long peakAnonymousBytes,
       long peakGpuBytes,
       long shardBytes) {
-    this(rank, host, peakRssBytes, peakAnonymousBytes, peakGpuBytes, shardBytes, Map.of());
+    this(
+        rank,
+        host,
+        peakRssBytes,
+        peakAnonymousBytes,
+        peakGpuBytes,
+        shardBytes,
+        ExchangeUse.NONE,
+        Map.of());
   }
 }

@@ -56,6 +56,20 @@ public record Summary(
     return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 
+  /** Of rank 0. */
+  public ExchangeUse.Bottleneck bottleneck() {
+    return firstExchange().bottleneck(secondsByPhase);
+  }
+
+  /** The part of the steps' time in which rank 0 waited for others. */
+  public double waitedShare() {
+    return firstExchange().waitedShare(secondsByPhase);
+  }
+
+  private ExchangeUse firstExchange() {
+    return ranks.stream().findFirst().map(RankUse::exchange).orElse(ExchangeUse.NONE);
+  }
+
   public void write(RunFolder folder, RunFiles files) {
     files.replace(folder.summary(), Json.bytes(json()));
   }
@@ -74,7 +88,7 @@ public record Summary(
             .put("tokens_per_second", tokensPerSecond)
             .put("train_loss", trainLoss);
     evalLoss.ifPresentOrElse(loss -> node.put("eval_loss", loss), () -> node.putNull("eval_loss"));
-    node.put("attempts", attempts);
+    node.put("attempts", attempts).put("bottleneck", bottleneck().text());
     ArrayNode rankNodes = node.putArray("ranks");
     ranks.forEach(rank -> rankNodes.add(json(rank)));
     ObjectNode seconds = node.putObject("seconds_by_phase");
@@ -92,6 +106,12 @@ public record Summary(
             .put("peak_anonymous_bytes", use.peakAnonymousBytes())
             .put("peak_gpu_bytes", use.peakGpuBytes())
             .put("shard_bytes", use.shardBytes());
+    ExchangeUse exchange = use.exchange();
+    node.putObject("exchange")
+        .put("mapped_bytes", exchange.mappedBytes())
+        .put("received_bytes", exchange.receivedBytes())
+        .put("sent_bytes", exchange.sentBytes())
+        .put("seconds_waited", exchange.secondsWaited());
     if (!use.anonymousBytesByPhase().isEmpty()) {
       ObjectNode phases = node.putObject("anonymous_bytes_by_phase");
       use.anonymousBytesByPhase().forEach((phase, bytes) -> phases.put(phase.text(), bytes));
@@ -133,6 +153,15 @@ public record Summary(
         node.path("peak_anonymous_bytes").asLong(),
         node.path("peak_gpu_bytes").asLong(),
         node.path("shard_bytes").asLong(),
+        exchangeOf(node.path("exchange")),
         phases);
+  }
+
+  private static ExchangeUse exchangeOf(JsonNode node) {
+    return new ExchangeUse(
+        node.path("mapped_bytes").asLong(),
+        node.path("received_bytes").asLong(),
+        node.path("sent_bytes").asLong(),
+        node.path("seconds_waited").asDouble());
   }
 }

@@ -128,6 +128,17 @@ final class RunPage {
       page.bar(entry.getValue() / all).raw("</tr>\n");
     }
     page.raw("</table>\n");
+    if (summary.ranks().size() > 1) {
+      page.text(
+          "p",
+          "Of its steps' time rank 0 waited %s %% for other ranks; the bottleneck is %s."
+              .formatted(
+                  Math.round(100 * summary.waitedShare()),
+                  switch (summary.bottleneck()) {
+                    case COMPUTE -> "computing";
+                    case EXCHANGE -> "the exchange between ranks";
+                  }));
+    }
   }
 
   private void memory(Summary summary) {

@@ -9,7 +9,6 @@ import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.fsdp.QuantizedWeight;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.safetensors.Checkpoint;
-import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.TensorInfo;
 
@@ -57,12 +56,7 @@ final class CheckpointWeights implements WeightSource {
   @Override
   public Optional<FileRange> located(String name, PlainType type) {
     String stored = aliases.getOrDefault(name, name);
-    DType same =
-        switch (type) {
-          case FLOAT32 -> DType.F32;
-          case BFLOAT16 -> DType.BF16;
-        };
-    boolean asKept = !quantized.has(stored) && checkpoint.info(stored).dtype() == same;
+    boolean asKept = !quantized.has(stored) && checkpoint.info(stored).dtype() == type.stored();
     return asKept ? PrequantizedSource.located(checkpoint, stored) : Optional.empty();
   }
 

@@ -28,7 +28,8 @@ record ModelRecipe(
     PlainType plainType,
     TokenBatch.Attention attention,
     LayerKeep keep,
-    Inputs inputs) {
+    Inputs inputs,
+    Sharding sharding) {
 
   enum Inputs {
     IN_MEMORY,
@@ -55,7 +56,8 @@ record ModelRecipe(
           case SELECTIVE -> LayerKeep.ATTENTION;
           case OFF -> LayerKeep.EVERYTHING;
         },
-        config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY);
+        config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY,
+        Sharding.of(config.parallelism()));
   }
 
   private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {

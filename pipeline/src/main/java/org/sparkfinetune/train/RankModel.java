@@ -10,6 +10,7 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.FrozenLayout;
 import org.sparkfinetune.fsdp.FrozenReader;
 import org.sparkfinetune.fsdp.ShardPlan;
+import org.sparkfinetune.fsdp.ShardRanks;
 import org.sparkfinetune.fsdp.ShardStore;
 import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.fsdp.TrainableGroup;
@@ -45,10 +46,12 @@ final class RankModel implements AutoCloseable {
     this.scope = torch.scope();
     this.workers = new Workers(torch.threads());
     List<ModelGroups.Group> groups = ModelGroups.of(recipe.config(), recipe.method());
-    this.plan = plan(recipe, exchange.worldSize());
-    FrozenReader frozen = new FrozenReader(plan, exchange, Nf4Codec.fastest(), workers);
+    this.plan = plan(recipe, recipe.sharding().frozenRanks(exchange));
+    FrozenReader frozen =
+        new FrozenReader(
+            plan, exchange, Nf4Codec.fastest(), workers, recipe.sharding().gathering());
     List<TrainableGroup> trainable = trainable(groups, trainableSource);
-    this.weights = new Weights(ops, recipe.precision(), frozen, groups, trainable, scope);
+    this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
     DropoutMasks dropout =
         new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
     this.layers =
@@ -62,16 +65,16 @@ final class RankModel implements AutoCloseable {
   }
 
   /** The frozen groups of a model between some ranks. */
-  static ShardPlan plan(ModelRecipe recipe, int ranks) {
+  static ShardPlan plan(ModelRecipe recipe, ShardRanks ranks) {
     Map<String, FrozenLayout> layouts = new LinkedHashMap<>();
     for (ModelGroups.Group group : ModelGroups.of(recipe.config(), recipe.method())) {
       if (!group.quantized().isEmpty() || !group.plain().isEmpty()) {
         layouts.put(
             group.name(),
-            new FrozenLayout(group.quantized(), group.plain(), recipe.plainType(), ranks));
+            new FrozenLayout(group.quantized(), group.plain(), recipe.plainType(), ranks.size()));
       }
     }
-    return new ShardPlan(layouts);
+    return new ShardPlan(layouts, ranks);
   }
 
   /**
@@ -136,7 +139,7 @@ final class RankModel implements AutoCloseable {
 
   /** Bytes of this rank's shard file. */
   long shardBytes() {
-    return plan.fileBytes(exchange.rank());
+    return plan.fileBytes();
   }
 
   @Override

@@ -17,7 +17,10 @@ import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.exchange.ExchangeStats;
+import org.sparkfinetune.exchange.Traffic;
 import org.sparkfinetune.fsdp.WeightSource;
+import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
@@ -75,9 +78,18 @@ public final class RankRun {
     this.checkpoints = new CheckpointStore(folder, files);
   }
 
-  /** What is there once a rank has loaded. */
+  /**
+   * What is there once a rank has loaded.
+   *
+   * @param waitedBefore seconds it waited for other ranks until then
+   */
   private record Job(
-      RankModel model, PackedRows train, PackedRows test, StepSchedule schedule, PhaseClock clock) {
+      RankModel model,
+      PackedRows train,
+      PackedRows test,
+      StepSchedule schedule,
+      PhaseClock clock,
+      double waitedBefore) {
     int rank() {
       return model.exchange().rank();
     }
@@ -97,7 +109,8 @@ public final class RankRun {
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
-      return run(new Job(model, train, test, schedule, clock));
+      double waited = place.exchange().stats().secondsWaited();
+      return run(new Job(model, train, test, schedule, clock, waited));
     }
   }
 
@@ -202,6 +215,15 @@ public final class RankRun {
     job.model().exchange().sum("saved", job.schedule().totalSteps(), new double[] {0});
   }
 
+  private ExchangeUse exchanged(Job job) {
+    ExchangeStats stats = place.exchange().stats();
+    return new ExchangeUse(
+        stats.bytes(Traffic.MAPPED),
+        stats.bytes(Traffic.FROZEN) + stats.bytes(Traffic.PUBLISHED),
+        stats.bytes(Traffic.PUSHED) + stats.bytes(Traffic.SERVED),
+        stats.secondsWaited() - job.waitedBefore());
+  }
+
   /** Of one pass over the rows, 6 for each parameter and token. */
   private static double flos(Job job) {
     long tokens = (long) job.train().rowLength() * job.train().size();
@@ -217,6 +239,7 @@ public final class RankRun {
             memory.peakAnonymousBytes(),
             0,
             job.model().shardBytes(),
+            exchanged(job),
             memory.anonymousBytesByPhase());
     return new RankReport(use, job.clock().seconds(), totals);
   }

@@ -23,22 +23,25 @@ import org.sparkfinetune.tensor.Tensor;
 final class Weights {
   private final Ops ops;
   private final Precision precision;
+  private final Sharding sharding;
   private final FrozenReader frozen;
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
   private final Map<String, Tensor> layerBuffers = new HashMap<>();
+  private final Map<String, Flat> kept = new HashMap<>();
   private final Scope buffers;
 
   Weights(
       Ops ops,
-      Precision precision,
+      ModelRecipe recipe,
       FrozenReader frozen,
       List<ModelGroups.Group> groups,
       List<TrainableGroup> trainable,
       Scope buffers) {
     this.ops = ops;
-    this.precision = precision;
+    this.precision = recipe.precision();
+    this.sharding = recipe.sharding();
     this.frozen = frozen;
     this.buffers = buffers;
     groups.forEach(group -> this.groups.put(group.name(), group));
@@ -84,7 +87,7 @@ final class Weights {
 
   /** Asks for a group's frozen bytes without waiting for them. */
   void prefetch(String name) {
-    if (hasFrozen(name)) {
+    if (sharding.prefetch() == Sharding.Prefetch.NEXT_LAYER && hasFrozen(name)) {
       fetched.computeIfAbsent(name, frozen::fetch);
     }
   }
@@ -145,15 +148,38 @@ final class Weights {
     trainable(name)
         .ifPresent(
             group -> {
-              Tensor flat = group.unshard(scope, version);
-              Tensor typed =
-                  precision.compute() == ElementType.FLOAT32
-                      ? flat
-                      : ops.cast(scope, flat, precision.compute());
+              Tensor flat = flat(scope, group, version);
               for (TrainableLayout.Place place : group.layout().places()) {
                 NamedShape tensor = place.tensor();
-                tensors.put(tensor.name(), ops.view(scope, typed, place.at(), tensor.dimensions()));
+                tensors.put(tensor.name(), ops.view(scope, flat, place.at(), tensor.dimensions()));
               }
             });
+  }
+
+  /** A group's trainable weights at a version, in the compute type. */
+  private record Flat(Tensor tensor, long version) {}
+
+  private Tensor flat(Scope scope, TrainableGroup group, long version) {
+    return switch (sharding.gathering()) {
+      case EACH_USE -> gather(scope, group, version);
+      case EACH_VERSION ->
+          kept.compute(
+                  group.name(),
+                  (name, before) -> {
+                    if (before != null && before.version() == version) {
+                      return before;
+                    }
+                    Optional.ofNullable(before).ifPresent(old -> old.tensor().close());
+                    return new Flat(gather(scope, group, version).moveTo(buffers), version);
+                  })
+              .tensor();
+    };
+  }
+
+  private Tensor gather(Scope scope, TrainableGroup group, long version) {
+    Tensor flat = group.unshard(scope, version);
+    return precision.compute() == ElementType.FLOAT32
+        ? flat
+        : ops.cast(scope, flat, precision.compute());
   }
 }

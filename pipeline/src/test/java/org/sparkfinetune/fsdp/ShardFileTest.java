@@ -37,9 +37,8 @@ class ShardFileTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 8})
   void any_number_of_ranks_gives_the_whole_tensors_quantised_weights(int ranks) throws Exception {
-    ShardPlan plan =
-        new ShardPlan(
-            Map.of("g", new FrozenLayout(List.of(Q, K), List.of(NORM), PlainType.FLOAT32, ranks)));
+    Map<String, FrozenLayout> groups =
+        Map.of("g", new FrozenLayout(List.of(Q, K), List.of(NORM), PlainType.FLOAT32, ranks));
     List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
     try (Torch torch = Torch.start(1);
         Scope scope = torch.scope();
@@ -48,11 +47,13 @@ class ShardFileTest {
       for (Exchange exchange : group) {
         written.add(
             CompletableFuture.runAsync(
-                () -> write(plan, exchange), task -> new Thread(task).start()));
+                () -> write(groups, exchange), task -> new Thread(task).start()));
       }
       written.forEach(CompletableFuture::join);
       Ops ops = new Ops(torch);
-      FrozenReader reader = new FrozenReader(plan, group.get(0), Nf4Codec.fastest(), workers);
+      ShardPlan plan = new ShardPlan(groups, ShardRanks.all(group.get(0)));
+      FrozenReader reader =
+          new FrozenReader(plan, group.get(0), Nf4Codec.fastest(), workers, Gathering.EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : List.of(Q, K, NORM)) {
         out.put(shape.name(), ops.empty(scope, ElementType.FLOAT32, shape.dimensions()));
@@ -64,7 +65,8 @@ class ShardFileTest {
     }
   }
 
-  private void write(ShardPlan plan, Exchange exchange) {
+  private void write(Map<String, FrozenLayout> groups, Exchange exchange) {
+    ShardPlan plan = new ShardPlan(groups, ShardRanks.all(exchange));
     Path file = folder.resolve("rank-" + exchange.rank());
     WeightSource source =
         (name, first, to, count) -> {
@@ -72,7 +74,7 @@ class ShardFileTest {
             to[i] = value(name, first + i);
           }
         };
-    new ShardWriter(plan, source, exchange, Nf4Codec.fastest()).write(file, 0, groups -> {});
+    new ShardWriter(plan, source, exchange, Nf4Codec.fastest()).write(file, 0, done -> {});
     exchange.serve(Shard.file(file));
   }
 

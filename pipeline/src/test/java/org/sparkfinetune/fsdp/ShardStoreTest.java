@@ -18,6 +18,8 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
@@ -27,6 +29,7 @@ import org.sparkfinetune.tensor.NamedShape;
 class ShardStoreTest {
   private static final int GROUPS = 4;
   private static final long WEIGHTS = 300 * 128;
+  private static final int NORM = 33;
 
   @TempDir Path folder;
   private final AtomicLong read = new AtomicLong();
@@ -39,6 +42,33 @@ class ShardStoreTest {
     assertThat(run("key", Long.MAX_VALUE)).isEqualTo(first);
     assertThat(read).hasValue(0);
     assertThat(first.get(0)).hasBinaryContent(bytes);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 5})
+  void another_number_of_ranks_cuts_its_shards_from_those_that_are_there(int ranks)
+      throws IOException {
+    run("key", Long.MAX_VALUE);
+    List<Path> fresh = run("other", Long.MAX_VALUE, ranks);
+    read.set(0);
+    List<Path> cut = run("key", Long.MAX_VALUE, ranks);
+    assertThat(read).hasValue(0);
+    for (int rank = 0; rank < ranks; rank++) {
+      assertThat(cut.get(rank)).hasBinaryContent(Files.readAllBytes(fresh.get(rank)));
+    }
+  }
+
+  @Test
+  void shards_of_other_ranks_that_are_damaged_are_not_used() throws IOException {
+    Path damaged = run("key", Long.MAX_VALUE).get(1);
+    byte[] bytes = Files.readAllBytes(damaged);
+    bytes[7] ^= 1;
+    Files.write(damaged, bytes);
+    List<Path> fresh = run("other", Long.MAX_VALUE, 3);
+    read.set(0);
+    assertThat(run("key", Long.MAX_VALUE, 3).get(2))
+        .hasBinaryContent(Files.readAllBytes(fresh.get(2)));
+    assertThat(read.get()).isPositive();
   }
 
   @Test
@@ -62,11 +92,12 @@ class ShardStoreTest {
     byte[] good = Files.readAllBytes(run("whole", Long.MAX_VALUE).get(0));
     read.set(0);
     // Two passes over each group: the third group fails in its first.
-    assertThatThrownBy(() -> run("key", 5 * WEIGHTS)).isInstanceOf(CompletionException.class);
+    assertThatThrownBy(() -> run("key", 5 * WEIGHTS + 2 * NORM))
+        .isInstanceOf(CompletionException.class);
     read.set(0);
     Path file = run("key", Long.MAX_VALUE).get(0);
     assertThat(file).hasBinaryContent(good);
-    assertThat(read.get()).isBetween(2 * WEIGHTS, 2 * 3 * WEIGHTS);
+    assertThat(read.get()).isBetween(2 * WEIGHTS, 3 * (2 * WEIGHTS + NORM));
   }
 
   @Test
@@ -87,14 +118,20 @@ class ShardStoreTest {
 
   /** Two ranks' files; reading fails after so many weights of both. */
   private List<Path> run(String key, long most) {
+    return run(key, most, 2);
+  }
+
+  private List<Path> run(String key, long most, int ranks) {
     Map<String, FrozenLayout> groups = new LinkedHashMap<>();
     for (int group = 0; group < GROUPS; group++) {
       groups.put(
           "g" + group,
           new FrozenLayout(
-              List.of(NamedShape.of("q" + group, 300, 128)), List.of(), PlainType.FLOAT32, 2));
+              List.of(NamedShape.of("q" + group, 300, 128)),
+              List.of(NamedShape.of("norm" + group, NORM)),
+              PlainType.FLOAT32,
+              ranks));
     }
-    ShardPlan plan = new ShardPlan(groups);
     WeightSource source =
         (name, first, to, count) -> {
           if (read.addAndGet(count) > most) {
@@ -104,14 +141,15 @@ class ShardStoreTest {
             to[i] = (float) Math.sin((first + i) * 0.37 + name.hashCode());
           }
         };
-    List<Exchange> exchanges = InProcessExchange.group(2, ExchangeSettings.defaults());
+    List<Exchange> exchanges = InProcessExchange.group(ranks, ExchangeSettings.defaults());
     List<CompletableFuture<Path>> files =
-        exchanges.stream().map(exchange -> file(key, plan, source, exchange)).toList();
+        exchanges.stream().map(exchange -> file(key, groups, source, exchange)).toList();
     return files.stream().map(CompletableFuture::join).toList();
   }
 
   private CompletableFuture<Path> file(
-      String key, ShardPlan plan, WeightSource source, Exchange exchange) {
+      String key, Map<String, FrozenLayout> groups, WeightSource source, Exchange exchange) {
+    ShardPlan plan = new ShardPlan(groups, ShardRanks.all(exchange));
     ShardStore store = new ShardStore(folder.resolve("store"), key, InstantSource.system());
     ShardWriter writer = new ShardWriter(plan, source, exchange, Nf4Codec.fastest());
     return CompletableFuture.supplyAsync(

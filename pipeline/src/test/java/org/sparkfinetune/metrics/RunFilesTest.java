@@ -81,7 +81,8 @@ class RunFilesTest {
 
   @Test
   void a_summary_is_read_as_it_was_written() throws IOException {
-    RankUse use = new RankUse(0, "host", 5L << 30, 4, 0, 3);
+    RankUse use =
+        new RankUse(0, "host", 5L << 30, 4, 0, 3, new ExchangeUse(5, 6, 7, 0.75), Map.of());
     Summary summary =
         new Summary(
             7,
@@ -91,7 +92,7 @@ class RunFilesTest {
             OptionalDouble.of(0.5),
             2,
             List.of(use),
-            Map.of(Phase.LOAD, 1.0));
+            Map.of(Phase.LOAD, 1.0, Phase.FORWARD, 1.0));
     summary.write(run(), files);
     assertThat(Summary.read(run(), files)).hasValue(summary);
     assertThat(Files.readString(folder.resolve("run/summary.json")))
@@ -104,18 +105,25 @@ class RunFilesTest {
               "train_loss" : 0.3333333333333333,
               "eval_loss" : 0.5,
               "attempts" : 2,
+              "bottleneck" : "exchange",
               "ranks" : [ {
                 "rank" : 0,
                 "host" : "host",
                 "peak_rss_bytes" : 5368709120,
                 "peak_anonymous_bytes" : 4,
                 "peak_gpu_bytes" : 0,
-                "shard_bytes" : 3
+                "shard_bytes" : 3,
+                "exchange" : {
+                  "mapped_bytes" : 5,
+                  "received_bytes" : 6,
+                  "sent_bytes" : 7,
+                  "seconds_waited" : 0.75
+                }
               } ],
               "seconds_by_phase" : {
                 "load" : 1.0,
                 "tokenize" : 0.0,
-                "forward" : 0.0,
+                "forward" : 1.0,
                 "backward" : 0.0,
                 "exchange" : 0.0,
                 "optimizer" : 0.0,

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.metrics.AttemptEvent;
 import org.sparkfinetune.metrics.AttemptLog;
+import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
@@ -155,6 +156,7 @@ class RunReportTest {
                     256L << 20,
                     0,
                     1 << 20,
+                    new ExchangeUse(1, 2, 3, 4),
                     Map.of(Phase.LOAD, 100L << 20, Phase.BACKWARD, 200L << 20))),
             Map.of(Phase.FORWARD, 50.0, Phase.BACKWARD, 40.0))
         .write(run, files);

@@ -14,6 +14,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
@@ -69,7 +70,8 @@ class FrozenHeadTest {
               PlainType.BFLOAT16,
               TokenBatch.Attention.WITHIN_SAMPLES,
               LayerKeep.NOTHING,
-              ModelRecipe.Inputs.IN_MEMORY);
+              ModelRecipe.Inputs.IN_MEMORY,
+              new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();

@@ -18,6 +18,7 @@ import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.LongToDoubleFunction;
 import org.apache.hadoop.conf.Configuration;
+import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
@@ -60,6 +61,8 @@ final class GoldenRun {
   private Function<WeightSource, WeightSource> spoiling = source -> source;
   private LayerKeep keep = LayerKeep.NOTHING;
   private ModelRecipe.Inputs inputs = ModelRecipe.Inputs.IN_MEMORY;
+  private Sharding.Prefetch prefetch = Sharding.Prefetch.NEXT_LAYER;
+  private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -77,6 +80,16 @@ final class GoldenRun {
   GoldenRun keeping(LayerKeep kept, ModelRecipe.Inputs where) {
     this.keep = kept;
     this.inputs = where;
+    return this;
+  }
+
+  GoldenRun sharded(ShardingStrategy strategy) {
+    this.sharding = strategy;
+    return this;
+  }
+
+  GoldenRun prefetching(Sharding.Prefetch what) {
+    this.prefetch = what;
     return this;
   }
 
@@ -110,7 +123,13 @@ final class GoldenRun {
 
   Result run(int ranks, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
-    List<Result> results = onRanks(ranks, model -> train(model, steps, rate, clip, decay));
+    return run(
+        InProcessExchange.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
+  }
+
+  Result run(List<Exchange> group, int steps, LongToDoubleFunction rate, double clip, double decay)
+      throws Exception {
+    List<Result> results = onRanks(group, model -> train(model, steps, rate, clip, decay));
     for (Result other : results) {
       if (!other.steps().equals(results.get(0).steps())) {
         throw new AssertionError("ranks disagree about loss or norm");
@@ -121,8 +140,11 @@ final class GoldenRun {
 
   /** What each rank's work gives, in rank order. */
   <T> List<T> onRanks(int ranks, Function<RankModel, T> work) {
-    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
-    ExecutorService threads = Executors.newFixedThreadPool(ranks);
+    return onRanks(InProcessExchange.group(ranks, ExchangeSettings.defaults()), work);
+  }
+
+  <T> List<T> onRanks(List<Exchange> group, Function<RankModel, T> work) {
+    ExecutorService threads = Executors.newFixedThreadPool(group.size());
     try (Torch torch = Torch.start(1)) {
       List<CompletableFuture<T>> results = new ArrayList<>();
       for (Exchange exchange : group) {
@@ -179,7 +201,8 @@ final class GoldenRun {
             : PlainType.BFLOAT16,
         TokenBatch.Attention.WITHIN_SAMPLES,
         keep,
-        inputs);
+        inputs,
+        new Sharding(sharding, prefetch));
   }
 
   static TrainingStep trainingStep(RankModel model) {

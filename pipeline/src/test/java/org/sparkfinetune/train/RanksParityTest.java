@@ -3,12 +3,20 @@ package org.sparkfinetune.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.lang.reflect.InvocationHandler;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.tensor.LayerKeep;
 
 class RanksParityTest {
@@ -54,6 +62,78 @@ class RanksParityTest {
     return new GoldenRun(what, Precision.BFLOAT16_STORED, dropout, scratch)
         .keeping(keep, inputs)
         .run(2, 3, step -> 2e-3, 0.3, 0);
+  }
+
+  @ParameterizedTest
+  @EnumSource(ShardingStrategy.class)
+  void whichever_ranks_hold_the_weights_the_numbers_are_the_same_bits(ShardingStrategy strategy)
+      throws Exception {
+    for (GoldenRun.What what : List.of(GoldenRun.What.QLORA, GoldenRun.What.FULL)) {
+      GoldenRun.Result all = sharded(what, ShardingStrategy.FULL_SHARD, (rank, peer) -> {});
+      GoldenRun.Result some =
+          sharded(
+              what, strategy, (rank, peer) -> assertThat(holders(strategy, rank)).contains(peer));
+      assertThat(some.steps()).isEqualTo(all.steps());
+      all.weights().forEach((name, w) -> assertThat(some.weights().get(name)).isEqualTo(w));
+    }
+  }
+
+  @Test
+  void without_prefetching_the_numbers_are_the_same_bits() throws Exception {
+    GoldenRun without =
+        new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
+            .prefetching(Sharding.Prefetch.NONE);
+    assertThat(without.run(2, 20, step -> 2e-3, 0.3, 0).steps()).isEqualTo(run(2).steps());
+  }
+
+  @Test
+  void shard_grad_op_reads_a_peers_frozen_weights_once() throws Exception {
+    assertThat(reads(3)).isPositive().isEqualTo(reads(1));
+  }
+
+  private int reads(int steps) throws Exception {
+    AtomicInteger reads = new AtomicInteger();
+    new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
+        .sharded(ShardingStrategy.SHARD_GRAD_OP)
+        .run(onTwoHosts((rank, peer) -> reads.incrementAndGet()), steps, step -> 2e-3, 0.3, 0);
+    return reads.get();
+  }
+
+  private GoldenRun.Result sharded(
+      GoldenRun.What what, ShardingStrategy strategy, BiConsumer<Integer, Integer> onRead)
+      throws Exception {
+    return new GoldenRun(what, Precision.BFLOAT16_STORED, 0, scratch)
+        .sharded(strategy)
+        .run(onTwoHosts(onRead), 2, step -> 2e-3, 0.3, 0);
+  }
+
+  private static List<Integer> holders(ShardingStrategy strategy, int rank) {
+    return switch (strategy) {
+      case FULL_SHARD, SHARD_GRAD_OP -> List.of(0, 1, 2, 3);
+      case HYBRID_SHARD -> rank % 2 == 0 ? List.of(0, 2) : List.of(1, 3);
+      case NO_SHARD -> List.of(rank);
+    };
+  }
+
+  /** Four ranks, hosts taken in turn; told which rank reads frozen weights of which. */
+  private static List<Exchange> onTwoHosts(BiConsumer<Integer, Integer> onRead) {
+    return InProcessExchange.group(List.of("a", "b", "a", "b"), ExchangeSettings.defaults())
+        .stream()
+        .map(exchange -> watched(exchange, onRead))
+        .toList();
+  }
+
+  private static Exchange watched(Exchange exchange, BiConsumer<Integer, Integer> onRead) {
+    InvocationHandler handler =
+        (proxy, method, arguments) -> {
+          if (method.getName().equals("frozen")) {
+            onRead.accept(exchange.rank(), (Integer) arguments[0]);
+          }
+          return method.invoke(exchange, arguments);
+        };
+    return (Exchange)
+        Proxy.newProxyInstance(
+            Exchange.class.getClassLoader(), new Class<?>[] {Exchange.class}, handler);
   }
 
   @Test

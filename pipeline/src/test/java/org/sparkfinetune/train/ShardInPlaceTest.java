@@ -23,6 +23,7 @@ import org.sparkfinetune.exchange.FileRange;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.fsdp.ShardPlan;
+import org.sparkfinetune.fsdp.ShardRanks;
 import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.sample.ModelMaker;
@@ -53,7 +54,7 @@ class ShardInPlaceTest {
 
   private void compare(Path model, Exchange exchange) {
     try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
-      ShardPlan plan = RankModel.plan(recipe(model, base), exchange.worldSize());
+      ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(exchange));
       ShardWriter writer = new ShardWriter(plan, base.weights(), exchange, Nf4Codec.fastest());
       Path scratch = Files.createDirectories(folder.resolve("scratch-" + exchange.rank()));
       Path file = scratch.resolve("written");
@@ -78,9 +79,10 @@ class ShardInPlaceTest {
     Path model = folder.resolve("model");
     ModelMaker.write(SHAPE, 5, model, ModelMaker.Storage.BF16);
     try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
-      ShardPlan plan = RankModel.plan(recipe(model, base), 1);
+      Exchange alone = InProcessExchange.alone();
+      ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(alone));
       Shard shard =
-          new ShardWriter(plan, base.weights(), InProcessExchange.alone(), Nf4Codec.fastest())
+          new ShardWriter(plan, base.weights(), alone, Nf4Codec.fastest())
               .shard(folder, Optional.empty());
       assertThat(shard.ranges()).extracting(FileRange::file).containsOnly(folder.resolve("shard"));
     }

@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
@@ -87,7 +88,8 @@ record SmallModel(
         PlainType.FLOAT32,
         TokenBatch.Attention.WITHIN_SAMPLES,
         LayerKeep.NOTHING,
-        ModelRecipe.Inputs.IN_MEMORY);
+        ModelRecipe.Inputs.IN_MEMORY,
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {
