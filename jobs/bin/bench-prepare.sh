@@ -45,7 +45,14 @@ if [[ -n $count ]]; then
     echo "Making $count rows …" >&2
     awk -v count="$count" '
         { line[NR] = $0 }
-        END { for (i = 0; i < count; i++) { row = line[i % NR + 1]; sub(/"question": *"/, "&#" i " ", row); print row } }
+        END {
+            for (i = 0; i < count; i++) {
+                row = line[i % NR + 1]
+                at = index(row, "\"question\":") + 11
+                at += index(substr(row, at), "\"")
+                print substr(row, 1, at - 1) "#" i " " substr(row, at)
+            }
+        }
     ' "$rows" >"$work/rows.jsonl"
     rows=$work/rows.jsonl
 fi
