@@ -1,19 +1,17 @@
 package org.sparkfinetune.export;
 
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.RopeScaling;
+import org.sparkfinetune.safetensors.AtomicFile;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
 
@@ -56,40 +54,27 @@ public final class GgufExport {
    * @throws UserError if the file exists, or model and adapter do not fit together
    */
   public void run(MergeRequest request, Type type) {
-    Path aside =
-        new Path(
-            request.output().getParent(),
-            "." + request.output().getName() + "." + UUID.randomUUID() + ".tmp");
+    requireNew(request.output());
     try (MergedWeights weights =
-        MergedWeights.open(request.model(), request.adapter(), request.base(), hadoop)) {
-      FileSystem files = request.output().getFileSystem(hadoop);
-      if (files.exists(request.output())) {
-        throw new UserError(
-            "output is %s, which exists. Name another file, or delete it."
-                .formatted(request.output()));
-      }
-      try (OutputStream out = files.create(aside, false)) {
-        write(weights, type, out);
-      }
-      if (!files.rename(aside, request.output())) {
-        throw new RunFailure("%s could not be renamed to %s.".formatted(aside, request.output()));
-      }
-    } catch (IOException e) {
-      throw new RunFailure("Writing %s failed: %s".formatted(request.output(), e), e);
-    } finally {
-      discard(aside);
+            MergedWeights.open(request.model(), request.adapter(), request.base(), hadoop);
+        AtomicFile out = AtomicFile.create(request.output(), hadoop)) {
+      write(weights, type, out);
+      out.commit();
     }
   }
 
-  private void discard(Path aside) {
+  private void requireNew(Path output) {
     try {
-      aside.getFileSystem(hadoop).delete(aside, false);
+      if (output.getFileSystem(hadoop).exists(output)) {
+        throw new UserError(
+            "output is %s, which exists. Name another file, or delete it.".formatted(output));
+      }
     } catch (IOException e) {
-      throw new RunFailure("%s could not be deleted: %s".formatted(aside, e.getMessage()), e);
+      throw new RunFailure("Looking at %s failed: %s".formatted(output, e.getMessage()), e);
     }
   }
 
-  private void write(MergedWeights weights, Type type, OutputStream out) throws IOException {
+  private void write(MergedWeights weights, Type type, AtomicFile out) {
     GgufTensors naming = new GgufTensors(weights);
     List<GgufTensors.Tensor> tensors = naming.all();
     GgufMetadata metadata = metadata(weights, naming.architecture(), type);
@@ -104,7 +89,7 @@ public final class GgufExport {
     GgufMetadata infos = infos(tensors, type);
     long written = 0;
     for (GgufMetadata part : List.of(header, metadata, infos)) {
-      out.write(part.bytes());
+      out.write(ByteBuffer.wrap(part.bytes()));
       written += part.bytes().length;
     }
     pad(out, written);
@@ -183,18 +168,17 @@ public final class GgufExport {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  private static void pad(OutputStream out, long written) throws IOException {
-    out.write(new byte[(int) (aligned(written) - written)]);
+  private static void pad(AtomicFile out, long written) {
+    out.write(ByteBuffer.allocate((int) (aligned(written) - written)));
   }
 
-  private static long data(GgufTensors.Tensor tensor, Codec codec, OutputStream out)
-      throws IOException {
+  private static long data(GgufTensors.Tensor tensor, Codec codec, AtomicFile out) {
     long elements = tensor.elements();
     float[] piece = new float[(int) Math.min(PIECE, elements)];
     for (long at = 0; at < elements; at += PIECE) {
       int n = (int) Math.min(PIECE, elements - at);
       tensor.values().read(at, piece, n);
-      out.write(encoded(piece, n, codec));
+      out.write(ByteBuffer.wrap(encoded(piece, n, codec)));
     }
     return bytes(tensor, codec);
   }

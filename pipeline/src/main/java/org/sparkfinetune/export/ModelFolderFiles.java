@@ -7,10 +7,9 @@ import java.io.InputStream;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.safetensors.AtomicCopy;
 import org.sparkfinetune.safetensors.AtomicText;
 import org.sparkfinetune.safetensors.DType;
 
@@ -40,16 +39,8 @@ final class ModelFolderFiles {
   }
 
   void copy(Path from, Path to, boolean tied, Optional<DType> dtype) {
+    AtomicCopy.present(from, to, COPIED, hadoop);
     try {
-      FileSystem there = from.getFileSystem(hadoop);
-      FileSystem here = to.getFileSystem(hadoop);
-      here.mkdirs(to);
-      for (String name : COPIED) {
-        Path file = new Path(from, name);
-        if (there.exists(file)) {
-          FileUtil.copy(there, file, here, new Path(to, name), false, hadoop);
-        }
-      }
       AtomicText.write(
           new Path(to, "config.json"),
           hadoop,

@@ -3,12 +3,13 @@ package org.sparkfinetune.launch;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.FileUtil;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,6 +19,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.evaluate.Mean;
 import org.sparkfinetune.evaluate.ModelResult;
 import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.safetensors.AtomicCopy;
 
 /**
  * A folder that always holds the best adapter so far: {@code adapter/}, the {@code config.yaml} of
@@ -86,21 +88,23 @@ final class Promotion {
     return result
         .loss()
         .map(Mean::value)
-        .orElseThrow(() -> new UserError("promote_to compares losses; add loss to metrics."));
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "promote_to compares losses, and none was measured: add loss to metrics, or samples that are no longer than the run's max_seq_length to the test split."));
   }
 
   private void promote(Path adapter, String report) {
     Path aside = new Path(folder.getParent(), "." + folder.getName() + ".tmp");
     files.deleteFolder(aside);
     try {
-      FileSystem from = adapter.getFileSystem(hadoop);
-      FileSystem to = aside.getFileSystem(hadoop);
-      to.mkdirs(aside);
-      FileUtil.copy(from, adapter, to, new Path(aside, ADAPTER), false, hadoop);
-      Path config = new Path(adapter.getParent(), CONFIG);
-      if (from.exists(config)) {
-        FileUtil.copy(from, config, to, new Path(aside, CONFIG), false, hadoop);
-      }
+      List<String> names =
+          Stream.of(adapter.getFileSystem(hadoop).listStatus(adapter))
+              .filter(FileStatus::isFile)
+              .map(file -> file.getPath().getName())
+              .toList();
+      AtomicCopy.present(adapter, new Path(aside, ADAPTER), names, hadoop);
+      AtomicCopy.present(adapter.getParent(), aside, List.of(CONFIG), hadoop);
     } catch (IOException e) {
       throw new RunFailure(
           "%s could not be copied to %s: %s".formatted(adapter, folder, e.getMessage()), e);

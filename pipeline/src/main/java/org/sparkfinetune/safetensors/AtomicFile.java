@@ -18,7 +18,7 @@ import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.sparkfinetune.errors.RunFailure;
 
 /** A file that appears under its name as a whole or not at all: written aside, then renamed. */
-sealed interface AtomicFile extends AutoCloseable {
+public sealed interface AtomicFile extends AutoCloseable {
 
   /** The next bytes, from the buffer's position to its limit. */
   void write(ByteBuffer bytes);

@@ -1,13 +1,10 @@
 package org.sparkfinetune.train;
 
-import java.io.IOException;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelSource;
-import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.safetensors.AtomicCopy;
 
 /** What belongs beside a model's weights. */
 final class ModelFiles {
@@ -23,17 +20,6 @@ final class ModelFiles {
   private ModelFiles() {}
 
   static void copy(ModelSource source, Path to, Configuration hadoop) {
-    Path from = new Path(source.folder());
-    try {
-      FileSystem there = from.getFileSystem(hadoop);
-      for (String name : NAMES) {
-        Path file = new Path(from, name);
-        if (there.exists(file)) {
-          FileUtil.copy(there, file, to.getFileSystem(hadoop), new Path(to, name), false, hadoop);
-        }
-      }
-    } catch (IOException e) {
-      throw new RunFailure("Copying the tokenizer's files to " + to + ": " + e.getMessage(), e);
-    }
+    AtomicCopy.present(new Path(source.folder()), to, NAMES, hadoop);
   }
 }

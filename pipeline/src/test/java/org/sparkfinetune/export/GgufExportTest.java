@@ -43,6 +43,7 @@ final class GgufExportTest {
                 Optional.empty(),
                 1),
             type);
+    assertThat(folder.toFile().list()).containsExactly("model.gguf");
     file = ByteBuffer.wrap(Files.readAllBytes(target)).order(ByteOrder.LITTLE_ENDIAN);
     byte[] magic = new byte[4];
     file.get(magic);

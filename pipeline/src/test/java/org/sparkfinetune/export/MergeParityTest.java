@@ -125,6 +125,26 @@ final class MergeParityTest {
     }
   }
 
+  /** Hadoop's local file system would leave a hidden checksum beside every file. */
+  @Test
+  void nothing_but_the_model_and_its_tokenizer_is_in_the_folder() {
+    Path sample = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
+
+    new Merge(CONF)
+        .run(
+            new MergeRequest(
+                path(sample),
+                Optional.empty(),
+                path(folder.resolve("merged")),
+                MergeBase.SIXTEEN_BIT,
+                Optional.empty(),
+                1L << 30));
+
+    assertThat(folder.resolve("merged").toFile().list())
+        .containsExactlyInAnyOrder(
+            "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
+  }
+
   @Test
   void a_folder_with_something_in_it_is_not_written_to() throws IOException {
     Files.createDirectories(folder.resolve("merged"));
