@@ -9,6 +9,7 @@ import org.sparkfinetune.conversation.ChatTemplate;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.tokenize.ConversationTokenizer;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
+import org.sparkfinetune.tokenize.LossExtent;
 import org.sparkfinetune.tokenize.LossTarget;
 import org.sparkfinetune.tokenize.TokenizedSample;
 
@@ -23,6 +24,7 @@ import org.sparkfinetune.tokenize.TokenizedSample;
 public final class TextGenerator implements AutoCloseable {
   private final Generator generator;
   private final LlamaTokenizer tokenizer;
+  private final ChatTemplate template;
   private final ConversationTokenizer conversations;
   private final GenerationSettings settings;
   private final List<String> stop;
@@ -39,6 +41,7 @@ public final class TextGenerator implements AutoCloseable {
       List<String> stop) {
     this.generator = generator;
     this.tokenizer = tokenizer;
+    this.template = template;
     this.conversations = new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN);
     this.settings = settings;
     this.stop = List.copyOf(stop);
@@ -106,15 +109,19 @@ public final class TextGenerator implements AutoCloseable {
    */
   public record Loss(double loss, int tokens) {}
 
-  /** The loss of a conversation as training takes it: every token but the first. */
-  public Loss loss(Conversation conversation) {
-    TokenizedSample sample = conversations.tokenize(conversation);
-    double[] losses = generator.losses(sample.ids());
+  /** The loss of a conversation as training takes it; over no tokens where it takes none. */
+  public Loss loss(Conversation conversation, LossExtent extent) {
+    ConversationTokenizer marking = new ConversationTokenizer(tokenizer, template, extent.target());
     double sum = 0;
-    for (int i = 1; i < losses.length; i++) {
-      sum += sample.trained()[i] ? losses[i] : 0;
+    int tokens = 0;
+    for (TokenizedSample piece : extent.pieces(marking.tokenize(conversation))) {
+      double[] losses = generator.losses(piece.ids());
+      for (int i = 1; i < losses.length; i++) {
+        sum += piece.trained()[i] ? losses[i] : 0;
+      }
+      tokens += piece.trainedTokens();
     }
-    return new Loss(sum, sample.trainedTokens());
+    return new Loss(sum, tokens);
   }
 
   @Override

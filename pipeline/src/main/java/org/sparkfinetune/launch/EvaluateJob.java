@@ -19,6 +19,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
@@ -30,6 +31,7 @@ import org.sparkfinetune.hub.HubFolder;
 import org.sparkfinetune.hub.HubId;
 import org.sparkfinetune.hub.HubKind;
 import org.sparkfinetune.safetensors.AtomicText;
+import org.sparkfinetune.tokenize.LossExtent;
 
 /** Measures a model, and the base model beside it, on a prepared test split on all executors. */
 public final class EvaluateJob {
@@ -54,20 +56,21 @@ public final class EvaluateJob {
   public EvaluationReport run(EvaluateConfig config) {
     List<Conversation> samples = samples(config);
     ModelChoice model = resolved(config.model());
+    LossExtent extent = RunOfAdapter.lossExtent(model, hadoop);
     Map<String, ModelResult> results = new LinkedHashMap<>();
     if (model.adapter().isPresent() && config.compareBase()) {
-      results.put("base", measure(model.withoutAdapter(), config, samples));
+      results.put("base", measure(model.withoutAdapter(), config, extent, samples));
     }
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
     promotion
         .flatMap(to -> to.incumbent(model))
-        .ifPresent(there -> results.put("promoted", measure(there, config, samples)));
+        .ifPresent(there -> results.put("promoted", measure(there, config, extent, samples)));
     Map<String, ModelResult> others = new LinkedHashMap<>(results);
-    ModelResult result = measure(model, config, samples);
+    ModelResult result = measure(model, config, extent, samples);
     results.put(model.adapter().isPresent() ? "adapter" : "base", result);
     EvaluationReport report =
         new EvaluationReport(
-            about(config, model),
+            about(config, model, extent),
             samples.stream().map(AnswerRows::question).toList(),
             samples.stream().map(EvaluateRows::expected).toList(),
             results);
@@ -86,12 +89,15 @@ public final class EvaluateJob {
         RunOfAdapter.template(model, hadoop));
   }
 
-  private Map<String, String> about(EvaluateConfig config, ModelChoice model) {
+  private Map<String, String> about(EvaluateConfig config, ModelChoice model, LossExtent extent) {
     Map<String, String> about = new LinkedHashMap<>();
     about.put("model_id", model.modelId());
     model.adapter().ifPresent(adapter -> about.put("adapter", adapter));
     about.put("base", model.base().map(MergeBase::text).orElse(""));
     about.put("dataset_path", config.datasetPath());
+    if (config.metrics().contains(Metric.LOSS)) {
+      about.put("loss_over", extent.words());
+    }
     return about;
   }
 
@@ -147,7 +153,7 @@ public final class EvaluateJob {
   }
 
   private ModelResult measure(
-      ModelChoice model, EvaluateConfig config, List<Conversation> samples) {
+      ModelChoice model, EvaluateConfig config, LossExtent extent, List<Conversation> samples) {
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < samples.size(); i++) {
       rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
@@ -165,7 +171,7 @@ public final class EvaluateJob {
                   .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
                   .repartition(tasks)
                   .mapPartitions(
-                      new EvaluateRows(shared, config.metrics(), threads),
+                      new EvaluateRows(shared, config.metrics(), extent, threads),
                       Encoders.row(EvaluateRows.RESULT))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));

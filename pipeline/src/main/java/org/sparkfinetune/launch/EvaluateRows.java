@@ -25,6 +25,7 @@ import org.sparkfinetune.generate.Completion;
 import org.sparkfinetune.generate.TextGenerator;
 import org.sparkfinetune.generate.TextListener;
 import org.sparkfinetune.generate.TextPrompt;
+import org.sparkfinetune.tokenize.LossExtent;
 
 /** Rows of (index, conversation) into rows of results. */
 final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
@@ -48,13 +49,16 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
 
   private final Broadcast<AnsweringModel> model;
   private final boolean loss;
+  private final LossExtent extent;
   private final boolean answer;
   private final boolean execute;
   private final int threads;
 
-  EvaluateRows(Broadcast<AnsweringModel> model, Set<Metric> metrics, int threads) {
+  EvaluateRows(
+      Broadcast<AnsweringModel> model, Set<Metric> metrics, LossExtent extent, int threads) {
     this.model = model;
     this.loss = metrics.contains(Metric.LOSS);
+    this.extent = extent;
     this.execute = metrics.contains(Metric.EXECUTION_MATCH);
     this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
     this.threads = threads;
@@ -92,7 +96,9 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
   private Row result(
       int index, Conversation conversation, Optional<Completion> made, TextGenerator generator) {
     Optional<TextGenerator.Loss> measured =
-        loss ? Optional.of(generator.loss(conversation)) : Optional.empty();
+        loss
+            ? Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0)
+            : Optional.empty();
     String expected = expected(conversation);
     Optional<String> text = made.map(completion -> completion.text().strip());
     Optional<Verdict> verdict =

@@ -13,6 +13,8 @@ import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.tokenize.LossExtent;
 
 /**
  * What the run folder around an adapter says about it. PEFT's own files do not tell what the base
@@ -39,7 +41,7 @@ public final class RunOfAdapter {
       return Optional.of(
           new ConfigLoader(hadoop).train(Optional.of(file.toString()), List.of()).config());
     } catch (IOException | UserError e) {
-      LOG.warn("{} says nothing about the adapter: {}", file, e.getMessage());
+      LOG.warn("{} says nothing about its training: {}", file, e.getMessage());
       return Optional.empty();
     }
   }
@@ -69,10 +71,28 @@ public final class RunOfAdapter {
     return base;
   }
 
+  /** What losses are measured over: what the run took them over, without one every token. */
+  static LossExtent lossExtent(ModelChoice model, Configuration hadoop) {
+    return runOf(model, hadoop).map(run -> LossExtent.of(run.data())).orElse(LossExtent.EVERYTHING);
+  }
+
   static Optional<String> template(ModelChoice model, Configuration hadoop) {
     return model
         .chatTemplate()
-        .or(() -> find(model.adapter(), hadoop).flatMap(run -> run.data().chatTemplate()));
+        .or(() -> runOf(model, hadoop).flatMap(run -> run.data().chatTemplate()));
+  }
+
+  /** The run that made the adapter; where there is none, the model. */
+  private static Optional<TrainConfig> runOf(ModelChoice model, Configuration hadoop) {
+    return model.adapter().isPresent()
+        ? find(model.adapter(), hadoop)
+        : find(Optional.of(model.modelId()).filter(RunOfAdapter::isResult), hadoop)
+            .filter(run -> run.method() == Method.FULL);
+  }
+
+  private static boolean isResult(String model) {
+    Path path = new Path(model);
+    return path.getParent() != null && path.equals(new RunFolder(path.getParent()).model());
   }
 
   static boolean computesInFloat32(ModelChoice model, Configuration hadoop) {

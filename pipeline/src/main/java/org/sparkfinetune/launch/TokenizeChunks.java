@@ -14,7 +14,6 @@ import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.tokenize.ConversationTokenizer;
 import org.sparkfinetune.tokenize.LabelledIds;
-import org.sparkfinetune.tokenize.SampleLengths;
 import org.sparkfinetune.tokenize.TokenizedSample;
 
 /** Chunks of conversations into chunks of ids. */
@@ -81,7 +80,7 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
     for (Iterator<TokenizedSample> i = samples.iterator(); i.hasNext(); ) {
       TokenizedSample sample = i.next();
       lengths.putInt(sample.length());
-      firstTrained.putInt(firstTrained(sample));
+      firstTrained.putInt(sample.firstTrained());
       ids.put(LabelledIds.encode(sample));
     }
     return RowFactory.create(
@@ -92,14 +91,5 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
         firstTrained.array(),
         ids.array(),
         error);
-  }
-
-  private static int firstTrained(TokenizedSample sample) {
-    for (int i = 1; i < sample.length(); i++) {
-      if (sample.trained()[i]) {
-        return i;
-      }
-    }
-    return SampleLengths.NONE;
   }
 }

@@ -11,6 +11,16 @@ public record TokenizedSample(int[] ids, boolean[] trained) {
     return ids.length;
   }
 
+  /** Index of the first trained token, or {@link SampleLengths#NONE}. */
+  public int firstTrained() {
+    for (int i = 1; i < trained.length; i++) {
+      if (trained[i]) {
+        return i;
+      }
+    }
+    return SampleLengths.NONE;
+  }
+
   /** How many tokens the loss is taken over if the sample lies in a row whole. */
   public int trainedTokens() {
     int count = 0;

@@ -11,16 +11,25 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.LongStream;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.Metric;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.evaluate.EvaluationReport;
+import org.sparkfinetune.evaluate.Mean;
 import sun.misc.Signal;
 
 /** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
@@ -145,6 +154,48 @@ class TrainDriverClusterTest {
         .hasMessageContaining("resume_from_checkpoint: never");
     sample.train(spark, run);
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+  }
+
+  @Test
+  void evaluate_measures_the_loss_that_the_run_was_evaluated_with() throws IOException {
+    Path run = folder.resolve("answers");
+    sample.train(
+        spark,
+        run,
+        "--max_steps",
+        "4",
+        "--assistant_only_loss",
+        "true",
+        "--max_seq_length",
+        "48",
+        "--overlong",
+        "truncate");
+    List<JsonNode> recorded = SampleRun.metrics(run, "eval_loss");
+    JsonNode last = recorded.get(recorded.size() - 1);
+
+    EvaluationReport report =
+        new EvaluateJob(SparkSession.builder().sparkContext(spark.sc()).getOrCreate())
+            .run(
+                new EvaluateConfig(
+                    new ModelChoice(
+                        SampleRun.MODEL.toString(),
+                        Optional.of(run.resolve("adapter").toString()),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty()),
+                    sample.data().toString(),
+                    Optional.empty(),
+                    Set.of(Metric.LOSS),
+                    false,
+                    Optional.of(folder.toString()),
+                    Optional.empty(),
+                    Sampling.greedy(1, 1)));
+
+    Mean loss = report.models().get("adapter").loss().orElseThrow();
+    assertThat(loss.tokens()).isEqualTo(last.path("eval_trained_tokens").asLong());
+    assertThat(loss.value()).isCloseTo(last.path("eval_loss").asDouble(), within(1e-4));
+    assertThat(report.about().get("loss_over"))
+        .isEqualTo("the assistant's turns, max_seq_length 48 (longer ones: truncate)");
   }
 
   private static void assertSameRecord(Path run) throws IOException {
