@@ -64,7 +64,8 @@ public interface Exchange extends AutoCloseable {
 
   /**
    * Sends {@code bytes} to {@code owner} as this rank's contribution to {@code name} at {@code
-   * version}. The bytes may be reused once the returned future completes.
+   * version}. The bytes may be reused once the returned future completes, which it does when the
+   * owner has them, or has left the group and needs nothing any more.
    */
   CompletableFuture<Void> push(int owner, String name, long version, ByteBuffer bytes);
 

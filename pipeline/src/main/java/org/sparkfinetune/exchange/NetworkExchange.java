@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -24,6 +25,9 @@ import org.sparkfinetune.errors.RunFailure;
 final class NetworkExchange implements Exchange {
   private static final int REASON_LIMIT = 2000;
   private static final int FAREWELL_SECONDS = 2;
+
+  /** Peers that hear nothing would take the closed connections for a death. */
+  private static final int FAREWELL_SECONDS_IN_GOOD_ORDER = 20;
 
   private final NetworkEndpoint endpoint;
   private final Members members;
@@ -149,7 +153,13 @@ final class NetworkExchange implements Exchange {
         link(owner)
             .upload(new Request.Push(rank(), name, version, length), bytes.slice())
             .thenAccept(taken -> counters().moved(Traffic.PUSHED, length));
-    return bound(sent, owner, () -> members.name(owner) + " to take " + key);
+    // A rank that leaves the moment it has what it waited for may not say any more that it took it.
+    return bound(sent, owner, () -> members.name(owner) + " to take " + key)
+        .handle((taken, error) -> error == null || waits.hasLeft(owner) ? null : thrown(error));
+  }
+
+  private static Void thrown(Throwable error) {
+    throw error instanceof CompletionException known ? known : new CompletionException(error);
   }
 
   @Override
@@ -180,7 +190,7 @@ final class NetworkExchange implements Exchange {
   @Override
   public void abort(String reason) {
     String text = reason.length() > REASON_LIMIT ? reason.substring(0, REASON_LIMIT) : reason;
-    tellAll(new Request.Abort(rank(), text));
+    tellAll(new Request.Abort(rank(), text), FAREWELL_SECONDS);
   }
 
   @Override
@@ -199,7 +209,9 @@ final class NetworkExchange implements Exchange {
       return;
     }
     waits.close();
-    tellAll(new Request.Bye(rank()));
+    tellAll(
+        new Request.Bye(rank()),
+        failure().isPresent() ? FAREWELL_SECONDS : FAREWELL_SECONDS_IN_GOOD_ORDER);
     links.values().forEach(PeerLink::close);
     endpoint.close();
     CompletableFuture<Void> unused =
@@ -207,12 +219,12 @@ final class NetworkExchange implements Exchange {
   }
 
   /** Best effort, for a moment: a peer that is gone already needs no news. */
-  private void tellAll(Request news) {
+  private void tellAll(Request news, int seconds) {
     List<CompletableFuture<ByteBuffer>> told = new ArrayList<>();
     links.values().forEach(link -> told.add(link.request(news)));
     try {
       CompletableFuture.allOf(told.toArray(CompletableFuture[]::new))
-          .get(FAREWELL_SECONDS, TimeUnit.SECONDS);
+          .get(seconds, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (ExecutionException | TimeoutException e) {

@@ -153,6 +153,23 @@ class ExchangeContractTest {
 
   @ParameterizedTest
   @EnumSource
+  void a_rank_may_leave_right_after_a_sum(Groups.Kind kind) {
+    for (int round = 0; round < 40; round++) {
+      List<Exchange> leaving = kind.open(3);
+      List<double[]> sums =
+          Groups.onAll(
+              leaving,
+              rank -> {
+                try (rank) {
+                  return rank.sum("end", 0, new double[] {rank.rank() + 1});
+                }
+              });
+      assertThat(sums).allSatisfy(sum -> assertThat(sum).containsExactly(6.0));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
   void ranks_that_add_different_numbers_of_numbers_are_told(Groups.Kind kind) {
     group = kind.open(2);
     assertThatThrownBy(() -> Groups.onAll(group, r -> r.sum("norm", 0, new double[1 + r.rank()])))
