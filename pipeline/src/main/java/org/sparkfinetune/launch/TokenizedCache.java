@@ -9,6 +9,7 @@ import java.io.OutputStream;
 import java.util.Optional;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +26,7 @@ final class TokenizedCache {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Logger LOG = LoggerFactory.getLogger(TokenizedCache.class);
   private static final String MANIFEST = "tokenized.json";
+  private static final String ASIDE = "_tokenized-";
 
   private record Manifest(String hash, TokenizedSplit train, @Nullable TokenizedSplit test) {}
 
@@ -45,7 +47,20 @@ final class TokenizedCache {
   }
 
   Path aside(String hash) {
-    return new Path(root, "_tokenized-" + hash.substring(0, 16) + "-" + UUID.randomUUID());
+    return new Path(root, ASIDE + hash.substring(0, 16) + "-" + UUID.randomUUID());
+  }
+
+  /** Removes what killed drivers left aside; for a folder in which nobody else is at work. */
+  void sweep() {
+    try {
+      for (FileStatus file : files.exists(root) ? files.listStatus(root) : new FileStatus[0]) {
+        if (file.getPath().getName().startsWith(ASIDE)) {
+          discard(file.getPath());
+        }
+      }
+    } catch (IOException e) {
+      throw failure(root, e);
+    }
   }
 
   Optional<TokenizedDataset> find(String hash) {

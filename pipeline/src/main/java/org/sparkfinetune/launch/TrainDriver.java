@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.IntFunction;
 import org.apache.hadoop.conf.Configuration;
@@ -93,11 +94,10 @@ public final class TrainDriver {
   private void train(
       JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
     long started = System.nanoTime();
+    Path packed = new Path(folder.root(), "tokenized");
+    new TokenizedCache(packed, hadoop).sweep();
     TokenizedDataset tokenized =
-        new TokenizeJob(spark)
-            .run(
-                new TokenizeRequest(
-                    config.data(), tokenizer, new Path(folder.root(), "tokenized")));
+        new TokenizeJob(spark).run(new TokenizeRequest(config.data(), tokenizer, packed));
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
     explain(tokenized);
     String modelHash = ModelHash.of(config.model().folder(), hadoop);
@@ -172,7 +172,7 @@ public final class TrainDriver {
       List<RankReport> reports =
           new AttemptLoop(
                   config.checkpointing().maxAttempts(),
-                  () -> STORE.ask(checkpoints::newest),
+                  () -> STORE.ask(() -> newestWhole(checkpoints)),
                   () -> signals.received().isPresent())
               .run(recorded.recording(attempt));
       long steps = steps(reports);
@@ -189,6 +189,13 @@ public final class TrainDriver {
       stop.clear();
       tracking.end(end);
     }
+  }
+
+  private static OptionalLong newestWhole(CheckpointStore checkpoints) {
+    return checkpoints
+        .newestWhole()
+        .map(found -> OptionalLong.of(found.manifest().step()))
+        .orElse(OptionalLong.empty());
   }
 
   static long steps(List<RankReport> reports) {

@@ -83,7 +83,7 @@ final class SampleRun {
     return ProcessHandle.current().descendants().filter(SampleRun::isExecutor).toList();
   }
 
-  private static boolean isExecutor(ProcessHandle process) {
+  static boolean isExecutor(ProcessHandle process) {
     try {
       // What Java tells of a command line ends after 4,096 bytes.
       return Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"))

@@ -105,6 +105,15 @@ class TrainDriverClusterTest {
   }
 
   @Test
+  void packed_rows_that_a_killed_driver_left_half_made_go_with_the_next_start() throws IOException {
+    Path run = folder.resolve("half-packed");
+    Path left = Files.createDirectories(run.resolve("tokenized/_tokenized-0123456789abcdef-1"));
+    Files.createFile(left.resolve("train-0.parquet"));
+    sample.train(spark, run, "--max_steps", "1");
+    assertThat(left).doesNotExist();
+  }
+
+  @Test
   void at_SIGTERM_a_run_saves_ends_and_goes_on_later_to_the_same_adapter() throws Exception {
     Path run = folder.resolve("stopped");
     CompletableFuture<Void> training = CompletableFuture.runAsync(() -> sample.train(spark, run));

@@ -1,0 +1,82 @@
+package org.sparkfinetune.launch;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One line of the table of faults.
+ *
+ * @param death what happens, in words
+ * @param command what happens, for {@link Fault}; {@code DRIVER}, {@code RUN}, {@code SHARDS},
+ *     {@code SCRATCH} and {@code AWAY} stand for what the test knows
+ * @param keys further words of train's
+ */
+record FaultCase(String death, Moment moment, String command, Outcome outcome, List<String> keys) {
+
+  /** Where in a run something happens: in a method of ours, from a checkpoint on. */
+  enum Moment {
+    LOADING("loading", "RankModel", "load", false),
+    FIRST_STEP("first step", "ForwardPass", "run", false),
+    FORWARD("mid-step, forward", "ForwardPass", "run", true),
+    BACKWARD("mid-step, backward", "TrainingStep", "layerBackward", true),
+    SAVE("during a save", "Checkpointer", "write", true),
+    EVALUATION("during evaluation", "Evaluation", "run", true),
+    FINAL_SAVE("during the final save", "AdapterSaver", "result", true);
+
+    final String words;
+    final String type;
+    final String method;
+    final boolean afterCheckpoint;
+
+    Moment(String words, String type, String method, boolean afterCheckpoint) {
+      this.words = words;
+      this.type = type;
+      this.method = method;
+      this.afterCheckpoint = afterCheckpoint;
+    }
+  }
+
+  /** What must hold; an adapter equal to the uninterrupted run's, byte for byte, always does. */
+  enum Outcome {
+    NEXT_ATTEMPT("the driver starts again from the last checkpoint"),
+    NEXT_ATTEMPT_FROM_AN_OLDER_ONE("the driver starts again from the last whole checkpoint"),
+    NEXT_COMMAND("the same command takes the run over and goes on from the last checkpoint"),
+    STOPS("the step is finished and saved, and the same command goes on from there"),
+    WAITS_FOR_A_REPAIR("an error that says what is full; after a repair the same command goes on"),
+    UNNOTICED("the run goes on");
+
+    final String words;
+
+    Outcome(String words) {
+      this.words = words;
+    }
+  }
+
+  /** The words of train's for a run in {@code folder}. */
+  List<String> keys(Path folder) {
+    List<String> words = new ArrayList<>(keys);
+    if (command.contains("AWAY") || moment == Moment.FINAL_SAVE) {
+      words.addAll(List.of("--output_dir", "away://" + folder));
+    }
+    if (isOfTheNetwork()) {
+      words.addAll(List.of("--exchange", "network"));
+    }
+    return words;
+  }
+
+  /** Whether the driver has to be a process of its own. */
+  boolean hasOwnDriver() {
+    return outcome == Outcome.NEXT_COMMAND || isOfTheNetwork();
+  }
+
+  /** Whether driver and executors have to have a network of their own. */
+  boolean isOfTheNetwork() {
+    return command.contains("dev lo");
+  }
+
+  @Override
+  public String toString() {
+    return death + ", " + moment.words;
+  }
+}

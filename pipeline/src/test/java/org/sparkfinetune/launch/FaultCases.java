@@ -1,0 +1,175 @@
+package org.sparkfinetune.launch;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.sparkfinetune.launch.FaultCase.Moment;
+import org.sparkfinetune.launch.FaultCase.Outcome;
+
+/** Every death with the moments it is tried at. */
+final class FaultCases {
+  private static final String KILL = "kill -9 $SELF";
+  private static final String CHECKPOINT_SHARD =
+      "RUN/checkpoints/step-00000008/rank-00001-of-00002.safetensors";
+  private static final List<String> EVALUATES =
+      List.of("--eval_strategy", "steps", "--eval_steps", "6");
+
+  private FaultCases() {}
+
+  /** Those that each build runs. */
+  static Stream<FaultCase> few() {
+    return all()
+        .filter(
+            c ->
+                switch (c.moment()) {
+                  case LOADING -> c.death().equals("SIGKILL of all executors");
+                  case BACKWARD ->
+                      Set.of("SIGKILL of the driver", "out of memory in a rank")
+                          .contains(c.death());
+                  case SAVE ->
+                      Set.of("SIGTERM", "a bit of a checkpoint's shard flipped")
+                          .contains(c.death());
+                  case FORWARD -> c.death().equals("SIGKILL of one executor");
+                  default -> false;
+                });
+  }
+
+  static Stream<FaultCase> all() {
+    List<FaultCase> cases = new ArrayList<>();
+    add(cases, "SIGKILL of one executor", KILL, Outcome.NEXT_ATTEMPT, EnumSet.allOf(Moment.class));
+    add(
+        cases,
+        "SIGKILL of all executors",
+        "kill -9 $ALL",
+        Outcome.NEXT_ATTEMPT,
+        EnumSet.complementOf(EnumSet.of(Moment.EVALUATION)));
+    add(
+        cases,
+        "SIGKILL of the driver",
+        "kill -9 DRIVER",
+        Outcome.NEXT_COMMAND,
+        EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.FINAL_SAVE));
+    add(
+        cases,
+        "SIGSTOP of an executor for longer than the time-out",
+        "kill -STOP $SELF",
+        Outcome.NEXT_ATTEMPT,
+        EnumSet.of(Moment.FORWARD, Moment.BACKWARD, Moment.SAVE));
+    add(cases, "SIGTERM", "kill -TERM DRIVER", Outcome.STOPS, EnumSet.allOf(Moment.class));
+    add(
+        cases,
+        "out of memory in a rank",
+        Fault.OUT_OF_MEMORY,
+        Outcome.NEXT_ATTEMPT,
+        EnumSet.of(Moment.FORWARD, Moment.BACKWARD, Moment.EVALUATION));
+    addDisks(cases);
+    addDamage(cases);
+    addNetwork(cases);
+    add(
+        cases,
+        "the run folder's store away for 5 s",
+        "touch AWAY; sleep 5; rm AWAY",
+        Outcome.NEXT_ATTEMPT,
+        EnumSet.of(Moment.SAVE, Moment.EVALUATION, Moment.FINAL_SAVE));
+    return cases.stream();
+  }
+
+  private static void addDisks(List<FaultCase> cases) {
+    add(
+        cases,
+        "full disk under the checkpoint",
+        "cat /dev/zero > RUN/../full",
+        Outcome.WAITS_FOR_A_REPAIR,
+        EnumSet.of(Moment.SAVE, Moment.FINAL_SAVE));
+    add(
+        cases,
+        "full disk under the shard store",
+        "rm -rf SHARDS/*; cat /dev/zero > SHARDS/full",
+        Outcome.WAITS_FOR_A_REPAIR,
+        EnumSet.of(Moment.LOADING));
+    cases.add(
+        new FaultCase(
+            "full disk under the shard store, found when the model is loaded again",
+            Moment.BACKWARD,
+            "rm -rf SHARDS/*; cat /dev/zero > SHARDS/full; " + KILL,
+            Outcome.WAITS_FOR_A_REPAIR,
+            List.of()));
+    add(
+        cases,
+        "full disk under Spark's scratch",
+        "cat /dev/zero > SCRATCH/full",
+        Outcome.WAITS_FOR_A_REPAIR,
+        EnumSet.of(Moment.LOADING));
+    cases.add(
+        new FaultCase(
+            "full disk under Spark's scratch, with activations there",
+            Moment.FORWARD,
+            "cat /dev/zero > SCRATCH/full",
+            Outcome.WAITS_FOR_A_REPAIR,
+            List.of("--activation_offload", "true")));
+  }
+
+  private static void addDamage(List<FaultCase> cases) {
+    Set<Moment> moments = EnumSet.of(Moment.BACKWARD, Moment.SAVE);
+    add(
+        cases,
+        "a checkpoint's shard lost",
+        "rm %s; %s".formatted(CHECKPOINT_SHARD, KILL),
+        Outcome.NEXT_ATTEMPT_FROM_AN_OLDER_ONE,
+        moments);
+    add(
+        cases,
+        "a checkpoint's shard cut short",
+        "truncate -s -100 %s; %s".formatted(CHECKPOINT_SHARD, KILL),
+        Outcome.NEXT_ATTEMPT_FROM_AN_OLDER_ONE,
+        moments);
+    add(
+        cases,
+        "a bit of a checkpoint's shard flipped",
+        "%s %s; %s"
+            .formatted(
+                "flip() { at=$(($(stat -c %s $1) / 2)); old=$(od -An -tu1 -j $at -N 1 $1);"
+                    + " printf \"\\\\$(printf %o $((old ^ 1)))\" |"
+                    + " dd of=$1 bs=1 seek=$at conv=notrunc 2>/dev/null; }; flip",
+                CHECKPOINT_SHARD, KILL),
+        Outcome.NEXT_ATTEMPT_FROM_AN_OLDER_ONE,
+        moments);
+    add(
+        cases,
+        "the shard store's files lost",
+        "rm -rf SHARDS/*; " + KILL,
+        Outcome.NEXT_ATTEMPT,
+        moments);
+  }
+
+  private static void addNetwork(List<FaultCase> cases) {
+    add(
+        cases,
+        "link cut for 4 s",
+        "ip link set dev lo down; sleep 4; ip link set dev lo up",
+        Outcome.UNNOTICED,
+        EnumSet.of(Moment.BACKWARD, Moment.SAVE));
+    add(
+        cases,
+        "link cut for longer than the time-out",
+        "ip link set dev lo down; sleep 30; ip link set dev lo up",
+        Outcome.NEXT_ATTEMPT,
+        EnumSet.of(Moment.FORWARD, Moment.FINAL_SAVE));
+    add(
+        cases,
+        "link slow (8 Mbit/s) from then on",
+        "tc qdisc add dev lo root tbf rate 8mbit burst 64k latency 400ms",
+        Outcome.UNNOTICED,
+        EnumSet.of(Moment.LOADING, Moment.BACKWARD));
+  }
+
+  private static void add(
+      List<FaultCase> cases, String death, String command, Outcome outcome, Set<Moment> moments) {
+    for (Moment moment : moments) {
+      List<String> keys = moment == Moment.EVALUATION ? EVALUATES : List.of();
+      cases.add(new FaultCase(death, moment, command, outcome, keys));
+    }
+  }
+}

@@ -1,0 +1,117 @@
+package org.sparkfinetune.launch;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.jspecify.annotations.Nullable;
+
+/** A driver in a process of its own, where it may die or have a network of its own. */
+final class FaultDriver implements AutoCloseable {
+  private static final long MINUTES = 5;
+
+  private final @Nullable Process process;
+  private final @Nullable OwnNetwork network;
+  private final Path log;
+
+  private FaultDriver(@Nullable Process process, @Nullable OwnNetwork network, Path log) {
+    this.process = process;
+    this.network = network;
+    this.log = log;
+  }
+
+  /** For runs whose driver is this process. */
+  static FaultDriver none() {
+    return new FaultDriver(null, null, Path.of("none"));
+  }
+
+  /** Starts to train in {@code run}. */
+  static FaultDriver start(Path folder, Path run, FaultCase fault)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    @Nullable OwnNetwork network = null;
+    if (fault.isOfTheNetwork()) {
+      network = OwnNetwork.open();
+      command.addAll(network.entering());
+    }
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of(System.getProperty("test.jvm.arguments").trim().split("\\s+")));
+    command.addAll(List.of("-Xmx768m", "-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of(FaultDriver.class.getName(), folder.toString(), run.toString()));
+    command.addAll(fault.keys(run));
+    File log = folder.resolve("driver.log").toFile();
+    Process process =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log).start();
+    return new FaultDriver(process, network, log.toPath());
+  }
+
+  /** Trains; the words of {@link #start}. */
+  public static void main(String[] words) throws IOException {
+    Path folder = Path.of(words[0]);
+    SampleRun sample = new SampleRun(folder);
+    try (JavaSparkContext spark =
+        Contexts.twoExecutors(
+            1, settings(folder, folder.resolve("shards"), folder.resolve("scratch")))) {
+      String[] keys = List.of(words).subList(2, words.length).toArray(String[]::new);
+      sample.train(spark, spark.hadoopConfiguration(), Path.of(words[1]), keys);
+    }
+  }
+
+  /** Executors that look for faults, and time-outs that a test can wait for. */
+  static Map<String, String> settings(Path folder, Path shards, Path scratch) {
+    return Map.ofEntries(
+        Map.entry("spark.plugins", FaultPlugin.class.getName()),
+        Map.entry(FaultPlugin.FOLDER, folder.toString()),
+        Map.entry("spark.executorEnv.SPARK_FINETUNE_SHARDS", shards.toString()),
+        Map.entry("spark.local.dir", scratch.toString()),
+        Map.entry("spark.network.timeout", "20s"),
+        Map.entry("spark.network.timeoutInterval", "5s"),
+        Map.entry("spark.executor.heartbeatInterval", "2s"),
+        Map.entry("spark.deploy.maxExecutorRetries", "-1"),
+        Map.entry("spark.hadoop.fs.away.impl", AwayFileSystem.class.getName()),
+        Map.entry("spark.hadoop." + AwayFileSystem.MARKER, awayMarker(folder).toString()));
+  }
+
+  static Path awayMarker(Path folder) {
+    return folder.resolve("store-is-away");
+  }
+
+  OptionalLong pid() {
+    return process == null ? OptionalLong.empty() : OptionalLong.of(process.pid());
+  }
+
+  int exitCode() throws InterruptedException, IOException {
+    if (process == null) {
+      throw new IllegalStateException("there is no process");
+    }
+    if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
+      throw new AssertionError("The driver is not done after 5 minutes:\n" + output());
+    }
+    return process.exitValue();
+  }
+
+  String output() throws IOException {
+    if (process == null) {
+      return "";
+    }
+    List<String> lines = Files.readAllLines(log);
+    return String.join("\n", lines.subList(Math.max(0, lines.size() - 40), lines.size()));
+  }
+
+  @Override
+  public void close() throws IOException, InterruptedException {
+    if (process != null) {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly().waitFor();
+    }
+    if (network != null) {
+      network.close();
+    }
+  }
+}
