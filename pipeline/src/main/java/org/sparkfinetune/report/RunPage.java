@@ -143,12 +143,13 @@ final class RunPage {
 
   private void memory(Summary summary) {
     boolean gpu = summary.ranks().stream().anyMatch(rank -> rank.peakGpuBytes() > 0);
-    page.text("h2", "Memory of the ranks at its peak").raw("<table>\n<tr>");
+    page.text("h2", "Memory of the ranks at its peak");
+    page.raw("<div class=\"wide\"><table>\n<tr>");
     page.raw("<th>rank</th><th class=\"n\">resident</th>");
     page.raw("<th class=\"n\">without files</th>" + (gpu ? "<th class=\"n\">GPU</th>" : ""));
     page.raw("<th class=\"n\">frozen shard</th></tr>\n");
     for (RankUse rank : summary.ranks()) {
-      page.raw("<tr>").cell("%d on %s".formatted(rank.rank(), rank.host()));
+      page.raw("<tr>").name("%d on %s".formatted(rank.rank(), rank.host()));
       page.number(Numbers.bytes(rank.peakRssBytes()));
       page.number(Numbers.bytes(rank.peakAnonymousBytes()));
       if (gpu) {
@@ -156,7 +157,7 @@ final class RunPage {
       }
       page.number(Numbers.bytes(rank.shardBytes())).raw("</tr>\n");
     }
-    page.raw("</table>\n");
+    page.raw("</table></div>\n");
     page.text("p", "“Without files” leaves out mapped shard files, which the system may drop.");
     memoryByPhase(summary);
   }

@@ -18,6 +18,9 @@ import org.sparkfinetune.tensor.Tensor;
  * the upper 24 bits reach p x 2^24.
  */
 final class DropoutMasks {
+  /** Elements made at a time: whole masks would fill the heap of the JVM with garbage. */
+  private static final int PIECE = 1 << 15;
+
   private final double p;
   private final long seed;
   private final LlamaConfig config;
@@ -62,14 +65,22 @@ final class DropoutMasks {
 
   private void fill(
       ByteBuffer bytes, ElementType type, TokenBatch.RowSpan row, int width, long key) {
-    int[] kept = kept(key, row.count() * width);
-    int at = row.from() * width;
+    int count = row.count() * width;
+    int[] kept = new int[Math.min(PIECE, count)];
+    for (int first = 0; first < count; first += PIECE) {
+      int n = Math.min(PIECE, count - first);
+      fill(kept, n, first, key);
+      put(bytes, type, row.from() * width + first, kept, n);
+    }
+  }
+
+  private static void put(ByteBuffer bytes, ElementType type, int at, int[] kept, int count) {
     if (type == ElementType.FLOAT32) {
-      bytes.asIntBuffer().put(at, kept);
+      bytes.asIntBuffer().put(at, kept, 0, count);
       return;
     }
-    short[] upper = new short[kept.length];
-    for (int i = 0; i < upper.length; i++) {
+    short[] upper = new short[count];
+    for (int i = 0; i < count; i++) {
       upper[i] = (short) ((kept[i] + 0x8000) >>> 16);
     }
     bytes.asShortBuffer().put(at, upper);
@@ -83,15 +94,17 @@ final class DropoutMasks {
     return key;
   }
 
-  /** Bits of float32 1/(1-p) where kept, 0 where dropped; plain integer arithmetic vectorises. */
-  private int[] kept(long key, int count) {
-    int[] out = new int[count];
+  /**
+   * Bits of float32 1/(1-p) where kept, 0 where dropped, of {@code count} elements from {@code
+   * first} on; plain integer arithmetic vectorises.
+   */
+  private void fill(int[] out, int count, int first, long key) {
     int low = (int) key;
     int high = (int) (key >>> 32);
     int threshold = (int) Math.round(p * (1 << 24));
     int keep = Float.floatToRawIntBits(keepScale());
     for (int i = 0; i < count; i++) {
-      int x = (i * 0x9E3779B1 + low) ^ high;
+      int x = ((first + i) * 0x9E3779B1 + low) ^ high;
       x ^= x >>> 16;
       x *= 0x85EBCA6B;
       x ^= x >>> 13;
@@ -100,7 +113,6 @@ final class DropoutMasks {
       int dropped = ((x >>> 8) - threshold) >> 31;
       out[i] = keep & ~dropped;
     }
-    return out;
   }
 
   private float keepScale() {

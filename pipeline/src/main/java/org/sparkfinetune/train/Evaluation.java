@@ -54,8 +54,8 @@ final class Evaluation {
   /** A few batches go through the layers together, so that each gathering serves several. */
   private static List<List<TokenBatch>> groups(List<TokenBatch> batches) {
     List<List<TokenBatch>> groups = new ArrayList<>();
-    for (int i = 0; i < batches.size(); i += 8) {
-      groups.add(batches.subList(i, Math.min(batches.size(), i + 8)));
+    for (int i = 0; i < batches.size(); i += BufferSizes.EVALUATED_BATCHES) {
+      groups.add(batches.subList(i, Math.min(batches.size(), i + BufferSizes.EVALUATED_BATCHES)));
     }
     return groups;
   }

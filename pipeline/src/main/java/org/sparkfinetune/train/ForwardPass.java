@@ -22,7 +22,8 @@ final class ForwardPass {
   private final Weights weights;
   private final DecoderLayers layers;
   private final EmbeddingTable embedding;
-  private final ActivationStore store;
+  private final ActivationStore inputStore;
+  private final ActivationStore keptStore;
 
   ForwardPass(RankModel model) {
     this.ops = model.ops();
@@ -31,7 +32,8 @@ final class ForwardPass {
     this.weights = model.weights();
     this.layers = model.layers();
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
-    this.store = model.activations();
+    this.inputStore = model.inputs();
+    this.keptStore = model.kept();
   }
 
   /**
@@ -40,11 +42,12 @@ final class ForwardPass {
    * @param x the layer's input (N, H), stored type
    * @param rest as {@link LayerKeep} says
    */
-  record Kept(ActivationStore.Stored x, List<Tensor> rest) implements AutoCloseable {
+  record Kept(ActivationStore.Stored x, List<ActivationStore.Stored> rest)
+      implements AutoCloseable {
     @Override
     public void close() {
       x.close();
-      rest.forEach(Tensor::close);
+      rest.forEach(ActivationStore.Stored::close);
     }
   }
 
@@ -62,10 +65,11 @@ final class ForwardPass {
       long version,
       DecoderLayers.Mode mode,
       LayerKeep keep) {
-    store.reset();
+    inputStore.reset();
+    keptStore.reset();
     List<List<Kept>> kept = new ArrayList<>();
     List<Tensor> output =
-        run(scope, batches, angles, version, mode, keep, store, layer -> kept.add(layer));
+        run(scope, batches, angles, version, mode, keep, inputStore, layer -> kept.add(layer));
     return new Activations(kept, output);
   }
 
@@ -113,8 +117,7 @@ final class ForwardPass {
             List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
             y.add(stored(scope, out.get(0)));
             List<Tensor> rest = out.subList(1, out.size());
-            kept.add(
-                new Kept(inputs.keep(x.get(i)), rest.stream().map(t -> t.moveTo(scope)).toList()));
+            kept.add(new Kept(inputs.keep(x.get(i)), rest.stream().map(keptStore::keep).toList()));
           }
         }
       }

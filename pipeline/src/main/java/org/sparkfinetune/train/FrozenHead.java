@@ -18,14 +18,6 @@ import org.sparkfinetune.tensor.Tensor;
  * and logits never exist for the whole vocabulary.
  */
 final class FrozenHead {
-  /** Bytes of decoded head that exist at a time. */
-  private static final long WEIGHT_BYTES = 64 << 20;
-
-  /** Bytes of float32 logits that exist at a time: larger chunks leave the cache. */
-  private static final long LOGITS_BYTES = 32 << 20;
-
-  private static final int LEAST_ROWS = 256;
-
   private final Ops ops;
   private final Precision precision;
   private final Weights weights;
@@ -35,7 +27,14 @@ final class FrozenHead {
   private final long weightBytes;
 
   FrozenHead(Ops ops, Precision precision, Weights weights, String group, NamedShape head) {
-    this(ops, precision, weights, group, head, LEAST_ROWS, WEIGHT_BYTES);
+    this(
+        ops,
+        precision,
+        weights,
+        group,
+        head,
+        BufferSizes.LEAST_HEAD_ROWS,
+        BufferSizes.HEAD_WEIGHT_BYTES);
   }
 
   FrozenHead(
@@ -113,7 +112,7 @@ final class FrozenHead {
   private int rowsOfChunk(List<HeadOfModel.Part> parts) {
     long longest = parts.stream().mapToLong(part -> part.targets().length).max().orElse(1);
     long byWeight = weightBytes / (width() * precision.compute().bytes());
-    long byLogits = LOGITS_BYTES / Float.BYTES / Math.max(1, longest);
+    long byLogits = BufferSizes.LOGITS_BYTES / Float.BYTES / Math.max(1, longest);
     long rows = Math.max(leastRows, Math.min(byWeight, byLogits));
     return (int) Math.min(rows, head.dimensions()[0]);
   }

@@ -16,8 +16,6 @@ import org.sparkfinetune.tensor.Tensor;
  * are sent; two may be under way while backward goes on.
  */
 final class Gradients implements AutoCloseable {
-  private static final int UNDER_WAY = 2;
-
   private final Ops ops;
   private final Exchange exchange;
   private final long step;
@@ -62,7 +60,7 @@ final class Gradients implements AutoCloseable {
     /** Sends the slices to their owners. */
     void send() {
       sending.addLast(new Sending(group.reduceScatter(flat, step), memory));
-      while (sending.size() > UNDER_WAY) {
+      while (sending.size() > BufferSizes.GRADIENTS_UNDER_WAY) {
         finishOldest();
       }
     }

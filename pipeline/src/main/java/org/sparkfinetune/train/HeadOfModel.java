@@ -16,9 +16,6 @@ import org.sparkfinetune.tensor.Tensor;
  * read and decoded in chunks of its vocabulary, once for all batches, and never exists whole.
  */
 final class HeadOfModel {
-  /** Bytes of the float32 logits that exist at a time: larger chunks leave the cache. */
-  private static final int LOGITS_BYTES = 32 << 20;
-
   private final Ops ops;
   private final Precision precision;
   private final LlamaConfig config;
@@ -134,7 +131,7 @@ final class HeadOfModel {
     if (weights.trainable(group()).isEmpty()) {
       return frozen.losses(scope, parts, factor, want);
     }
-    int chunk = Math.max(16, LOGITS_BYTES / Float.BYTES / config.vocabSize());
+    int chunk = (int) Math.max(16, BufferSizes.LOGITS_BYTES / Float.BYTES / config.vocabSize());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
     List<HeadLoss> losses = new ArrayList<>();
     for (Part part : parts) {

@@ -32,7 +32,8 @@ final class RankModel implements AutoCloseable {
   private final ShardPlan plan;
   private final Weights weights;
   private final DecoderLayers layers;
-  private final ActivationStore activations;
+  private final ActivationStore inputs;
+  private final ActivationStore kept;
 
   private RankModel(
       ModelRecipe recipe,
@@ -57,9 +58,10 @@ final class RankModel implements AutoCloseable {
     this.layers =
         new DecoderLayers(
             ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
-    this.activations =
+    this.kept = new ActivationBlocks(ops, scope);
+    this.inputs =
         switch (recipe.inputs()) {
-          case IN_MEMORY -> ActivationStore.IN_MEMORY;
+          case IN_MEMORY -> kept;
           case IN_A_FILE -> ActivationFile.create(ops, activationFile);
         };
   }
@@ -133,8 +135,14 @@ final class RankModel implements AutoCloseable {
     return layers;
   }
 
-  ActivationStore activations() {
-    return activations;
+  /** Where the inputs of layers wait. */
+  ActivationStore inputs() {
+    return inputs;
+  }
+
+  /** Where all else waits that layers keep. */
+  ActivationStore kept() {
+    return kept;
   }
 
   /** Bytes of this rank's shard file. */
@@ -144,7 +152,7 @@ final class RankModel implements AutoCloseable {
 
   @Override
   public void close() {
-    activations.close();
+    inputs.close();
     workers.close();
     scope.close();
   }

@@ -17,9 +17,6 @@ final class Trainer {
   private static final double EPS = 1e-8;
   private static final double NORM_EPS = 1e-6;
 
-  /** Tokens that go through a layer together; bounds what a layer's activations take. */
-  private static final int MAX_TOKENS = 1024;
-
   private final RankModel model;
   private final StepSchedule schedule;
   private final LearningRate learningRate;
@@ -51,7 +48,7 @@ final class Trainer {
     this.events = events;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
-    this.evaluation = new Evaluation(model, MAX_TOKENS);
+    this.evaluation = new Evaluation(model, BufferSizes.BATCH_TOKENS);
   }
 
   /** What is done between two steps; called by all ranks after the same steps. */
@@ -96,7 +93,8 @@ final class Trainer {
         i++) {
       own.add(new StepRow(train.row(all[i]), i));
     }
-    List<TokenBatch> batches = TokenBatch.of(own, MAX_TOKENS, model.recipe().attention());
+    List<TokenBatch> batches =
+        TokenBatch.of(own, BufferSizes.BATCH_TOKENS, model.recipe().attention());
     TrainingStep.Outcome outcome = trainingStep.run(step, batches);
     double rate = learningRate.at(step);
     clock.in(Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));

@@ -170,7 +170,8 @@ final class TrainingStep {
           List<Tensor> back;
           try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
             Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
-            back = ops.layerBackward(local, dx.get(i), x, kept.rest(), inputs, base(group));
+            List<Tensor> rest = kept.rest().stream().map(stored -> stored.open(local)).toList();
+            back = ops.layerBackward(local, dx.get(i), x, rest, inputs, base(group));
           }
           dx.set(i, back.get(0).moveTo(scope)).close();
           flat.ifPresent(g -> addAll(local, g, names, back));

@@ -60,12 +60,39 @@ class DropoutMasksTest {
         .isEqualTo(alone);
   }
 
+  /** Masks are made in pieces, of 32,768 elements. */
+  @Test
+  void a_long_row_begins_as_a_short_one_and_does_not_repeat_itself() {
+    float[] mask = all(1, 1, ofOneRow(5000), 0).get(0);
+    float[] begin = all(1, 1, ofOneRow(10), 0).get(0);
+    assertThat(Arrays.copyOf(mask, begin.length)).isEqualTo(begin);
+    int piece = 1 << 15;
+    assertThat(mask.length).isGreaterThan(piece + begin.length);
+    assertThat(Arrays.copyOfRange(mask, piece, piece + begin.length)).isNotEqualTo(begin);
+    assertThat(Arrays.copyOfRange(mask, mask.length - 1000, mask.length))
+        .contains(0)
+        .contains((float) (1 / (1 - P)));
+  }
+
+  private static TokenBatch ofOneRow(int tokens) {
+    return new TokenBatch(
+        new int[tokens],
+        new int[tokens],
+        new int[tokens],
+        new long[] {0, tokens},
+        List.of(new TokenBatch.RowSpan(0, 0, tokens)));
+  }
+
   private static float[] mask(long seed, long step, int row, int layer) {
     return all(seed, step, List.of(new StepRow(ROWS.get(row), row)), layer).get(0);
   }
 
   private static List<float[]> all(long seed, long step, List<StepRow> rows, int layer) {
-    TokenBatch batch = TokenBatch.of(rows, 1000, TokenBatch.Attention.WITHIN_SAMPLES).get(0);
+    return all(
+        seed, step, TokenBatch.of(rows, 1000, TokenBatch.Attention.WITHIN_SAMPLES).get(0), layer);
+  }
+
+  private static List<float[]> all(long seed, long step, TokenBatch batch, int layer) {
     List<float[]> masks = new ArrayList<>();
     try (Torch torch = Torch.start(1);
         Scope scope = torch.scope()) {
