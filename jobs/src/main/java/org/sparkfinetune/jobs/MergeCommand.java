@@ -10,7 +10,8 @@ import picocli.CommandLine.Mixin;
       "llama.cpp. Runs in this process, in the memory of a piece of one weight.",
       "",
       "base: an adapter trained with qlora fits the dequantized base, which is then the default:",
-      "merged into the 16-bit weights it would also add the error of NF4 that it learnt to undo.",
+      "merged into the 16-bit weights it would also add the error of NF4 that it learnt to undo",
+      "(figures: jobs/docs/after-training.md). Without a run folder beside the adapter: 16bit.",
       "",
       "  merge --model_id MODEL --adapter RUN/adapter --output merged",
       "  merge --model_id MODEL --adapter RUN/adapter --output model.gguf --format gguf-q8_0"

@@ -105,10 +105,8 @@ final class MergedWeights implements AutoCloseable {
     return model.config();
   }
 
-  /** A head trained whole is no longer tied to the embedding. */
   boolean isTied() {
-    return config().tieWordEmbeddings()
-        && adapter.stream().noneMatch(a -> a.savedParameters().contains(LlamaWeights.LM_HEAD));
+    return config().tieWordEmbeddings() && adapter.stream().noneMatch(AdapterFiles::untiesHead);
   }
 
   List<NamedShape> weights() {
@@ -121,11 +119,14 @@ final class MergedWeights implements AutoCloseable {
 
   /** The type that the base has for a weight. */
   DType dtype(NamedShape weight) {
-    String untied = weight.name().equals(LlamaWeights.LM_HEAD) ? LlamaWeights.EMBED_TOKENS : "";
-    return model.dtype(
-        model.checkpoint().names().contains(weight.name()) || untied.isEmpty()
-            ? weight.name()
-            : untied);
+    return model.dtype(inBase(weight));
+  }
+
+  /** A head that the adapter unties begins as the base's embedding. */
+  private String inBase(NamedShape weight) {
+    return config().tieWordEmbeddings() && weight.name().equals(LlamaWeights.LM_HEAD)
+        ? LlamaWeights.EMBED_TOKENS
+        : weight.name();
   }
 
   WeightValues values(NamedShape weight) {
@@ -149,7 +150,7 @@ final class MergedWeights implements AutoCloseable {
   }
 
   private WeightValues baseValues(NamedShape weight) {
-    WeightValues values = model.values(weight.name());
+    WeightValues values = model.values(inBase(weight));
     boolean quantize =
         base == MergeBase.DEQUANTIZED
             && !model.isQuantized(weight.name())

@@ -86,17 +86,25 @@ final class ModelLoader implements AutoCloseable {
       team.run(config.numHiddenLayers(), i -> layers.set(i, layer(i)));
     }
     PlainMatrix embedding = table(LlamaWeights.embedTokens(config));
-    boolean tied =
-        config.tieWordEmbeddings()
-            && adapter.stream().noneMatch(a -> a.savedParameters().contains(LlamaWeights.LM_HEAD));
-    PlainMatrix head = tied ? embedding : table(LlamaWeights.lmHead(config));
     return new DecodingModel(
         config,
         embedding,
         layers,
         floats(LlamaWeights.finalNorm(config)),
-        new Linear(head, new float[0], Optional.empty()),
+        new Linear(head(embedding), new float[0], Optional.empty()),
         spool);
+  }
+
+  private PlainMatrix head(PlainMatrix embedding) {
+    LlamaConfig config = folder.config();
+    NamedShape head = LlamaWeights.lmHead(config);
+    if (!config.tieWordEmbeddings()
+        || adapter.stream().anyMatch(files -> files.savedParameters().contains(head.name()))) {
+      return table(head);
+    }
+    return adapter.stream().anyMatch(AdapterFiles::untiesHead)
+        ? plain(LlamaWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
+        : embedding;
   }
 
   private Layer layer(int index) {

@@ -111,11 +111,11 @@ public final class GenerateJob {
       answer(read(batch.input()), batch.column(), model, sampling)
           .write()
           .parquet(aside.toString());
-      long rows = spark.read().parquet(aside.toString()).count();
       FileSystem files = output.getFileSystem(hadoop);
       if (!files.rename(aside, output)) {
         throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
       }
+      long rows = spark.read().parquet(output.toString()).count();
       LOG.info("{} rows written to {}", rows, output);
       return rows;
     } catch (IOException e) {

@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.safetensors.AtomicText;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.safetensors.DType;
@@ -149,6 +150,14 @@ public final class AdapterFiles implements AutoCloseable {
   /** Names of the parameters that are saved whole, as {@code lm_head.weight}. */
   public SortedSet<String> savedParameters() {
     return Collections.unmodifiableSortedSet(saved);
+  }
+
+  /**
+   * Whether a head that is tied to the embedding no longer is: PEFT trains a copy of a module, and
+   * of a tied pair the other stays what it was.
+   */
+  public boolean untiesHead() {
+    return saved.contains(LlamaWeights.LM_HEAD) || saved.contains(LlamaWeights.EMBED_TOKENS);
   }
 
   /**

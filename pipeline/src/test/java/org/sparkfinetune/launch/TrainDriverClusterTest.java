@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -15,6 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.LongStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.awaitility.Awaitility;
@@ -23,6 +25,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
@@ -30,6 +33,10 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.evaluate.EvaluationReport;
 import org.sparkfinetune.evaluate.Mean;
+import org.sparkfinetune.export.Merge;
+import org.sparkfinetune.export.MergeRequest;
+import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.safetensors.Checkpoint;
 import sun.misc.Signal;
 
 /** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
@@ -165,6 +172,7 @@ class TrainDriverClusterTest {
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
   }
 
+  /** The embedding is trained too, and the head that was tied to it stays what it was. */
   @Test
   void evaluate_measures_the_loss_that_the_run_was_evaluated_with() throws IOException {
     Path run = folder.resolve("answers");
@@ -173,6 +181,8 @@ class TrainDriverClusterTest {
         run,
         "--max_steps",
         "4",
+        "--modules_to_save",
+        "embed_tokens",
         "--assistant_only_loss",
         "true",
         "--max_seq_length",
@@ -205,6 +215,40 @@ class TrainDriverClusterTest {
     assertThat(loss.value()).isCloseTo(last.path("eval_loss").asDouble(), within(1e-4));
     assertThat(report.about().get("loss_over"))
         .isEqualTo("the assistant's turns, max_seq_length 48 (longer ones: truncate)");
+    assertThatMergingUntiesTheHead(run.resolve("adapter"));
+  }
+
+  private static void assertThatMergingUntiesTheHead(Path adapter) throws IOException {
+    Configuration hadoop = new Configuration();
+    Path merged = folder.resolve("merged");
+    new Merge(hadoop)
+        .run(
+            new MergeRequest(
+                hadoopPath(SampleRun.MODEL),
+                Optional.of(hadoopPath(adapter)),
+                hadoopPath(merged),
+                MergeBase.DEQUANTIZED,
+                Optional.empty(),
+                1L << 30));
+    try (Checkpoint base = Checkpoint.open(hadoopPath(SampleRun.MODEL), hadoop);
+        Checkpoint made = Checkpoint.open(hadoopPath(merged), hadoop)) {
+      byte[] embedding = bytes(base, LlamaWeights.EMBED_TOKENS);
+      assertThat(bytes(made, LlamaWeights.LM_HEAD)).isEqualTo(embedding);
+      assertThat(bytes(made, LlamaWeights.EMBED_TOKENS)).isNotEqualTo(embedding);
+    }
+    assertThat(merged.resolve("config.json"))
+        .content()
+        .containsPattern("\"tie_word_embeddings\" *: *false");
+  }
+
+  private static byte[] bytes(Checkpoint checkpoint, String name) {
+    ByteBuffer bytes = ByteBuffer.allocate((int) checkpoint.info(name).byteCount());
+    checkpoint.read(name, 0, bytes);
+    return bytes.array();
+  }
+
+  private static org.apache.hadoop.fs.Path hadoopPath(Path path) {
+    return new org.apache.hadoop.fs.Path(path.toUri());
   }
 
   private static void assertSameRecord(Path run) throws IOException {
