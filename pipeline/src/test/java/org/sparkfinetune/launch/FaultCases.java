@@ -18,20 +18,17 @@ final class FaultCases {
 
   private FaultCases() {}
 
-  /** Those that each build runs. */
+  /** Those that each build runs: executors that die cost half a minute each. */
   static Stream<FaultCase> few() {
     return all()
         .filter(
             c ->
-                switch (c.moment()) {
-                  case LOADING -> c.death().equals("SIGKILL of all executors");
-                  case BACKWARD ->
-                      Set.of("SIGKILL of the driver", "out of memory in a rank")
-                          .contains(c.death());
-                  case SAVE ->
-                      Set.of("SIGTERM", "a bit of a checkpoint's shard flipped")
-                          .contains(c.death());
-                  case FORWARD -> c.death().equals("SIGKILL of one executor");
+                switch (c.death()) {
+                  case "SIGKILL of one executor" -> c.moment() == Moment.FORWARD;
+                  case "a bit of a checkpoint's shard flipped" -> c.moment() == Moment.SAVE;
+                  case "SIGTERM" ->
+                      EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION)
+                          .contains(c.moment());
                   default -> false;
                 });
   }

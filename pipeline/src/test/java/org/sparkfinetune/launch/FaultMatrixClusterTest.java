@@ -40,7 +40,8 @@ class FaultMatrixClusterTest {
   private static Path scratch;
   private static Path runs;
   private static SampleRun sample;
-  private static byte[] uninterrupted;
+  private static byte[] adapter;
+  private static List<String> losses;
   private static JavaSparkContext spark;
 
   static Stream<FaultCase> cases() {
@@ -56,7 +57,17 @@ class FaultMatrixClusterTest {
     spark = Contexts.twoExecutors(1, FaultDriver.settings(folder, shards, scratch));
     Path run = folder.resolve("uninterrupted");
     sample.train(spark, run);
-    uninterrupted = SampleRun.adapter(run);
+    adapter = SampleRun.adapter(run);
+    losses = losses(run);
+  }
+
+  /** Each step once, in order, with its loss, and the mean of all. */
+  private static List<String> losses(Path run) throws IOException {
+    Stream<String> steps =
+        SampleRun.metrics(run, "loss").stream()
+            .map(line -> line.path("step") + ": " + line.path("loss"));
+    String mean = "mean: " + SampleRun.summary(run).path("train_loss");
+    return Stream.concat(steps, Stream.of(mean)).toList();
   }
 
   /** A disk that is soon full, where this user can make one; for the cases that fill it. */
@@ -150,7 +161,8 @@ class FaultMatrixClusterTest {
             case STOPS -> stoppedAndGoneOn(fault, run, failure);
             case WAITS_FOR_A_REPAIR -> repairedAndGoneOn(fault, run, failure);
           };
-      assertThat(SampleRun.adapter(run)).isEqualTo(uninterrupted);
+      assertThat(SampleRun.adapter(run)).isEqualTo(adapter);
+      assertThat(losses(run)).isEqualTo(losses);
       return Optional.of(held);
     }
   }

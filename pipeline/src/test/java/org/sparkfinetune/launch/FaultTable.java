@@ -15,9 +15,9 @@ final class FaultTable {
       # When something dies
 
       What happens to a run of two executors (the shipped sample, a checkpoint every 4 of 24 steps) when something dies,
-      made by `mvn verify -pl pipeline -am -Pfaults` as root. In each case the adapter at the end was compared with that
-      of an uninterrupted run: equal, byte for byte. "Saved" and "last checkpoint" mean that no more was done again than
-      the steps since the last complete checkpoint.
+      made by `mvn verify -pl pipeline -am -Pfaults` as root. In each case the adapter and every step's loss at the end
+      were compared with those of an uninterrupted run, and are equal to the last bit. "From the last checkpoint" means
+      that no more was done again than the steps since the last complete one.
 
       | what happens | when | what must hold | what held |
       | --- | --- | --- | --- |

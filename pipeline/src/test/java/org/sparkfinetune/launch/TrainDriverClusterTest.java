@@ -10,16 +10,13 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.stream.LongStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
-import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -29,7 +26,6 @@ import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.evaluate.EvaluationReport;
 import org.sparkfinetune.evaluate.Mean;
@@ -37,7 +33,6 @@ import org.sparkfinetune.export.Merge;
 import org.sparkfinetune.export.MergeRequest;
 import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.safetensors.Checkpoint;
-import sun.misc.Signal;
 
 /** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
 class TrainDriverClusterTest {
@@ -92,51 +87,12 @@ class TrainDriverClusterTest {
   }
 
   @Test
-  void a_killed_executor_costs_the_steps_since_the_last_save_and_nothing_else() throws Exception {
-    Path run = folder.resolve("killed");
-    CompletableFuture<Void> training = CompletableFuture.runAsync(() -> sample.train(spark, run));
-    Awaitility.await()
-        .atMost(Duration.ofSeconds(60))
-        .until(() -> SampleRun.checkpoints(run).contains("step-00000008") || training.isDone());
-    SampleRun.executors().get(0).destroyForcibly();
-    training.join();
-    assertThat(SampleRun.summary(run).path("attempts").asInt()).isEqualTo(2);
-    assertThat(Files.readAllLines(run.resolve("attempts.jsonl")))
-        .satisfiesExactly(
-            line -> assertThat(line).contains("started", "\"step\":0"),
-            line -> assertThat(line).contains("failed", "executor was lost"),
-            line -> assertThat(line).contains("started").doesNotContain("\"step\":0"),
-            line -> assertThat(line).contains("finished", "\"step\":24"));
-    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
-    assertSameRecord(run);
-  }
-
-  @Test
   void packed_rows_that_a_killed_driver_left_half_made_go_with_the_next_start() throws IOException {
     Path run = folder.resolve("half-packed");
     Path left = Files.createDirectories(run.resolve("tokenized/_tokenized-0123456789abcdef-1"));
     Files.createFile(left.resolve("train-0.parquet"));
     sample.train(spark, run, "--max_steps", "1");
     assertThat(left).doesNotExist();
-  }
-
-  @Test
-  void at_SIGTERM_a_run_saves_ends_and_goes_on_later_to_the_same_adapter() throws Exception {
-    Path run = folder.resolve("stopped");
-    CompletableFuture<Void> training = CompletableFuture.runAsync(() -> sample.train(spark, run));
-    Awaitility.await()
-        .atMost(Duration.ofSeconds(60))
-        .until(() -> Files.exists(run.resolve("metrics.jsonl")) && !steps(run).isEmpty());
-    Signal.raise(new Signal("TERM"));
-    assertThatThrownBy(training::join)
-        .hasCauseInstanceOf(RunFailure.class)
-        .hasMessageContaining("The run was stopped (SIGTERM) after step")
-        .hasMessageContaining("The same command goes on");
-    assertThat(run.resolve("adapter")).doesNotExist();
-    assertThat(steps(run).size()).isLessThan(24);
-    sample.train(spark, run);
-    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
-    assertSameRecord(run);
   }
 
   @Test
@@ -249,15 +205,6 @@ class TrainDriverClusterTest {
 
   private static org.apache.hadoop.fs.Path hadoopPath(Path path) {
     return new org.apache.hadoop.fs.Path(path.toUri());
-  }
-
-  private static void assertSameRecord(Path run) throws IOException {
-    assertThat(steps(run)).isEqualTo(steps(uninterrupted));
-    assertThat(losses(run)).isEqualTo(losses(uninterrupted));
-    assertThat(SampleRun.metrics(run, "eval_loss"))
-        .isEqualTo(SampleRun.metrics(uninterrupted, "eval_loss"));
-    assertThat(SampleRun.summary(run).path("train_loss"))
-        .isEqualTo(SampleRun.summary(uninterrupted).path("train_loss"));
   }
 
   private static List<Long> steps(Path run) throws IOException {
