@@ -55,7 +55,7 @@ final class ArchitectureTest {
           Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
           Map.entry("sample", List.of("llama", "quant", "safetensors", "tensor")),
-          Map.entry("plan", List.of("config", "llama", "peft", "tensor")),
+          Map.entry("plan", List.of("config", "llama", "peft", "tensor", "train")),
           Map.entry("export", List.of("config", "llama", "peft", "quant", "safetensors", "tensor")),
           Map.entry(
               "generate",

@@ -5,31 +5,21 @@ import org.sparkfinetune.config.Method;
 import org.sparkfinetune.plan.Memory.Kind;
 import org.sparkfinetune.plan.Memory.Lines;
 import org.sparkfinetune.plan.Workload.Offload;
+import org.sparkfinetune.train.BufferSizes;
 
 /**
- * The trainer's memory as formulas. Letters: H hidden, I intermediate, Q and K the widths of
- * queries and keys, T tokens of a micro-batch, M micro-batches, L layers, R ranks, V vocabulary, c
- * and s bytes of a number computed and stored, t trained numbers.
+ * The trainer's memory as formulas. Letters: H hidden, L layers, N tokens of a batch, S of a step,
+ * R ranks, V vocabulary, c and s bytes of a number computed and stored, t trained numbers.
  */
 final class MemoryFormulas {
   /** Parameters, two moments, gradient: float32. */
-  private static final int STATE_BYTES = 16;
+  private static final int STATE_BYTES = 4 * Float.BYTES;
 
-  /** Of the flat gradients of groups, one is being added up and two are being sent. */
-  private static final int GRADIENTS_UNDER_WAY = 3;
+  /** A JVM with Spark and libtorch, without a model; measured with 768 MB of heap. */
+  static final long CPU_PROCESS = 485L << 20;
 
-  /** A chunk of logits in float32, as the head makes it; in a shorter type it is there twice. */
-  private static final long LOGITS = 32L << 20;
-
-  /** Bytes of a frozen head that are decoded at a time, and its rows at least. */
-  private static final long HEAD_PIECE = 64L << 20;
-
-  private static final long HEAD_ROWS = 256;
-
-  /** A JVM with Spark and libtorch, without the model; measured with 768 MB of heap. */
-  static final long CPU_PROCESS = 780L << 20;
-
-  private static final double HOLES = 2.5;
+  /** Of tensors that come and go, what lies in holes between them; measured. */
+  private static final double HOLES = 0.4;
 
   /** Code of the JVM and libtorch. */
   private static final long CPU_LIBRARIES = 95L << 20;
@@ -42,20 +32,16 @@ final class MemoryFormulas {
 
   private final Workload work;
   private final Device device;
+  private final LayerBuffers layer;
   private final long hidden;
-  private final long inner;
-  private final long queries;
-  private final long keys;
   private final long compute;
 
   MemoryFormulas(Workload work, Device device) {
     this.work = work;
     this.device = device;
+    this.layer = new LayerBuffers(work);
     this.hidden = work.model().hiddenSize();
-    this.inner = work.model().intermediateSize();
-    this.queries = (long) work.model().numAttentionHeads() * work.model().headDim();
-    this.keys = (long) work.model().numKeyValueHeads() * work.model().headDim();
-    this.compute = work.computeBytes();
+    this.compute = work.widths().compute();
   }
 
   Memory memory() {
@@ -72,9 +58,18 @@ final class MemoryFormulas {
             .addFile(Kind.FROZEN_SHARD, visible(onHost))
             .addFile(Kind.PROCESS, CPU_LIBRARIES);
     return computing(lines)
-        .add(Kind.GRADIENTS, contributions())
         .add(Kind.ALLOCATOR, slack())
+        .add(Kind.GRADIENTS, contributions())
         .add(Kind.PROCESS, CPU_PROCESS);
+  }
+
+  /**
+   * glibc's heap moves nothing and gives nothing back: what a layer has used is still there when
+   * the head is computed, whose larger tensors do not fit into it, and among what comes and goes
+   * are holes. What stays has none.
+   */
+  private long slack() {
+    return Math.min(layerWork(), head()) + Math.round(HOLES * (layerWork() + head()));
   }
 
   private Lines gpu() {
@@ -97,7 +92,7 @@ final class MemoryFormulas {
   private Lines computing(Lines lines) {
     return lines
         .add(Kind.TRAINABLE_STATE, work.trained() * STATE_BYTES / work.ranks())
-        .add(Kind.GRADIENTS, GRADIENTS_UNDER_WAY * Float.BYTES * work.largestTrainedGroup())
+        .add(Kind.GRADIENTS, gradients())
         .add(Kind.UNSHARDED_LAYER, unshardedLayer())
         .add(Kind.ACTIVATIONS, activations())
         .add(Kind.LAYER_WORK, layerWork())
@@ -115,72 +110,94 @@ final class MemoryFormulas {
         : shard() * onHost;
   }
 
-  /**
-   * What is kept of one micro-batch lies between what another needs for a moment and gives back, so
-   * glibc's heap is full of holes; with one micro-batch a step it is not. Measured.
-   */
-  private long slack() {
-    return work.batches() > 1 ? Math.round(HOLES * activations()) : 0;
-  }
-
   /** Every rank's part of the gradients of the own slice, until the step ends: R times t / R. */
   private long contributions() {
     return Float.BYTES * work.trained();
   }
 
+  /**
+   * Flat gradients: of layers one is being added up while others are sent; those of a trained
+   * embedding and head are there beside them.
+   */
+  private long gradients() {
+    return Float.BYTES
+        * ((1L + BufferSizes.GRADIENTS_UNDER_WAY) * work.trainedOfLayer()
+            + work.trainedEmbeddings());
+  }
+
   /** Buffers that all layers use in turn; the adapters flat, and cast; two fetched layers. */
   private long unshardedLayer() {
-    long trained = work.trainedOfLayer() * (Float.BYTES + (compute == Float.BYTES ? 0 : compute));
+    long cast = compute == Float.BYTES ? 0 : compute;
+    long flat = work.ranks() == 1 ? 0 : Float.BYTES;
     long fetched =
         work.ranks() > device.perHost()
                 || work.config().parallelism().exchange() == ExchangeMode.NETWORK
                 || device.kind() == Device.Kind.GPU && work.ranks() > 1
             ? 2 * work.frozenOfLayer()
             : 0;
-    return frozenInCompute() + trained + fetched;
+    return frozenInCompute() + work.trainedOfLayer() * (flat + cast) + fetched;
   }
 
   private long frozenInCompute() {
-    return work.method() == Method.FULL
-        ? 0
-        : compute * (work.layerLinears() + 2L * work.model().hiddenSize());
+    return work.method() == Method.FULL ? 0 : compute * (work.layerLinears() + 2 * hidden);
   }
 
-  /** Layer inputs and the output; dx; cosines and sines. */
+  /** What layers keep; the last output; its gradient; cosines and sines. */
   private long activations() {
-    long tokens = work.stepTokens();
-    long inputs = (work.model().numHiddenLayers() + 1L) * tokens * hidden * work.storedBytes();
-    return inputs + tokens * hidden * compute + 2 * tokens * work.model().headDim() * compute;
+    long perToken =
+        work.model().numHiddenLayers() * layer.kept()
+            + hidden * (work.widths().stored() + compute)
+            + 2 * work.model().headDim() * compute;
+    return work.stepTokens() * perToken;
   }
 
-  /**
-   * A layer's backward where it is largest, between down and gate: x, n1, h, n2, y and the norms'
-   * inputs, q, k, v and attention; gate, up, silu, their products and gradients; masks; gradients
-   * of the base, if it is trained.
-   */
+  /** A layer's backward for one batch; gradients of the base, if it is trained. */
   private long layerWork() {
-    long kept = 9 * hidden + 3 * queries + 2 * keys + 2 * inner;
-    long masks = work.dropout() ? 5 * hidden + queries + inner : 0;
-    long backward = 4 * inner + 3 * hidden;
     long base = work.method() == Method.FULL ? Float.BYTES * work.layerLinears() : 0;
-    return work.batchTokens() * compute * (kept + masks + backward) + base;
+    return work.batchTokens() * layer.backward() + base;
+  }
+
+  /** Of a head that is trained or that comes in pieces. */
+  private long head() {
+    return work.trainsHead() ? trainedHead() : frozenHead();
   }
 
   /**
-   * A frozen head comes in pieces, with the trained positions of all micro-batches before and after
-   * it; a trained one is there whole, with its gradient.
+   * The head in compute type, and flat if that is another; a gradient of it for every batch, and
+   * one on its way into the sum; a chunk of logits and of their gradient.
    */
-  private long head() {
-    long logits = LOGITS * (compute == Float.BYTES ? 1 : 2);
-    if (work.trainsHead()) {
-      return work.embedding() * (compute + 2 * Float.BYTES)
-          + logits
-          + 5 * work.batchTokens() * hidden * compute;
-    }
-    long piece = Math.max(HEAD_PIECE, HEAD_ROWS * hidden * compute);
-    return Math.min(work.embedding() * compute, piece)
-        + logits
-        + work.stepTokens() * hidden * (3 * compute + Float.BYTES);
+  private long trainedHead() {
+    long flat = compute == Float.BYTES ? 0 : Float.BYTES;
+    long gradients = Float.BYTES * (work.batchesOfStep() + 1L);
+    return work.embedding() * (compute + flat + gradients)
+        + 2 * BufferSizes.LOGITS_BYTES
+        + aroundHead();
+  }
+
+  /**
+   * A piece of the head and its logits, and those of them whose target is in it once more. The
+   * fewer tokens are trained, the larger the piece: this is the most.
+   */
+  private long frozenHead() {
+    long vocabulary = work.model().vocabSize();
+    long piece =
+        Math.max(BufferSizes.LEAST_HEAD_ROWS * hidden * compute, BufferSizes.HEAD_WEIGHT_BYTES);
+    long logits =
+        Math.min(
+            vocabulary * work.batchTokens() * Float.BYTES,
+            Math.max(
+                BufferSizes.LEAST_HEAD_ROWS * work.batchTokens() * Float.BYTES,
+                BufferSizes.LOGITS_BYTES));
+    return Math.min(vocabulary * hidden * compute, piece) + 2 * logits + aroundHead();
+  }
+
+  /**
+   * Of all trained positions the normed input, the product and the target's row, and of all tokens
+   * the gradient before the norm; of one batch three float32 tensors of the norm's backward.
+   */
+  private long aroundHead() {
+    return work.stepTokens() * hidden * (3 * compute + Float.BYTES)
+        + work.batchTokens() * hidden * 3 * Float.BYTES;
   }
 
   /** Parameters and moments. */

@@ -6,10 +6,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.UnaryOperator;
+import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.plan.Workload.Inputs;
+import org.sparkfinetune.plan.Workload.Kept;
+import org.sparkfinetune.plan.Workload.Rows;
 
 /** Makes plans for one configuration and model. */
 public final class Planner {
@@ -61,8 +65,8 @@ public final class Planner {
     if (dataTokens.isEmpty()) {
       return OptionalLong.empty();
     }
-    double rows = Math.ceil((double) dataTokens.getAsLong() / work.rowLength());
-    double perStep = (double) work.ranks() * work.batchRows() * work.batches();
+    double rows = Math.ceil((double) dataTokens.getAsLong() / work.rows().length());
+    double perStep = (double) work.ranks() * work.rows().perBatch() * work.rows().batches();
     double steps = Math.ceil(config.loop().numTrainEpochs() * Math.ceil(rows / perStep));
     return OptionalLong.of(Math.max(1, (long) steps));
   }
@@ -100,13 +104,19 @@ public final class Planner {
               "layers come over the host link twice a step; same result",
               Workload::withOffload));
     }
-    if (start.batchRows() > 1) {
+    if (start.kept().checkpointing() != GradientCheckpointing.ON) {
       changes.add(
           new Change(
-              "per_device_train_batch_size: 1, gradient_accumulation_steps: %d"
-                  .formatted(start.batches() * start.batchRows()),
-              "smaller products; same result",
-              w -> w.withRows(w.rowLength(), 1, w.batches() * w.batchRows())));
+              "gradient_checkpointing: true",
+              "layers are computed again; same result",
+              w -> w.withKept(new Kept(GradientCheckpointing.ON, w.kept().inputs()))));
+    }
+    if (!start.inputsInFile()) {
+      changes.add(
+          new Change(
+              "activation_offload: true",
+              "layers' inputs go to a local file and back; same result",
+              w -> w.withKept(new Kept(w.kept().checkpointing(), Inputs.IN_A_FILE))));
     }
     if (start.method() != Method.QLORA) {
       changes.add(
@@ -117,20 +127,21 @@ public final class Planner {
                   : "base in 4 bits",
               w -> w.withMethod(Method.QLORA)));
     }
-    if (start.batches() * start.batchRows() > 1) {
+    Rows rows = start.rows();
+    if (rows.batches() * rows.perBatch() > 1) {
       changes.add(
           new Change(
-              "gradient_accumulation_steps: 1",
+              "gradient_accumulation_steps: 1, per_device_train_batch_size: 1",
               "steps of fewer rows, or that many times as many ranks",
-              w -> w.withRows(w.rowLength(), w.batchRows(), 1)));
+              w -> w.withRows(new Rows(w.rows().length(), 1, 1))));
     }
-    for (int length = start.rowLength() / 2; length >= 512; length /= 2) {
+    for (int length = rows.length() / 2; length >= 512; length /= 2) {
       int shorter = length;
       changes.add(
           new Change(
               "max_seq_length: " + shorter,
               "longer samples are dropped, truncated or split",
-              w -> w.withRows(shorter, w.batchRows(), w.batches())));
+              w -> w.withRows(new Rows(shorter, w.rows().perBatch(), w.rows().batches()))));
     }
     if (device.kind() == Device.Kind.GPU) {
       for (int ranks = start.ranks() * 2; ranks <= MOST_RANKS; ranks *= 2) {

@@ -2,7 +2,9 @@ package org.sparkfinetune.plan;
 
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
+import org.sparkfinetune.llama.LlamaConfig;
 
 /**
  * One optimizer step's time, and the run's.
@@ -70,23 +72,19 @@ public record Timing(
   static Timing of(Workload work, Device device, OptionalLong steps) {
     double tokens = work.stepTokens();
     double layers = (double) work.model().numHiddenLayers() * work.layerLinears();
-    // Forward, forward again and dx; dW where the base is trained. 2 operations to a weight.
-    double perWeight = work.method() == Method.FULL ? 8 : 6;
-    // The causal half of scores and values, as often, and backward twice as much.
     double attention =
         (double) work.model().numHiddenLayers()
             * work.model().numAttentionHeads()
             * work.model().headDim()
-            * work.rowLength()
-            * 2
-            * (2 + 2.5);
+            * work.rows().length()
+            * attentionPasses(work);
     double head = (work.trainsHead() ? 6.0 : 4.0) * work.embedding();
     double adapters = work.method() == Method.FULL ? 0 : 8.0 * work.trained();
-    double compute = tokens * (perWeight * layers + attention + head + adapters) / device.flops();
+    double compute = tokens * (linears(work) + attention + head + adapters) / device.flops();
     double decoded =
         work.method() == Method.FULL
             ? 0
-            : 2.0 * (layers * work.computeBytes() + work.frozen()) / device.memoryBandwidth();
+            : 2.0 * (layers * work.widths().compute() + work.frozen()) / device.memoryBandwidth();
     long exchanged = exchanged(work);
     int onHost = Math.min(device.perHost(), work.ranks());
     double away = work.ranks() > onHost ? (double) (work.ranks() - onHost) / (work.ranks() - 1) : 0;
@@ -100,6 +98,29 @@ public record Timing(
             : 0;
     return new Timing(
         compute, decoded, exchanged, network, link, work.stepTokens() * work.ranks(), steps);
+  }
+
+  /**
+   * Operations of layers' linears for a token, 2 to a weight: forward, dx, dW where the base is
+   * trained, and forward again of what was not kept, down's output excepted.
+   */
+  private static double linears(Workload work) {
+    LlamaConfig model = work.model();
+    double down = (double) model.hiddenSize() * model.intermediateSize();
+    double again =
+        switch (work.kept().checkpointing()) {
+          case ON -> work.layerLinears() - down;
+          case SELECTIVE -> 2 * down;
+          case OFF -> 0;
+        };
+    double passes = work.method() == Method.FULL ? 3 : 2;
+    return 2 * model.numHiddenLayers() * (passes * work.layerLinears() + again);
+  }
+
+  /** Of the causal half of scores and values: forward, backward at 2.5, and forward again if so. */
+  private static double attentionPasses(Workload work) {
+    boolean again = work.kept().checkpointing() == GradientCheckpointing.ON;
+    return 2 * (again ? 2 + 2.5 : 1 + 2.5);
   }
 
   /** Frozen layers and parameters once a direction, gradients once; each without the own part. */

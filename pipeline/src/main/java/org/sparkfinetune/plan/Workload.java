@@ -1,21 +1,17 @@
 package org.sparkfinetune.plan;
 
+import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.tensor.Processor;
+import org.sparkfinetune.train.BufferSizes;
 
 /**
  * What decides memory and time of a run.
  *
  * @param ranks devices
- * @param rowLength tokens of a packed row
- * @param batchRows rows of a micro-batch
- * @param batches micro-batches of a rank in a step; the layer inputs of all are kept
- * @param computeBytes of a number inside a layer
- * @param storedBytes of a number between layers
- * @param plainBytes of a frozen number outside NF4
  * @param offload where frozen shards are
  */
 record Workload(
@@ -23,16 +19,39 @@ record Workload(
     TrainConfig config,
     Method method,
     int ranks,
-    int rowLength,
-    int batchRows,
-    int batches,
-    int computeBytes,
-    int storedBytes,
-    int plainBytes,
+    Rows rows,
+    Widths widths,
+    Kept kept,
     Offload offload) {
 
   /** NF4, its absmax in 8 bits, and a float32 for 256 of those. */
   static final double NF4_BYTES = 0.5 + 1 / 64.0 + 4 / (64.0 * 256);
+
+  /**
+   * Of one rank in one step.
+   *
+   * @param length tokens of a packed row
+   * @param perBatch as configured; what goes through a layer together is {@link #batchTokens}
+   */
+  record Rows(int length, int perBatch, int batches) {}
+
+  /**
+   * Bytes of a number.
+   *
+   * @param compute inside a layer
+   * @param stored between layers
+   * @param plain of a frozen one outside NF4
+   */
+  record Widths(int compute, int stored, int plain) {}
+
+  /** Between a layer's forward and its backward. */
+  record Kept(GradientCheckpointing checkpointing, Inputs inputs) {}
+
+  /** Where layers' inputs wait for the backward. */
+  enum Inputs {
+    IN_MEMORY,
+    IN_A_FILE
+  }
 
   /** Where frozen shards are kept. */
   enum Offload {
@@ -49,82 +68,55 @@ record Workload(
         config,
         config.method(),
         ranks,
-        config.data().maxSeqLength(),
-        config.loop().perDeviceTrainBatchSize(),
-        config.loop().gradientAccumulationSteps(),
-        compute,
-        bf16 ? 2 : 4,
-        2,
+        new Rows(
+            config.data().maxSeqLength(),
+            config.loop().perDeviceTrainBatchSize(),
+            config.loop().gradientAccumulationSteps()),
+        new Widths(compute, bf16 ? 2 : 4, 2),
+        new Kept(
+            config.compute().gradientCheckpointing(),
+            config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY),
         cpu || config.parallelism().offload() ? Offload.ON_HOST : Offload.ON_DEVICE);
   }
 
   Workload withMethod(Method other) {
-    return new Workload(
-        model,
-        config,
-        other,
-        ranks,
-        rowLength,
-        batchRows,
-        batches,
-        computeBytes,
-        storedBytes,
-        plainBytes,
-        offload);
+    return new Workload(model, config, other, ranks, rows, widths, kept, offload);
   }
 
-  Workload withRows(int length, int rowsOfBatch, int batchesOfStep) {
-    return new Workload(
-        model,
-        config,
-        method,
-        ranks,
-        length,
-        rowsOfBatch,
-        batchesOfStep,
-        computeBytes,
-        storedBytes,
-        plainBytes,
-        offload);
+  Workload withRows(Rows other) {
+    return new Workload(model, config, method, ranks, other, widths, kept, offload);
   }
 
   Workload withRanks(int other) {
-    return new Workload(
-        model,
-        config,
-        method,
-        other,
-        rowLength,
-        batchRows,
-        batches,
-        computeBytes,
-        storedBytes,
-        plainBytes,
-        offload);
+    return new Workload(model, config, method, other, rows, widths, kept, offload);
+  }
+
+  Workload withKept(Kept other) {
+    return new Workload(model, config, method, ranks, rows, widths, other, offload);
   }
 
   Workload withOffload() {
-    return new Workload(
-        model,
-        config,
-        method,
-        ranks,
-        rowLength,
-        batchRows,
-        batches,
-        computeBytes,
-        storedBytes,
-        plainBytes,
-        Offload.ON_HOST);
+    return new Workload(model, config, method, ranks, rows, widths, kept, Offload.ON_HOST);
   }
 
+  /** That go through a layer together: rows of a step as they fit, at least one. */
   long batchTokens() {
-    return (long) rowLength * batchRows;
+    return Math.min(stepTokens(), Math.max(rows.length(), BufferSizes.BATCH_TOKENS));
   }
 
   /** Of one rank in one step. */
   long stepTokens() {
-    return batchTokens() * batches;
+    return (long) rows.length() * rows.perBatch() * rows.batches();
+  }
+
+  /** Token batches of one rank in one step. */
+  int batchesOfStep() {
+    return Math.toIntExact((stepTokens() + batchTokens() - 1) / batchTokens());
+  }
+
+  /** Whether layers' inputs wait in a file, not in memory. */
+  boolean inputsInFile() {
+    return kept.inputs() == Inputs.IN_A_FILE;
   }
 
   long layerLinears() {
@@ -140,9 +132,15 @@ record Workload(
   }
 
   boolean trainsHead() {
-    return method == Method.FULL
-        || saves("lm_head")
-        || (model.tieWordEmbeddings() && saves("embed_tokens"));
+    return method == Method.FULL || saves("lm_head");
+  }
+
+  /**
+   * Whether the head is a weight of its own: what an adapter saves parts from what it was tied to.
+   */
+  private boolean hasHead() {
+    return !model.tieWordEmbeddings()
+        || method != Method.FULL && !config.lora().modulesToSave().isEmpty();
   }
 
   boolean trainsEmbedding() {
@@ -164,9 +162,6 @@ record Workload(
 
   /** All trained numbers. */
   long trained() {
-    long embeddings =
-        (trainsEmbedding() ? embedding() : 0)
-            + (trainsHead() && !model.tieWordEmbeddings() ? embedding() : 0);
     if (method == Method.FULL) {
       return model.parameters();
     }
@@ -174,20 +169,20 @@ record Workload(
     for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
       adapters += lora(layer);
     }
-    return adapters + embeddings;
+    return adapters + trainedEmbeddings();
   }
 
-  /** The group whose gradient is largest. */
-  long largestTrainedGroup() {
-    return Math.max(trainedOfLayer(), trainsEmbedding() || trainsHead() ? embedding() : 0);
+  /** Trained numbers of embedding and head. */
+  long trainedEmbeddings() {
+    return (trainsEmbedding() ? embedding() : 0) + (hasHead() && trainsHead() ? embedding() : 0);
   }
 
   /** Stored bytes of one layer's frozen weights. */
   long frozenOfLayer() {
-    long norms = 2L * model.hiddenSize() * plainBytes;
+    long norms = 2L * model.hiddenSize() * widths.plain();
     return switch (method) {
       case QLORA -> Math.round(layerLinears() * NF4_BYTES) + norms;
-      case LORA -> layerLinears() * plainBytes + norms;
+      case LORA -> layerLinears() * widths.plain() + norms;
       case FULL -> 0;
     };
   }
@@ -197,10 +192,10 @@ record Workload(
     if (method == Method.FULL) {
       return 0;
     }
-    long heads = model.tieWordEmbeddings() ? 0 : trainsHead() ? 0 : embedding();
+    long heads = hasHead() && !trainsHead() ? embedding() : 0;
     long embeddings = trainsEmbedding() ? 0 : embedding();
     return model.numHiddenLayers() * frozenOfLayer()
-        + (heads + embeddings + model.hiddenSize()) * plainBytes;
+        + (heads + embeddings + model.hiddenSize()) * widths.plain();
   }
 
   /** Whether LoRA's inputs have dropout, and with that masks in memory. */

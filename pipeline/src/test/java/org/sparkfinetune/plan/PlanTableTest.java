@@ -40,6 +40,30 @@ class PlanTableTest {
         .contains(String.join("\n", rows) + "\n");
   }
 
+  @Test
+  void what_is_kept_of_layers_takes_what_the_documentation_says() throws IOException {
+    String page = Files.readString(Path.of("../jobs/docs/planning.md"));
+    for (String kept : List.of("true", "selective", "false")) {
+      TrainConfig config =
+          new ConfigLoader(new Configuration())
+              .train(
+                  Optional.of("../conf/train/llama3-8b-qlora.yaml"),
+                  List.of("--gradient_checkpointing", kept))
+              .config();
+      Plan plan =
+          new Planner(config, ModelShape.named("llama-3-8b").config(), OptionalLong.empty())
+              .plan(TABLE.device("RTX4090"), 1, List.of());
+      String numbers =
+          String.format(
+              Locale.ROOT,
+              "%.1f GiB | %.1f s |",
+              plan.memory().needed() / GIB,
+              plan.timing().stepSeconds());
+      assertThat(page.lines())
+          .anyMatch(line -> line.startsWith("| `" + kept + "`") && line.endsWith(numbers));
+    }
+  }
+
   private static String row(
       String shape, String method, int length, String fsdp, String type, int ranks) {
     List<String> words =
