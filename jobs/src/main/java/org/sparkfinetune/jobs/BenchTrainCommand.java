@@ -94,9 +94,9 @@ final class BenchTrainCommand implements Runnable {
     words.addAll(others);
     Loaded<TrainConfig> loaded =
         ConfigLoader.ofUser(new Configuration()).train(Optional.empty(), words);
-    SparkConf conf = new SparkConf().setAppName("spark-finetune bench train");
+    SparkConf conf = Sessions.named("bench train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
-    SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
+    SparkSession spark = Sessions.start(conf);
     try {
       return new TrainBenchmark(spark, loaded, new TrainBenchmark.Work(micro, tokens, started()))
           .run();

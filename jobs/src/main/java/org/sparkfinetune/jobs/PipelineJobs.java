@@ -68,7 +68,7 @@ final class PipelineJobs implements Jobs {
   public void prepare(Request request) {
     Loaded<PrepareConfig> loaded = loader().prepare(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
-    SparkSession spark = SparkSession.builder().appName("spark-finetune prepare").getOrCreate();
+    SparkSession spark = Sessions.start("prepare");
     try {
       Prepare prepare = new Prepare(spark, loaded.config());
       Configuration hadoop = spark.sparkContext().hadoopConfiguration();
@@ -91,10 +91,10 @@ final class PipelineJobs implements Jobs {
       LOG.info("The run in {} is finished; nothing was changed.", loaded.config().outputDir());
       return;
     }
-    SparkConf conf = new SparkConf().setAppName("spark-finetune train");
+    SparkConf conf = Sessions.named("train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
     TrainPreflight preflight = TrainPreflight.check(loaded, hadoop());
-    SparkSession spark = SparkSession.builder().config(conf).getOrCreate();
+    SparkSession spark = Sessions.start(conf);
     try {
       new TrainDriver(spark, preflight).run();
     } finally {
@@ -106,7 +106,7 @@ final class PipelineJobs implements Jobs {
   public String tokenize(Request request) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     TrainConfig config = loaded.config();
-    SparkSession spark = SparkSession.builder().appName("spark-finetune tokenize").getOrCreate();
+    SparkSession spark = Sessions.start("tokenize");
     try {
       Configuration hadoop = spark.sparkContext().hadoopConfiguration();
       Path folder =
@@ -204,9 +204,9 @@ final class PipelineJobs implements Jobs {
   }
 
   private static SparkSession inferenceSession(String command) {
-    SparkConf conf = new SparkConf().setAppName("spark-finetune " + command);
+    SparkConf conf = Sessions.named(command);
     ExecutorSettings.applyForInference(conf);
-    return SparkSession.builder().config(conf).getOrCreate();
+    return Sessions.start(conf);
   }
 
   @Override
@@ -217,12 +217,12 @@ final class PipelineJobs implements Jobs {
   @Override
   public Checked check(Request request, OutputForm output) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
-    SparkConf conf = new SparkConf().setAppName("spark-finetune check");
+    SparkConf conf = Sessions.named("check");
     List<SparkSession> started = new ArrayList<>();
     Supplier<SparkSession> spark =
         () -> {
           ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
-          SparkSession session = SparkSession.builder().config(conf).getOrCreate();
+          SparkSession session = Sessions.start(conf);
           started.add(session);
           return session;
         };

@@ -11,8 +11,8 @@ import org.sparkfinetune.tensor.Tensor;
 
 /**
  * Activations side by side in blocks of memory that stay from step to step. Left where it was made,
- * each would lie between tensors of its layer that go, in a hole that the next layer's larger ones
- * do not fit into: that took more memory than the activations themselves.
+ * each would lie between tensors of its layer that go, and could leave holes there that the next
+ * layer's larger ones do not fit into.
  */
 final class ActivationBlocks implements ActivationStore {
   /** Tensors begin at multiples of so many elements, as libtorch's own do: at 64 bytes or more. */

@@ -72,13 +72,6 @@ public final class AwayFileSystem extends RawLocalFileSystem {
   }
 
   @Override
-  public FSDataOutputStream append(Path path, int bufferSize, Progressable progress)
-      throws IOException {
-    ask();
-    return super.append(path, bufferSize, progress);
-  }
-
-  @Override
   public boolean rename(Path from, Path to) throws IOException {
     ask();
     return super.rename(from, to);

@@ -12,7 +12,16 @@ import java.util.List;
  *     {@code SCRATCH} and {@code AWAY} stand for what the test knows
  * @param keys further words of train's
  */
-record FaultCase(String death, Moment moment, String command, Outcome outcome, List<String> keys) {
+record FaultCase(
+    String death, Moment moment, String command, Outcome outcome, Place place, List<String> keys) {
+
+  /** What a run has to stand on for the fault to be possible. */
+  enum Place {
+    ANY,
+    OWN_NETWORK,
+    SMALL_DISKS,
+    STORE
+  }
 
   /** Where in a run something happens: in a method of ours, from a checkpoint on. */
   enum Moment {
@@ -56,10 +65,10 @@ record FaultCase(String death, Moment moment, String command, Outcome outcome, L
   /** The words of train's for a run in {@code folder}. */
   List<String> keys(Path folder) {
     List<String> words = new ArrayList<>(keys);
-    if (command.contains("AWAY") || moment == Moment.FINAL_SAVE) {
+    if (place == Place.STORE || moment == Moment.FINAL_SAVE) {
       words.addAll(List.of("--output_dir", "away://" + folder));
     }
-    if (isOfTheNetwork()) {
+    if (place == Place.OWN_NETWORK) {
       words.addAll(List.of("--exchange", "network"));
     }
     return words;
@@ -67,12 +76,7 @@ record FaultCase(String death, Moment moment, String command, Outcome outcome, L
 
   /** Whether the driver has to be a process of its own. */
   boolean hasOwnDriver() {
-    return outcome == Outcome.NEXT_COMMAND || isOfTheNetwork();
-  }
-
-  /** Whether driver and executors have to have a network of their own. */
-  boolean isOfTheNetwork() {
-    return command.contains("dev lo");
+    return outcome == Outcome.NEXT_COMMAND || place == Place.OWN_NETWORK;
   }
 
   @Override

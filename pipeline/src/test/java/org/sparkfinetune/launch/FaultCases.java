@@ -7,9 +7,13 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.sparkfinetune.launch.FaultCase.Moment;
 import org.sparkfinetune.launch.FaultCase.Outcome;
+import org.sparkfinetune.launch.FaultCase.Place;
 
 /** Every death with the moments it is tried at. */
 final class FaultCases {
+  static final String ONE_EXECUTOR = "SIGKILL of one executor";
+  private static final String SIGTERM = "SIGTERM";
+  private static final String FLIPPED_BIT = "a bit of a checkpoint's shard flipped";
   private static final String KILL = "kill -9 $SELF";
   private static final String CHECKPOINT_SHARD =
       "RUN/checkpoints/step-00000008/rank-00001-of-00002.safetensors";
@@ -24,9 +28,9 @@ final class FaultCases {
         .filter(
             c ->
                 switch (c.death()) {
-                  case "SIGKILL of one executor" -> c.moment() == Moment.FORWARD;
-                  case "a bit of a checkpoint's shard flipped" -> c.moment() == Moment.SAVE;
-                  case "SIGTERM" ->
+                  case ONE_EXECUTOR -> c.moment() == Moment.FORWARD;
+                  case FLIPPED_BIT -> c.moment() == Moment.SAVE;
+                  case SIGTERM ->
                       EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION)
                           .contains(c.moment());
                   default -> false;
@@ -35,7 +39,7 @@ final class FaultCases {
 
   static Stream<FaultCase> all() {
     List<FaultCase> cases = new ArrayList<>();
-    add(cases, "SIGKILL of one executor", KILL, Outcome.NEXT_ATTEMPT, EnumSet.allOf(Moment.class));
+    add(cases, ONE_EXECUTOR, KILL, Outcome.NEXT_ATTEMPT, EnumSet.allOf(Moment.class));
     add(
         cases,
         "SIGKILL of all executors",
@@ -54,7 +58,7 @@ final class FaultCases {
         "kill -STOP $SELF",
         Outcome.NEXT_ATTEMPT,
         EnumSet.of(Moment.FORWARD, Moment.BACKWARD, Moment.SAVE));
-    add(cases, "SIGTERM", "kill -TERM DRIVER", Outcome.STOPS, EnumSet.allOf(Moment.class));
+    add(cases, SIGTERM, "kill -TERM DRIVER", Outcome.STOPS, EnumSet.allOf(Moment.class));
     add(
         cases,
         "out of memory in a rank",
@@ -69,6 +73,7 @@ final class FaultCases {
         "the run folder's store away for 5 s",
         "touch AWAY; sleep 5; rm AWAY",
         Outcome.NEXT_ATTEMPT,
+        Place.STORE,
         EnumSet.of(Moment.SAVE, Moment.EVALUATION, Moment.FINAL_SAVE));
     return cases.stream();
   }
@@ -79,12 +84,14 @@ final class FaultCases {
         "full disk under the checkpoint",
         "cat /dev/zero > RUN/../full",
         Outcome.WAITS_FOR_A_REPAIR,
+        Place.SMALL_DISKS,
         EnumSet.of(Moment.SAVE, Moment.FINAL_SAVE));
     add(
         cases,
         "full disk under the shard store",
         "rm -rf SHARDS/*; cat /dev/zero > SHARDS/full",
         Outcome.WAITS_FOR_A_REPAIR,
+        Place.SMALL_DISKS,
         EnumSet.of(Moment.LOADING));
     cases.add(
         new FaultCase(
@@ -92,12 +99,14 @@ final class FaultCases {
             Moment.BACKWARD,
             "rm -rf SHARDS/*; cat /dev/zero > SHARDS/full; " + KILL,
             Outcome.WAITS_FOR_A_REPAIR,
+            Place.SMALL_DISKS,
             List.of()));
     add(
         cases,
         "full disk under Spark's scratch",
         "cat /dev/zero > SCRATCH/full",
         Outcome.WAITS_FOR_A_REPAIR,
+        Place.SMALL_DISKS,
         EnumSet.of(Moment.LOADING));
     cases.add(
         new FaultCase(
@@ -105,6 +114,7 @@ final class FaultCases {
             Moment.FORWARD,
             "cat /dev/zero > SCRATCH/full",
             Outcome.WAITS_FOR_A_REPAIR,
+            Place.SMALL_DISKS,
             List.of("--activation_offload", "true")));
   }
 
@@ -124,7 +134,7 @@ final class FaultCases {
         moments);
     add(
         cases,
-        "a bit of a checkpoint's shard flipped",
+        FLIPPED_BIT,
         "%s %s; %s"
             .formatted(
                 "flip() { at=$(($(stat -c %s $1) / 2)); old=$(od -An -tu1 -j $at -N 1 $1);"
@@ -147,26 +157,39 @@ final class FaultCases {
         "link cut for 4 s",
         "ip link set dev lo down; sleep 4; ip link set dev lo up",
         Outcome.UNNOTICED,
+        Place.OWN_NETWORK,
         EnumSet.of(Moment.BACKWARD, Moment.SAVE));
     add(
         cases,
         "link cut for longer than the time-out",
         "ip link set dev lo down; sleep 30; ip link set dev lo up",
         Outcome.NEXT_ATTEMPT,
+        Place.OWN_NETWORK,
         EnumSet.of(Moment.FORWARD, Moment.FINAL_SAVE));
     add(
         cases,
         "link slow (8 Mbit/s) from then on",
         "tc qdisc add dev lo root tbf rate 8mbit burst 64k latency 400ms",
         Outcome.UNNOTICED,
+        Place.OWN_NETWORK,
         EnumSet.of(Moment.LOADING, Moment.BACKWARD));
   }
 
   private static void add(
       List<FaultCase> cases, String death, String command, Outcome outcome, Set<Moment> moments) {
+    add(cases, death, command, outcome, Place.ANY, moments);
+  }
+
+  private static void add(
+      List<FaultCase> cases,
+      String death,
+      String command,
+      Outcome outcome,
+      Place place,
+      Set<Moment> moments) {
     for (Moment moment : moments) {
       List<String> keys = moment == Moment.EVALUATION ? EVALUATES : List.of();
-      cases.add(new FaultCase(death, moment, command, outcome, keys));
+      cases.add(new FaultCase(death, moment, command, outcome, place, keys));
     }
   }
 }

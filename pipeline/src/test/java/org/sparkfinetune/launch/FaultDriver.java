@@ -7,39 +7,33 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalLong;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.jspecify.annotations.Nullable;
 
 /** A driver in a process of its own, where it may die or have a network of its own. */
 final class FaultDriver implements AutoCloseable {
   private static final long MINUTES = 5;
 
-  private final @Nullable Process process;
-  private final @Nullable OwnNetwork network;
+  private final Process process;
+  private final Optional<OwnNetwork> network;
   private final Path log;
 
-  private FaultDriver(@Nullable Process process, @Nullable OwnNetwork network, Path log) {
+  private FaultDriver(Process process, Optional<OwnNetwork> network, Path log) {
     this.process = process;
     this.network = network;
     this.log = log;
-  }
-
-  /** For runs whose driver is this process. */
-  static FaultDriver none() {
-    return new FaultDriver(null, null, Path.of("none"));
   }
 
   /** Starts to train in {@code run}. */
   static FaultDriver start(Path folder, Path run, FaultCase fault)
       throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
-    @Nullable OwnNetwork network = null;
-    if (fault.isOfTheNetwork()) {
-      network = OwnNetwork.open();
-      command.addAll(network.entering());
-    }
+    Optional<OwnNetwork> network =
+        fault.place() == FaultCase.Place.OWN_NETWORK
+            ? Optional.of(OwnNetwork.open())
+            : Optional.empty();
+    network.ifPresent(own -> command.addAll(own.entering()));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of(System.getProperty("test.jvm.arguments").trim().split("\\s+")));
     command.addAll(List.of("-Xmx768m", "-cp", System.getProperty("java.class.path")));
@@ -82,14 +76,11 @@ final class FaultDriver implements AutoCloseable {
     return folder.resolve("store-is-away");
   }
 
-  OptionalLong pid() {
-    return process == null ? OptionalLong.empty() : OptionalLong.of(process.pid());
+  long pid() {
+    return process.pid();
   }
 
   int exitCode() throws InterruptedException, IOException {
-    if (process == null) {
-      throw new IllegalStateException("there is no process");
-    }
     if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
       throw new AssertionError("The driver is not done after 5 minutes:\n" + output());
     }
@@ -97,21 +88,16 @@ final class FaultDriver implements AutoCloseable {
   }
 
   String output() throws IOException {
-    if (process == null) {
-      return "";
-    }
     List<String> lines = Files.readAllLines(log);
     return String.join("\n", lines.subList(Math.max(0, lines.size() - 40), lines.size()));
   }
 
   @Override
   public void close() throws IOException, InterruptedException {
-    if (process != null) {
-      process.descendants().forEach(ProcessHandle::destroyForcibly);
-      process.destroyForcibly().waitFor();
-    }
-    if (network != null) {
-      network.close();
+    process.descendants().forEach(ProcessHandle::destroyForcibly);
+    process.destroyForcibly().waitFor();
+    if (network.isPresent()) {
+      network.get().close();
     }
   }
 }

@@ -2,16 +2,16 @@ package org.sparkfinetune.launch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -20,6 +20,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.metrics.AttemptEvent;
+import org.sparkfinetune.metrics.AttemptLog;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
 
 /**
  * What must hold when something dies in a run of two executors. Each build runs a few of the cases;
@@ -27,8 +31,8 @@ import org.sparkfinetune.errors.RunFailure;
  */
 class FaultMatrixClusterTest {
   private static final boolean ALL = Boolean.getBoolean("faults");
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final long PID = ProcessHandle.current().pid();
+  private static final int STEPS = 24;
   private static final int SAVE_STEPS = 4;
   private static final int DAMAGED_STEP = 8;
   private static final int ROUNDS = 4;
@@ -42,6 +46,7 @@ class FaultMatrixClusterTest {
   private static SampleRun sample;
   private static byte[] adapter;
   private static List<String> losses;
+  private static List<String> evaluations;
   private static JavaSparkContext spark;
 
   static Stream<FaultCase> cases() {
@@ -59,6 +64,7 @@ class FaultMatrixClusterTest {
     sample.train(spark, run);
     adapter = SampleRun.adapter(run);
     losses = losses(run);
+    evaluations = evaluations(run);
   }
 
   /** Each step once, in order, with its loss, and the mean of all. */
@@ -68,6 +74,12 @@ class FaultMatrixClusterTest {
             .map(line -> line.path("step") + ": " + line.path("loss"));
     String mean = "mean: " + SampleRun.summary(run).path("train_loss");
     return Stream.concat(steps, Stream.of(mean)).toList();
+  }
+
+  private static List<String> evaluations(Path run) throws IOException {
+    return SampleRun.metrics(run, "eval_loss").stream()
+        .map(line -> line.path("step") + ": " + line.path("eval_loss"))
+        .toList();
   }
 
   /** A disk that is soon full, where this user can make one; for the cases that fill it. */
@@ -106,11 +118,11 @@ class FaultMatrixClusterTest {
   @MethodSource("cases")
   void a_death_costs_the_steps_since_the_last_save_and_nothing_else(FaultCase fault)
       throws IOException, InterruptedException {
-    if (fault.command().contains("/full")) {
-      TABLE.assume(fault, !DISKS.isEmpty(), "a small disk needs root");
-    }
-    if (fault.isOfTheNetwork()) {
-      TABLE.assume(fault, OwnNetwork.isAllowed(), "a network of its own needs root");
+    switch (fault.place()) {
+      case SMALL_DISKS -> TABLE.assume(fault, !DISKS.isEmpty(), "a small disk needs root");
+      case OWN_NETWORK ->
+          TABLE.assume(fault, OwnNetwork.isAllowed(), "a network of its own needs root");
+      case ANY, STORE -> {}
     }
     try {
       Optional<String> held = Optional.empty();
@@ -127,44 +139,70 @@ class FaultMatrixClusterTest {
     }
   }
 
+  /**
+   * How the command ended that met the fault.
+   *
+   * @param exitCode of a driver that is a process of its own, else 0
+   * @param output of such a driver, its end
+   */
+  private record End(int exitCode, String output, Optional<RunFailure> failure) {}
+
+  private static End train(FaultCase fault, Path run) {
+    String[] keys = fault.keys(run).toArray(String[]::new);
+    try {
+      sample.train(spark, spark.hadoopConfiguration(), run, keys);
+      return new End(0, "", Optional.empty());
+    } catch (RunFailure e) {
+      return new End(0, "", Optional.of(e));
+    }
+  }
+
+  private static End trainArmed(FaultCase fault, Path run)
+      throws IOException, InterruptedException {
+    try {
+      if (!fault.hasOwnDriver()) {
+        fault(fault, run, PID).arm(folder);
+        return train(fault, run);
+      }
+      try (FaultDriver driver = FaultDriver.start(folder, run, fault)) {
+        fault(fault, run, driver.pid()).arm(folder);
+        return new End(driver.exitCode(), driver.output(), Optional.empty());
+      }
+    } finally {
+      Fault.disarm(folder);
+    }
+  }
+
   /** Empty if the run came to its end without the fault. */
   private static Optional<String> heldAfter(FaultCase fault)
       throws IOException, InterruptedException {
     Path run = runs.resolve("run");
-    try (FaultDriver driver =
-        fault.hasOwnDriver() ? FaultDriver.start(folder, run, fault) : FaultDriver.none()) {
-      fault(fault, run, driver.pid().orElse(PID)).arm(folder);
-      Optional<RunFailure> failure = Optional.empty();
-      int exitCode = 0;
-      if (fault.hasOwnDriver()) {
-        exitCode = driver.exitCode();
-      } else {
-        failure = train(fault, run);
-      }
-      Fault.disarm(folder);
-      if (!Files.exists(Fault.claimed(folder))) {
-        assertThat(failure).isEmpty();
-        return Optional.empty();
-      }
-      String held =
-          switch (fault.outcome()) {
-            case NEXT_ATTEMPT, NEXT_ATTEMPT_FROM_AN_OLDER_ONE, UNNOTICED -> {
-              assertThat(exitCode).as(driver.output()).isZero();
-              assertThat(failure).isEmpty();
-              yield goneOn(fault, run);
-            }
-            case NEXT_COMMAND -> {
-              assertThat(exitCode).as(driver.output()).isEqualTo(128 + 9);
-              assertThat(train(fault, run)).isEmpty();
-              yield goneOn(fault, run);
-            }
-            case STOPS -> stoppedAndGoneOn(fault, run, failure);
-            case WAITS_FOR_A_REPAIR -> repairedAndGoneOn(fault, run, failure);
-          };
-      assertThat(SampleRun.adapter(run)).isEqualTo(adapter);
-      assertThat(losses(run)).isEqualTo(losses);
-      return Optional.of(held);
+    End end = trainArmed(fault, run);
+    if (!Files.exists(Fault.claimed(folder))) {
+      assertThat(end.failure()).isEmpty();
+      return Optional.empty();
     }
+    String held =
+        switch (fault.outcome()) {
+          case NEXT_ATTEMPT, NEXT_ATTEMPT_FROM_AN_OLDER_ONE, UNNOTICED -> {
+            assertThat(end.exitCode()).as(end.output()).isZero();
+            assertThat(end.failure()).isEmpty();
+            yield goneOn(fault, run);
+          }
+          case NEXT_COMMAND -> {
+            assertThat(end.exitCode()).as(end.output()).isEqualTo(128 + 9);
+            assertThat(train(fault, run).failure()).isEmpty();
+            yield goneOn(fault, run);
+          }
+          case STOPS -> stoppedAndGoneOn(fault, run, end.failure());
+          case WAITS_FOR_A_REPAIR -> repairedAndGoneOn(fault, run, end.failure());
+        };
+    assertThat(SampleRun.adapter(run)).isEqualTo(adapter);
+    assertThat(losses(run)).isEqualTo(losses);
+    if (fault.moment() != FaultCase.Moment.EVALUATION) {
+      assertThat(evaluations(run)).isEqualTo(evaluations);
+    }
+    return Optional.of(held);
   }
 
   private static Fault fault(FaultCase fault, Path run, long driver) {
@@ -183,31 +221,31 @@ class FaultMatrixClusterTest {
     return new Fault(run, after, fault.moment().type, fault.moment().method, command);
   }
 
-  private static Optional<RunFailure> train(FaultCase fault, Path run) {
-    String[] keys = fault.keys(run).toArray(String[]::new);
-    try {
-      sample.train(spark, spark.hadoopConfiguration(), run, keys);
-      return Optional.empty();
-    } catch (RunFailure e) {
-      return Optional.of(e);
-    }
-  }
-
   /** Every start after the fault went on from what was saved when it happened. */
   private static String goneOn(FaultCase fault, Path run) throws IOException {
     long saved = savedAtTheMoment(fault);
-    List<JsonNode> starts = events(run, "started");
-    JsonNode last = starts.get(starts.size() - 1);
+    List<Long> starts = starts(run);
+    long last = starts.get(starts.size() - 1);
     if (fault.outcome() == FaultCase.Outcome.UNNOTICED) {
       assertThat(starts).hasSize(1);
       return "one attempt";
     }
-    assertThat(starts).as("starts").hasSizeGreaterThan(1);
-    assertThat(last.path("step").asLong()).isGreaterThanOrEqualTo(saved);
-    if (fault.outcome() == FaultCase.Outcome.NEXT_ATTEMPT_FROM_AN_OLDER_ONE) {
-      assertThat(last.path("step").asLong()).isNotEqualTo(DAMAGED_STEP);
+    assertThat(starts).as("starts").hasSizeGreaterThan(1).startsWith(0L);
+    assertThat(events(run).get(events(run).size() - 1).kind())
+        .isEqualTo(AttemptEvent.Kind.FINISHED);
+    if (fault.outcome() != FaultCase.Outcome.NEXT_COMMAND) {
+      assertThat(SampleRun.summary(run).path("attempts").asInt()).isEqualTo(starts.size());
     }
-    return "start %d, from step %d on".formatted(starts.size(), last.path("step").asLong());
+    if (fault.death().equals(FaultCases.ONE_EXECUTOR)) {
+      assertThat(starts).hasSize(2);
+      assertThat(events(run, AttemptEvent.Kind.FAILED))
+          .allSatisfy(failed -> assertThat(failed.why()).contains("executor was lost"));
+    }
+    assertThat(last).isGreaterThanOrEqualTo(saved);
+    if (fault.outcome() == FaultCase.Outcome.NEXT_ATTEMPT_FROM_AN_OLDER_ONE) {
+      assertThat(last).isNotEqualTo(DAMAGED_STEP);
+    }
+    return "start %d, from step %d on".formatted(starts.size(), last);
   }
 
   /** The newest checkpoint that the fault left whole. */
@@ -228,12 +266,15 @@ class FaultMatrixClusterTest {
       assertThat(fault.moment()).isEqualTo(FaultCase.Moment.FINAL_SAVE);
       return "the run came to its end";
     }
-    assertThat(failure.get()).hasMessageContaining("The run was stopped (SIGTERM) after step");
-    assertThat(train(fault, run)).isEmpty();
-    List<JsonNode> starts = events(run, "started");
-    assertThat(starts).hasSize(2);
-    long stopped = events(run, "stopped").get(0).path("step").asLong();
-    assertThat(starts.get(1).path("step").asLong()).isEqualTo(stopped).isPositive();
+    assertThat(failure.get())
+        .hasMessageContaining("The run was stopped (SIGTERM) after step")
+        .hasMessageContaining("The same command goes on");
+    assertThat(run.resolve("adapter")).doesNotExist();
+    assertThat(SampleRun.metrics(run, "loss")).hasSizeLessThan(STEPS);
+    assertThat(train(fault, run).failure()).isEmpty();
+    long stopped = events(run, AttemptEvent.Kind.STOPPED).get(0).step();
+    assertThat(stopped).isPositive();
+    assertThat(starts(run)).containsExactly(0L, stopped);
     return "stopped after step %d, gone on from there".formatted(stopped);
   }
 
@@ -244,9 +285,9 @@ class FaultMatrixClusterTest {
         .hasMessageContaining("No space left on device")
         .hasMessageContaining(folder.toString());
     emptyDisks();
-    assertThat(train(fault, run)).isEmpty();
-    List<JsonNode> starts = events(run, "started");
-    long from = starts.get(starts.size() - 1).path("step").asLong();
+    assertThat(train(fault, run).failure()).isEmpty();
+    List<Long> starts = starts(run);
+    long from = starts.get(starts.size() - 1);
     assertThat(from).isGreaterThanOrEqualTo(savedAtTheMoment(fault));
     return "said what is full; after a repair from step %d on".formatted(from);
   }
@@ -257,14 +298,16 @@ class FaultMatrixClusterTest {
     }
   }
 
-  private static List<JsonNode> events(Path run, String kind) throws IOException {
-    List<JsonNode> events = new ArrayList<>();
-    for (String line : Files.readAllLines(run.resolve("attempts.jsonl"))) {
-      JsonNode event = JSON.readTree(line);
-      if (event.path("event").asText().equals(kind)) {
-        events.add(event);
-      }
-    }
-    return events;
+  private static List<AttemptEvent> events(Path run) {
+    RunFiles files = new RunFiles(new Configuration(), InstantSource.system());
+    return new AttemptLog(RunFolder.of(run.toString()), files).read();
+  }
+
+  private static List<AttemptEvent> events(Path run, AttemptEvent.Kind kind) {
+    return events(run).stream().filter(event -> event.kind() == kind).toList();
+  }
+
+  private static List<Long> starts(Path run) {
+    return events(run, AttemptEvent.Kind.STARTED).stream().map(AttemptEvent::step).toList();
   }
 }

@@ -7,9 +7,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** What was seen to hold, as a page. */
 final class FaultTable {
+  private static final Logger LOG = LoggerFactory.getLogger(FaultTable.class);
+
   private static final String HEAD =
       """
       # When something dies
@@ -48,7 +52,7 @@ final class FaultTable {
         "| %s | %s | %s | %s |"
             .formatted(fault.death(), fault.moment().words, fault.outcome().words, what);
     lines.add(line);
-    System.out.println(line);
+    LOG.info(line);
   }
 
   void write(Path file) throws IOException {

@@ -14,10 +14,13 @@ import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** One run whose executors are killed again and again: {@code mvn verify -Psoak}. */
 @EnabledIfSystemProperty(named = "soak", matches = "true", disabledReason = "mvn verify -Psoak")
 class SoakClusterTest {
+  private static final Logger LOG = LoggerFactory.getLogger(SoakClusterTest.class);
   private static final int DEATHS = 20;
   private static final String[] LENGTH = {"--max_steps", "96", "--max_attempts", "25"};
 
@@ -39,7 +42,7 @@ class SoakClusterTest {
         last = awaitCheckpointAfter(last, run, training);
         List<ProcessHandle> executors = SampleRun.executors();
         ProcessHandle victim = executors.get(random.nextInt(executors.size()));
-        System.out.printf("death %d, after %s: process %d%n", death, last, victim.pid());
+        LOG.info("Death {}, after {}: process {}", death, last, victim.pid());
         victim.destroyForcibly();
       }
       training.join();
