@@ -2,6 +2,7 @@ package org.sparkfinetune.config;
 
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /** Makes the records of {@code train} from the values of its keys. */
 final class TrainAssembler {
@@ -73,7 +74,8 @@ final class TrainAssembler {
         fsdp.offload(),
         prefetch,
         values.of(TrainKeys.EXCHANGE),
-        values.of(TrainKeys.ACTIVATION_OFFLOAD));
+        values.of(TrainKeys.ACTIVATION_OFFLOAD),
+        optionalLong(values.of(TrainKeys.ACTIVATION_MEMORY)));
   }
 
   private static Optimization optimization(Values values) {
@@ -115,5 +117,9 @@ final class TrainAssembler {
 
   private static OptionalInt optionalInt(Optional<Integer> value) {
     return value.map(OptionalInt::of).orElse(OptionalInt.empty());
+  }
+
+  private static OptionalLong optionalLong(Optional<Long> value) {
+    return value.map(OptionalLong::of).orElse(OptionalLong.empty());
   }
 }

@@ -118,6 +118,12 @@ final class TrainKeys {
           KeyTypes.bool(),
           false,
           "spill activations between layers to a mapped file");
+  static final Key<Optional<Long>> ACTIVATION_MEMORY =
+      Key.optional(
+          "activation_memory",
+          KeyTypes.bytes(),
+          "what layers keep for backward may take so much (8GB, a number of bytes) on each rank;"
+              + " larger steps run in groups of batches; without it half of the memory");
 
   static final Key<DeviceChoice> DEVICE =
       Key.of("device", KeyTypes.choice(DeviceChoice.class), DeviceChoice.AUTO, "where to compute");
@@ -257,6 +263,7 @@ final class TrainKeys {
               USE_ORIG_PARAMS,
               EXCHANGE,
               ACTIVATION_OFFLOAD,
+              ACTIVATION_MEMORY,
               DEVICE,
               BF16,
               TF32,

@@ -1,7 +1,6 @@
 package org.sparkfinetune.fsdp;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -11,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.exchange.FileRange;
 import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.quant.NestedAbsmax;
@@ -78,7 +78,10 @@ final class ShardInPlace implements AutoCloseable {
       shard.fillTo(plan.fileBytes(), (byte) 0);
       return new Shard(shard.ranges);
     } catch (IOException e) {
-      throw new UncheckedIOException("writing " + rest, e);
+      throw new RunFailure(
+          "%s cannot be written: %s. Make room on the executors' local disk"
+              .formatted(rest, e.getMessage()),
+          e);
     }
   }
 

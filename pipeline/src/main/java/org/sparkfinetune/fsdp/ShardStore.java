@@ -3,7 +3,6 @@ package org.sparkfinetune.fsdp;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.FileStore;
@@ -28,6 +27,7 @@ import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.exchange.Exchange;
 
 /**
@@ -89,7 +89,10 @@ public final class ShardStore {
       makeRoom();
       return to;
     } catch (IOException e) {
-      throw new UncheckedIOException("keeping the shard file " + file, e);
+      throw new RunFailure(
+          "The shard file %s cannot be kept: %s. Make room, or name another folder in SPARK_FINETUNE_SHARDS"
+              .formatted(file, e.getMessage()),
+          e);
     }
   }
 

@@ -1,7 +1,6 @@
 package org.sparkfinetune.fsdp;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -9,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.Shard;
 import org.sparkfinetune.quant.NestedAbsmax;
@@ -94,7 +94,10 @@ public final class ShardWriter {
       // Peers may still be reading this rank's absmax values.
       exchange.sum("shard written", 0, new double[] {0});
     } catch (IOException e) {
-      throw new UncheckedIOException("writing the shard file " + file, e);
+      throw new RunFailure(
+          "The shard file %s cannot be written: %s. It needs %d MiB; make room, or name another folder in SPARK_FINETUNE_SHARDS"
+              .formatted(file, e.getMessage(), plan.fileBytes() >> 20),
+          e);
     }
   }
 

@@ -120,10 +120,30 @@ public final class TrainableGroup {
     return CompletableFuture.allOf(sent.toArray(CompletableFuture[]::new));
   }
 
-  /** Adds up what arrived, in rank order; the sum of squares of the own slice. */
+  /**
+   * Adds up what arrived, if all ranks' contributions have, so that they need no memory any more.
+   *
+   * @return whether the gradient is complete
+   */
+  public boolean addArrived() {
+    if (!gradientReady && contributions.isDone() && !contributions.isCompletedExceptionally()) {
+      add(contributions.join());
+    }
+    return gradientReady;
+  }
+
+  /** Waits for what has not arrived; the sum of squares of the own slice. */
   public double finishGradient() {
+    if (!gradientReady) {
+      add(exchange.await(contributions));
+    }
+    return ops.sumOfSquares(gradient);
+  }
+
+  /** In rank order. */
+  private void add(List<ByteBuffer> arrived) {
     boolean first = true;
-    for (ByteBuffer contribution : exchange.await(contributions)) {
+    for (ByteBuffer contribution : arrived) {
       if (first) {
         gradient.bytes().put(contribution.duplicate());
         first = false;
@@ -134,7 +154,6 @@ public final class TrainableGroup {
     }
     contributions = CompletableFuture.completedFuture(List.of());
     gradientReady = true;
-    return ops.sumOfSquares(gradient);
   }
 
   private void addInto(ByteBuffer contribution) {

@@ -15,6 +15,7 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
@@ -147,7 +148,9 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
       Path disk = SparkEnv.get().blockManager().diskBlockManager().localDirs()[0].toPath();
       return Files.createTempDirectory(Files.createDirectories(disk), "rank-" + rank + "-");
     } catch (IOException e) {
-      throw new UncheckedIOException("No scratch folder on the executor's local disk.", e);
+      throw new RunFailure(
+          "No folder can be made on the executor's local disk (spark.local.dir): " + e.getMessage(),
+          e);
     }
   }
 

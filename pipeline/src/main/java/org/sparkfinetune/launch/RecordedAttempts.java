@@ -2,40 +2,62 @@ package org.sparkfinetune.launch;
 
 import java.util.List;
 import java.util.function.IntFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.metrics.AttemptEvent;
 import org.sparkfinetune.metrics.AttemptLog;
 import org.sparkfinetune.train.RankReport;
 
-/** Writes down when the training was started and how each start ended. */
+/**
+ * Writes down when the training was started and how each start ended. A store that does not take
+ * the record does not end the run.
+ */
 final class RecordedAttempts {
+  private static final Logger LOG = LoggerFactory.getLogger(RecordedAttempts.class);
+
   private final AttemptLog log;
+  private final StorePatience store;
   private final long totalSteps;
 
-  RecordedAttempts(AttemptLog log, long totalSteps) {
+  RecordedAttempts(AttemptLog log, StorePatience store, long totalSteps) {
     this.log = log;
+    this.store = store;
     this.totalSteps = totalSteps;
   }
 
   AttemptLoop.Attempt<List<RankReport>> recording(IntFunction<List<RankReport>> attempt) {
     return (number, checkpoint) -> {
       long step = checkpoint.orElse(0);
-      log.add(AttemptEvent.Kind.STARTED, step, "");
+      record(AttemptEvent.Kind.STARTED, step, "");
       try {
         List<RankReport> reports = attempt.apply(number);
         long done = TrainDriver.steps(reports);
-        log.add(
+        record(
             done < totalSteps ? AttemptEvent.Kind.STOPPED : AttemptEvent.Kind.FINISHED, done, "");
         return reports;
       } catch (StageCancelled e) {
-        log.add(AttemptEvent.Kind.STOPPED, step, "cancelled in Spark");
+        record(AttemptEvent.Kind.STOPPED, step, "cancelled in Spark");
         throw e;
       } catch (AttemptFailure e) {
-        log.add(AttemptEvent.Kind.FAILED, step, e.first().text());
+        record(AttemptEvent.Kind.FAILED, step, e.first().text());
         throw e;
       } catch (RuntimeException e) {
-        log.add(AttemptEvent.Kind.FAILED, step, String.valueOf(e.getMessage()));
+        record(AttemptEvent.Kind.FAILED, step, String.valueOf(e.getMessage()));
         throw e;
       }
     };
+  }
+
+  private void record(AttemptEvent.Kind kind, long step, String why) {
+    try {
+      store.ask(
+          () -> {
+            log.add(kind, step, why);
+            return kind;
+          });
+    } catch (RunFailure e) {
+      LOG.warn("{} This is not on record: {} at step {}. {}", e.getMessage(), kind, step, why);
+    }
   }
 }

@@ -3,6 +3,9 @@ package org.sparkfinetune.launch;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.function.BooleanSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 
@@ -11,6 +14,7 @@ import org.sparkfinetune.metrics.RunFolder;
  * under every master and deploy mode, and anyone may put it there.
  */
 final class StopRequest {
+  private static final Logger LOG = LoggerFactory.getLogger(StopRequest.class);
   private static final Duration INTERVAL = Duration.ofSeconds(1);
 
   private final RunFolder folder;
@@ -27,6 +31,15 @@ final class StopRequest {
 
   void clear() {
     files.delete(folder.stopRequest());
+  }
+
+  /** What ends a run shall not be hidden by what its store says; the next run clears as well. */
+  void clearIfPossible() {
+    try {
+      clear();
+    } catch (RunFailure e) {
+      LOG.warn("{}", e.getMessage());
+    }
   }
 
   boolean isMade() {

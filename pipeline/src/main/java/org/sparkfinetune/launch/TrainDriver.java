@@ -57,6 +57,9 @@ public final class TrainDriver {
   private static final StorePatience STORE =
       new StorePatience(Duration.ofMinutes(5), Duration.ofSeconds(2));
 
+  private static final StorePatience RECORDS =
+      new StorePatience(Duration.ofSeconds(10), Duration.ofSeconds(1));
+
   private final SparkSession spark;
   private final TrainPreflight preflight;
   private final TrainConfig config;
@@ -159,7 +162,7 @@ public final class TrainDriver {
     StopRequest stop = new StopRequest(folder, files);
     stop.clear();
     RecordedAttempts recorded =
-        new RecordedAttempts(new AttemptLog(folder, files), schedule.totalSteps());
+        new RecordedAttempts(new AttemptLog(folder, files), RECORDS, schedule.totalSteps());
     Tracking tracking = Tracking.open(loaded, folder, files);
     MlflowRun.End end = MlflowRun.End.FAILED;
     try (ProgressWatch unused =
@@ -186,7 +189,7 @@ public final class TrainDriver {
       end = MlflowRun.End.KILLED;
       throw stopped("cancelled in Spark", checkpoints.newest().orElse(0), schedule);
     } finally {
-      stop.clear();
+      stop.clearIfPossible();
       tracking.end(end);
     }
   }

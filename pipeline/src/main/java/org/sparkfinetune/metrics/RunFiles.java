@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -12,6 +13,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileContext;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -201,10 +203,17 @@ public final class RunFiles {
     try {
       return action.run();
     } catch (IOException e) {
-      throw new RunFailure(
-          "%s could not be %s: %s; check that the store is there, has room and lets this user write"
-              .formatted(path, what, e.getMessage()),
-          e);
+      throw failed(what, path, e);
+    } catch (FSError e) {
+      // What Hadoop's local file system makes of a write that fails.
+      throw failed(what, path, Objects.requireNonNull(e.getCause()));
     }
+  }
+
+  private static RunFailure failed(String what, Path path, Throwable cause) {
+    return new RunFailure(
+        "%s could not be %s: %s; check that the store is there, has room and lets this user write"
+            .formatted(path, what, cause.getMessage()),
+        cause);
   }
 }

@@ -1,16 +1,17 @@
 package org.sparkfinetune.plan;
 
+import org.sparkfinetune.tensor.LayerKeep;
+import org.sparkfinetune.train.LayerActivations;
+
 /**
  * Bytes of a layer's tensors for one token, as {@code layer_backward} in {@code scripts.py} has
- * them. Letters: H hidden, I intermediate, Q and K the widths of queries and keys, c and s bytes of
- * a number computed and stored.
+ * them.
  */
 final class LayerBuffers {
   private final Workload work;
   private final long hidden;
   private final long inner;
   private final long queries;
-  private final long keys;
   private final long compute;
 
   LayerBuffers(Workload work) {
@@ -18,30 +19,26 @@ final class LayerBuffers {
     this.hidden = work.model().hiddenSize();
     this.inner = work.model().intermediateSize();
     this.queries = (long) work.model().numAttentionHeads() * work.model().headDim();
-    this.keys = (long) work.model().numKeyValueHeads() * work.model().headDim();
     this.compute = work.widths().compute();
   }
 
   /** From a layer's forward to its backward: its input, unless in a file, and what is kept. */
   long kept() {
-    long input = work.inputsInFile() ? 0 : hidden * work.widths().stored();
-    return input
-        + switch (work.kept().checkpointing()) {
-          case ON -> 0;
-          case SELECTIVE -> attended();
-          case OFF -> attended() + rest();
-        };
+    long input =
+        work.inputsInFile() ? 0 : LayerActivations.input(work.model(), work.widths().stored());
+    return input + rest(keep());
   }
 
-  /** q, k, v, attention, its sums, h: (2Q + 2K + H) c and a float32 for each head. */
-  private long attended() {
-    return (2 * queries + 2 * keys + hidden) * compute
-        + (long) Float.BYTES * work.model().numAttentionHeads();
+  private long rest(LayerKeep keep) {
+    return LayerActivations.rest(work.model(), work.widths().compute(), keep);
   }
 
-  /** n1, n2, gate, up: (2H + 2I) c. */
-  private long rest() {
-    return (2 * hidden + 2 * inner) * compute;
+  private LayerKeep keep() {
+    return switch (work.kept().checkpointing()) {
+      case ON -> LayerKeep.NOTHING;
+      case SELECTIVE -> LayerKeep.ATTENTION;
+      case OFF -> LayerKeep.EVERYTHING;
+    };
   }
 
   /**
@@ -50,12 +47,7 @@ final class LayerBuffers {
    * computed.
    */
   long backward() {
-    long again =
-        switch (work.kept().checkpointing()) {
-          case ON -> attended() + rest();
-          case SELECTIVE -> rest();
-          case OFF -> 0;
-        };
+    long again = rest(LayerKeep.EVERYTHING) - rest(keep());
     long masks = work.dropout() ? (5 * hidden + queries + 2 * inner) * compute : 0;
     long typed = work.widths().stored() == compute && !work.inputsInFile() ? 0 : hidden * compute;
     return again + 4 * inner * compute + masks + typed;

@@ -8,8 +8,9 @@ import org.sparkfinetune.plan.Workload.Offload;
 import org.sparkfinetune.train.BufferSizes;
 
 /**
- * The trainer's memory as formulas. Letters: H hidden, L layers, N tokens of a batch, S of a step,
- * R ranks, V vocabulary, c and s bytes of a number computed and stored, t trained numbers.
+ * The trainer's memory as formulas. Letters: H hidden, L layers, N tokens of a batch, S of a step
+ * (or of its groups, if it runs in several), R ranks, V vocabulary, c and s bytes of a number
+ * computed and stored, t trained numbers.
  */
 final class MemoryFormulas {
   /** Parameters, two moments, gradient: float32. */
@@ -117,9 +118,12 @@ final class MemoryFormulas {
 
   /**
    * Flat gradients: of layers one is being added up while others are sent; those of a trained
-   * embedding and head are there beside them.
+   * embedding and head are there beside them. All of them, where groups of batches add to them.
    */
   private long gradients() {
+    if (work.groups(device) > 1) {
+      return Float.BYTES * work.trained();
+    }
     return Float.BYTES
         * ((1L + BufferSizes.GRADIENTS_UNDER_WAY) * work.trainedOfLayer()
             + work.trainedEmbeddings());
@@ -148,7 +152,7 @@ final class MemoryFormulas {
         work.model().numHiddenLayers() * layer.kept()
             + hidden * (work.widths().stored() + compute)
             + 2 * work.model().headDim() * compute;
-    return work.stepTokens() * perToken;
+    return work.groupTokens(device) * perToken;
   }
 
   /** A layer's backward for one batch; gradients of the base, if it is trained. */
@@ -168,7 +172,7 @@ final class MemoryFormulas {
    */
   private long trainedHead() {
     long flat = compute == Float.BYTES ? 0 : Float.BYTES;
-    long gradients = Float.BYTES * (work.batchesOfStep() + 1L);
+    long gradients = Float.BYTES * (work.batchesOfGroup(device) + 1L);
     return work.embedding() * (compute + flat + gradients)
         + 2 * BufferSizes.LOGITS_BYTES
         + aroundHead();
@@ -196,7 +200,7 @@ final class MemoryFormulas {
    * the gradient before the norm; of one batch three float32 tensors of the norm's backward.
    */
   private long aroundHead() {
-    return work.stepTokens() * hidden * (3 * compute + Float.BYTES)
+    return work.groupTokens(device) * hidden * (3 * compute + Float.BYTES)
         + work.batchTokens() * hidden * 3 * Float.BYTES;
   }
 

@@ -30,6 +30,7 @@ public final class PlanJson {
     node.put("network_seconds", timing.networkSeconds());
     node.put("host_link_seconds", timing.linkSeconds());
     node.put("exchange_bytes_per_step", timing.exchangeBytes());
+    node.put("groups_per_step", timing.groups());
     node.put("tokens_per_step", timing.tokensPerStep());
     node.put("tokens_per_second", timing.tokensPerSecond());
     timing.steps().ifPresent(steps -> node.put("steps", steps));

@@ -79,6 +79,12 @@ public final class PlanText {
             timing.networkSeconds(),
             timing.linkSeconds(),
             timing.exchangeBytes() / 1e9));
+    if (timing.groups() > 1) {
+      lines.add(
+          format(
+              "It runs in %d groups of batches, as activation_memory allows no more at a time.",
+              timing.groups()));
+    }
     lines.add(format("%s tokens a second", grouped(Math.round(timing.tokensPerSecond()))));
     OptionalDouble hours = timing.hours();
     if (hours.isEmpty()) {

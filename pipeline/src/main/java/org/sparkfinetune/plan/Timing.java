@@ -14,6 +14,7 @@ import org.sparkfinetune.llama.LlamaConfig;
  * @param exchangeBytes that a rank receives from others in a step
  * @param networkSeconds of what crosses hosts
  * @param linkSeconds of frozen layers on their way from the host to the device
+ * @param groups of batches in a step, each of which needs every layer
  * @param steps of the run, if the data is known
  */
 public record Timing(
@@ -22,6 +23,7 @@ public record Timing(
     long exchangeBytes,
     double networkSeconds,
     double linkSeconds,
+    int groups,
     long tokensPerStep,
     OptionalLong steps) {
 
@@ -81,23 +83,35 @@ public record Timing(
     double head = (work.trainsHead() ? 6.0 : 4.0) * work.embedding();
     double adapters = work.method() == Method.FULL ? 0 : 8.0 * work.trained();
     double compute = tokens * (linears(work) + attention + head + adapters) / device.flops();
+    int groups = work.groups(device);
     double decoded =
         work.method() == Method.FULL
             ? 0
-            : 2.0 * (layers * work.widths().compute() + work.frozen()) / device.memoryBandwidth();
-    long exchanged = exchanged(work);
+            : groups
+                * 2.0
+                * (layers * work.widths().compute() + work.frozen())
+                / device.memoryBandwidth();
+    long exchanged = exchanged(work, groups);
     int onHost = Math.min(device.perHost(), work.ranks());
     double away = work.ranks() > onHost ? (double) (work.ranks() - onHost) / (work.ranks() - 1) : 0;
     double network = exchanged * away * onHost / device.network();
     double link =
         device.kind() == Device.Kind.GPU
-            ? (work.offload() == Workload.Offload.ON_HOST
+            ? groups
+                * (work.offload() == Workload.Offload.ON_HOST
                     ? 2.0 * work.frozen()
                     : 2.0 * work.frozen() * (work.ranks() - 1) / work.ranks())
                 / device.hostLink()
             : 0;
     return new Timing(
-        compute, decoded, exchanged, network, link, work.stepTokens() * work.ranks(), steps);
+        compute,
+        decoded,
+        exchanged,
+        network,
+        link,
+        groups,
+        work.stepTokens() * work.ranks(),
+        steps);
   }
 
   /**
@@ -123,10 +137,13 @@ public record Timing(
     return 2 * (again ? 2 + 2.5 : 1 + 2.5);
   }
 
-  /** Frozen layers and parameters once a direction, gradients once; each without the own part. */
-  private static long exchanged(Workload work) {
+  /**
+   * Frozen layers and parameters once a direction and group, gradients once; each without the own
+   * part.
+   */
+  private static long exchanged(Workload work, int groups) {
     double others = (work.ranks() - 1.0) / work.ranks();
-    double bytes = 2.0 * work.frozen() + 3.0 * Float.BYTES * work.trained();
+    double bytes = groups * 2.0 * work.frozen() + (2.0 * groups + 1) * Float.BYTES * work.trained();
     return Math.round(others * bytes);
   }
 }

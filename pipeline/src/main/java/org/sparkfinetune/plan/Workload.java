@@ -6,6 +6,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.tensor.Processor;
+import org.sparkfinetune.train.ActivationBudget;
 import org.sparkfinetune.train.BufferSizes;
 
 /**
@@ -109,9 +110,30 @@ record Workload(
     return (long) rows.length() * rows.perBatch() * rows.batches();
   }
 
-  /** Token batches of one rank in one step. */
-  int batchesOfStep() {
-    return Math.toIntExact((stepTokens() + batchTokens() - 1) / batchTokens());
+  /** That keep what their layers keep at the same time; all of a step's, if they may. */
+  long groupTokens(Device device) {
+    int sharing = device.kind() == Device.Kind.CPU ? Math.min(ranks, device.perHost()) : 1;
+    long budget =
+        config
+            .parallelism()
+            .activationMemory()
+            .orElseGet(() -> ActivationBudget.usual(device.memoryBytes(), sharing));
+    long perToken = model.numHiddenLayers() * new LayerBuffers(this).kept();
+    long most = ActivationBudget.tokens(budget, Float.BYTES * trained(), perToken, stepTokens());
+    return most == stepTokens() ? most : Math.max(1, most / batchTokens()) * batchTokens();
+  }
+
+  /** Of batches in one rank's step, each of which needs every layer. */
+  int groups(Device device) {
+    return parts(stepTokens(), groupTokens(device));
+  }
+
+  int batchesOfGroup(Device device) {
+    return parts(groupTokens(device), batchTokens());
+  }
+
+  private static int parts(long tokens, long each) {
+    return Math.toIntExact((tokens + each - 1) / each);
   }
 
   /** Whether layers' inputs wait in a file, not in memory. */

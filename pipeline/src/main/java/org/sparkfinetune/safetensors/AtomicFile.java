@@ -7,9 +7,11 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileContext;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Options;
@@ -45,10 +47,13 @@ public sealed interface AtomicFile extends AutoCloseable {
     }
   }
 
-  private static RunFailure failed(Object target, IOException e) {
+  /** {@code e} is an FSError where Hadoop's local file system could not write. */
+  private static RunFailure failed(Object target, Throwable e) {
+    Throwable cause = e instanceof FSError ? Objects.requireNonNull(e.getCause()) : e;
     return new RunFailure(
-        "Writing " + target + " failed: " + e + ". Is there space, and may this user write there?",
-        e);
+        "Writing %s failed: %s. Is there space, and may this user write there?"
+            .formatted(target, cause),
+        cause);
   }
 
   record Local(java.nio.file.Path target, java.nio.file.Path aside, FileChannel channel)
@@ -116,7 +121,7 @@ public sealed interface AtomicFile extends AutoCloseable {
           bytes.get(chunk, 0, n);
           stream.write(chunk, 0, n);
         }
-      } catch (IOException e) {
+      } catch (IOException | FSError e) {
         throw failed(target, e);
       }
     }
@@ -126,7 +131,7 @@ public sealed interface AtomicFile extends AutoCloseable {
       try {
         stream.close();
         rename();
-      } catch (IOException e) {
+      } catch (IOException | FSError e) {
         throw failed(target, e);
       }
     }
@@ -149,7 +154,7 @@ public sealed interface AtomicFile extends AutoCloseable {
       try {
         stream.close();
         fileSystem.delete(aside, false);
-      } catch (IOException e) {
+      } catch (IOException | FSError e) {
         throw failed(target, e);
       }
     }

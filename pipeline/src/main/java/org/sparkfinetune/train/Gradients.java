@@ -1,7 +1,12 @@
 package org.sparkfinetune.train;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.TrainableGroup;
@@ -13,13 +18,16 @@ import org.sparkfinetune.tensor.Tensor;
 
 /**
  * A step's gradients on their way to their owners. A group's flat gradient lives until its slices
- * are sent; two may be under way while backward goes on.
+ * are sent, which is once all batches were added; two may be under way while backward goes on.
  */
 final class Gradients implements AutoCloseable {
   private final Ops ops;
   private final Exchange exchange;
   private final long step;
+  private final Map<String, Flat> open = new HashMap<>();
   private final Deque<Sending> sending = new ArrayDeque<>();
+  private final List<TrainableGroup> arriving = new ArrayList<>();
+  private boolean last;
 
   private record Sending(CompletableFuture<Void> sent, Scope memory) {}
 
@@ -58,16 +66,31 @@ final class Gradients implements AutoCloseable {
     }
 
     /** Sends the slices to their owners. */
-    void send() {
+    private void send() {
       sending.addLast(new Sending(group.reduceScatter(flat, step), memory));
+      arriving.add(group);
+      arriving.removeIf(TrainableGroup::addArrived);
       while (sending.size() > BufferSizes.GRADIENTS_UNDER_WAY) {
         finishOldest();
       }
     }
   }
 
-  Flat begin(TrainableGroup group) {
-    return new Flat(group, ops.torch().scope());
+  /** The sum so far, zeros at first. */
+  Flat of(TrainableGroup group) {
+    return open.computeIfAbsent(group.name(), name -> new Flat(group, ops.torch().scope()));
+  }
+
+  /** What is added from now on is from the last batches. */
+  void lastBatches() {
+    last = true;
+  }
+
+  /** These batches' gradients of the group are added; sends the sum if they were the last. */
+  void added(TrainableGroup group) {
+    if (last) {
+      Objects.requireNonNull(open.remove(group.name())).send();
+    }
   }
 
   /** Waits until all slices are sent. */
@@ -86,6 +109,8 @@ final class Gradients implements AutoCloseable {
 
   @Override
   public void close() {
+    open.values().forEach(left -> left.memory.close());
+    open.clear();
     sending.forEach(left -> left.memory().close());
     sending.clear();
   }

@@ -1,5 +1,6 @@
 package org.sparkfinetune.train;
 
+import java.util.OptionalLong;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
@@ -17,6 +18,7 @@ import org.sparkfinetune.tensor.LayerKeep;
  *     bfloat16
  * @param keep of each layer's forward until its backward
  * @param inputs where layers' inputs wait for the backward
+ * @param activationMemory bytes that may wait in memory for the backward, if the user said so
  */
 record ModelRecipe(
     LlamaConfig config,
@@ -29,6 +31,7 @@ record ModelRecipe(
     TokenBatch.Attention attention,
     LayerKeep keep,
     Inputs inputs,
+    OptionalLong activationMemory,
     Sharding sharding) {
 
   enum Inputs {
@@ -57,7 +60,19 @@ record ModelRecipe(
           case OFF -> LayerKeep.EVERYTHING;
         },
         config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY,
+        config.parallelism().activationMemory(),
         Sharding.of(config.parallelism()));
+  }
+
+  /** Bytes in memory that wait for the backward of all layers, for one token. */
+  long keptPerToken() {
+    long input =
+        switch (inputs) {
+          case IN_MEMORY -> LayerActivations.input(config, precision.stored().bytes());
+          case IN_A_FILE -> 0;
+        };
+    return config.numHiddenLayers()
+        * (input + LayerActivations.rest(config, precision.compute().bytes(), keep));
   }
 
   private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {

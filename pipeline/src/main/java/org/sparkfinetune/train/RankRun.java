@@ -1,8 +1,5 @@
 package org.sparkfinetune.train;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.List;
@@ -115,11 +112,6 @@ public final class RankRun {
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
-    try {
-      Files.createDirectories(place.scratch());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
     ModelRecipe recipe = ModelRecipe.of(config, lora, base);
     return RankModel.load(
         recipe,

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.exchange.Exchange;
+import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaWeights;
 import org.sparkfinetune.llama.RotaryEmbedding;
@@ -20,7 +21,8 @@ import org.sparkfinetune.tensor.Tensor;
 
 /**
  * One step's loss and gradients: forward through all layers, the head, and back down, every layer
- * from what was kept of its forward. The loss is the mean over the trained tokens of all ranks.
+ * from what was kept of its forward, for as many batches as {@link ActivationBudget} allows. The
+ * loss is the mean over the trained tokens of all ranks.
  */
 final class TrainingStep {
   private final Ops ops;
@@ -33,6 +35,7 @@ final class TrainingStep {
   private final ForwardPass forward;
   private final EmbeddingTable embedding;
   private final HeadOfModel head;
+  private final ActivationBudget budget;
   private final PhaseClock clock;
 
   TrainingStep(RankModel model, PhaseClock clock) {
@@ -46,6 +49,8 @@ final class TrainingStep {
     this.forward = new ForwardPass(model);
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
+    this.budget =
+        ActivationBudget.of(model.recipe(), model.exchange(), model.weights().trainable());
     this.clock = clock;
   }
 
@@ -69,44 +74,47 @@ final class TrainingStep {
     double[] all = exchange.sum("tokens", step, own);
     long trained = (long) all[0];
     double factor = trained == 0 ? 0 : 1.0 / trained;
-    try (Scope scope = ops.torch().scope();
-        Gradients gradients = new Gradients(ops, exchange, step)) {
-      List<RotaryEmbedding.Angles> angles =
-          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
-      double lossSum = forwardAndBackward(scope, step, batches, angles, factor, gradients);
+    try (Gradients gradients = new Gradients(ops, exchange, step)) {
+      double lossSum = 0;
+      List<List<TokenBatch>> groups = budget.groups(batches);
+      for (int i = 0; i < groups.size(); i++) {
+        if (i == groups.size() - 1) {
+          gradients.lastBatches();
+        }
+        lossSum += forwardAndBackward(step, groups.get(i), factor, gradients);
+      }
       clock.in(Phase.EXCHANGE, gradients::finish);
       return outcome(step, lossSum, trained, (long) all[1]);
     }
   }
 
+  /** Of batches whose activations fit into memory together; the sum of their losses. */
   private double forwardAndBackward(
-      Scope scope,
-      long step,
-      List<TokenBatch> batches,
-      List<RotaryEmbedding.Angles> angles,
-      double factor,
-      Gradients gradients) {
+      long step, List<TokenBatch> batches, double factor, Gradients gradients) {
     DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
     long version = step - 1;
-    ForwardPass.Activations activations =
-        clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
-    Optional<Gradients.Flat> embeddingGradient =
-        weights.trainable(ModelGroups.EMBED).map(gradients::begin);
-    List<Tensor> dx = new ArrayList<>();
-    double lossSum =
-        clock.in(
-            Phase.BACKWARD,
-            () ->
-                head(scope, step, batches, activations, factor, gradients, embeddingGradient, dx));
-    clock.in(
-        Phase.BACKWARD,
-        () -> {
-          for (int layer = config.numHiddenLayers() - 1; layer >= 0; layer--) {
-            layerBackward(scope, layer, version, mode, batches, angles, activations, dx, gradients);
-          }
-          embeddingGradient.ifPresent(flat -> embeddingBackward(scope, flat, batches, dx));
-        });
-    return lossSum;
+    try (Scope scope = ops.torch().scope()) {
+      List<RotaryEmbedding.Angles> angles =
+          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+      ForwardPass.Activations activations =
+          clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
+      List<Tensor> dx = new ArrayList<>();
+      double lossSum =
+          clock.in(
+              Phase.BACKWARD, () -> head(scope, step, batches, activations, factor, gradients, dx));
+      clock.in(
+          Phase.BACKWARD,
+          () -> {
+            for (int layer = config.numHiddenLayers() - 1; layer >= 0; layer--) {
+              layerBackward(
+                  scope, layer, version, mode, batches, angles, activations, dx, gradients);
+            }
+            weights
+                .trainable(ModelGroups.EMBED)
+                .ifPresent(group -> embeddingBackward(scope, group, batches, dx, gradients));
+          });
+      return lossSum;
+    }
   }
 
   private double head(
@@ -116,15 +124,13 @@ final class TrainingStep {
       ForwardPass.Activations activations,
       double factor,
       Gradients gradients,
-      Optional<Gradients.Flat> embeddingGradient,
       List<Tensor> dx) {
     weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1));
-    Optional<Gradients.Flat> normGradient =
-        weights.trainable(ModelGroups.NORM).map(gradients::begin);
+    Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
     Optional<Gradients.Flat> headGradient =
-        weights.hasHead()
-            ? weights.trainable(ModelGroups.HEAD).map(gradients::begin)
-            : embeddingGradient;
+        weights
+            .trainable(weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED)
+            .map(gradients::of);
     HeadGradients want =
         headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
     double lossSum = 0;
@@ -138,9 +144,9 @@ final class TrainingStep {
       }
     }
     NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);
-    normGradient.ifPresent(Gradients.Flat::send);
+    weights.trainable(ModelGroups.NORM).ifPresent(gradients::added);
     if (weights.hasHead()) {
-      headGradient.ifPresent(Gradients.Flat::send);
+      weights.trainable(ModelGroups.HEAD).ifPresent(gradients::added);
     }
     return lossSum;
   }
@@ -159,7 +165,7 @@ final class TrainingStep {
     if (layer > 0) {
       weights.prefetch(ModelGroups.layer(layer - 1));
     }
-    Optional<Gradients.Flat> flat = weights.trainable(group).map(gradients::begin);
+    Optional<Gradients.Flat> flat = weights.trainable(group).map(gradients::of);
     List<Optional<String>> names = layers.gradientNames(layer);
     try (Scope layerScope = scope.child()) {
       Weights.Gathered gathered = weights.layer(layerScope, group, version);
@@ -178,7 +184,7 @@ final class TrainingStep {
         }
       }
     }
-    flat.ifPresent(Gradients.Flat::send);
+    weights.trainable(group).ifPresent(gradients::added);
   }
 
   /** Base weights have gradients where the group holds no frozen ones. */
@@ -197,11 +203,15 @@ final class TrainingStep {
   }
 
   private void embeddingBackward(
-      Scope scope, Gradients.Flat flat, List<TokenBatch> batches, List<Tensor> dx) {
+      Scope scope,
+      TrainableGroup group,
+      List<TokenBatch> batches,
+      List<Tensor> dx,
+      Gradients gradients) {
     for (int i = 0; i < batches.size(); i++) {
-      embedding.backward(scope, flat, batches.get(i), dx.get(i));
+      embedding.backward(scope, gradients.of(group), batches.get(i), dx.get(i));
     }
-    flat.send();
+    gradients.added(group);
   }
 
   private Outcome outcome(long step, double lossSum, long trained, long tokens) {

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -34,7 +35,8 @@ class TrainConfigTest {
                     false,
                     true,
                     ExchangeMode.AUTO,
-                    false),
+                    false,
+                    OptionalLong.empty()),
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
                 new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3),
                 new Loop(3, OptionalInt.empty(), 1, 1, 1),
@@ -68,7 +70,8 @@ class TrainConfigTest {
                     true,
                     false,
                     ExchangeMode.NETWORK,
-                    true),
+                    true,
+                    OptionalLong.of(6_000_000_000L)),
                 new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
                 new Optimization(1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
@@ -306,6 +309,7 @@ class TrainConfigTest {
           use_orig_params: true
         exchange: network
         activation_offload: true
+        activation_memory: 6GB
         device: cpu
         bf16: false
         tf32: false

@@ -157,6 +157,18 @@ class BadTrainingInputSparkTest {
   }
 
   @Test
+  void a_template_that_leaves_nothing_to_train() throws IOException {
+    Path template = folder.resolve("users-only.jinja");
+    Files.writeString(
+        template,
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}");
+    refused(
+        new String[] {"--chat_template", template.toString(), "--assistant_only_loss", "true"},
+        "Nothing of the train split would be trained",
+        "assistant_only_loss");
+  }
+
+  @Test
   void an_adapter_that_is_not_there() {
     refused(new String[] {"--adapter", folder.resolve("none").toString()}, "none");
   }

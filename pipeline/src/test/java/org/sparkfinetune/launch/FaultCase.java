@@ -23,22 +23,22 @@ record FaultCase(
     STORE
   }
 
-  /** Where in a run something happens: in a method of ours, from a checkpoint on. */
+  /** Where in a run something happens: in a method of ours, from the checkpoint of a step on. */
   enum Moment {
-    LOADING("loading", "RankModel", "load", false),
-    FIRST_STEP("first step", "ForwardPass", "run", false),
-    FORWARD("mid-step, forward", "ForwardPass", "run", true),
-    BACKWARD("mid-step, backward", "TrainingStep", "layerBackward", true),
-    SAVE("during a save", "Checkpointer", "write", true),
-    EVALUATION("during evaluation", "Evaluation", "run", true),
-    FINAL_SAVE("during the final save", "AdapterSaver", "result", true);
+    LOADING("loading", "RankModel", "load", 0),
+    FIRST_STEP("first step", "ForwardPass", "run", 0),
+    FORWARD("mid-step, forward", "ForwardPass", "run", 8),
+    BACKWARD("mid-step, backward", "TrainingStep", "layerBackward", 8),
+    SAVE("during a save", "Checkpointer", "write", 8),
+    EVALUATION("during evaluation", "Evaluation", "run", 8),
+    FINAL_SAVE("during the final save", "AdapterSaver", "result", 20);
 
     final String words;
     final String type;
     final String method;
-    final boolean afterCheckpoint;
+    final int afterCheckpoint;
 
-    Moment(String words, String type, String method, boolean afterCheckpoint) {
+    Moment(String words, String type, String method, int afterCheckpoint) {
       this.words = words;
       this.type = type;
       this.method = method;

@@ -97,25 +97,40 @@ final class FaultCases {
         new FaultCase(
             "full disk under the shard store, found when the model is loaded again",
             Moment.BACKWARD,
-            "rm -rf SHARDS/*; cat /dev/zero > SHARDS/full; " + KILL,
+            "rm -rf SHARDS/*; %s; %s".formatted(KILL, keptFull("SHARDS")),
             Outcome.WAITS_FOR_A_REPAIR,
             Place.SMALL_DISKS,
             List.of()));
-    add(
-        cases,
-        "full disk under Spark's scratch",
-        "cat /dev/zero > SCRATCH/full",
-        Outcome.WAITS_FOR_A_REPAIR,
-        Place.SMALL_DISKS,
-        EnumSet.of(Moment.LOADING));
     cases.add(
         new FaultCase(
-            "full disk under Spark's scratch, with activations there",
-            Moment.FORWARD,
+            "full disk under Spark's scratch, found when an executor starts again",
+            Moment.BACKWARD,
+            "%s; %s".formatted(KILL, keptFull("SCRATCH")),
+            Outcome.WAITS_FOR_A_REPAIR,
+            Place.SMALL_DISKS,
+            List.of()));
+    cases.add(
+        new FaultCase(
+            "full disk under Spark's scratch, before activations go there",
+            Moment.LOADING,
             "cat /dev/zero > SCRATCH/full",
             Outcome.WAITS_FOR_A_REPAIR,
             Place.SMALL_DISKS,
             List.of("--activation_offload", "true")));
+    cases.add(
+        new FaultCase(
+            "full disk under Spark's scratch, once activations have their place there",
+            Moment.FORWARD,
+            "cat /dev/zero > SCRATCH/full",
+            Outcome.UNNOTICED,
+            Place.SMALL_DISKS,
+            List.of("--activation_offload", "true")));
+  }
+
+  /** Files that a process had open free their room when it ends. */
+  private static String keptFull(String folder) {
+    return "for i in $(seq 100); do cat /dev/zero >> %s/full 2>/dev/null; sleep 0.1; done"
+        .formatted(folder);
   }
 
   private static void addDamage(List<FaultCase> cases) {
@@ -169,7 +184,7 @@ final class FaultCases {
     add(
         cases,
         "link slow (8 Mbit/s) from then on",
-        "tc qdisc add dev lo root tbf rate 8mbit burst 64k latency 400ms",
+        "tc qdisc add dev lo root tbf rate 8mbit burst 256k latency 400ms",
         Outcome.UNNOTICED,
         Place.OWN_NETWORK,
         EnumSet.of(Moment.LOADING, Moment.BACKWARD));

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -50,7 +51,9 @@ class FaultMatrixClusterTest {
   private static JavaSparkContext spark;
 
   static Stream<FaultCase> cases() {
-    return ALL ? FaultCases.all() : FaultCases.few();
+    Pattern wanted = Pattern.compile(System.getProperty("faults.cases", ""));
+    Stream<FaultCase> cases = ALL ? FaultCases.all() : FaultCases.few();
+    return cases.filter(fault -> wanted.matcher(fault.toString()).find());
   }
 
   @BeforeAll
@@ -105,6 +108,7 @@ class FaultMatrixClusterTest {
   @AfterEach
   void repair() throws IOException {
     emptyDisks();
+    Files.deleteIfExists(FaultDriver.awayMarker(folder));
     try (Stream<Path> files = Files.walk(runs)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         if (!file.equals(runs)) {
@@ -215,8 +219,9 @@ class FaultMatrixClusterTest {
             .replace("SCRATCH", scratch.toString())
             .replace("AWAY", FaultDriver.awayMarker(folder).toString());
     Path after =
-        fault.moment().afterCheckpoint
-            ? run.resolve("checkpoints/step-00000008/manifest.json")
+        fault.moment().afterCheckpoint > 0
+            ? run.resolve(
+                "checkpoints/step-%08d/manifest.json".formatted(fault.moment().afterCheckpoint))
             : run.resolve("tokenized");
     return new Fault(run, after, fault.moment().type, fault.moment().method, command);
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
@@ -35,7 +36,7 @@ class RecordedAttemptsTest {
             RunFolder.of(folder.toString()),
             new RunFiles(new Configuration(), InstantSource.system()));
     var attempt =
-        new RecordedAttempts(log, 10)
+        new RecordedAttempts(log, new StorePatience(Duration.ZERO, Duration.ZERO), 10)
             .recording(
                 number -> {
                   throw thrown;

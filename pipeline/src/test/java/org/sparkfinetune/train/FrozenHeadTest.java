@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -71,6 +72,7 @@ class FrozenHeadTest {
               TokenBatch.Attention.WITHIN_SAMPLES,
               LayerKeep.NOTHING,
               ModelRecipe.Inputs.IN_MEMORY,
+              OptionalLong.empty(),
               new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());

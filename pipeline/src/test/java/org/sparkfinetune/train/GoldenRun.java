@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -41,6 +42,7 @@ import org.sparkfinetune.tokenize.PackedRow;
 /** Trains the golden model on the golden rows with ranks as threads. */
 final class GoldenRun {
   static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
+  static final int BATCH_TOKENS = 170;
   private static final String PREFIX = "base_model.model.";
 
   /** One optimizer step's numbers. */
@@ -61,6 +63,7 @@ final class GoldenRun {
   private Function<WeightSource, WeightSource> spoiling = source -> source;
   private LayerKeep keep = LayerKeep.NOTHING;
   private ModelRecipe.Inputs inputs = ModelRecipe.Inputs.IN_MEMORY;
+  private OptionalLong activationMemory = OptionalLong.empty();
   private Sharding.Prefetch prefetch = Sharding.Prefetch.NEXT_LAYER;
   private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
 
@@ -80,6 +83,12 @@ final class GoldenRun {
   GoldenRun keeping(LayerKeep kept, ModelRecipe.Inputs where) {
     this.keep = kept;
     this.inputs = where;
+    return this;
+  }
+
+  /** As many bytes as a token keeps take so many tokens through the layers together. */
+  GoldenRun inGroupsOf(int tokens) {
+    this.activationMemory = OptionalLong.of(tokens * recipe().keptPerToken());
     return this;
   }
 
@@ -202,6 +211,7 @@ final class GoldenRun {
         TokenBatch.Attention.WITHIN_SAMPLES,
         keep,
         inputs,
+        activationMemory,
         new Sharding(sharding, prefetch));
   }
 
@@ -222,7 +232,7 @@ final class GoldenRun {
         own.add(new StepRow(rows.get((4 * (s - 1) + k) % 8), k));
       }
       TrainingStep.Outcome outcome =
-          step.run(s, TokenBatch.of(own, 170, TokenBatch.Attention.WITHIN_SAMPLES));
+          step.run(s, TokenBatch.of(own, BATCH_TOKENS, TokenBatch.Attention.WITHIN_SAMPLES));
       log.add(new Step(outcome.loss(), outcome.gradNorm()));
       double clipping = Math.min(1, clip / (outcome.gradNorm() + 1e-6));
       update(model, new AdamWStep(clipping, rate.applyAsDouble(s), decay, 0.9, 0.999, 1e-8, s));

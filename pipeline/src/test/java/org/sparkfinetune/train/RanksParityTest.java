@@ -86,6 +86,34 @@ class RanksParityTest {
     assertThat(without.run(2, 20, step -> 2e-3, 0.3, 0).steps()).isEqualTo(run(2).steps());
   }
 
+  @ParameterizedTest
+  @EnumSource(
+      value = GoldenRun.What.class,
+      names = {"LORA", "QLORA"})
+  void in_groups_of_batches_the_numbers_are_the_same_bits(GoldenRun.What what) throws Exception {
+    AtomicInteger reads = new AtomicInteger();
+    GoldenRun.Result together = reading(reads, trained(what));
+    int once = reads.getAndSet(0);
+    GoldenRun.Result oneByOne = reading(reads, trained(what).inGroupsOf(GoldenRun.BATCH_TOKENS));
+    int layers = GoldenRun.config().numHiddenLayers();
+    assertThat(reads.get())
+        .as("in three steps each layer once more in both directions, norm and head once more")
+        .isEqualTo(once + 3 * (2 * layers + 2));
+    assertThat(oneByOne.steps()).isEqualTo(together.steps());
+    together.weights().forEach((name, w) -> assertThat(oneByOne.weights().get(name)).isEqualTo(w));
+  }
+
+  private GoldenRun trained(GoldenRun.What what) {
+    return new GoldenRun(what, Precision.FLOAT32, 0.05, scratch)
+        .keeping(LayerKeep.EVERYTHING, ModelRecipe.Inputs.IN_MEMORY);
+  }
+
+  private static GoldenRun.Result reading(AtomicInteger reads, GoldenRun run) throws Exception {
+    Exchange alone = InProcessExchange.group(1, ExchangeSettings.defaults()).get(0);
+    BiConsumer<Integer, Integer> count = (rank, peer) -> reads.incrementAndGet();
+    return run.run(List.of(watched(alone, count)), 3, step -> 2e-3, 0.3, 0);
+  }
+
   @Test
   void shard_grad_op_reads_a_peers_frozen_weights_once() throws Exception {
     assertThat(reads(3)).isPositive().isEqualTo(reads(1));

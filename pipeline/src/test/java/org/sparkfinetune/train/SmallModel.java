@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.function.Consumer;
@@ -89,6 +90,7 @@ record SmallModel(
         TokenBatch.Attention.WITHIN_SAMPLES,
         LayerKeep.NOTHING,
         ModelRecipe.Inputs.IN_MEMORY,
+        OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
   }
 
