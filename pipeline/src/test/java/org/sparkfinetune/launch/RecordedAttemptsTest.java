@@ -36,7 +36,7 @@ class RecordedAttemptsTest {
             RunFolder.of(folder.toString()),
             new RunFiles(new Configuration(), InstantSource.system()));
     var attempt =
-        new RecordedAttempts(log, new StorePatience(Duration.ZERO, Duration.ZERO), 10)
+        new RecordedAttempts(log, new StorePatience(Duration.ofMillis(2), Duration.ofMillis(1)), 10)
             .recording(
                 number -> {
                   throw thrown;
