@@ -24,6 +24,7 @@ final class MakeModelCommand implements Runnable {
       names = "--output",
       required = true,
       paramLabel = "FOLDER",
+      converter = LocalFolder.class,
       description = "A local folder that does not exist yet or is empty.")
   private Path output = Path.of("");
 

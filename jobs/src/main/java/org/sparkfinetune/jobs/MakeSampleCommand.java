@@ -15,12 +15,14 @@ final class MakeSampleCommand implements Runnable {
       names = "--output",
       required = true,
       paramLabel = "FOLDER",
+      converter = LocalFolder.class,
       description = "A local folder; files of the sample in it are replaced.")
   private Path output = Path.of("");
 
   @Option(
       names = "--pretraining",
       paramLabel = "FOLDER",
+      converter = LocalFolder.class,
       description = "Also write the rows that the shipped model was trained on: train and test.")
   private Optional<Path> pretraining = Optional.empty();
 

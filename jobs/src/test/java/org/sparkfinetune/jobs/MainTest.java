@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletionException;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
@@ -137,6 +139,16 @@ final class MainTest {
   void make_model_says_which_shapes_there_are() {
     assertThat(run("make-model", "--shape", "llama-9", "--output", "unused")).isEqualTo(2);
     assertThat(err.toString()).contains("llama-9", "llama-3-8b");
+  }
+
+  @Test
+  void make_model_takes_a_folder_of_this_machine_as_a_path_or_a_uri(@TempDir Path folder) {
+    String model = folder.resolve("model").toUri().toString();
+    assertThat(run("make-model", "--shape", "sample", "--output", model)).isZero();
+    assertThat(folder.resolve("model/config.json")).exists();
+
+    assertThat(run("make-model", "--shape", "sample", "--output", "hdfs://n/model")).isEqualTo(2);
+    assertThat(err.toString()).contains("'hdfs://n/model' is not on this machine");
   }
 
   @Test
