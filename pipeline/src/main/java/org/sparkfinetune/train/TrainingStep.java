@@ -208,8 +208,9 @@ final class TrainingStep {
       List<TokenBatch> batches,
       List<Tensor> dx,
       Gradients gradients) {
+    Gradients.Flat flat = gradients.of(group);
     for (int i = 0; i < batches.size(); i++) {
-      embedding.backward(scope, gradients.of(group), batches.get(i), dx.get(i));
+      embedding.backward(scope, flat, batches.get(i), dx.get(i));
     }
     gradients.added(group);
   }
