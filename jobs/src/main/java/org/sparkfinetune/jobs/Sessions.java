@@ -3,6 +3,7 @@ package org.sparkfinetune.jobs;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.Sentence;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -35,8 +36,8 @@ final class Sessions {
       String words = String.valueOf(e.getMessage()).replaceFirst("^requirement failed: ", "");
       if (e instanceof IllegalArgumentException || words.contains("Could not parse Master URL")) {
         throw new UserError(
-            "Spark refuses its settings: %s%s Correct --master, --conf or --properties-file of spark-submit."
-                .formatted(words, words.endsWith(".") ? "" : "."),
+            "Spark refuses its settings: %s Correct --master, --conf or --properties-file of spark-submit."
+                .formatted(Sentence.ended(words)),
             e);
       }
       throw new RunFailure("Spark could not be started: " + words, e);

@@ -119,7 +119,12 @@ public final class ConfigLoader {
           "The configuration file %s is not there%s".formatted(file, missing.advice(file)), e);
     } catch (CharacterCodingException e) {
       throw new UserError(file + ": the configuration file is not UTF-8 text", e);
-    } catch (IllegalArgumentException | IOException e) {
+    } catch (IllegalArgumentException e) {
+      throw new UserError(
+          "The configuration file %s is no path: a URI has a whole one, as file:/folder/file.yaml; without a scheme it begins here"
+              .formatted(file),
+          e);
+    } catch (IOException e) {
       throw new UserError(
           "The configuration file %s cannot be read: %s".formatted(file, e.getMessage()), e);
     }

@@ -8,6 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.Sentence;
 
 /**
  * Starts a run again after a failure, from the last complete checkpoint. Not after a user's
@@ -96,13 +97,10 @@ public final class AttemptLoop {
   }
 
   private static RuntimeException ended(FirstCause first, String why, AttemptFailure failure) {
-    String message = "The run failed. First cause: %s %s".formatted(withStop(first.text()), why);
+    String message =
+        "The run failed. First cause: %s %s".formatted(Sentence.ended(first.text()), why);
     return first.kind() == FailureKind.BUG
         ? new Bug(message, failure)
         : new RunFailure(message, failure);
-  }
-
-  private static String withStop(String text) {
-    return text.endsWith(".") ? text : text + ".";
   }
 }

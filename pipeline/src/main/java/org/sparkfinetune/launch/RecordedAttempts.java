@@ -51,11 +51,7 @@ final class RecordedAttempts {
 
   private void record(AttemptEvent.Kind kind, long step, String why) {
     try {
-      store.ask(
-          () -> {
-            log.add(kind, step, why);
-            return kind;
-          });
+      store.tell(() -> log.add(kind, step, why));
     } catch (RunFailure e) {
       LOG.warn("{} This is not on record: {} at step {}. {}", e.getMessage(), kind, step, why);
     }

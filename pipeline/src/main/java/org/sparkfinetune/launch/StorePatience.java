@@ -34,6 +34,15 @@ final class StorePatience {
             .build();
   }
 
+  /** Tells it something. */
+  void tell(Runnable news) {
+    ask(
+        () -> {
+          news.run();
+          return true;
+        });
+  }
+
   /**
    * The answer.
    *

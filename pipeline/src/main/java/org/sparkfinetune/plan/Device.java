@@ -30,6 +30,11 @@ public record Device(
     GPU
   }
 
+  /** Of so many in all, one on each device. */
+  int ranksOnHost(int ranks) {
+    return Math.min(ranks, perHost);
+  }
+
   /** The same machine with so many ranks on each host. */
   Device withPerHost(int devices) {
     return new Device(

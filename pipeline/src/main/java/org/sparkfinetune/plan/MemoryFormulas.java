@@ -46,7 +46,7 @@ final class MemoryFormulas {
   }
 
   Memory memory() {
-    int onHost = Math.min(work.ranks(), device.perHost());
+    int onHost = device.ranksOnHost(work.ranks());
     return switch (device.kind()) {
       case CPU -> new Memory(cpu(onHost).all(), new Lines().all(), shard() * onHost, checkpoint());
       case GPU -> new Memory(gpu().all(), host(onHost).all(), shard() * onHost, checkpoint());

@@ -40,7 +40,7 @@ public record Plan(
   static long available(Device device, int ranks) {
     return switch (device.kind()) {
       case GPU -> device.memoryBytes();
-      case CPU -> device.memoryBytes() / Math.max(1, Math.min(ranks, device.perHost()));
+      case CPU -> device.memoryBytes() / Math.max(1, device.ranksOnHost(ranks));
     };
   }
 

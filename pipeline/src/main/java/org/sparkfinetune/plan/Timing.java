@@ -92,7 +92,7 @@ public record Timing(
                 * (layers * work.widths().compute() + work.frozen())
                 / device.memoryBandwidth();
     long exchanged = exchanged(work, groups);
-    int onHost = Math.min(device.perHost(), work.ranks());
+    int onHost = device.ranksOnHost(work.ranks());
     double away = work.ranks() > onHost ? (double) (work.ranks() - onHost) / (work.ranks() - 1) : 0;
     double network = exchanged * away * onHost / device.network();
     double link =

@@ -112,14 +112,15 @@ record Workload(
 
   /** That keep what their layers keep at the same time; all of a step's, if they may. */
   long groupTokens(Device device) {
-    int sharing = device.kind() == Device.Kind.CPU ? Math.min(ranks, device.perHost()) : 1;
+    int sharing = device.kind() == Device.Kind.CPU ? device.ranksOnHost(ranks) : 1;
     long budget =
         config
             .parallelism()
             .activationMemory()
             .orElseGet(() -> ActivationBudget.usual(device.memoryBytes(), sharing));
     long perToken = model.numHiddenLayers() * new LayerBuffers(this).kept();
-    long most = ActivationBudget.tokens(budget, Float.BYTES * trained(), perToken, stepTokens());
+    long most =
+        new ActivationBudget(budget, perToken, Float.BYTES * trained()).tokens(stepTokens());
     return most == stepTokens() ? most : Math.max(1, most / batchTokens()) * batchTokens();
   }
 

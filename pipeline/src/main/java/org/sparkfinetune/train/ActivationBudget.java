@@ -2,7 +2,6 @@ package org.sparkfinetune.train;
 
 import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.slf4j.Logger;
@@ -22,14 +21,17 @@ public final class ActivationBudget {
   /** Of a machine's memory, what is taken without a word from the user. */
   private static final int SHARE = 2;
 
-  private static final double MIB = 1 << 20;
-
   private final long bytes;
   private final long perToken;
   private final long gradients;
   private int groupsSaid;
 
-  ActivationBudget(long bytes, long perToken, long gradients) {
+  /**
+   * @param bytes that may be kept
+   * @param perToken bytes that all layers keep of a token
+   * @param gradients bytes that wait if there are several groups
+   */
+  public ActivationBudget(long bytes, long perToken, long gradients) {
     this.bytes = bytes;
     this.perToken = perToken;
     this.gradients = gradients;
@@ -56,17 +58,13 @@ public final class ActivationBudget {
     return memory / SHARE / ranks;
   }
 
-  /**
-   * Tokens of a group.
-   *
-   * @param bytes the budget
-   * @param gradients bytes that wait if there are several groups
-   * @param perToken bytes that all layers keep of a token
-   * @param step tokens of a rank's step: all of them if that many are within the budget, or if the
-   *     gradients alone are not
-   */
-  public static long tokens(long bytes, long gradients, long perToken, long step) {
-    return perToken * step <= bytes || gradients > bytes ? step : bytes / perToken;
+  /** Of a rank's step, how many go together: all, where groups would gain nothing. */
+  public long tokens(long step) {
+    return isWithin(step) || gradients > bytes ? step : bytes / perToken;
+  }
+
+  private boolean isWithin(long tokens) {
+    return tokens * perToken <= bytes;
   }
 
   private static long memory() {
@@ -84,47 +82,41 @@ public final class ActivationBudget {
    */
   List<List<TokenBatch>> groups(List<TokenBatch> batches) {
     long all = batches.stream().mapToLong(TokenBatch::tokens).sum();
-    long most = tokens(bytes, gradients, perToken, all);
-    List<List<TokenBatch>> groups = new ArrayList<>();
-    List<TokenBatch> group = new ArrayList<>();
-    groups.add(group);
-    long tokens = 0;
-    for (TokenBatch batch : batches) {
-      if (!group.isEmpty() && tokens + batch.tokens() > most) {
-        group = new ArrayList<>();
-        groups.add(group);
-        tokens = 0;
-      }
-      group.add(batch);
-      tokens += batch.tokens();
-    }
+    List<List<TokenBatch>> groups =
+        batches.isEmpty()
+            ? List.of(batches)
+            : InOrder.runs(batches, TokenBatch::tokens, tokens(all));
     say(all, groups.size());
     return groups;
   }
 
   /** Once, and again if there are more groups. */
   private void say(long tokens, int groups) {
-    if (tokens * perToken <= bytes || groups <= groupsSaid) {
+    if (isWithin(tokens) || groups <= groupsSaid) {
       return;
     }
     groupsSaid = groups;
+    LOG.warn(
+        "What the layers keep of {} tokens takes {} MiB, more than activation_memory, {} MiB: {}",
+        tokens,
+        mib(tokens * perToken),
+        mib(bytes),
+        consequence(groups));
+  }
+
+  private String consequence(int groups) {
     if (groups > 1) {
-      LOG.info(
-          "What the layers keep of {} tokens takes {} MiB, more than activation_memory, {} MiB: a"
-              + " step runs in {} groups, and fetches each layer so many times as often",
-          tokens,
-          Math.round(tokens * perToken / MIB),
-          Math.round(bytes / MIB),
-          groups);
-    } else {
-      LOG.warn(
-          "What the layers keep of {} tokens takes {} MiB, more than activation_memory, {} MiB, and"
-              + " so do the gradients, {} MiB, that groups would have to wait with:"
-              + " activation_offload: true takes layers' inputs out of memory",
-          tokens,
-          Math.round(tokens * perToken / MIB),
-          Math.round(bytes / MIB),
-          Math.round(gradients / MIB));
+      return "a step runs in %d groups, and fetches each layer as many times".formatted(groups);
     }
+    String whole =
+        gradients > bytes
+            ? "groups would have to wait with gradients of %d MiB".formatted(mib(gradients))
+            : "it is one batch";
+    return whole
+        + ", so it runs whole; activation_offload: true takes layers' inputs out of memory";
+  }
+
+  private static long mib(long bytes) {
+    return bytes >> 20;
   }
 }

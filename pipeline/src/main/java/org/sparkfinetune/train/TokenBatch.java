@@ -55,23 +55,9 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
 
   /** Rows in order, as many a batch as fit in {@code maxTokens}; at least one. */
   static List<TokenBatch> of(List<StepRow> rows, int maxTokens, Attention attention) {
-    List<TokenBatch> batches = new ArrayList<>();
-    List<StepRow> group = new ArrayList<>();
-    int tokens = 0;
-    for (StepRow row : rows) {
-      int length = used(row.row());
-      if (!group.isEmpty() && tokens + length > maxTokens) {
-        batches.add(join(group, tokens, attention));
-        group.clear();
-        tokens = 0;
-      }
-      group.add(row);
-      tokens += length;
-    }
-    if (!group.isEmpty()) {
-      batches.add(join(group, tokens, attention));
-    }
-    return batches;
+    return InOrder.runs(rows, row -> used(row.row()), maxTokens).stream()
+        .map(run -> join(run, attention))
+        .toList();
   }
 
   /** Tokens of the row before its padding. */
@@ -93,7 +79,8 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
     };
   }
 
-  private static TokenBatch join(List<StepRow> rows, int tokens, Attention attention) {
+  private static TokenBatch join(List<StepRow> rows, Attention attention) {
+    int tokens = rows.stream().mapToInt(row -> used(row.row())).sum();
     int[] ids = new int[tokens];
     int[] positions = new int[tokens];
     int[] targets = new int[tokens];

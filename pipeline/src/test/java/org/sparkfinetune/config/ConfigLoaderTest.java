@@ -64,6 +64,9 @@ class ConfigLoaderTest {
     assertThatThrownBy(() -> load("nosuchfs://x/y.yaml"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("nosuchfs://x/y.yaml cannot be read");
+    assertThatThrownBy(() -> load("file:conf/train/sample.yaml"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("file:conf/train/sample.yaml is no path: a URI has a whole one");
     assertThatThrownBy(() -> load(folder.toString())).isInstanceOf(UserError.class);
   }
 

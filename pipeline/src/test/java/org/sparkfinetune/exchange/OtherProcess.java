@@ -81,7 +81,10 @@ final class OtherProcess implements AutoCloseable {
     exchange.close();
   }
 
-  /** Serves the file given as argument, adds 42.5 to one sum and stays. */
+  /**
+   * Tells its parent its port, on standard output; serves the file given as argument, adds 42.5 to
+   * one sum and stays.
+   */
   public static void main(String[] arguments) throws Exception {
     ObjectInputStream in = new ObjectInputStream(System.in);
     ExchangeSettings settings = (ExchangeSettings) in.readObject();

@@ -23,7 +23,7 @@ record FaultCase(
     STORE
   }
 
-  /** Where in a run something happens: in a method of ours, from the checkpoint of a step on. */
+  /** Where in a run something happens: in a method of ours, once a step has its checkpoint. */
   enum Moment {
     LOADING("loading", "RankModel", "load", 0),
     FIRST_STEP("first step", "ForwardPass", "run", 0),
@@ -36,13 +36,15 @@ record FaultCase(
     final String words;
     final String type;
     final String method;
-    final int afterCheckpoint;
 
-    Moment(String words, String type, String method, int afterCheckpoint) {
+    /** 0: without one. */
+    final int checkpointOfStep;
+
+    Moment(String words, String type, String method, int checkpointOfStep) {
       this.words = words;
       this.type = type;
       this.method = method;
-      this.afterCheckpoint = afterCheckpoint;
+      this.checkpointOfStep = checkpointOfStep;
     }
   }
 

@@ -93,38 +93,34 @@ final class FaultCases {
         Outcome.WAITS_FOR_A_REPAIR,
         Place.SMALL_DISKS,
         EnumSet.of(Moment.LOADING));
+    add(
+        cases,
+        "full disk under the shard store, found when the model is loaded again",
+        "rm -rf SHARDS/*; %s; %s".formatted(KILL, keptFull("SHARDS")),
+        Outcome.WAITS_FOR_A_REPAIR,
+        Place.SMALL_DISKS,
+        EnumSet.of(Moment.BACKWARD));
+    add(
+        cases,
+        "full disk under Spark's scratch, found when an executor starts again",
+        "%s; %s".formatted(KILL, keptFull("SCRATCH")),
+        Outcome.WAITS_FOR_A_REPAIR,
+        Place.SMALL_DISKS,
+        EnumSet.of(Moment.BACKWARD));
     cases.add(
-        new FaultCase(
-            "full disk under the shard store, found when the model is loaded again",
-            Moment.BACKWARD,
-            "rm -rf SHARDS/*; %s; %s".formatted(KILL, keptFull("SHARDS")),
-            Outcome.WAITS_FOR_A_REPAIR,
-            Place.SMALL_DISKS,
-            List.of()));
+        scratchFull("before activations go there", Moment.LOADING, Outcome.WAITS_FOR_A_REPAIR));
     cases.add(
-        new FaultCase(
-            "full disk under Spark's scratch, found when an executor starts again",
-            Moment.BACKWARD,
-            "%s; %s".formatted(KILL, keptFull("SCRATCH")),
-            Outcome.WAITS_FOR_A_REPAIR,
-            Place.SMALL_DISKS,
-            List.of()));
-    cases.add(
-        new FaultCase(
-            "full disk under Spark's scratch, before activations go there",
-            Moment.LOADING,
-            "cat /dev/zero > SCRATCH/full",
-            Outcome.WAITS_FOR_A_REPAIR,
-            Place.SMALL_DISKS,
-            List.of("--activation_offload", "true")));
-    cases.add(
-        new FaultCase(
-            "full disk under Spark's scratch, once activations have their place there",
-            Moment.FORWARD,
-            "cat /dev/zero > SCRATCH/full",
-            Outcome.UNNOTICED,
-            Place.SMALL_DISKS,
-            List.of("--activation_offload", "true")));
+        scratchFull("once activations have their place there", Moment.FORWARD, Outcome.UNNOTICED));
+  }
+
+  private static FaultCase scratchFull(String when, Moment moment, Outcome outcome) {
+    return new FaultCase(
+        "full disk under Spark's scratch, " + when,
+        moment,
+        "cat /dev/zero > SCRATCH/full",
+        outcome,
+        Place.SMALL_DISKS,
+        List.of("--activation_offload", "true"));
   }
 
   /** Files that a process had open free their room when it ends. */

@@ -219,9 +219,9 @@ class FaultMatrixClusterTest {
             .replace("SCRATCH", scratch.toString())
             .replace("AWAY", FaultDriver.awayMarker(folder).toString());
     Path after =
-        fault.moment().afterCheckpoint > 0
+        fault.moment().checkpointOfStep > 0
             ? run.resolve(
-                "checkpoints/step-%08d/manifest.json".formatted(fault.moment().afterCheckpoint))
+                "checkpoints/step-%08d/manifest.json".formatted(fault.moment().checkpointOfStep))
             : run.resolve("tokenized");
     return new Fault(run, after, fault.moment().type, fault.moment().method, command);
   }

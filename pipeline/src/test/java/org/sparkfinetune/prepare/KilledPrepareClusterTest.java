@@ -30,7 +30,7 @@ final class KilledPrepareClusterTest {
   private static final String NEVER = "stops-at-" + Integer.MAX_VALUE;
   @TempDir private Path folder;
 
-  /** The process. */
+  /** The process, which tells the one that watches on standard output how far it is. */
   public static final class Main {
     private static final String CHANGES = "changes ";
 

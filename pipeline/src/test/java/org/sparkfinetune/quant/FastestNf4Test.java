@@ -10,7 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 final class FastestNf4Test {
-  /** Started in a JVM of its own. */
+  /** Started in a JVM of its own, which answers on standard output. */
   public static final class Main {
     public static void main(String[] args) {
       System.out.println("chosen: " + Nf4Codec.fastest().getClass().getSimpleName());
