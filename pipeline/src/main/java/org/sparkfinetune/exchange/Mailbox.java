@@ -72,12 +72,16 @@ final class Mailbox {
     return parcel.complete;
   }
 
-  /** Ranks whose contribution has not arrived. */
+  /** Ranks whose contribution to a set that was asked for has not arrived. */
   synchronized List<Integer> missing(Key key) {
     Parcel parcel = parcels.get(key);
+    if (parcel == null) {
+      // Complete, and about to be handed over by whoever delivered the last one.
+      return List.of();
+    }
     List<Integer> missing = new ArrayList<>();
     for (int rank = 0; rank < worldSize; rank++) {
-      if (parcel == null || parcel.contributions[rank] == null) {
+      if (parcel.contributions[rank] == null) {
         missing.add(rank);
       }
     }
