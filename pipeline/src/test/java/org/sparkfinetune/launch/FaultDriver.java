@@ -36,7 +36,8 @@ final class FaultDriver implements AutoCloseable {
     network.ifPresent(own -> command.addAll(own.entering()));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of(System.getProperty("test.jvm.arguments").trim().split("\\s+")));
-    command.addAll(List.of("-Xmx768m", "-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of("-Xmx768m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.addAll(List.of(FaultDriver.class.getName(), folder.toString(), run.toString()));
     command.addAll(fault.keys(run));
     File log = folder.resolve("driver.log").toFile();
