@@ -59,8 +59,8 @@ fi
 # What Maven and Spark have to fetch once is no part of the time.
 "$here/spark-submit" --version >/dev/null 2>&1 || true
 
-measure "$work/ours.out" "$here/spark-submit" --master "$master" --driver-memory "$memory" \
-    --conf spark.ui.enabled=false "$jar" \
+measure "$work/ours.out" "$here/spark-submit" --properties-file "$root/conf/spark/local.conf" \
+    --master "$master" --driver-memory "$memory" "$jar" \
     prepare --dataset sql-create-context --input "file:$rows" --output "file:$work/out" --test_size 0.2
 report=$work/out/report.json
 line=$(printf '{"bench": "prepare", "rows_in": %s, "train": %s, "test": %s, "input_mib": %s, "seconds": %s, "peak_rss_mib": %s, "master": "%s", "machine": "%s"' \

@@ -41,7 +41,8 @@ done
 make_work
 make_jar
 submit() {
-    "$here/spark-submit" --master "$master" --driver-memory "$memory" --conf spark.ui.enabled=false "$jar" "$@"
+    "$here/spark-submit" --properties-file "$root/conf/spark/local.conf" --master "$master" --driver-memory "$memory" \
+        "$jar" "$@"
 }
 mkdir "$work/data"
 if [[ -z $conversations ]]; then

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.hadoop.ParquetReader;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.api.WriteSupport;
@@ -24,12 +25,17 @@ public final class PackedRowsParquet {
 
   private PackedRowsParquet() {}
 
-  /** A new file; its rows appear when it is closed. */
+  /**
+   * A new file; its rows appear when it is closed. Values are written as differences from the one
+   * before: positions count up, ids are too many for a dictionary to pay.
+   */
   public static ParquetWriter<PackedRow> writer(Path file, Configuration configuration)
       throws IOException {
     return new Builder(HadoopOutputFile.fromPath(file, configuration))
         .withConf(configuration)
         .withCompressionCodec(CompressionCodecName.SNAPPY)
+        .withWriterVersion(WriterVersion.PARQUET_2_0)
+        .withDictionaryEncoding(false)
         .build();
   }
 

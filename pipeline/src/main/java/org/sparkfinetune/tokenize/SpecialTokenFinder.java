@@ -2,30 +2,40 @@ package org.sparkfinetune.tokenize;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.sparkfinetune.conversation.Span;
 
 /** Finds special tokens in a text as a tokenizer does: from the left, the longest first. */
 final class SpecialTokenFinder {
   record Match(SpecialToken token, Span span) {}
 
-  private static final SpecialToken[] NONE = {};
+  private static final int[] NONE = {};
 
-  /** By first character, longest first. Every character of a data set passes here: no maps. */
-  private final SpecialToken[][] byFirst;
+  private final Map<String, SpecialToken> byText = new HashMap<>();
+
+  /** Lengths of the tokens that begin with a character, longest first: most begin no token. */
+  private final int[][] lengths;
 
   SpecialTokenFinder(List<SpecialToken> tokens) {
-    List<SpecialToken> sorted = new ArrayList<>(tokens);
-    sorted.removeIf(token -> token.text().isEmpty());
-    sorted.sort(Comparator.comparingInt(token -> -token.text().length()));
-    int largest = sorted.stream().mapToInt(token -> token.text().charAt(0)).max().orElse(-1);
-    byFirst = new SpecialToken[largest + 1][];
-    for (int c = 0; c < byFirst.length; c++) {
+    for (SpecialToken token : tokens) {
+      if (!token.text().isEmpty()) {
+        byText.putIfAbsent(token.text(), token);
+      }
+    }
+    int largest = byText.keySet().stream().mapToInt(text -> text.charAt(0)).max().orElse(-1);
+    lengths = new int[largest + 1][];
+    for (int c = 0; c < lengths.length; c++) {
       char first = (char) c;
-      byFirst[c] =
-          sorted.stream()
-              .filter(token -> token.text().charAt(0) == first)
-              .toArray(SpecialToken[]::new);
+      lengths[c] =
+          byText.keySet().stream()
+              .filter(text -> text.charAt(0) == first)
+              .map(String::length)
+              .distinct()
+              .sorted(Comparator.reverseOrder())
+              .mapToInt(length -> length)
+              .toArray();
     }
   }
 
@@ -34,10 +44,12 @@ final class SpecialTokenFinder {
     int at = 0;
     while (at < text.length()) {
       int next = at + 1;
-      for (SpecialToken token : startingWith(text.charAt(at))) {
-        if (text.startsWith(token.text(), at)) {
-          next = at + token.text().length();
-          found.add(new Match(token, new Span(at, next)));
+      for (int length : lengthsOf(text.charAt(at))) {
+        int end = at + length;
+        SpecialToken token = end > text.length() ? null : byText.get(text.substring(at, end));
+        if (token != null) {
+          next = end;
+          found.add(new Match(token, new Span(at, end)));
           break;
         }
       }
@@ -46,7 +58,7 @@ final class SpecialTokenFinder {
     return found;
   }
 
-  private SpecialToken[] startingWith(char c) {
-    return c < byFirst.length ? byFirst[c] : NONE;
+  private int[] lengthsOf(char first) {
+    return first < lengths.length ? lengths[first] : NONE;
   }
 }
