@@ -3,6 +3,7 @@ package org.sparkfinetune.fsdp;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -175,26 +176,20 @@ public final class FrozenReader {
   }
 
   /**
-   * Rows of a plain tensor of two dimensions, wherever they lie.
+   * Rows of a plain tensor of two dimensions, wherever they lie: all asked for, then waited for.
    *
    * @param out (rows.length, width), float32 or bfloat16
    */
   public void rows(String group, NamedShape tensor, int[] rows, Tensor out) {
-    FrozenLayout layout = plan.layout(group);
     long width = tensor.dimensions()[1];
+    List<List<RangePart>> asked =
+        Arrays.stream(rows).mapToObj(row -> fetchRange(group, tensor, row * width, width)).toList();
+    PlainType type = plan.layout(group).plainType();
     for (int i = 0; i < rows.length; i++) {
-      long at = rows[i] * width;
-      long end = at + width;
-      long to = i * width;
-      while (at < end) {
-        FrozenLayout.PlainPlace place = layout.place(tensor, at);
-        int count = Math.toIntExact(Math.min(end - at, place.left()));
-        int bytes = count * layout.plainType().bytes();
-        ByteBuffer part = exchange.await(fetch(group, place.rank(), place.byteAt(), bytes));
-        PlainValues.decode(layout.plainType(), part, part.position(), count, out, to);
-        exchange.recycle(part);
-        at += count;
-        to += count;
+      for (RangePart part : asked.get(i)) {
+        ByteBuffer bytes = exchange.await(part.bytes());
+        PlainValues.decode(type, bytes, bytes.position(), part.count(), out, i * width + part.to());
+        exchange.recycle(bytes);
       }
     }
   }

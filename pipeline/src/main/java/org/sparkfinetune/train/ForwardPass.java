@@ -96,14 +96,14 @@ final class ForwardPass {
       LayerKeep keep,
       ActivationStore inputs,
       Consumer<List<Kept>> after) {
-    weights.prefetch(ModelGroups.layer(0));
+    weights.prefetch(ModelGroups.layer(0), version);
     List<Tensor> x = new ArrayList<>();
     for (TokenBatch batch : batches) {
       x.add(stored(scope, embedding.lookUp(scope, batch, version)));
     }
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       if (layer + 1 < config.numHiddenLayers()) {
-        weights.prefetch(ModelGroups.layer(layer + 1));
+        weights.prefetch(ModelGroups.layer(layer + 1), version);
       }
       List<Tensor> y = new ArrayList<>();
       List<Kept> kept = new ArrayList<>();

@@ -125,7 +125,7 @@ final class TrainingStep {
       double factor,
       Gradients gradients,
       List<Tensor> dx) {
-    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1));
+    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1), step - 1);
     Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
     Optional<Gradients.Flat> headGradient =
         weights
@@ -163,7 +163,7 @@ final class TrainingStep {
       Gradients gradients) {
     String group = ModelGroups.layer(layer);
     if (layer > 0) {
-      weights.prefetch(ModelGroups.layer(layer - 1));
+      weights.prefetch(ModelGroups.layer(layer - 1), version);
     }
     Optional<Gradients.Flat> flat = weights.trainable(group).map(gradients::of);
     List<Optional<String>> names = layers.gradientNames(layer);

@@ -28,6 +28,7 @@ final class Weights {
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
+  private final Map<String, TrainableGroup.Asked> asked = new HashMap<>();
   private final Map<String, Tensor> layerBuffers = new HashMap<>();
   private final Map<String, Flat> kept = new HashMap<>();
   private final Scope buffers;
@@ -85,11 +86,19 @@ final class Weights {
     return frozen;
   }
 
-  /** Asks for a group's frozen bytes without waiting for them. */
-  void prefetch(String name) {
-    if (sharding.prefetch() == Sharding.Prefetch.NEXT_LAYER && hasFrozen(name)) {
-      fetched.computeIfAbsent(name, frozen::fetch);
+  /**
+   * Asks for a group's frozen bytes without waiting for them, and for the trainable weights beside
+   * them: asked for later, those would come behind the frozen bytes of the group after it. A group
+   * that is all trained is not asked for early: twice its size would have to be held.
+   */
+  void prefetch(String name, long version) {
+    if (sharding.prefetch() == Sharding.Prefetch.NONE || !hasFrozen(name)) {
+      return;
     }
+    trainable(name)
+        .filter(group -> !isKept(group, version))
+        .ifPresent(group -> asked.put(name, group.ask(version)));
+    fetched.computeIfAbsent(name, frozen::fetch);
   }
 
   /**
@@ -176,8 +185,16 @@ final class Weights {
     };
   }
 
+  private boolean isKept(TrainableGroup group, long version) {
+    Flat before = kept.get(group.name());
+    return before != null && before.version() == version;
+  }
+
   private Tensor gather(Scope scope, TrainableGroup group, long version) {
-    Tensor flat = group.unshard(scope, version);
+    TrainableGroup.Asked early = asked.remove(group.name());
+    Tensor flat =
+        group.unshard(
+            scope, early != null && early.version() == version ? early : group.ask(version));
     return precision.compute() == ElementType.FLOAT32
         ? flat
         : ops.cast(scope, flat, precision.compute());
