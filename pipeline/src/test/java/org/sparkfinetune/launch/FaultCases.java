@@ -30,7 +30,9 @@ final class FaultCases {
                 switch (c.death()) {
                   case ONE_EXECUTOR -> c.moment() == Moment.FORWARD;
                   case FLIPPED_BIT -> c.moment() == Moment.SAVE;
-                  case SIGTERM -> EnumSet.of(Moment.BACKWARD, Moment.SAVE).contains(c.moment());
+                  case SIGTERM ->
+                      EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION)
+                          .contains(c.moment());
                   default -> false;
                 });
   }
