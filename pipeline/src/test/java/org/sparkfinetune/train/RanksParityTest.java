@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.within;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
@@ -86,6 +89,38 @@ class RanksParityTest {
     assertThat(without.run(2, 20, step -> 2e-3, 0.3, 0).steps()).isEqualTo(run(2).steps());
   }
 
+  @Test
+  void what_a_layer_trains_is_asked_for_before_the_layer_before_it_is_waited_for()
+      throws Exception {
+    List<String> events = new ArrayList<>();
+    List<Exchange> group = InProcessExchange.group(2, ExchangeSettings.defaults());
+    new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
+        .run(List.of(told(group.get(0), events), group.get(1)), 1, step -> 2e-3, 0.3, 0);
+    for (int layer = 1; layer < GoldenRun.config().numHiddenLayers(); layer++) {
+      String before = "parameters/" + ModelGroups.layer(layer - 1);
+      String next = "parameters/" + ModelGroups.layer(layer);
+      assertThat(events).contains("ask " + next, "await " + before);
+      assertThat(events.indexOf("ask " + next)).isLessThan(events.indexOf("await " + before));
+    }
+  }
+
+  /** Tells which published values are asked for and waited for. */
+  private static Exchange told(Exchange exchange, List<String> events) {
+    Map<Object, String> asked = new IdentityHashMap<>();
+    return proxy(
+        (proxy, method, arguments) -> {
+          if (method.getName().equals("await") && asked.containsKey(arguments[0])) {
+            events.add("await " + asked.get(arguments[0]));
+          }
+          Object result = method.invoke(exchange, arguments);
+          if (method.getName().equals("published")) {
+            events.add("ask " + arguments[1]);
+            asked.put(result, (String) arguments[1]);
+          }
+          return result;
+        });
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = GoldenRun.What.class,
@@ -152,13 +187,16 @@ class RanksParityTest {
   }
 
   private static Exchange watched(Exchange exchange, BiConsumer<Integer, Integer> onRead) {
-    InvocationHandler handler =
+    return proxy(
         (proxy, method, arguments) -> {
           if (method.getName().equals("frozen")) {
             onRead.accept(exchange.rank(), (Integer) arguments[0]);
           }
           return method.invoke(exchange, arguments);
-        };
+        });
+  }
+
+  private static Exchange proxy(InvocationHandler handler) {
     return (Exchange)
         Proxy.newProxyInstance(
             Exchange.class.getClassLoader(), new Class<?>[] {Exchange.class}, handler);
