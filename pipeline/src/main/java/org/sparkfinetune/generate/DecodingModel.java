@@ -36,6 +36,18 @@ public final class DecodingModel implements AutoCloseable {
   }
 
   /**
+   * Looks at configurations and headers alone, for a word before anything is loaded elsewhere.
+   *
+   * @throws UserError as {@link #load} would
+   */
+  public static void check(
+      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop) {
+    try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
+      loader.abandon();
+    }
+  }
+
+  /**
    * Opens a model folder.
    *
    * @param adapter a PEFT adapter folder

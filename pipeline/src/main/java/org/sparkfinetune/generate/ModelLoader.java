@@ -76,6 +76,11 @@ final class ModelLoader implements AutoCloseable {
     }
   }
 
+  /** Nothing will be loaded. */
+  void abandon() {
+    spool.close();
+  }
+
   DecodingModel load(int threads) {
     LlamaConfig config = folder.config();
     List<Layer> layers = new ArrayList<>();

@@ -17,6 +17,7 @@ import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.conversation.ChatTemplate;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.generate.BaseForm;
 import org.sparkfinetune.generate.DecodingModel;
 import org.sparkfinetune.generate.GenerationSettings;
@@ -71,7 +72,12 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.hadoop = new SerializableConfiguration(hadoop);
   }
 
-  /** Reads what is small; weights are loaded by {@link #newGenerator}. */
+  /**
+   * Reads what is small; weights are loaded by {@link #newGenerator}.
+   *
+   * @throws UserError if model, adapter or tokenizer are not there or do not fit together: here,
+   *     once, and not from every task
+   */
   public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
     ModelChoice model = new ModelFolders(hadoop).located(named);
     String tokenizer = model.tokenizer().orElse(model.modelId());
@@ -82,8 +88,10 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     try (LlamaTokenizer made = LlamaTokenizer.of(files)) {
       stopIds = StopTokens.of(made, new Path(model.modelId()), hadoop);
     }
+    BaseForm form = form(model, hadoop);
+    DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, hadoop);
     return new AnsweringModel(
-        model, form(model, hadoop), files, template, settings(sampling, stopIds), sampling, hadoop);
+        model, form, files, template, settings(sampling, stopIds), sampling, hadoop);
   }
 
   private static BaseForm form(ModelChoice model, Configuration hadoop) {
@@ -103,6 +111,11 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
             : new GenerationSettings.Greedy();
     return new GenerationSettings(
         sampling.maxNewTokens(), choice, sampling.repetitionPenalty(), stopIds);
+  }
+
+  /** Of the adapter's folder, or else the model's. */
+  String name() {
+    return adapter.isEmpty() ? modelId : adapter;
   }
 
   /** The most answers that are worth giving to a generator at once. */

@@ -51,22 +51,29 @@ public final class EvaluateJob {
   /**
    * Runs to the end and writes {@code evaluation.json}.
    *
-   * @throws UserError if there is no test split, or it has a conversation without an answer
+   * @throws UserError if there is no test split, or it has a conversation without an answer, or
+   *     model and adapter are not there or do not fit together
    */
   public EvaluationReport run(EvaluateConfig config) {
     List<Conversation> samples = samples(config);
     ModelChoice model = resolved(config.model());
+    // Before others are measured, which may take hours: what is wrong with it is told at once.
+    AnsweringModel answering = answering(model, config);
     LossExtent extent = RunOfAdapter.lossExtent(model, hadoop);
     Map<String, ModelResult> results = new LinkedHashMap<>();
     if (model.adapter().isPresent() && config.compareBase()) {
-      results.put("base", measure(model.withoutAdapter(), config, extent, samples));
+      results.put(
+          "base", measure(answering(model.withoutAdapter(), config), config, extent, samples));
     }
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
     promotion
         .flatMap(to -> to.incumbent(model))
-        .ifPresent(there -> results.put("promoted", measure(there, config, extent, samples)));
+        .ifPresent(
+            there ->
+                results.put(
+                    "promoted", measure(answering(there, config), config, extent, samples)));
     Map<String, ModelResult> others = new LinkedHashMap<>(results);
-    ModelResult result = measure(model, config, extent, samples);
+    ModelResult result = measure(answering, config, extent, samples);
     results.put(model.adapter().isPresent() ? "adapter" : "base", result);
     EvaluationReport report =
         new EvaluationReport(
@@ -152,8 +159,12 @@ public final class EvaluateJob {
     return conversation;
   }
 
+  private AnsweringModel answering(ModelChoice model, EvaluateConfig config) {
+    return AnsweringModel.of(model, config.sampling(), hadoop);
+  }
+
   private ModelResult measure(
-      ModelChoice model, EvaluateConfig config, LossExtent extent, List<Conversation> samples) {
+      AnsweringModel model, EvaluateConfig config, LossExtent extent, List<Conversation> samples) {
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < samples.size(); i++) {
       rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
@@ -161,10 +172,9 @@ public final class EvaluateJob {
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
     int tasks =
         Math.max(1, Math.min(samples.size(), TASKS_PER_CORE * context.defaultParallelism()));
-    Broadcast<AnsweringModel> shared =
-        context.broadcast(AnsweringModel.of(model, config.sampling(), hadoop));
+    Broadcast<AnsweringModel> shared = context.broadcast(model);
     try {
-      context.setJobDescription("evaluate " + model.adapter().orElse(model.modelId()));
+      context.setJobDescription("evaluate " + model.name());
       List<Row> results =
           new ArrayList<>(
               spark

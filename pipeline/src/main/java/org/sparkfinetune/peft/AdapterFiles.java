@@ -73,7 +73,9 @@ public final class AdapterFiles implements AutoCloseable {
     try {
       FileSystem fileSystem = path.getFileSystem(conf);
       if (!fileSystem.exists(path)) {
-        throw new UserError(folder + " has no " + CONFIG + ": it is no adapter folder of PEFT.");
+        throw new UserError(
+            "%s has no %s: it is no adapter folder of PEFT. Name the folder that has it; train writes one as output_dir/adapter."
+                .formatted(folder, CONFIG));
       }
       if (fileSystem.getFileStatus(path).getLen() > MAX_CONFIG_BYTES) {
         throw new UserError(path + " has more than " + MAX_CONFIG_BYTES + " bytes.");

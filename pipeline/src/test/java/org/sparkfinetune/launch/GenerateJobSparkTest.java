@@ -16,6 +16,7 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -64,6 +65,35 @@ final class GenerateJobSparkTest {
             + " {\"role\": \"user\", \"content\": \"How many %d?\"},"
             + " {\"role\": \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
         .formatted(i, i);
+  }
+
+  @Test
+  void an_adapter_that_is_not_there_is_told_before_anything_is_measured() throws Exception {
+    Path data = Files.createDirectory(folder.resolve("data"));
+    Path input = Files.write(data.resolve("test_dataset.json"), List.of(conversation(1)));
+    String nowhere = folder.resolve("nowhere/adapter").toString();
+    ModelChoice adapted = model().at(untrained.toString(), Optional.of(nowhere), Optional.empty());
+    EvaluateConfig config =
+        new EvaluateConfig(
+            adapted,
+            data.toString(),
+            Optional.empty(),
+            Set.of(Metric.LOSS),
+            true,
+            Optional.empty(),
+            Optional.empty(),
+            Sampling.greedy(5, 2));
+    GenerateConfig.Batch batch =
+        new GenerateConfig.Batch(
+            input.toString(), "messages", folder.resolve("answers").toString());
+    for (ThrowingCallable job :
+        List.<ThrowingCallable>of(
+            () -> new EvaluateJob(spark).run(config),
+            () -> new GenerateJob(spark).run(batch, adapted, Sampling.greedy(5, 2)))) {
+      assertThatThrownBy(job)
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(nowhere + " has no adapter_config.json");
+    }
   }
 
   @Test
