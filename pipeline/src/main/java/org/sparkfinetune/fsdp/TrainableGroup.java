@@ -80,37 +80,35 @@ public final class TrainableGroup {
     exchange.publish("parameters/" + name, version, parameters.bytes());
   }
 
-  /** All ranks' slices at a version, on their way. */
-  public record Asked(long version, List<CompletableFuture<ByteBuffer>> slices) {}
-
   /** Asks for all ranks' slices at a version, if there are others; returns at once. */
-  public Asked ask(long version) {
+  public List<CompletableFuture<ByteBuffer>> fetch(long version) {
     if (exchange.worldSize() == 1) {
-      return new Asked(version, List.of());
+      return List.of();
     }
     List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
     for (int rank = 0; rank < exchange.worldSize(); rank++) {
       slices.add(exchange.published(rank, "parameters/" + name, version));
     }
-    return new Asked(version, slices);
+    return slices;
   }
 
-  /** {@link #unshard(Scope, Asked)} of what is asked for now. */
+  /** The whole flat parameter at a version, as {@link #unshard(Scope, List)} gives it. */
   public Tensor unshard(Scope scope, long version) {
-    return unshard(scope, ask(version));
+    return unshard(scope, fetch(version));
   }
 
   /**
-   * Waits for the whole flat parameter, float32; shares this rank's memory where it is the only
-   * rank.
+   * The whole flat parameter, float32; shares this rank's memory where it is the only rank.
+   *
+   * @param slices from {@link #fetch}; waited for, and of no use afterwards
    */
-  public Tensor unshard(Scope scope, Asked asked) {
+  public Tensor unshard(Scope scope, List<CompletableFuture<ByteBuffer>> slices) {
     if (exchange.worldSize() == 1) {
       return ops.view(scope, parameters, 0, layout.flatElements());
     }
     Tensor flat = ops.empty(scope, ElementType.FLOAT32, layout.flatElements());
     ByteBuffer bytes = flat.bytes();
-    for (CompletableFuture<ByteBuffer> slice : asked.slices()) {
+    for (CompletableFuture<ByteBuffer> slice : slices) {
       ByteBuffer part = exchange.await(slice);
       bytes.put(part.duplicate());
       exchange.recycle(part);

@@ -125,7 +125,8 @@ final class TrainingStep {
       double factor,
       Gradients gradients,
       List<Tensor> dx) {
-    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1), step - 1);
+    long version = step - 1;
+    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1), version);
     Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
     Optional<Gradients.Flat> headGradient =
         weights
@@ -136,7 +137,7 @@ final class TrainingStep {
     double lossSum = 0;
     try (Scope local = scope.child()) {
       for (HeadOfModel.Backward back :
-          head.lossAndGradients(local, batches, activations.output(), factor, step - 1, want)) {
+          head.lossAndGradients(local, batches, activations.output(), factor, version, want)) {
         lossSum += back.sum();
         dx.add(back.dx().moveTo(scope));
         normGradient.ifPresent(g -> g.add(local, LlamaWeights.FINAL_NORM, back.dNorm()));

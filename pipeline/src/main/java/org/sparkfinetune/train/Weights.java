@@ -28,7 +28,7 @@ final class Weights {
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
-  private final Map<String, TrainableGroup.Asked> asked = new HashMap<>();
+  private final Map<String, List<CompletableFuture<ByteBuffer>>> fetchedTrainable = new HashMap<>();
   private final Map<String, Tensor> layerBuffers = new HashMap<>();
   private final Map<String, Flat> kept = new HashMap<>();
   private final Scope buffers;
@@ -89,15 +89,16 @@ final class Weights {
   /**
    * Asks for a group's frozen bytes without waiting for them, and for the trainable weights beside
    * them: asked for later, those would come behind the frozen bytes of the group after it. A group
-   * that is all trained is not asked for early: twice its size would have to be held.
+   * that is all trained is not asked for early: twice its size would have to be held. Every group
+   * that is asked for has to be gathered at the same version afterwards.
    */
   void prefetch(String name, long version) {
     if (sharding.prefetch() == Sharding.Prefetch.NONE || !hasFrozen(name)) {
       return;
     }
     trainable(name)
-        .filter(group -> !isKept(group, version))
-        .ifPresent(group -> asked.put(name, group.ask(version)));
+        .filter(group -> kept(group, version).isEmpty())
+        .ifPresent(group -> fetchedTrainable.computeIfAbsent(name, key -> group.fetch(version)));
     fetched.computeIfAbsent(name, frozen::fetch);
   }
 
@@ -172,29 +173,29 @@ final class Weights {
     return switch (sharding.gathering()) {
       case EACH_USE -> gather(scope, group, version);
       case EACH_VERSION ->
-          kept.compute(
-                  group.name(),
-                  (name, before) -> {
-                    if (before != null && before.version() == version) {
-                      return before;
-                    }
-                    Optional.ofNullable(before).ifPresent(old -> old.tensor().close());
-                    return new Flat(gather(scope, group, version).moveTo(buffers), version);
-                  })
-              .tensor();
+          kept(group, version).orElseGet(() -> gatherAndKeep(scope, group, version));
     };
   }
 
-  private boolean isKept(TrainableGroup group, long version) {
-    Flat before = kept.get(group.name());
-    return before != null && before.version() == version;
+  private Optional<Tensor> kept(TrainableGroup group, long version) {
+    return Optional.ofNullable(kept.get(group.name()))
+        .filter(flat -> flat.version() == version)
+        .map(Flat::tensor);
+  }
+
+  private Tensor gatherAndKeep(Scope scope, TrainableGroup group, long version) {
+    Optional.ofNullable(kept.remove(group.name())).ifPresent(old -> old.tensor().close());
+    Tensor tensor = gather(scope, group, version).moveTo(buffers);
+    kept.put(group.name(), new Flat(tensor, version));
+    return tensor;
   }
 
   private Tensor gather(Scope scope, TrainableGroup group, long version) {
-    TrainableGroup.Asked early = asked.remove(group.name());
     Tensor flat =
         group.unshard(
-            scope, early != null && early.version() == version ? early : group.ask(version));
+            scope,
+            Optional.ofNullable(fetchedTrainable.remove(group.name()))
+                .orElseGet(() -> group.fetch(version)));
     return precision.compute() == ElementType.FLOAT32
         ? flat
         : ops.cast(scope, flat, precision.compute());

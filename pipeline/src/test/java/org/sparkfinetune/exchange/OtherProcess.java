@@ -1,15 +1,14 @@
 package org.sparkfinetune.exchange;
 
-import java.io.BufferedReader;
+import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.sparkfinetune.testing.ChildJvm;
 
 /** Rank 1 of 2 in a JVM of its own, for what only processes can do: being killed and frozen. */
 final class OtherProcess implements AutoCloseable {
@@ -27,19 +26,11 @@ final class OtherProcess implements AutoCloseable {
     NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, 0, 2, "127.0.0.1");
     Process process =
         new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx128m",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                OtherProcess.class.getName(),
-                shard.toString())
+                ChildJvm.command(ChildJvm.SHORT_LIVED, OtherProcess.class, shard.toString()))
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     tell(process.getOutputStream(), settings, secret, endpoint.address());
-    int port = Integer.parseInt(firstLine(process));
-    Exchange exchange =
-        endpoint.connect(List.of(endpoint.address(), new PeerAddress(1, "127.0.0.1", port)));
+    Exchange exchange = endpoint.connect(List.of(endpoint.address(), answer(process)));
     return new OtherProcess(process, exchange);
   }
 
@@ -51,15 +42,12 @@ final class OtherProcess implements AutoCloseable {
     out.flush();
   }
 
-  private static String firstLine(Process process) throws IOException {
-    BufferedReader reader =
-        new BufferedReader(
-            new InputStreamReader(process.getInputStream(), StandardCharsets.US_ASCII));
-    String line = reader.readLine();
-    if (line == null) {
-      throw new IOException("The other process ended before it listened.");
+  private static PeerAddress answer(Process process) throws IOException {
+    try {
+      return (PeerAddress) new ObjectInputStream(process.getInputStream()).readObject();
+    } catch (EOFException | ClassNotFoundException e) {
+      throw new IOException("The other process ended before it listened.", e);
     }
-    return line;
   }
 
   /** This process's rank 0. */
@@ -82,8 +70,8 @@ final class OtherProcess implements AutoCloseable {
   }
 
   /**
-   * Tells its parent its port, on standard output; serves the file given as argument, adds 42.5 to
-   * one sum and stays.
+   * Tells its parent its address, as that tells it all else; serves the file given as argument,
+   * adds 42.5 to one sum and stays.
    */
   public static void main(String[] arguments) throws Exception {
     ObjectInputStream in = new ObjectInputStream(System.in);
@@ -91,8 +79,7 @@ final class OtherProcess implements AutoCloseable {
     Secret secret = (Secret) in.readObject();
     PeerAddress zero = (PeerAddress) in.readObject();
     NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, 1, 2, "127.0.0.1");
-    System.out.println(endpoint.address().port());
-    System.out.flush();
+    tell(System.out, endpoint.address());
     Exchange exchange = endpoint.connect(List.of(zero, endpoint.address()));
     exchange.serve(Shard.file(Path.of(arguments[0])));
     exchange.sum("both", 0, new double[] {42.5});

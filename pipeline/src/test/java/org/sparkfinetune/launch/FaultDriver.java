@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.sparkfinetune.testing.ChildJvm;
 
 /** A driver in a process of its own, where it may die or have a network of its own. */
 final class FaultDriver implements AutoCloseable {
@@ -34,11 +35,10 @@ final class FaultDriver implements AutoCloseable {
             ? Optional.of(OwnNetwork.open())
             : Optional.empty();
     network.ifPresent(own -> command.addAll(own.entering()));
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of(System.getProperty("test.jvm.arguments").trim().split("\\s+")));
-    command.addAll(List.of("-Xmx768m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(FaultDriver.class.getName(), folder.toString(), run.toString()));
+    List<String> options = new ArrayList<>(ChildJvm.sparkOptions());
+    options.addAll(ChildJvm.SHORT_LIVED);
+    options.add("-Xmx768m");
+    command.addAll(ChildJvm.command(options, FaultDriver.class, folder.toString(), run.toString()));
     command.addAll(fault.keys(run));
     File log = folder.resolve("driver.log").toFile();
     Process process =

@@ -1,22 +1,22 @@
 package org.sparkfinetune.prepare;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.dataset.DatasetManifest;
+import org.sparkfinetune.testing.ChildJvm;
 import org.sparkfinetune.testing.SparkSessions;
 
 /**
@@ -30,17 +30,18 @@ final class KilledPrepareClusterTest {
   private static final String NEVER = "stops-at-" + Integer.MAX_VALUE;
   @TempDir private Path folder;
 
-  /** The process, which tells the one that watches on standard output how far it is. */
+  /** The process. Leaves the number of changes of a whole job in a file for who watches. */
   public static final class Main {
-    private static final String CHANGES = "changes ";
+    private static final String CHANGES = "changes";
 
     private Main() {}
 
-    public static void main(String[] args) throws InterruptedException {
+    public static void main(String[] args) throws IOException, InterruptedException {
       SparkSession spark = session();
       prepare(spark, args[0], args[1], NEVER);
       int changes = StoppingFileSystem.changes(NEVER);
-      System.out.println(CHANGES + changes);
+      Path told = Path.of(System.getProperty(StoppingFileSystem.TOLD));
+      Files.writeString(told.resolve(CHANGES), Integer.toString(changes));
       List<Thread> jobs = new ArrayList<>();
       for (int i = 0; i < POINTS; i++) {
         String output = name(i, changes);
@@ -100,43 +101,42 @@ final class KilledPrepareClusterTest {
   /**
    * @return the changes that a job makes in all
    */
-  private static int killedWhenAllHaveStopped(String input, Path outputs) throws Exception {
-    Process process = process(input, outputs);
-    int changes = 0;
-    Set<String> stopped = new HashSet<>();
-    try (BufferedReader lines = process.inputReader()) {
-      while (stopped.size() < POINTS) {
-        String line = lines.readLine();
-        assertThat(line).as("the process ended; stopped so far: %s", stopped).isNotNull();
-        if (line.startsWith(Main.CHANGES)) {
-          changes = Integer.parseInt(line.substring(Main.CHANGES.length()));
-          assertThat(changes).isGreaterThanOrEqualTo(POINTS);
-        } else if (line.startsWith(StoppingFileSystem.HERE)) {
-          stopped.add(line);
-        }
-      }
+  private int killedWhenAllHaveStopped(String input, Path outputs) throws Exception {
+    Path told = Files.createDirectory(folder.resolve("told"));
+    Path log = folder.resolve("log");
+    Process process = process(input, outputs, told, log);
+    try {
+      await()
+          .atMost(Duration.ofMinutes(3))
+          .until(() -> stopped(told).size() == POINTS || !process.isAlive());
+      assertThat(stopped(told)).as(Files.readString(log)).hasSize(POINTS);
     } finally {
       // SIGKILL: nothing of that process runs any more.
       assertThat(process.destroyForcibly().waitFor()).isEqualTo(128 + 9);
     }
+    int changes = Integer.parseInt(Files.readString(told.resolve(Main.CHANGES)));
+    assertThat(changes).isGreaterThanOrEqualTo(POINTS);
     return changes;
   }
 
-  private static Process process(String input, Path outputs) throws IOException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of(System.getProperty("test.jvm.arguments", "").split(" ")));
-    command.addAll(
-        List.of(
-            "-Xmx512m",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName(),
-            input,
-            outputs.toString()));
-    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+  private static List<Path> stopped(Path told) throws IOException {
+    try (Stream<Path> files = Files.list(told)) {
+      return files
+          .filter(file -> file.getFileName().toString().startsWith(StoppingFileSystem.STOPPED))
+          .toList();
+    }
+  }
+
+  private static Process process(String input, Path outputs, Path told, Path log)
+      throws IOException {
+    List<String> options = new ArrayList<>(ChildJvm.sparkOptions());
+    options.addAll(ChildJvm.SHORT_LIVED);
+    options.add("-Xmx512m");
+    options.add("-D%s=%s".formatted(StoppingFileSystem.TOLD, told));
+    return new ProcessBuilder(ChildJvm.command(options, Main.class, input, outputs.toString()))
+        .redirectErrorStream(true)
+        .redirectOutput(log.toFile())
+        .start();
   }
 
   /** The next job for the same output deletes what the dead one left, and no other's. */

@@ -1,6 +1,7 @@
 package org.sparkfinetune.prepare;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -15,10 +16,12 @@ import org.apache.hadoop.util.Progressable;
 
 /**
  * The local disk, where the job whose output is named {@code stops-at-N} stops for good before its
- * change N and tells the process that watches, while all other threads go on.
+ * change N, while all other threads go on. Who watches finds a file {@code stopped-N} in the folder
+ * that the system property {@value #TOLD} names.
  */
 public final class StoppingFileSystem extends RawLocalFileSystem {
-  static final String HERE = "stopped at change ";
+  static final String TOLD = "test.told";
+  static final String STOPPED = "stopped-";
   private static final Pattern OUTPUT = Pattern.compile("stops-at-(\\d+)");
   private static final Map<String, AtomicInteger> CHANGES = new ConcurrentHashMap<>();
 
@@ -35,7 +38,7 @@ public final class StoppingFileSystem extends RawLocalFileSystem {
     int change =
         CHANGES.computeIfAbsent(output.group(), name -> new AtomicInteger()).getAndIncrement();
     if (change == Integer.parseInt(output.group(1))) {
-      System.out.println(HERE + change);
+      Files.createFile(java.nio.file.Path.of(System.getProperty(TOLD), STOPPED + change));
       try {
         new CountDownLatch(1).await();
       } catch (InterruptedException e) {

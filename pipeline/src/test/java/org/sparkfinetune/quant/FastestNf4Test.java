@@ -2,41 +2,52 @@ package org.sparkfinetune.quant;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.File;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.testing.ChildJvm;
 
 final class FastestNf4Test {
-  /** Started in a JVM of its own, which answers on standard output. */
+  @TempDir private Path folder;
+
+  /** Started in a JVM of its own; writes what it chose into the file that it is given. */
   public static final class Main {
-    public static void main(String[] args) {
-      System.out.println("chosen: " + Nf4Codec.fastest().getClass().getSimpleName());
+    public static void main(String[] args) throws IOException {
+      Files.writeString(Path.of(args[0]), Nf4Codec.fastest().getClass().getSimpleName());
     }
   }
 
-  private static String run(String... options) throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(List.of(System.getProperty("java.home") + File.separator + "bin/java"));
-    command.addAll(List.of(options));
-    command.addAll(
-        List.of(
-            "-Xlog:class+load",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName()));
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor()).as(output).isZero();
-    return output;
+  /**
+   * @param classes the JVM's log of classes that it loaded
+   */
+  private record Choice(String codec, String classes) {}
+
+  private Choice choice(String... options) throws IOException, InterruptedException {
+    List<String> logging = new ArrayList<>(List.of(options));
+    logging.add("-Xlog:class+load");
+    Path answer = folder.resolve("answer");
+    Path log = folder.resolve("log");
+    Process process =
+        new ProcessBuilder(ChildJvm.command(logging, Main.class, answer.toString()))
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
+    int code = process.waitFor();
+    String classes = Files.readString(log);
+    assertThat(code).as(classes).isZero();
+    return new Choice(Files.readString(answer), classes);
   }
 
   @Test
   void without_the_module_nothing_that_names_it_is_loaded() throws Exception {
-    assertThat(run())
-        .contains("chosen: ScalarNf4")
+    Choice choice = choice();
+    assertThat(choice.codec()).isEqualTo("ScalarNf4");
+    assertThat(choice.classes())
+        .contains("ScalarNf4")
         .doesNotContain("VectorNf4")
         .doesNotContain("Nf4Kernel")
         .doesNotContain("jdk.incubator.vector.");
@@ -44,12 +55,12 @@ final class FastestNf4Test {
 
   @Test
   void with_the_module_vectors_are_chosen() throws Exception {
-    assertThat(run("--add-modules=jdk.incubator.vector")).contains("chosen: VectorNf4");
+    assertThat(choice("--add-modules=jdk.incubator.vector").codec()).isEqualTo("VectorNf4");
   }
 
   @Test
   void vectors_of_a_width_without_a_kernel_fall_back_to_scalar() throws Exception {
-    assertThat(run("--add-modules=jdk.incubator.vector", "-XX:MaxVectorSize=16"))
-        .contains("chosen: ScalarNf4");
+    assertThat(choice("--add-modules=jdk.incubator.vector", "-XX:MaxVectorSize=16").codec())
+        .isEqualTo("ScalarNf4");
   }
 }
