@@ -9,7 +9,6 @@ import org.apache.parquet.hadoop.api.WriteSupport;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
 import org.apache.parquet.io.OutputFile;
 import org.apache.parquet.io.PositionOutputStream;
-import org.sparkfinetune.errors.Bug;
 
 /** One Parquet file of conversations. */
 final class ConversationParquet implements Closeable {
@@ -20,7 +19,7 @@ final class ConversationParquet implements Closeable {
     stream = new EvenParquetStream(out);
     writer =
         new Builder(new StreamFile(stream))
-            .withoutSizes()
+            .withSizeStatisticsEnabled(false)
             .withCompressionCodec(CompressionCodecName.SNAPPY)
             // A dictionary of whole texts is built and thrown away: hardly any text comes twice.
             .withDictionaryEncoding(ConversationWriteSupport.CONTENT_COLUMN, false)
@@ -42,18 +41,6 @@ final class ConversationParquet implements Closeable {
       extends ParquetWriter.Builder<ConversationWriteSupport.Named, Builder> {
     Builder(OutputFile file) {
       super(file);
-    }
-
-    /** Spark 4's Parquet adds statistics of sizes unless told; Spark 3's has no word for them. */
-    Builder withoutSizes() {
-      try {
-        getClass().getMethod("withSizeStatisticsEnabled", boolean.class).invoke(this, false);
-      } catch (NoSuchMethodException older) {
-        return this;
-      } catch (ReflectiveOperationException e) {
-        throw new Bug("Parquet's writer cannot be told to leave sizes out.", e);
-      }
-      return this;
     }
 
     @Override
