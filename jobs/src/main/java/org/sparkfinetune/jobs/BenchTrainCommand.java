@@ -59,6 +59,14 @@ final class BenchTrainCommand implements Runnable {
   @Option(names = "--json", description = "Accepted; the result is JSON anyway.")
   private boolean json;
 
+  @Option(
+      names = "--profile",
+      description = {
+        "Says on standard error how long each phase and each script operator took, and how near",
+        "their products came to what this machine can do; the JSON gets matmul_share."
+      })
+  private boolean profile;
+
   @Parameters(paramLabel = "--KEY VALUE", arity = "0..*", description = "Keys of train.")
   private final List<String> others = new ArrayList<>();
 
@@ -74,7 +82,9 @@ final class BenchTrainCommand implements Runnable {
     try {
       Path folder = Files.createTempDirectory("bench-train-");
       try {
-        out.println(benchmark(folder));
+        TrainBenchmark.Result result = benchmark(folder);
+        result.profile().ifPresent(System.err::println);
+        out.println(result.json());
         out.flush();
       } finally {
         FileUtil.fullyDelete(folder.toFile());
@@ -84,7 +94,7 @@ final class BenchTrainCommand implements Runnable {
     }
   }
 
-  private String benchmark(Path folder) {
+  private TrainBenchmark.Result benchmark(Path folder) {
     List<String> words = new ArrayList<>(List.of("--model_id", modelFolder()));
     words.addAll(List.of("--dataset_path", folder.toString(), "--output_dir", folder.toString()));
     words.addAll(List.of("--num_ranks", Integer.toString(ranks)));
@@ -99,7 +109,7 @@ final class BenchTrainCommand implements Runnable {
     SparkSession spark = Sessions.start(conf);
     try {
       return new TrainBenchmark(spark, loaded, new TrainBenchmark.Work(micro, tokens, started()))
-          .run();
+          .run(profile ? TrainBenchmark.Profile.OPERATORS : TrainBenchmark.Profile.NONE);
     } finally {
       spark.stop();
     }

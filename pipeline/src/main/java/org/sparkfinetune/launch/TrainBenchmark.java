@@ -29,6 +29,7 @@ import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
+import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.MetricsLine;
 import org.sparkfinetune.metrics.MetricsLog;
@@ -36,6 +37,7 @@ import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.plan.CpuProbe;
 import org.sparkfinetune.tokenize.PackedRow;
 import org.sparkfinetune.tokenize.PackedRowsParquet;
 import org.sparkfinetune.train.BaseModel;
@@ -81,8 +83,22 @@ public final class TrainBenchmark {
     this.work = work;
   }
 
-  /** One JSON object, without a line end. */
-  public String run() {
+  /**
+   * What came out.
+   *
+   * @param json one object, without a line end
+   * @param profile lines: where rank 0's time went; empty unless asked for
+   */
+  public record Result(String json, Optional<String> profile) {}
+
+  /** Whether to say where the time went, which takes a second more. */
+  public enum Profile {
+    NONE,
+    OPERATORS
+  }
+
+  /** Trains. */
+  public Result run(Profile profile) {
     RunFolder folder = RunFolder.of(config.outputDir());
     RunFiles files = new RunFiles(hadoop, InstantSource.system());
     Path rows = Path.of(config.outputDir()).resolve("rows");
@@ -105,10 +121,37 @@ public final class TrainBenchmark {
     List<RankReport> reports =
         new BarrierStage(context, planner, plan, exchange)
             .run(task, 0).stream().map(TrainTask::report).toList();
-    return json(plan, reports, MetricsLog.read(folder, files), clock.join());
+    List<MetricsLine> lines = MetricsLog.read(folder, files);
+    ObjectNode json = json(plan, reports, lines, clock.join());
+    Optional<TrainProfile> profiled =
+        profile == Profile.NONE ? Optional.empty() : Optional.of(profile(plan, reports.get(0)));
+    profiled.ifPresent(
+        made -> {
+          double speed = json.get("tokens_per_second").asDouble() / plan.worldSize();
+          json.put("matmul_share", rounded(made.share(speed)));
+        });
+    return new Result(json.toString(), profiled.map(TrainProfile::text));
   }
 
-  private String json(
+  /** The limit is measured here, while the executors are idle, with the threads of all ranks. */
+  private TrainProfile profile(RankPlan plan, RankReport report) {
+    LlamaConfig model = modelConfig();
+    long tokens =
+        (long) config.loop().maxSteps().orElse(1)
+            * work.rowsPerStep()
+            * config.data().maxSeqLength()
+            / plan.worldSize();
+    double limit =
+        CpuProbe.productFlops(
+            plan.worldSize() * plan.coresPerRank(),
+            config.compute().bf16() ? CpuProbe.Numbers.BFLOAT16 : CpuProbe.Numbers.FLOAT32,
+            model.hiddenSize(),
+            model.intermediateSize());
+    return new TrainProfile(
+        report, ProductCounts.of(model, config), tokens, limit / plan.worldSize());
+  }
+
+  private ObjectNode json(
       RankPlan plan, List<RankReport> reports, List<MetricsLine> lines, double[] firstTimes) {
     List<MetricsLine.Train> steps =
         lines.stream()
@@ -139,7 +182,7 @@ public final class TrainBenchmark {
     for (Map.Entry<Phase, Double> phase : reports.get(0).seconds().entrySet()) {
       phases.put(phase.getKey().name().toLowerCase(Locale.ROOT), rounded(phase.getValue()));
     }
-    return json.toString();
+    return json;
   }
 
   private static double rounded(double x) {
@@ -198,7 +241,7 @@ public final class TrainBenchmark {
   private int[][] ids(int count) {
     int length = config.data().maxSeqLength();
     List<int[]> given = work.tokens().map(file -> read(file, length)).orElse(List.of());
-    int vocabulary = vocabulary();
+    int vocabulary = modelConfig().vocabSize();
     Random random = new Random(SEED);
     int[][] ids = new int[count][];
     for (int row = 0; row < count; row++) {
@@ -210,9 +253,9 @@ public final class TrainBenchmark {
     return ids;
   }
 
-  private int vocabulary() {
+  private LlamaConfig modelConfig() {
     try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
-      return model.config().vocabSize();
+      return model.config();
     }
   }
 

@@ -16,6 +16,7 @@ public final class CpuProbe {
   private static final int TOKENS = 256;
 
   private static final int WIDTH = 1536;
+  private static final int MANY_TOKENS = 2048;
   private static final int COPIED = 64 << 20;
   private static final double SECONDS = 0.4;
 
@@ -29,10 +30,7 @@ public final class CpuProbe {
    */
   public static Device measure(int ranks, Numbers bf16) {
     int threads = Runtime.getRuntime().availableProcessors();
-    ElementType type =
-        bf16 == Numbers.BFLOAT16 && Processor.hasBfloat16Arithmetic()
-            ? ElementType.BFLOAT16
-            : ElementType.FLOAT32;
+    ElementType type = type(bf16);
     try (Torch torch = Torch.start(threads);
         Scope scope = torch.scope()) {
       Ops ops = new Ops(torch);
@@ -53,6 +51,26 @@ public final class CpuProbe {
           1e9,
           0);
     }
+  }
+
+  /**
+   * Operations a second of nothing but products of many tokens with a weight (out, in), in the
+   * numbers that training computes in.
+   */
+  public static double productFlops(int threads, Numbers bf16, int in, int out) {
+    try (Torch torch = Torch.start(threads);
+        Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      Tensor x = ops.zeros(scope, type(bf16), MANY_TOKENS, in);
+      Tensor w = ops.zeros(scope, type(bf16), out, in);
+      return perSecond(() -> ops.product(scope, x, w).close()) * 2 * MANY_TOKENS * in * out;
+    }
+  }
+
+  private static ElementType type(Numbers bf16) {
+    return bf16 == Numbers.BFLOAT16 && Processor.hasBfloat16Arithmetic()
+        ? ElementType.BFLOAT16
+        : ElementType.FLOAT32;
   }
 
   /** In which numbers is computed. */

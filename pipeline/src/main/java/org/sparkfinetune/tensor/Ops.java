@@ -211,6 +211,11 @@ public final class Ops {
     return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
   }
 
+  /** (n, in) and (out, in) to (n, out): nothing but a product, to measure how fast one is. */
+  public Tensor product(Scope scope, Tensor x, Tensor w) {
+    return torch.tensor(scope, "product", value(x), value(w));
+  }
+
   /** (n, H) and (V, H) to (n, V) float32. */
   public Tensor logits(Scope scope, Tensor x, Tensor w) {
     return torch.tensor(scope, "logits", value(x), value(w));

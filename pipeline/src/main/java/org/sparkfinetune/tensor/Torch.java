@@ -24,6 +24,7 @@ public final class Torch implements AutoCloseable {
   private final PtNDManager root;
   private final PtSymbolBlock module;
   private final String device;
+  private final OperatorTimes times = new OperatorTimes();
 
   private Torch(PtNDManager root, PtSymbolBlock module, String device) {
     this.root = root;
@@ -68,6 +69,11 @@ public final class Torch implements AutoCloseable {
     return JniUtils.getNumThreads();
   }
 
+  /** Of this process's operators since the start. */
+  public OperatorTimes times() {
+    return times;
+  }
+
   String device() {
     return device;
   }
@@ -97,9 +103,11 @@ public final class Torch implements AutoCloseable {
   }
 
   private IValue run(String method, IValue... arguments) {
+    long start = System.nanoTime();
     try {
       return IValueUtils.runMethod(module, method, arguments);
     } finally {
+      times.addSince(start, method);
       for (IValue argument : arguments) {
         argument.close();
       }

@@ -52,7 +52,7 @@ final class DropoutMasks {
         masks.add(none);
       }
     }
-    workers.run(tasks);
+    ops.torch().times().in("dropout_masks", () -> workers.run(tasks));
     return masks;
   }
 

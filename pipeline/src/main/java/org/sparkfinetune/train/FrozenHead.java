@@ -68,7 +68,7 @@ final class FrozenHead {
       List<FrozenReader.RangePart> next = fetch(0, Math.min(rows, vocabulary));
       for (int first = 0; first < vocabulary; first += rows) {
         int count = Math.min(rows, vocabulary - first);
-        weights.frozen().decodeRange(group, next, memory);
+        unshard(next, memory);
         int left = vocabulary - first - count;
         next = left > 0 ? fetch(first + count, Math.min(rows, left)) : List.of();
         try (Scope chunk = local.child()) {
@@ -99,6 +99,12 @@ final class FrozenHead {
       }
     }
     ops.headChunk(scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids)));
+  }
+
+  private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {
+    ops.torch()
+        .times()
+        .in(Weights.UNSHARD, () -> weights.frozen().decodeRange(group, parts, memory));
   }
 
   private List<FrozenReader.RangePart> fetch(int firstRow, int rows) {

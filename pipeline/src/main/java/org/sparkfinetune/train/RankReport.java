@@ -5,13 +5,19 @@ import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RankUse;
+import org.sparkfinetune.tensor.OperatorTimes;
 
 /**
  * What a rank tells at the end.
  *
+ * @param operators what its script operators took, and reading and decoding of frozen weights
  * @param totals of the whole run from rank 0; empty from the others
  */
-public record RankReport(RankUse use, Map<Phase, Double> seconds, List<Totals> totals)
+public record RankReport(
+    RankUse use,
+    Map<Phase, Double> seconds,
+    Map<String, OperatorTimes.Use> operators,
+    List<Totals> totals)
     implements Serializable {
   private static final long serialVersionUID = 1L;
 

@@ -233,7 +233,8 @@ public final class RankRun {
             job.model().shardBytes(),
             exchanged(job),
             memory.anonymousBytesByPhase());
-    return new RankReport(use, job.clock().seconds(), totals);
+    return new RankReport(
+        use, job.clock().seconds(), job.model().ops().torch().times().uses(), totals);
   }
 
   /** Ranks other than 0 keep no record. */

@@ -21,6 +21,9 @@ import org.sparkfinetune.tensor.Tensor;
  * uses in turn; trainable ones are gathered at the version asked for.
  */
 final class Weights {
+  /** Waiting for slices of frozen weights and decoding them, in {@link Ops}' times. */
+  static final String UNSHARD = "unshard";
+
   private final Ops ops;
   private final Precision precision;
   private final Sharding sharding;
@@ -140,7 +143,9 @@ final class Weights {
     group.plain().forEach(t -> tensors.put(t.name(), memory.apply(t)));
     List<CompletableFuture<ByteBuffer>> slices =
         Optional.ofNullable(fetched.remove(name)).orElseGet(() -> frozen.fetch(name));
-    frozen.decode(name, slices, t -> tensorOf(tensors, t.name()));
+    ops.torch()
+        .times()
+        .in(UNSHARD, () -> frozen.decode(name, slices, t -> tensorOf(tensors, t.name())));
   }
 
   private static Tensor tensorOf(Map<String, Tensor> tensors, String name) {

@@ -299,6 +299,9 @@ class Ops(Module):
       dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), row.dtype)
     return [torch.unsqueeze(torch.sum(lse - target, dtype=7), 0), dx, torch.empty([0], dtype=6, device=lse.device)]
 
+  def product(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
+    return torch.linear(x, w)
+
   def logits(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
     return torch.to(torch.linear(x, w), 6)
 
