@@ -14,23 +14,20 @@ import org.sparkfinetune.tensor.Tensor;
 /**
  * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
  * feature) alone: recomputation sees the same mask, and neither ranks nor micro-batches change it.
- * Each element hashes its counter under a key of the rest (MurmurHash3's finaliser); it is kept if
- * the upper 24 bits reach p x 2^24.
  */
 final class DropoutMasks {
-  /** Elements made at a time: whole masks would fill the heap of the JVM with garbage. */
-  private static final int PIECE = 1 << 15;
-
   private final double p;
   private final long seed;
   private final LlamaConfig config;
   private final Workers workers;
+  private final MaskWriter writer;
 
   DropoutMasks(double p, long seed, LlamaConfig config, Workers workers) {
     this.p = p;
     this.seed = seed;
     this.config = config;
     this.workers = workers;
+    this.writer = new MaskWriter(p);
   }
 
   /** Seven masks (N, in) of 0 or 1/(1-p); for p = 0, and for modules without LoRA, {@code none}. */
@@ -46,7 +43,10 @@ final class DropoutMasks {
         ByteBuffer bytes = mask.bytes();
         for (TokenBatch.RowSpan row : batch.rows()) {
           long key = key(step, row.indexInStep(), layer, module.ordinal());
-          tasks.add(() -> fill(bytes, targets.type(), row, width, key));
+          tasks.add(
+              () ->
+                  writer.write(
+                      bytes, targets.type(), row.from() * width, row.count() * width, key));
         }
       } else {
         masks.add(none);
@@ -63,60 +63,12 @@ final class DropoutMasks {
     }
   }
 
-  private void fill(
-      ByteBuffer bytes, ElementType type, TokenBatch.RowSpan row, int width, long key) {
-    int count = row.count() * width;
-    int[] kept = new int[Math.min(PIECE, count)];
-    for (int first = 0; first < count; first += PIECE) {
-      int n = Math.min(PIECE, count - first);
-      fill(kept, n, first, key);
-      put(bytes, type, row.from() * width + first, kept, n);
-    }
-  }
-
-  private static void put(ByteBuffer bytes, ElementType type, int at, int[] kept, int count) {
-    if (type == ElementType.FLOAT32) {
-      bytes.asIntBuffer().put(at, kept, 0, count);
-      return;
-    }
-    short[] upper = new short[count];
-    for (int i = 0; i < count; i++) {
-      upper[i] = (short) ((kept[i] + 0x8000) >>> 16);
-    }
-    bytes.asShortBuffer().put(at, upper);
-  }
-
   private long key(long step, int row, int layer, int module) {
     long key = mix(seed + 0x9E3779B97F4A7C15L);
     for (long part : new long[] {step, row, layer, module}) {
       key = mix(key ^ (part + 0x9E3779B97F4A7C15L));
     }
     return key;
-  }
-
-  /**
-   * Bits of float32 1/(1-p) where kept, 0 where dropped, of {@code count} elements from {@code
-   * first} on; plain integer arithmetic vectorises.
-   */
-  private void fill(int[] out, int count, int first, long key) {
-    int low = (int) key;
-    int high = (int) (key >>> 32);
-    int threshold = (int) Math.round(p * (1 << 24));
-    int keep = Float.floatToRawIntBits(keepScale());
-    for (int i = 0; i < count; i++) {
-      int x = ((first + i) * 0x9E3779B1 + low) ^ high;
-      x ^= x >>> 16;
-      x *= 0x85EBCA6B;
-      x ^= x >>> 13;
-      x *= 0xC2B2AE35;
-      x ^= x >>> 16;
-      int dropped = ((x >>> 8) - threshold) >> 31;
-      out[i] = keep & ~dropped;
-    }
-  }
-
-  private float keepScale() {
-    return (float) (1 / (1 - p));
   }
 
   /** SplitMix64's finaliser. */
