@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.StringJoiner;
+import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
 import org.sparkfinetune.errors.UserError;
 
@@ -14,6 +15,11 @@ import org.sparkfinetune.errors.UserError;
 public final class ExecutorSettings {
   private static final String JAVA_OPTIONS = "spark.executor.extraJavaOptions";
   private static final String VECTOR_MODULE = "jdk.incubator.vector";
+
+  /** With more cores a collector with threads of its own is worth its memory, 100 MB of it. */
+  private static final int FEW_CORES = 2;
+
+  private static final Pattern COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC");
 
   /** Large tensors stay in the heap instead of being mapped, zeroed and unmapped for each use. */
   private static final String MALLOC =
@@ -119,6 +125,9 @@ public final class ExecutorSettings {
     }
     if (cores.isPresent() && !users.contains("-Dai.djl.pytorch.num_threads")) {
       options.add("-Dai.djl.pytorch.num_threads=" + cores.getAsInt());
+    }
+    if (cores.isPresent() && cores.getAsInt() <= FEW_CORES && !COLLECTOR.matcher(users).find()) {
+      options.add("-XX:+UseSerialGC");
     }
     return options.toString();
   }

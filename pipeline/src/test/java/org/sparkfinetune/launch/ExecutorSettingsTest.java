@@ -52,6 +52,19 @@ class ExecutorSettingsTest {
   }
 
   @Test
+  void executors_of_few_cores_get_the_small_collector_unless_the_user_chose_one() {
+    SparkConf few = conf("local-cluster[2,2,1024]");
+    ExecutorSettings.apply(few, OptionalInt.empty());
+    assertThat(few.get("spark.executor.extraJavaOptions")).endsWith(" -XX:+UseSerialGC");
+
+    SparkConf chosen =
+        conf("local-cluster[2,1,1024]")
+            .set("spark.executor.extraJavaOptions", "-XX:+UseParallelGC");
+    ExecutorSettings.apply(chosen, OptionalInt.empty());
+    assertThat(chosen.get("spark.executor.extraJavaOptions")).doesNotContain("SerialGC");
+  }
+
+  @Test
   void cores_that_are_not_known_beforehand_set_no_thread_counts() {
     SparkConf conf = conf("spark://master:7077");
     ExecutorSettings.apply(conf, OptionalInt.empty());
