@@ -27,6 +27,7 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.llama.LlamaConfig;
@@ -118,9 +119,7 @@ public final class TrainBenchmark {
         RunExchange.settings(context.getConf(), config.parallelism().exchange());
     CompletableFuture<double[]> clock =
         CompletableFuture.supplyAsync(() -> firstTimes(folder, files));
-    List<RankReport> reports =
-        new BarrierStage(context, planner, plan, exchange)
-            .run(task, 0).stream().map(TrainTask::report).toList();
+    List<RankReport> reports = reports(new BarrierStage(context, planner, plan, exchange), task);
     List<MetricsLine> lines = MetricsLog.read(folder, files);
     ObjectNode json = json(plan, reports, lines, clock.join());
     Optional<TrainProfile> profiled =
@@ -131,6 +130,14 @@ public final class TrainBenchmark {
           json.put("matmul_share", rounded(made.share(speed)));
         });
     return new Result(json.toString(), profiled.map(TrainProfile::text));
+  }
+
+  private static List<RankReport> reports(BarrierStage stage, TrainTask task) {
+    try {
+      return stage.run(task, 0).stream().map(TrainTask::report).toList();
+    } catch (AttemptFailure e) {
+      throw new RunFailure("The benchmark's run failed: " + e.getMessage(), e);
+    }
   }
 
   /** The limit is measured here, while the executors are idle, with the threads of all ranks. */
