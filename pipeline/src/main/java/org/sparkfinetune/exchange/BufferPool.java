@@ -45,7 +45,7 @@ final class BufferPool {
   }
 
   private final Map<Integer, Deque<ByteBuffer>> free = new HashMap<>();
-  private final Map<Lent, ByteBuffer> lent = new HashMap<>();
+  private final Map<Lent, Runnable> lent = new HashMap<>();
   private final ReferenceQueue<ByteBuffer> collected = new ReferenceQueue<>();
   private final long limit;
   private long freeBytes;
@@ -71,18 +71,34 @@ final class BufferPool {
 
   /** The read-only view of a filled buffer that goes to the caller and may come back. */
   ByteBuffer lend(ByteBuffer filled) {
-    ByteBuffer view =
-        filled.slice(0, filled.limit()).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
-    synchronized (this) {
-      forgetCollected();
-      lent.put(new Lent(view, collected), filled);
-    }
+    return lend(
+        filled.slice(0, filled.limit()).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN),
+        () -> keep(filled));
+  }
+
+  /**
+   * A view of other memory.
+   *
+   * @param recycle what is to be done when it comes back; must not hold the view itself
+   */
+  synchronized ByteBuffer lend(ByteBuffer view, Runnable recycle) {
+    forgetCollected();
+    lent.put(new Lent(view, collected), recycle);
     return view;
   }
 
-  synchronized void recycle(ByteBuffer view) {
-    ByteBuffer buffer = lent.remove(new Lent(view, null));
-    if (buffer != null && freeBytes + buffer.capacity() <= limit) {
+  void recycle(ByteBuffer view) {
+    Runnable recycle;
+    synchronized (this) {
+      recycle = lent.remove(new Lent(view, null));
+    }
+    if (recycle != null) {
+      recycle.run();
+    }
+  }
+
+  private synchronized void keep(ByteBuffer buffer) {
+    if (freeBytes + buffer.capacity() <= limit) {
       free.computeIfAbsent(buffer.capacity(), size -> new ArrayDeque<>()).add(buffer);
       freeBytes += buffer.capacity();
     }

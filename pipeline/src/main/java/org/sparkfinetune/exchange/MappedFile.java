@@ -75,6 +75,17 @@ final class MappedFile {
     }
   }
 
+  /** Bytes that were read and are not needed for now leave this process's memory. */
+  void release(long offset, long length) {
+    long at = offset;
+    while (at < offset + length) {
+      ByteBuffer piece = rest(at);
+      int count = (int) Math.min(piece.remaining(), offset + length - at);
+      ResidentPages.release(piece.limit(piece.position() + count));
+      at += count;
+    }
+  }
+
   private ByteBuffer rest(long offset) {
     int window = Math.toIntExact(offset / stride);
     return windows.get(window).duplicate().position(Math.toIntExact(offset % stride));

@@ -10,6 +10,9 @@ import org.sparkfinetune.errors.Bug;
 
 /** The bytes of a {@link Shard} through mappings of its files. */
 final class MappedShard {
+  /** Of which it is not worth to give the pages back. */
+  private static final int FEW_BYTES = 1 << 18;
+
   private final ShardLayout layout;
   private final Map<Path, MappedFile> files;
 
@@ -35,17 +38,25 @@ final class MappedShard {
     return new MappedShard(new ShardLayout(shard), files);
   }
 
-  /** A view where the bytes lie together in one file, else a copy, to be given back to the pool. */
+  /**
+   * A view where the bytes lie together in one file, else a copy. Either is to be given back to the
+   * pool.
+   */
   ByteBuffer read(long offset, int length, BufferPool buffers) {
     List<FileRange> pieces = layout.pieces(offset, length);
     if (pieces.size() == 1) {
       FileRange piece = pieces.get(0);
-      return file(piece).read(piece.offset(), length);
+      MappedFile file = file(piece);
+      ByteBuffer view = file.read(piece.offset(), length);
+      return length < FEW_BYTES
+          ? view
+          : buffers.lend(view, () -> file.release(piece.offset(), length));
     }
     ByteBuffer copy = buffers.take(length);
     for (FileRange piece : pieces) {
       ByteBuffer target = copy.slice(copy.position(), Math.toIntExact(piece.length()));
       file(piece).copyTo(piece.offset(), target);
+      file(piece).release(piece.offset(), piece.length());
       copy.position(copy.position() + Math.toIntExact(piece.length()));
     }
     return buffers.lend(copy.flip());

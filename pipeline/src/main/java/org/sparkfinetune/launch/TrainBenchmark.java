@@ -176,6 +176,12 @@ public final class TrainBenchmark {
     long rss = reports.stream().mapToLong(r -> r.use().peakRssBytes()).max().orElse(0);
     long anonymous = reports.stream().mapToLong(r -> r.use().peakAnonymousBytes()).max().orElse(0);
     json.put("peak_rss_mib", rss / MIB).put("peak_anonymous_mib", anonymous / MIB);
+    ObjectNode memory = json.putObject("peak_anonymous_mib_by_phase");
+    reports
+        .get(0)
+        .use()
+        .anonymousBytesByPhase()
+        .forEach((phase, bytes) -> memory.put(phase.name().toLowerCase(Locale.ROOT), bytes / MIB));
     json.put("ready_s", rounded(firstTimes[0])).put("first_step_s", rounded(firstTimes[1]));
     ExchangeUse exchange = reports.get(0).use().exchange();
     json.put("mapped_mib", exchange.mappedBytes() / MIB);

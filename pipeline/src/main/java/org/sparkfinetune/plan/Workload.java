@@ -102,7 +102,7 @@ record Workload(
 
   /** That go through a layer together: rows of a step as they fit, at least one. */
   long batchTokens() {
-    return Math.min(stepTokens(), Math.max(rows.length(), BufferSizes.BATCH_TOKENS));
+    return Math.min(stepTokens(), Math.max(rows.length(), BufferSizes.batchTokens(model)));
   }
 
   /** Of one rank in one step. */

@@ -26,6 +26,7 @@ final class Trainer {
   private final PackedRows test;
   private final TrainingEvents events;
   private final TrainingStep trainingStep;
+  private final int batchTokens;
   private final Evaluation evaluation;
   private final PhaseClock clock;
 
@@ -48,7 +49,8 @@ final class Trainer {
     this.events = events;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
-    this.evaluation = new Evaluation(model, BufferSizes.BATCH_TOKENS);
+    this.batchTokens = BufferSizes.batchTokens(model.recipe().config());
+    this.evaluation = new Evaluation(model, batchTokens);
   }
 
   /** What is done between two steps; called by all ranks after the same steps. */
@@ -93,8 +95,7 @@ final class Trainer {
         i++) {
       own.add(new StepRow(train.row(all[i]), i));
     }
-    List<TokenBatch> batches =
-        TokenBatch.of(own, BufferSizes.BATCH_TOKENS, model.recipe().attention());
+    List<TokenBatch> batches = TokenBatch.of(own, batchTokens, model.recipe().attention());
     TrainingStep.Outcome outcome = trainingStep.run(step, batches);
     double rate = learningRate.at(step);
     clock.in(Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));
