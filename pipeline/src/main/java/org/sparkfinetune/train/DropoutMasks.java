@@ -6,6 +6,7 @@ import java.util.List;
 import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.llama.LinearModule;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.tensor.DropoutCounter;
 import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
@@ -15,7 +16,8 @@ import org.sparkfinetune.tensor.Tensor;
  * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
  * feature) alone: recomputation sees the same mask, and neither ranks nor micro-batches change it.
  * Each element hashes its counter under a key of the rest (MurmurHash3's finaliser); it is kept if
- * the upper 24 bits reach p x 2^24.
+ * the upper 24 bits reach p x 2^24. Where host code does not see tensors' memory a script does the
+ * same arithmetic.
  */
 final class DropoutMasks {
   /** Elements made at a time: whole masks would fill the heap of the JVM with garbage. */
@@ -43,10 +45,14 @@ final class DropoutMasks {
         int width = Math.toIntExact(module.inFeatures(config));
         Tensor mask = ops.empty(scope, targets.type(), batch.tokens(), width);
         masks.add(mask);
-        ByteBuffer bytes = mask.bytes();
         for (TokenBatch.RowSpan row : batch.rows()) {
           long key = key(step, row.indexInStep(), layer, module.ordinal());
-          tasks.add(() -> fill(bytes, targets.type(), row, width, key));
+          if (ops.torch().device().sharesHostMemory()) {
+            ByteBuffer bytes = mask.bytes();
+            tasks.add(() -> fill(bytes, targets.type(), row, width, key));
+          } else {
+            byScript(scope, ops, mask, row, key);
+          }
         }
       } else {
         masks.add(none);
@@ -54,6 +60,13 @@ final class DropoutMasks {
     }
     workers.run(tasks);
     return masks;
+  }
+
+  private void byScript(Scope scope, Ops ops, Tensor mask, TokenBatch.RowSpan row, long key) {
+    long width = mask.size(1);
+    DropoutCounter counter =
+        new DropoutCounter((int) key, (int) (key >>> 32), threshold(), keepScale());
+    ops.onDevice().dropoutMask(scope, mask, row.from() * width, row.count() * width, counter);
   }
 
   /** Which modules carry LoRA, and the element type of their inputs. */
@@ -101,7 +114,7 @@ final class DropoutMasks {
   private void fill(int[] out, int count, int first, long key) {
     int low = (int) key;
     int high = (int) (key >>> 32);
-    int threshold = (int) Math.round(p * (1 << 24));
+    int threshold = threshold();
     int keep = Float.floatToRawIntBits(keepScale());
     for (int i = 0; i < count; i++) {
       int x = ((first + i) * 0x9E3779B1 + low) ^ high;
@@ -113,6 +126,10 @@ final class DropoutMasks {
       int dropped = ((x >>> 8) - threshold) >> 31;
       out[i] = keep & ~dropped;
     }
+  }
+
+  private int threshold() {
+    return (int) Math.round(p * (1 << 24));
   }
 
   private float keepScale() {
