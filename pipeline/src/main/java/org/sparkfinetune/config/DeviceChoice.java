@@ -2,7 +2,7 @@ package org.sparkfinetune.config;
 
 /** {@code device}: where tensors live. */
 public enum DeviceChoice implements Spelled {
-  /** CUDA where a GPU was assigned, else the CPU. */
+  /** CUDA where a GPU was assigned and libtorch has CUDA, else the CPU. */
   AUTO,
   CPU,
   CUDA

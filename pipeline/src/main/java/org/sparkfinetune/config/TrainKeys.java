@@ -126,7 +126,11 @@ final class TrainKeys {
               + " larger steps run in groups of batches; without it half of the memory");
 
   static final Key<DeviceChoice> DEVICE =
-      Key.of("device", KeyTypes.choice(DeviceChoice.class), DeviceChoice.AUTO, "where to compute");
+      Key.of(
+          "device",
+          KeyTypes.choice(DeviceChoice.class),
+          DeviceChoice.AUTO,
+          "where to compute; auto: on the GPU that Spark gave the executor, if any");
   static final Key<Boolean> BF16 =
       Key.of("bf16", KeyTypes.bool(), true, "compute in bfloat16; false: float32");
   static final Key<Optional<Boolean>> TF32 =

@@ -167,6 +167,11 @@ public final class FrozenLayout {
     return align(constantsAt(rank) + constants, BLOCK);
   }
 
+  /** First byte of a piece in its rank's slice. */
+  long plainAt(int rank, PlainPiece piece) {
+    return plainAt(rank) + piece.sliceElement() * plainType.bytes();
+  }
+
   /** Bytes of a rank's slice. */
   public long sliceBytes(int rank) {
     return plainAt(rank) + elements.count(rank) * plainType.bytes();

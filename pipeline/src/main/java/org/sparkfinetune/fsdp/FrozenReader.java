@@ -3,39 +3,28 @@ package org.sparkfinetune.fsdp;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.sparkfinetune.exchange.Exchange;
-import org.sparkfinetune.quant.Nf4Codec;
-import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Tensor;
 
 /** Brings frozen weights together from all ranks' slices and decodes them for computing. */
 public final class FrozenReader {
-  /** Blocks decoded at a time by one thread: 1 MiB of float32 weights. */
-  private static final int CHUNK = 4096;
-
-  /** Plain elements decoded at a time by one thread. */
-  private static final int PLAIN_CHUNK = 1 << 18;
-
   private final ShardPlan plan;
   private final Exchange exchange;
-  private final Nf4Codec codec;
-  private final Workers workers;
+  private final WeightDecoder decoder;
   private final Gathering gathering;
   private final Map<String, List<CompletableFuture<ByteBuffer>>> kept = new HashMap<>();
 
   public FrozenReader(
-      ShardPlan plan, Exchange exchange, Nf4Codec codec, Workers workers, Gathering gathering) {
+      ShardPlan plan, Exchange exchange, WeightDecoder decoder, Gathering gathering) {
     this.plan = plan;
     this.exchange = exchange;
-    this.codec = codec;
-    this.workers = workers;
+    this.decoder = decoder;
     this.gathering = gathering;
   }
 
@@ -89,45 +78,9 @@ public final class FrozenReader {
       String group,
       List<CompletableFuture<ByteBuffer>> slices,
       Function<NamedShape, Tensor> target) {
-    FrozenLayout layout = plan.layout(group);
-    List<Runnable> tasks = new ArrayList<>();
     List<ByteBuffer> fetched = slices.stream().map(exchange::await).toList();
-    for (int rank = 0; rank < slices.size(); rank++) {
-      ByteBuffer slice = fetched.get(rank).duplicate().order(ByteOrder.LITTLE_ENDIAN);
-      for (FrozenLayout.QuantizedPiece piece : layout.quantizedPieces(rank)) {
-        addTasks(
-            tasks,
-            new PieceDecoder(layout, rank, slice, piece, codec),
-            target.apply(piece.tensor()));
-      }
-      for (FrozenLayout.PlainPiece piece : layout.plainPieces(rank)) {
-        int at =
-            Math.toIntExact(
-                layout.plainAt(rank) + piece.sliceElement() * layout.plainType().bytes());
-        Tensor to = target.apply(piece.tensor());
-        tasks.add(
-            () ->
-                PlainValues.decode(
-                    layout.plainType(),
-                    slice,
-                    at,
-                    Math.toIntExact(piece.count()),
-                    to,
-                    piece.firstElement()));
-      }
-    }
-    workers.run(tasks);
+    decoder.decode(plan.layout(group), fetched, target);
     fetched.forEach(exchange::recycle);
-  }
-
-  private static void addTasks(List<Runnable> tasks, PieceDecoder decoder, Tensor to) {
-    ByteBuffer out = to.bytes();
-    ElementType type = to.type();
-    for (int block = 0; block < decoder.blocks(); block += CHUNK) {
-      int first = block;
-      int count = Math.min(CHUNK, decoder.blocks() - first);
-      tasks.add(() -> decoder.decode(first, count, type, out));
-    }
   }
 
   /**
@@ -158,21 +111,12 @@ public final class FrozenReader {
    * @param out at least as long as the range, float32 or bfloat16
    */
   public void decodeRange(String group, List<RangePart> parts, Tensor out) {
-    PlainType type = plan.layout(group).plainType();
-    List<Runnable> tasks = new ArrayList<>();
-    List<ByteBuffer> fetched = new ArrayList<>();
+    List<WeightDecoder.PlainRun> runs = new ArrayList<>();
     for (RangePart part : parts) {
-      ByteBuffer bytes = exchange.await(part.bytes());
-      fetched.add(bytes);
-      for (int done = 0; done < part.count(); done += PLAIN_CHUNK) {
-        int from = bytes.position() + done * type.bytes();
-        int count = Math.min(PLAIN_CHUNK, part.count() - done);
-        long to = part.to() + done;
-        tasks.add(() -> PlainValues.decode(type, bytes, from, count, out, to));
-      }
+      runs.add(new WeightDecoder.PlainRun(exchange.await(part.bytes()), part.count(), part.to()));
     }
-    workers.run(tasks);
-    fetched.forEach(exchange::recycle);
+    decoder.plain(plan.layout(group).plainType(), runs, out);
+    runs.forEach(run -> exchange.recycle(run.bytes()));
   }
 
   /**
@@ -182,15 +126,12 @@ public final class FrozenReader {
    */
   public void rows(String group, NamedShape tensor, int[] rows, Tensor out) {
     long width = tensor.dimensions()[1];
-    List<List<RangePart>> asked =
-        Arrays.stream(rows).mapToObj(row -> fetchRange(group, tensor, row * width, width)).toList();
-    PlainType type = plan.layout(group).plainType();
+    List<RangePart> parts = new ArrayList<>();
     for (int i = 0; i < rows.length; i++) {
-      for (RangePart part : asked.get(i)) {
-        ByteBuffer bytes = exchange.await(part.bytes());
-        PlainValues.decode(type, bytes, bytes.position(), part.count(), out, i * width + part.to());
-        exchange.recycle(bytes);
+      for (RangePart part : fetchRange(group, tensor, rows[i] * width, width)) {
+        parts.add(new RangePart(part.bytes(), part.count(), i * width + part.to()));
       }
     }
+    decodeRange(group, parts, out);
   }
 }

@@ -1,16 +1,24 @@
 package org.sparkfinetune.fsdp;
 
 import org.sparkfinetune.safetensors.DType;
+import org.sparkfinetune.tensor.ElementType;
 
 /** How frozen weights that are not quantised are kept. */
 public enum PlainType {
-  FLOAT32(DType.F32),
-  BFLOAT16(DType.BF16);
+  FLOAT32(DType.F32, ElementType.FLOAT32),
+  BFLOAT16(DType.BF16, ElementType.BFLOAT16);
 
   private final DType stored;
+  private final ElementType element;
 
-  PlainType(DType stored) {
+  PlainType(DType stored, ElementType element) {
     this.stored = stored;
+    this.element = element;
+  }
+
+  /** As tensors call it. */
+  ElementType element() {
+    return element;
   }
 
   /** As safetensors calls it. */

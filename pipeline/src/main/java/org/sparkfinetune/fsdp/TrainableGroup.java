@@ -2,6 +2,7 @@ package org.sparkfinetune.fsdp;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +18,10 @@ import org.sparkfinetune.tensor.Tensor;
 /**
  * This rank's slice of a group's trainable parameters, with Adam's moments: float32, one version a
  * step. Not safe for several threads.
+ *
+ * <p>All of it lives on the device, because the optimizer runs there. Where host code does not see
+ * the device's memory, contributions to the gradient are added up in the host's, where they arrive,
+ * and go to the device as one sum; published parameters are copied to the host, which serves them.
  */
 public final class TrainableGroup {
   private final String name;
@@ -27,6 +32,13 @@ public final class TrainableGroup {
   private final Tensor firstMoment;
   private final Tensor secondMoment;
   private final Tensor gradient;
+
+  /** Where contributions are added up: the gradient's own memory on the CPU. */
+  private final Tensor sum;
+
+  /** What peers read: the parameters' own memory on the CPU. */
+  private final Tensor published;
+
   private CompletableFuture<List<ByteBuffer>> contributions =
       CompletableFuture.completedFuture(List.of());
   private boolean gradientReady;
@@ -43,6 +55,8 @@ public final class TrainableGroup {
     this.firstMoment = ops.zeros(scope, ElementType.FLOAT32, n);
     this.secondMoment = ops.zeros(scope, ElementType.FLOAT32, n);
     this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.sum = ops.staging().toHost(scope, gradient);
+    this.published = ops.staging().toHost(scope, parameters);
   }
 
   public String name() {
@@ -67,7 +81,10 @@ public final class TrainableGroup {
 
   /** Fills the parameters of this rank's slice. */
   public void load(WeightSource source) {
-    var values = parameters.bytes().asFloatBuffer();
+    ops.staging().write(parameters, bytes -> read(source, bytes.asFloatBuffer()));
+  }
+
+  private void read(WeightSource source, FloatBuffer values) {
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
       float[] part = new float[piece.count()];
       source.read(piece.tensor().name(), piece.firstElement(), part, piece.count());
@@ -77,7 +94,8 @@ public final class TrainableGroup {
 
   /** Makes this rank's slice, as it is now, version {@code version}. */
   public void publish(long version) {
-    exchange.publish("parameters/" + name, version, parameters.bytes());
+    ops.staging().copy(published, parameters);
+    exchange.publish("parameters/" + name, version, published.bytes());
   }
 
   /** Asks for all ranks' slices at a version, if there are others; returns at once. */
@@ -106,19 +124,22 @@ public final class TrainableGroup {
     if (exchange.worldSize() == 1) {
       return ops.view(scope, parameters, 0, layout.flatElements());
     }
-    Tensor flat = ops.empty(scope, ElementType.FLOAT32, layout.flatElements());
+    Tensor flat = ops.staging().empty(scope, ElementType.FLOAT32, layout.flatElements());
     ByteBuffer bytes = flat.bytes();
     for (CompletableFuture<ByteBuffer> slice : slices) {
       ByteBuffer part = exchange.await(slice);
       bytes.put(part.duplicate());
       exchange.recycle(part);
     }
-    return flat;
+    ops.staging().catchUp();
+    return ops.staging().toDevice(flat);
   }
 
   /**
    * Sends each rank its slice of this rank's gradient and asks for the others' contributions to the
    * own slice. {@code flat} has to stay as it is until the returned future completes.
+   *
+   * @param flat where host code sees it
    */
   public CompletableFuture<Void> reduceScatter(Tensor flat, long step) {
     int ranks = exchange.worldSize();
@@ -159,22 +180,23 @@ public final class TrainableGroup {
     boolean first = true;
     for (ByteBuffer contribution : arrived) {
       if (first) {
-        gradient.bytes().put(contribution.duplicate());
+        sum.bytes().put(contribution.duplicate());
         first = false;
       } else {
         addInto(contribution);
       }
       exchange.recycle(contribution);
     }
+    ops.staging().copy(gradient, sum);
     contributions = CompletableFuture.completedFuture(List.of());
     gradientReady = true;
   }
 
   private void addInto(ByteBuffer contribution) {
-    var sum = gradient.bytes().asFloatBuffer();
+    var whole = sum.bytes().asFloatBuffer();
     var part = contribution.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-    for (int i = 0; i < sum.limit(); i++) {
-      sum.put(i, sum.get(i) + part.get(i));
+    for (int i = 0; i < whole.limit(); i++) {
+      whole.put(i, whole.get(i) + part.get(i));
     }
   }
 

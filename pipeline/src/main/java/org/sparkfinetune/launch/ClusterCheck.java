@@ -47,7 +47,9 @@ final class ClusterCheck {
                 .formatted(plan.worldSize(), plan.coresPerRank(), planner.master().url())));
     BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
     List<ClusterProbe.Found> found =
-        stage.run(new ClusterProbe(modelFolder, spark.hadoopConfiguration()), 0).stream()
+        stage
+            .run(new ClusterProbe(modelFolder, config.compute(), spark.hadoopConfiguration()), 0)
+            .stream()
             .map(ClusterProbe.Found::decoded)
             .toList();
     lines.add(
@@ -82,15 +84,29 @@ final class ClusterCheck {
                 "Put it where every worker sees it; models of a hub go where HF_HUB_CACHE or finetune.hub.cache says (hdfs:, s3a:, a shared disk)."));
   }
 
-  private static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {
+  static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {
+    String gpus = "gpus";
+    Optional<String> objection =
+        found.stream().map(ClusterProbe.Found::objection).filter(o -> !o.isEmpty()).findFirst();
+    if (objection.isPresent()) {
+      return Optional.of(
+          new CheckLine(gpus, CheckLine.Verdict.FAILED, objection.get(), Optional.empty()));
+    }
     long with = found.stream().filter(one -> !one.gpu().isEmpty()).count();
-    return with == 0
-        ? Optional.empty()
-        : Optional.of(
-            CheckLine.warned(
-                "gpus",
-                "Spark gives a GPU to %d of %d rank(s)".formatted(with, found.size()),
-                "device: cuda is not implemented yet: they would stay idle."));
+    long used = found.stream().filter(one -> one.device().startsWith("cuda")).count();
+    String what = "Spark gives a GPU to %d of %d rank(s)".formatted(with, found.size());
+    if (with == 0) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        used == with
+            ? CheckLine.passed(gpus, what + ", which compute on them")
+            : CheckLine.warned(
+                gpus,
+                what + ", %d compute on them".formatted(used),
+                "With device: cpu the others stay idle; with auto their libtorch has no CUDA. "
+                    + RankDevice.CUDA_LIBRARY
+                    + "."));
   }
 
   private List<CheckLine> host(String host, List<ClusterProbe.Found> there, int ranks) {

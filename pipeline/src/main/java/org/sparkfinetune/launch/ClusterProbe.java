@@ -6,6 +6,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.util.SerializableConfiguration;
+import org.sparkfinetune.config.Compute;
+import org.sparkfinetune.config.DeviceChoice;
+import org.sparkfinetune.config.GradientCheckpointing;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.Torch;
 
 /**
@@ -18,10 +23,14 @@ final class ClusterProbe implements RankTask {
   private static final Path MEMORY = Path.of("/proc/meminfo");
 
   private final String modelFolder;
+  private final DeviceChoice device;
+  private final boolean bf16;
   private final SerializableConfiguration hadoop;
 
-  ClusterProbe(String modelFolder, Configuration hadoop) {
+  ClusterProbe(String modelFolder, Compute compute, Configuration hadoop) {
     this.modelFolder = modelFolder;
+    this.device = compute.device();
+    this.bf16 = compute.bf16();
     this.hadoop = new SerializableConfiguration(hadoop);
   }
 
@@ -38,8 +47,18 @@ final class ClusterProbe implements RankTask {
    * @param available of it, now
    * @param disk free where shard files go
    * @param gpu its address, empty where there is none
+   * @param device what it would compute on, as libtorch calls it
+   * @param objection why it cannot, empty if it can
    */
-  record Found(String host, long memory, long available, long disk, String gpu, Sight sight) {
+  record Found(
+      String host,
+      long memory,
+      long available,
+      long disk,
+      String gpu,
+      String device,
+      String objection,
+      Sight sight) {
     String encoded() {
       return String.join(
           "\t",
@@ -48,6 +67,8 @@ final class ClusterProbe implements RankTask {
           Long.toString(available),
           Long.toString(disk),
           gpu,
+          device,
+          objection,
           sight.name());
     }
 
@@ -59,7 +80,9 @@ final class ClusterProbe implements RankTask {
           Long.parseLong(parts[2]),
           Long.parseLong(parts[3]),
           parts[4],
-          Sight.valueOf(parts[5]));
+          parts[5],
+          parts[6],
+          Sight.valueOf(parts[7]));
     }
   }
 
@@ -69,6 +92,13 @@ final class ClusterProbe implements RankTask {
     context.exchange().sum("check", 0, new double[] {context.rank()});
     context.progress().enter("loading libtorch");
     Torch.start(context.cores()).close();
+    String chosen = "";
+    String objection = "";
+    try {
+      chosen = device(context).text();
+    } catch (UserError e) {
+      objection = String.valueOf(e.getMessage());
+    }
     Found found =
         new Found(
             context.host(),
@@ -76,8 +106,19 @@ final class ClusterProbe implements RankTask {
             memory("MemAvailable:"),
             Files.getFileStore(context.scratch()).getUsableSpace(),
             context.gpuAddress().orElse(""),
+            chosen,
+            objection,
             sight());
     return found.encoded().getBytes(StandardCharsets.UTF_8);
+  }
+
+  private ComputeDevice device(RankContext context) {
+    Compute compute = new Compute(device, bf16, GradientCheckpointing.ON);
+    ComputeDevice chosen = new RankDevice().choose(compute, RankDevice.Asking.of(context));
+    if (!chosen.sharesHostMemory()) {
+      Torch.start(context.cores(), chosen).close();
+    }
+    return chosen;
   }
 
   @Override

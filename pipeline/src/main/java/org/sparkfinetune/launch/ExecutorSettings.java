@@ -109,6 +109,8 @@ public final class ExecutorSettings {
     Map<String, String> environment = new LinkedHashMap<>();
     environment.put("DJL_OFFLINE", "true");
     environment.put("GLIBC_TUNABLES", MALLOC);
+    // CUDA would count the fastest GPU first, Spark's discovery counts as nvidia-smi does.
+    environment.put("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     master
         .coresPerExecutor()
         .ifPresent(cores -> environment.put("OMP_NUM_THREADS", Integer.toString(cores)));

@@ -1,7 +1,6 @@
 package org.sparkfinetune.launch;
 
 import java.util.List;
-import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 
@@ -10,7 +9,6 @@ final class NotYet {
   private NotYet() {}
 
   static void check(TrainConfig config) {
-    refuse(config.compute().device() == DeviceChoice.CUDA, "device: cuda", "use cpu or auto");
     for (String module : config.lora().modulesToSave()) {
       refuse(
           !List.of("embed_tokens", "lm_head").contains(module),

@@ -72,6 +72,7 @@ final class TrainTask implements RankTask {
             context.exchange(),
             context.host(),
             context.cores(),
+            new RankDevice().choose(config.compute(), RankDevice.Asking.of(context)),
             context.scratch(),
             tokenizedPath,
             context.attempt(),

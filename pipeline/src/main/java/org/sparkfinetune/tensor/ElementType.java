@@ -2,6 +2,7 @@ package org.sparkfinetune.tensor;
 
 /** Element types of tensors; {@code code} is libtorch's number for it in scripts. */
 public enum ElementType {
+  UINT8(0, 1),
   INT64(4, 8),
   FLOAT32(6, 4),
   FLOAT64(7, 8),

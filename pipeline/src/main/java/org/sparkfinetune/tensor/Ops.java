@@ -5,7 +5,6 @@ import static org.sparkfinetune.tensor.Torch.values;
 
 import ai.djl.pytorch.jni.IValue;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.List;
 
 /**
@@ -15,13 +14,27 @@ import java.util.List;
  */
 public final class Ops {
   private final Torch torch;
+  private final Staging staging;
+  private final OnDevice onDevice;
 
   public Ops(Torch torch) {
     this.torch = torch;
+    this.staging = new Staging(torch);
+    this.onDevice = new OnDevice(torch);
   }
 
   public Torch torch() {
     return torch;
+  }
+
+  /** The way for values between host code and tensors. */
+  public Staging staging() {
+    return staging;
+  }
+
+  /** What host code does itself where it sees tensors' memory. */
+  public OnDevice onDevice() {
+    return onDevice;
   }
 
   // ---- making and moving ------------------------------------------------------------------------
@@ -36,18 +49,18 @@ public final class Ops {
   }
 
   public Tensor ofFloats(Scope scope, float[] values, long... shape) {
-    Tensor tensor = empty(scope, ElementType.FLOAT32, shape);
+    Tensor tensor = staging.empty(scope, ElementType.FLOAT32, shape);
     tensor.bytes().asFloatBuffer().put(values);
-    return tensor;
+    return staging.toDevice(tensor);
   }
 
   public Tensor ofInts(Scope scope, int[] values) {
-    Tensor tensor = empty(scope, ElementType.INT64, values.length);
-    ByteBuffer bytes = tensor.bytes().order(ByteOrder.LITTLE_ENDIAN);
+    Tensor tensor = staging.empty(scope, ElementType.INT64, values.length);
+    ByteBuffer bytes = tensor.bytes();
     for (int i = 0; i < values.length; i++) {
       bytes.putLong(8 * i, values[i]);
     }
-    return tensor;
+    return staging.toDevice(tensor);
   }
 
   public Tensor cast(Scope scope, Tensor x, ElementType type) {
@@ -163,7 +176,7 @@ public final class Ops {
             IValue.from((long) chunk),
             IValue.from(want != HeadGradients.NONE),
             IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
-    return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
   }
 
   /**
@@ -208,7 +221,11 @@ public final class Ops {
             value(state.product()),
             value(state.targetRow()),
             IValue.from(factor));
-    return new HeadLoss(out.get(0).toDouble(), out.get(1), out.get(2));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+  }
+
+  private double item(Tensor x) {
+    return torch.number("item", value(x));
   }
 
   /** (n, in) and (out, in) to (n, out): nothing but a product, to measure how fast one is. */
@@ -248,6 +265,6 @@ public final class Ops {
   }
 
   private IValue device() {
-    return IValue.from(torch.device());
+    return IValue.from(torch.device().text());
   }
 }

@@ -5,6 +5,7 @@ import ai.djl.pytorch.jni.JniUtils;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import org.sparkfinetune.errors.Bug;
 
 /**
  * A handle on libtorch memory. It lives until its {@link Scope} is closed, or it is closed itself.
@@ -12,9 +13,17 @@ import java.util.Arrays;
  */
 public final class Tensor implements AutoCloseable {
   private final PtNDArray array;
+  private final Memory memory;
 
-  Tensor(PtNDArray array) {
+  /** Who sees a tensor's values. */
+  enum Memory {
+    OF_HOST,
+    OF_DEVICE
+  }
+
+  Tensor(PtNDArray array, Memory memory) {
     this.array = array;
+    this.memory = memory;
   }
 
   PtNDArray array() {
@@ -23,6 +32,7 @@ public final class Tensor implements AutoCloseable {
 
   public ElementType type() {
     return switch (array.getDataType()) {
+      case UINT8 -> ElementType.UINT8;
       case INT64 -> ElementType.INT64;
       case FLOAT32 -> ElementType.FLOAT32;
       case FLOAT64 -> ElementType.FLOAT64;
@@ -46,23 +56,22 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A writable view of a contiguous CPU tensor's own memory, little-endian, at most 2 GiB; valid as
-   * long as the tensor is open.
+   * A writable view of a contiguous tensor's own memory, little-endian, at most 2 GiB; valid as
+   * long as the tensor is open. Of tensors that host code sees: all on the CPU, else those of
+   * {@link Staging}.
    */
   public ByteBuffer bytes() {
+    if (memory == Memory.OF_DEVICE) {
+      throw new Bug("Host code looked at a tensor on the device without copying it first.");
+    }
     return JniUtils.getByteBuffer(array, true).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /** A copy of a contiguous float32 CPU tensor's values. */
+  /** A copy of the values of a contiguous float32 tensor that host code sees. */
   public float[] toFloats() {
     float[] values = new float[Math.toIntExact(elements())];
     bytes().asFloatBuffer().get(values);
     return values;
-  }
-
-  /** The value of a float64 CPU tensor of one element. */
-  public double toDouble() {
-    return bytes().getDouble(0);
   }
 
   /** Moves this tensor to {@code scope}: it dies with that one. */

@@ -3,6 +3,7 @@ package org.sparkfinetune.tensor;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.engine.EngineException;
+import ai.djl.engine.StandardCapabilities;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -23,42 +24,75 @@ import org.sparkfinetune.errors.RunFailure;
 public final class Torch implements AutoCloseable {
   private final PtNDManager root;
   private final PtSymbolBlock module;
-  private final String device;
+  private final ComputeDevice device;
   private final OperatorTimes times = new OperatorTimes();
 
-  private Torch(PtNDManager root, PtSymbolBlock module, String device) {
+  private Torch(PtNDManager root, PtSymbolBlock module, ComputeDevice device) {
     this.root = root;
     this.module = module;
     this.device = device;
   }
 
   /**
+   * Tensors live in the host's memory.
+   *
+   * @see #start(int, ComputeDevice)
+   */
+  public static Torch start(int threads) {
+    return start(threads, new ComputeDevice.Cpu());
+  }
+
+  /**
    * Loads libtorch (its natives are unpacked once a host) and compiles the scripts.
    *
    * @param threads for operators; cores of the process divided by the ranks in it
+   * @param device of all tensors
    * @throws RunFailure if the native library cannot be loaded
    */
-  public static Torch start(int threads) {
-    System.setProperty("ai.djl.offline", "true");
+  public static Torch start(int threads, ComputeDevice device) {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
-    try {
-      Engine engine = Engine.getEngine("PyTorch");
-      JniUtils.setNumThreads(threads);
-      JniUtils.setGraphExecutorOptimize(false);
-      PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
-      try (InputStream archive = Scripts.archive()) {
-        return new Torch(root, JniUtils.loadModule(root, archive, true, false), "cpu");
-      }
+    Engine engine = engine();
+    JniUtils.setNumThreads(threads);
+    JniUtils.setGraphExecutorOptimize(false);
+    // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
+    PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
+    try (InputStream archive = Scripts.archive()) {
+      Torch torch = new Torch(root, JniUtils.loadModule(root, archive, true, false), device);
+      // Pinned memory goes with the GPU that the process used first.
+      new Staging(torch).catchUp();
+      return torch;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    } catch (EngineException | UnsatisfiedLinkError e) {
-      throw new RunFailure(
-          "libtorch could not be started on this host: "
-              + e.getMessage()
-              + ". It needs Linux on x86-64 with glibc and about 1 GB in the folder named by"
-              + " DJL_CACHE_DIR (default: .djl.ai in the home folder).",
-          e);
+    } catch (EngineException e) {
+      throw unstarted(e);
     }
+  }
+
+  /**
+   * Whether libtorch here is built for CUDA and finds a GPU.
+   *
+   * @throws RunFailure if the native library cannot be loaded
+   */
+  public static boolean hasCuda() {
+    return engine().hasCapability(StandardCapabilities.CUDA);
+  }
+
+  private static Engine engine() {
+    System.setProperty("ai.djl.offline", "true");
+    try {
+      return Engine.getEngine("PyTorch");
+    } catch (EngineException | UnsatisfiedLinkError e) {
+      throw unstarted(e);
+    }
+  }
+
+  private static RunFailure unstarted(Throwable cause) {
+    return new RunFailure(
+        "libtorch could not be started on this host: "
+            + cause.getMessage()
+            + ". It needs Linux on x86-64 with glibc and about 1 GB in the folder named by"
+            + " DJL_CACHE_DIR (default: .djl.ai in the home folder).",
+        cause);
   }
 
   public Scope scope() {
@@ -74,19 +108,32 @@ public final class Torch implements AutoCloseable {
     return times;
   }
 
-  String device() {
+  public ComputeDevice device() {
     return device;
   }
 
   Tensor tensor(Scope scope, String method, IValue... arguments) {
     try (IValue result = run(method, arguments)) {
-      return new Tensor(result.toTensor(scope.manager()));
+      return new Tensor(result.toTensor(scope.manager()), memory());
     }
+  }
+
+  /** A tensor that the script makes in the host's memory. */
+  Tensor onHost(Scope scope, String method, IValue... arguments) {
+    try (IValue result = run(method, arguments)) {
+      return new Tensor(result.toTensor(scope.manager()), Tensor.Memory.OF_HOST);
+    }
+  }
+
+  private Tensor.Memory memory() {
+    return device.sharesHostMemory() ? Tensor.Memory.OF_HOST : Tensor.Memory.OF_DEVICE;
   }
 
   List<Tensor> tensors(Scope scope, String method, IValue... arguments) {
     try (IValue result = run(method, arguments)) {
-      return Stream.of(result.toTensorArray(scope.manager())).map(Tensor::new).toList();
+      return Stream.of(result.toTensorArray(scope.manager()))
+          .map(array -> new Tensor(array, memory()))
+          .toList();
     }
   }
 

@@ -7,6 +7,12 @@
  * JVM) and most fused operators, while a script reaches all of libtorch, on CPU and CUDA alike. Why
  * gradients are written by hand: a decoder layer's backward is known, autograd inside it would only
  * keep more alive.
+ *
+ * <p>{@link org.sparkfinetune.tensor.ComputeDevice} says where tensors live. On the CPU host code
+ * works in their own memory; for CUDA everything passes through {@link
+ * org.sparkfinetune.tensor.Staging}. What a GPU does differently is in few places: memory that is
+ * pinned, the name of the device, and attention's operators, chosen in the script. None of these
+ * has run yet; all else is tested on {@link org.sparkfinetune.tensor.ComputeDevice.Staged}.
  */
 @NullMarked
 package org.sparkfinetune.tensor;

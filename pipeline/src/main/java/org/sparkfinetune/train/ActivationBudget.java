@@ -4,6 +4,7 @@ import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.exchange.Exchange;
@@ -37,16 +38,23 @@ public final class ActivationBudget {
     this.gradients = gradients;
   }
 
-  static ActivationBudget of(
-      ModelRecipe recipe, Exchange exchange, Iterable<TrainableGroup> trained) {
+  static ActivationBudget of(RankModel model) {
     long gradients = 0;
-    for (TrainableGroup group : trained) {
-      gradients += group.layout().sliceElements() * exchange.worldSize();
+    for (TrainableGroup group : model.weights().trainable()) {
+      gradients += group.layout().sliceElements() * model.exchange().worldSize();
     }
     return new ActivationBudget(
-        recipe.activationMemory().orElseGet(() -> usual(memory(), ranksOfHost(exchange))),
-        recipe.keptPerToken(),
+        model.recipe().activationMemory().orElseGet(() -> usual(model)),
+        model.recipe().keptPerToken(),
         gradients * Float.BYTES);
+  }
+
+  /** A GPU is one rank's alone, the host's memory that of all ranks on it. */
+  private static long usual(RankModel model) {
+    OptionalLong own = model.ops().torch().device().memory();
+    return own.isPresent()
+        ? usual(own.getAsLong(), 1)
+        : usual(memory(), ranksOfHost(model.exchange()));
   }
 
   /**

@@ -47,18 +47,17 @@ final class ActivationFile implements ActivationStore {
   @Override
   public Stored keep(Tensor x) {
     long at = end;
-    ByteBuffer bytes = x.bytes();
-    Waiting waiting = new Waiting(at, bytes.remaining(), x.type(), x.shape());
-    end += bytes.remaining();
-    try {
+    try (Tensor host = ops.staging().moveToHost(x)) {
+      ByteBuffer bytes = host.bytes();
+      Waiting waiting = new Waiting(at, bytes.remaining(), host.type(), host.shape());
+      end += bytes.remaining();
       for (long to = at; bytes.hasRemaining(); ) {
         to += channel.write(bytes, to);
       }
+      return waiting;
     } catch (IOException e) {
       throw failure("written", file, e);
     }
-    x.close();
-    return waiting;
   }
 
   @Override
@@ -90,7 +89,7 @@ final class ActivationFile implements ActivationStore {
 
     @Override
     public Tensor open(Scope scope) {
-      Tensor x = ops.empty(scope, type, shape);
+      Tensor x = ops.staging().empty(scope, type, shape);
       ByteBuffer bytes = x.bytes();
       try {
         while (bytes.hasRemaining()) {
@@ -101,7 +100,7 @@ final class ActivationFile implements ActivationStore {
       } catch (IOException e) {
         throw failure("read", file, e);
       }
-      return x;
+      return ops.staging().toDevice(x);
     }
 
     @Override

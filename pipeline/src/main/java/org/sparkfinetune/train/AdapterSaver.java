@@ -2,7 +2,6 @@ package org.sparkfinetune.train;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +30,7 @@ import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.SafetensorsWriter;
 import org.sparkfinetune.safetensors.TensorSpec;
 import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Tensor;
 
 /** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
 final class AdapterSaver {
@@ -154,10 +154,9 @@ final class AdapterSaver {
       if (group.layout().contains(tensor)) {
         try (Scope scope = model.ops().torch().scope()) {
           TrainableLayout.Place place = group.layout().place(tensor);
-          ByteBuffer flat = group.unshard(scope, version).bytes();
-          int from = Math.toIntExact(place.at() * Float.BYTES);
-          int bytes = Math.toIntExact(place.tensor().elements() * Float.BYTES);
-          sink.accept(flat.slice(from, bytes).order(ByteOrder.LITTLE_ENDIAN));
+          Tensor flat = group.unshard(scope, version);
+          Tensor values = model.ops().view(scope, flat, place.at(), place.tensor().elements());
+          sink.accept(model.ops().staging().toHost(scope, values).bytes());
         }
         return;
       }

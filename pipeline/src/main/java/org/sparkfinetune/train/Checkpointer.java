@@ -25,7 +25,6 @@ import org.sparkfinetune.config.Checkpointing;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.metrics.Phase;
-import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.Scope;
 import org.sparkfinetune.tensor.Tensor;
 
@@ -48,7 +47,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private final Optional<RunRecorder> recorder;
   private final BooleanSupplier stopRequested;
   private final PhaseClock clock;
-  private final Map<String, ByteBuffer> copies = new LinkedHashMap<>();
+  private final Map<String, Tensor> copies = new LinkedHashMap<>();
 
   /** Copies are tensors: a JVM allows itself only as much memory outside its heap as inside. */
   private final Scope scope;
@@ -97,7 +96,12 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       for (TrainableGroup group : model.weights().trainable()) {
         long first = rank * group.layout().sliceElements();
         for (Map.Entry<String, Tensor> part : group.state().entrySet()) {
-          saved.read(part.getKey(), first, part.getValue().bytes().asFloatBuffer());
+          model
+              .ops()
+              .staging()
+              .write(
+                  part.getValue(),
+                  bytes -> saved.read(part.getKey(), first, bytes.asFloatBuffer()));
         }
       }
     }
@@ -142,17 +146,16 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
           .state()
           .forEach(
               (name, tensor) -> {
-                ByteBuffer live = tensor.bytes();
-                ByteBuffer copy = copies.computeIfAbsent(name, n -> memory(live.remaining()));
-                copy.clear().put(live).flip();
-                parts.add(new StateFile.Part(name, copy));
+                Tensor copy = copies.computeIfAbsent(name, n -> memory(tensor));
+                model.ops().staging().copy(copy, tensor);
+                parts.add(new StateFile.Part(name, copy.bytes()));
               });
     }
     return parts;
   }
 
-  private ByteBuffer memory(int bytes) {
-    return model.ops().empty(scope, ElementType.FLOAT32, bytes / Float.BYTES).bytes();
+  private Tensor memory(Tensor tensor) {
+    return model.ops().staging().empty(scope, tensor.type(), tensor.shape());
   }
 
   private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {

@@ -14,6 +14,7 @@ import org.sparkfinetune.tensor.Tensor;
 /**
  * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
  * feature) alone: recomputation sees the same mask, and neither ranks nor micro-batches change it.
+ * Where host code does not see tensors' memory a script does {@link MaskWriter}'s arithmetic.
  */
 final class DropoutMasks {
   private final double p;
@@ -40,13 +41,16 @@ final class DropoutMasks {
         int width = Math.toIntExact(module.inFeatures(config));
         Tensor mask = ops.empty(scope, targets.type(), batch.tokens(), width);
         masks.add(mask);
-        ByteBuffer bytes = mask.bytes();
         for (TokenBatch.RowSpan row : batch.rows()) {
           long key = key(step, row.indexInStep(), layer, module.ordinal());
-          tasks.add(
-              () ->
-                  writer.write(
-                      bytes, targets.type(), row.from() * width, row.count() * width, key));
+          if (ops.torch().device().sharesHostMemory()) {
+            ByteBuffer bytes = mask.bytes();
+            int first = row.from() * width;
+            int count = row.count() * width;
+            tasks.add(() -> writer.write(bytes, targets.type(), first, count, key));
+          } else {
+            byScript(scope, ops, mask, row, key);
+          }
         }
       } else {
         masks.add(none);
@@ -54,6 +58,12 @@ final class DropoutMasks {
     }
     ops.torch().times().in("dropout_masks", () -> workers.run(tasks));
     return masks;
+  }
+
+  private void byScript(Scope scope, Ops ops, Tensor mask, TokenBatch.RowSpan row, long key) {
+    long width = mask.size(1);
+    ops.onDevice()
+        .dropoutMask(scope, mask, row.from() * width, row.count() * width, writer.counter(key));
   }
 
   /** Which modules carry LoRA, and the element type of their inputs. */

@@ -67,7 +67,8 @@ final class Gradients implements AutoCloseable {
 
     /** Sends the slices to their owners. */
     private void send() {
-      sending.addLast(new Sending(group.reduceScatter(flat, step), memory));
+      Tensor host = ops.staging().moveToHost(flat);
+      sending.addLast(new Sending(group.reduceScatter(host, step), memory));
       arriving.add(group);
       arriving.removeIf(TrainableGroup::addArrived);
       while (sending.size() > BufferSizes.GRADIENTS_UNDER_WAY) {

@@ -2,6 +2,7 @@ package org.sparkfinetune.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.sparkfinetune.tensor.DropoutCounter;
 import org.sparkfinetune.tensor.ElementType;
 
 /**
@@ -60,6 +61,11 @@ final class MaskWriter {
         }
       }
     }
+  }
+
+  /** What a script needs to write the same. */
+  DropoutCounter counter(long key) {
+    return new DropoutCounter((int) key, (int) (key >>> 32), threshold, Float.intBitsToFloat(keep));
   }
 
   private void singles(int[] out, int count, int base, int high) {

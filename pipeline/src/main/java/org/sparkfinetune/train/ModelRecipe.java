@@ -7,6 +7,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.fsdp.PlainType;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.LoraTargets;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.LayerKeep;
 
 /**
@@ -42,14 +43,14 @@ record ModelRecipe(
   /**
    * @param lora as it is carried out: an adapter that is trained on brings its own
    */
-  static ModelRecipe of(TrainConfig config, LoraConfig lora, BaseModel base) {
+  static ModelRecipe of(TrainConfig config, LoraConfig lora, BaseModel base, ComputeDevice device) {
     return new ModelRecipe(
         base.config(),
         method(config.method(), lora, base.config()),
         lora.scaling(),
         config.method() == Method.FULL ? 0 : lora.dropout(),
         config.seed(),
-        Precision.of(config.compute()),
+        Precision.of(config.compute(), device),
         config.compute().bf16() ? PlainType.BFLOAT16 : base.plainType(),
         config.data().crossSampleAttention()
             ? TokenBatch.Attention.ACROSS_SAMPLES

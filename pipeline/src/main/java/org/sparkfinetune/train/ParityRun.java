@@ -25,6 +25,7 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRows;
 import org.sparkfinetune.tokenize.PackedRowsFile;
@@ -39,6 +40,7 @@ public final class ParityRun {
   private final LoraConfig lora;
   private final Configuration hadoop;
   private final int threads;
+  private final ComputeDevice device;
 
   /**
    * @param config as for training, but {@code dataset_path} is the packed rows: a safetensors file
@@ -47,6 +49,11 @@ public final class ParityRun {
    * @param threads for operators, of all ranks together
    */
   public ParityRun(TrainConfig config, Configuration hadoop, int threads) {
+    this(config, hadoop, threads, device(config));
+  }
+
+  /** As the other, on a device of the caller's choice. */
+  ParityRun(TrainConfig config, Configuration hadoop, int threads, ComputeDevice device) {
     this.config = config;
     LoraConfig asked = TrainableSource.lora(config, hadoop);
     this.lora =
@@ -59,6 +66,15 @@ public final class ParityRun {
             asked.modulesToSave());
     this.hadoop = hadoop;
     this.threads = threads;
+    this.device = device;
+  }
+
+  /** All ranks share a device: there is no cluster that could give them more. */
+  private static ComputeDevice device(TrainConfig config) {
+    return switch (config.compute().device()) {
+      case AUTO, CPU -> new ComputeDevice.Cpu();
+      case CUDA -> new ComputeDevice.Cuda(0);
+    };
   }
 
   /**
@@ -72,7 +88,7 @@ public final class ParityRun {
     List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
     ExecutorService pool = Executors.newFixedThreadPool(ranks);
     try (Scratch scratch = Scratch.create();
-        Torch torch = Torch.start(Math.max(1, threads / ranks));
+        Torch torch = Torch.start(Math.max(1, threads / ranks), device);
         BaseModel base = BaseModel.open(config.model().folder(), hadoop);
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();
@@ -146,7 +162,7 @@ public final class ParityRun {
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
         RankModel model =
             RankModel.load(
-                ModelRecipe.of(config, lora, base),
+                ModelRecipe.of(config, lora, base, device),
                 torch,
                 exchange,
                 base.weights(),

@@ -1,8 +1,8 @@
 package org.sparkfinetune.train;
 
 import org.sparkfinetune.config.Compute;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.ElementType;
-import org.sparkfinetune.tensor.Processor;
 
 /**
  * Types of a run's tensors.
@@ -15,17 +15,17 @@ record Precision(ElementType compute, ElementType stored) {
   static final Precision BFLOAT16 = new Precision(ElementType.BFLOAT16, ElementType.BFLOAT16);
 
   /**
-   * bfloat16 on a processor without bfloat16 arithmetic: libtorch emulates it there, tens of times
+   * bfloat16 on a device without bfloat16 arithmetic: libtorch emulates it there, tens of times
    * slower than float32. Weights and activations between layers are bfloat16 values, what is
    * computed with them is float32.
    */
   static final Precision BFLOAT16_STORED = new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
 
-  /** What a configuration asks for, as this processor does it best. */
-  static Precision of(Compute compute) {
+  /** What a configuration asks for, as the device does it best. */
+  static Precision of(Compute compute, ComputeDevice device) {
     if (!compute.bf16()) {
       return FLOAT32;
     }
-    return Processor.hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
+    return device.hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
   }
 }

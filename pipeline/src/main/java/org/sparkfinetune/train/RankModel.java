@@ -15,6 +15,7 @@ import org.sparkfinetune.fsdp.ShardStore;
 import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
+import org.sparkfinetune.fsdp.WeightDecoder;
 import org.sparkfinetune.fsdp.WeightSource;
 import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.quant.Nf4Codec;
@@ -50,7 +51,10 @@ final class RankModel implements AutoCloseable {
     this.plan = plan(recipe, recipe.sharding().frozenRanks(exchange));
     FrozenReader frozen =
         new FrozenReader(
-            plan, exchange, Nf4Codec.fastest(), workers, recipe.sharding().gathering());
+            plan,
+            exchange,
+            WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+            recipe.sharding().gathering());
     List<TrainableGroup> trainable = trainable(groups, trainableSource);
     this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
     DropoutMasks dropout =

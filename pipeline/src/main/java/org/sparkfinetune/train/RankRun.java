@@ -22,6 +22,8 @@ import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.tensor.ComputeDevice;
+import org.sparkfinetune.tensor.NvidiaSmi;
 import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.tokenize.PackedRows;
 import org.sparkfinetune.tokenize.PackedRowsFile;
@@ -39,11 +41,13 @@ public final class RankRun {
   private final RunFiles files;
   private final CheckpointStore checkpoints;
   private final RankMemory memory = new RankMemory();
+  private final GpuMemory gpuMemory = new GpuMemory();
 
   /**
    * Where the rank runs.
    *
    * @param threads for operators
+   * @param device what the rank computes on
    * @param scratch a local folder that may vanish afterwards
    * @param tokenizedPath Hadoop URI of the packed rows
    * @param attempt starts of this run before
@@ -53,6 +57,7 @@ public final class RankRun {
       Exchange exchange,
       String host,
       int threads,
+      ComputeDevice device,
       Path scratch,
       String tokenizedPath,
       int attempt,
@@ -98,7 +103,8 @@ public final class RankRun {
     PhaseClock clock = new PhaseClock();
     org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
     try (RankMemory.Watch unused = memory.watch(clock::current);
-        Torch torch = Torch.start(place.threads());
+        NvidiaSmi.Watch unusedToo = gpuMemory.watch(place.device());
+        Torch torch = Torch.start(place.threads(), place.device());
         BaseModel base = BaseModel.open(config.model().folder(), hadoop);
         PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
@@ -112,7 +118,7 @@ public final class RankRun {
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
-    ModelRecipe recipe = ModelRecipe.of(config, lora, base);
+    ModelRecipe recipe = ModelRecipe.of(config, lora, base, place.device());
     return RankModel.load(
         recipe,
         torch,
@@ -229,7 +235,7 @@ public final class RankRun {
             place.host(),
             memory.peakRssBytes(),
             memory.peakAnonymousBytes(),
-            0,
+            gpuMemory.peakBytes(),
             job.model().shardBytes(),
             exchanged(job),
             memory.anonymousBytesByPhase());

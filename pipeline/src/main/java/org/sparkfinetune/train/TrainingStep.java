@@ -49,8 +49,7 @@ final class TrainingStep {
     this.forward = new ForwardPass(model);
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
-    this.budget =
-        ActivationBudget.of(model.recipe(), model.exchange(), model.weights().trainable());
+    this.budget = ActivationBudget.of(model);
     this.clock = clock;
   }
 

@@ -4,7 +4,8 @@
 #         Q query heads, K key/value heads, D head size, R LoRA's r.
 # A tensor of no elements stands for "not there" (no bias, no LoRA, no dropout).
 # Gradients are written by hand: a layer's backward is known, so nothing here records a graph and
-# every intermediate dies with its last use. dtype numbers: 4 int64, 6 float32, 15 bfloat16.
+# every intermediate dies with its last use. dtype numbers: 3 int32, 4 int64, 6 float32, 15 bfloat16.
+# All branches are compiled everywhere: an operator of CUDA's is known, though not there, to a libtorch for CPUs.
 
 class Ops(Module):
   __parameters__ = []
@@ -17,6 +18,21 @@ class Ops(Module):
   def zeros(self: __torch__.Ops, shape: List[int], dtype: int, device: str) -> Tensor:
     return torch.zeros(shape, dtype=dtype, device=torch.device(device))
 
+  # ---- between host and device --------------------------------------------------------------------
+  def host_empty(self: __torch__.Ops, shape: List[int], dtype: int, pinned: bool) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=torch.device("cpu"), pin_memory=pinned)
+
+  def to_device(self: __torch__.Ops, host: Tensor, device: str) -> Tensor:
+    return torch.copy_(torch.empty(torch.size(host), dtype=host.dtype, device=torch.device(device)), host, True)
+
+  # Reading a number waits for the device.
+  def catch_up(self: __torch__.Ops, device: str) -> float:
+    return float(torch.zeros([1], dtype=6, device=torch.device(device)))
+
+  def item(self: __torch__.Ops, x: Tensor) -> float:
+    return float(x)
+
+  # ---- shapes and copies --------------------------------------------------------------------------
   def cast(self: __torch__.Ops, x: Tensor, dtype: int) -> Tensor:
     return torch.to(x, dtype)
 
@@ -51,6 +67,48 @@ class Ops(Module):
 
   def all_finite(self: __torch__.Ops, x: Tensor) -> bool:
     return bool(torch.all(torch.isfinite(x)))
+
+  # ---- NF4 with double quantisation: value[code] * (map[nested code] * absmax2 + offset) ----------
+  # bytes: a rank's slice; pairs: (256, 2), both weights of a byte; map: (256)
+  # -> out with `count` weights from element `to` on; a chunk at a time, so that little is float32
+  def decode_nf4(self: __torch__.Ops, out: Tensor, to: int, count: int, bytes: Tensor, codesAt: int, absmaxAt: int, constantsAt: int, blocks: int, phase: int, pairs: Tensor, map: Tensor) -> Tensor:
+    groups = torch.floordiv(phase + blocks + 255, 256)
+    constants = torch.view_copy(torch.narrow(bytes, 0, constantsAt, 4 * (1 + groups)), dtype=6)
+    absmax2 = torch.narrow(torch.repeat_interleave(torch.narrow(constants, 0, 1, groups), 256, 0), 0, phase, blocks)
+    nested = torch.to(torch.narrow(bytes, 0, absmaxAt, blocks), 3)
+    absmax = torch.index_select(map, 0, nested) * absmax2 + torch.narrow(constants, 0, 0, 1)
+    flat = torch.view(out, [-1])
+    for at in range(0, blocks, 65536):
+      n = min(65536, blocks - at)
+      codes = torch.to(torch.narrow(bytes, 0, codesAt + 32 * at, 32 * n), 3)
+      values = torch.view(torch.index_select(pairs, 0, codes), [n, 64])
+      weights = torch.view(torch.mul_(values, torch.unsqueeze(torch.narrow(absmax, 0, at, n), 1)), [-1])
+      m = min(64 * n, count - 64 * at)
+      _ = torch.copy_(torch.narrow(flat, 0, to + 64 * at, m), torch.narrow(weights, 0, 0, m))
+    return out
+
+  def decode_plain(self: __torch__.Ops, out: Tensor, to: int, count: int, bytes: Tensor, at: int, size: int, dtype: int) -> Tensor:
+    numbers = torch.view_copy(torch.narrow(bytes, 0, at, size * count), dtype=dtype)
+    return torch.copy_(torch.narrow(torch.view(out, [-1]), 0, to, count), numbers)
+
+  # ---- dropout: MurmurHash3's finaliser of a counter, in int32 that wraps -------------------------
+  # -> mask with elements [start, start + count) of 0 or `keep`; a chunk at a time
+  def dropout_mask(self: __torch__.Ops, mask: Tensor, start: int, count: int, low: int, high: int, threshold: int, keep: float) -> Tensor:
+    flat = torch.view(mask, [-1])
+    for at in range(0, count, 4194304):
+      n = min(4194304, count - at)
+      x = torch.arange(at, at + n, dtype=3, device=mask.device)
+      x = torch.bitwise_xor_(torch.add_(torch.mul_(x, -1640531535), low), high)
+      x = torch.mul_(self.xor_shifted(x, 16, 65535), -2048144789)
+      x = torch.mul_(self.xor_shifted(x, 13, 524287), -1028477387)
+      x = self.xor_shifted(x, 16, 65535)
+      kept = torch.ge(torch.bitwise_and_(torch.bitwise_right_shift(x, 8), 16777215), threshold)
+      _ = torch.copy_(torch.narrow(flat, 0, start + at, n), torch.mul(torch.to(kept, 6), keep))
+    return mask
+
+  # x ^ (x >>> bits), with `ones` of 32 - bits bits
+  def xor_shifted(self: __torch__.Ops, x: Tensor, bits: int, ones: int) -> Tensor:
+    return torch.bitwise_xor_(x, torch.bitwise_and_(torch.bitwise_right_shift(x, bits), ones))
 
   # ---- linear, with LoRA: y = x W' + bias + scale (x * mask) A' B' --------------------------------
   def linear(self: __torch__.Ops, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, mask: Tensor, scale: float) -> Tensor:
@@ -117,12 +175,15 @@ class Ops(Module):
     return self.rope(dy, cos, torch.neg(sin))
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
-  # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp (Q, N) float32]
+  # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp float32: (Q, N), on
+  # CUDA (segments, Q, longest segment rounded up)]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
     repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
       v = torch.repeat_interleave(v, repeat, 1)
+    if q.is_cuda:
+      return self.attention_on_cuda(q, k, v, cuts)
     outs = annotate(List[Tensor], [])
     sums = annotate(List[Tensor], [])
     for i in range(torch.len(cuts) - 1):
@@ -136,6 +197,26 @@ class Ops(Module):
   def heads_first(self: __torch__.Ops, x: Tensor, at: int, n: int) -> Tensor:
     return torch.unsqueeze(torch.transpose(torch.narrow(x, 0, at, n), 0, 1), 0)
 
+  # All segments at once; 1: causal from the top left of each. q, k, v: (N, Q, D)
+  def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+    starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
+    longest = self.longest(cuts)
+    out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, starts, starts, longest, longest, 0., 1, True, scale=None, seqlen_k=None, window_size=None)
+    return [torch.squeeze(out, 0), lse]
+
+  def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+    starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
+    longest = self.longest(cuts)
+    seed = torch.zeros([1], dtype=4, device=q.device)
+    dq, dk, dv, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=None, num_splits_key=None, window_size=None, shared_storage_dqdkdv=False)
+    return [torch.squeeze(dq, 0), torch.squeeze(dk, 0), torch.squeeze(dv, 0)]
+
+  def longest(self: __torch__.Ops, cuts: List[int]) -> int:
+    most = 0
+    for i in range(torch.len(cuts) - 1):
+      most = max(most, cuts[i + 1] - cuts[i])
+    return most
+
   # -> [dq, dk, dv]
   def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
     groups = torch.size(k, 1)
@@ -143,6 +224,17 @@ class Ops(Module):
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
       v = torch.repeat_interleave(v, repeat, 1)
+    if q.is_cuda:
+      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, lse, cuts)
+    else:
+      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, lse, cuts)
+    if repeat > 1:
+      grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
+      dk = torch.sum(torch.reshape(dk, grouped), [2])
+      dv = torch.sum(torch.reshape(dv, grouped), [2])
+    return [dq, dk, dv]
+
+  def attention_backward_on_cpu(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
     dqs = annotate(List[Tensor], [])
     dks = annotate(List[Tensor], [])
     dvs = annotate(List[Tensor], [])
@@ -154,13 +246,7 @@ class Ops(Module):
       torch.append(dqs, torch.transpose(torch.squeeze(dq, 0), 0, 1))
       torch.append(dks, torch.transpose(torch.squeeze(dk, 0), 0, 1))
       torch.append(dvs, torch.transpose(torch.squeeze(dv, 0), 0, 1))
-    dk = torch.cat(dks, 0)
-    dv = torch.cat(dvs, 0)
-    if repeat > 1:
-      grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
-      dk = torch.sum(torch.reshape(dk, grouped), [2])
-      dv = torch.sum(torch.reshape(dv, grouped), [2])
-    return [torch.cat(dqs, 0), dk, dv]
+    return [torch.cat(dqs, 0), torch.cat(dks, 0), torch.cat(dvs, 0)]
 
   # ---- a decoder layer ----------------------------------------------------------------------------
   # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears

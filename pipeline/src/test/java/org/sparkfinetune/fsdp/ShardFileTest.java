@@ -53,7 +53,11 @@ class ShardFileTest {
       Ops ops = new Ops(torch);
       ShardPlan plan = new ShardPlan(groups, ShardRanks.all(group.get(0)));
       FrozenReader reader =
-          new FrozenReader(plan, group.get(0), Nf4Codec.fastest(), workers, Gathering.EACH_USE);
+          new FrozenReader(
+              plan,
+              group.get(0),
+              WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+              Gathering.EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : List.of(Q, K, NORM)) {
         out.put(shape.name(), ops.empty(scope, ElementType.FLOAT32, shape.dimensions()));

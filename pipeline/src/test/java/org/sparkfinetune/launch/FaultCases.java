@@ -96,14 +96,14 @@ final class FaultCases {
     add(
         cases,
         "full disk under the shard store, found when the model is loaded again",
-        "rm -rf SHARDS/*; %s; %s".formatted(KILL, keptFull("SHARDS")),
+        "rm -rf SHARDS/*; %s\n%s".formatted(KILL, keptFull("SHARDS")),
         Outcome.WAITS_FOR_A_REPAIR,
         Place.SMALL_DISKS,
         EnumSet.of(Moment.BACKWARD));
     add(
         cases,
         "full disk under Spark's scratch, found when an executor starts again",
-        "%s; %s".formatted(KILL, keptFull("SCRATCH")),
+        "%s\n%s".formatted(KILL, keptFull("SCRATCH")),
         Outcome.WAITS_FOR_A_REPAIR,
         Place.SMALL_DISKS,
         EnumSet.of(Moment.BACKWARD));
@@ -123,9 +123,20 @@ final class FaultCases {
         List.of("--activation_offload", "true"));
   }
 
-  /** Files that a process had open free their room when it ends. */
+  /**
+   * Files that a process had open free their room when it ends: so the disk is filled again and
+   * again until the test takes {@code .kept} away, which waits for {@code .keeping} to go.
+   */
   private static String keptFull(String folder) {
-    return "for i in $(seq 100); do cat /dev/zero >> %s/full 2>/dev/null; sleep 0.1; done"
+    return """
+        touch %1$s.kept %1$s.keeping
+        for i in $(seq 600); do
+          [ -e %1$s.kept ] || break
+          cat /dev/zero >> %1$s/full 2>/dev/null
+          sleep 0.1
+        done
+        rm -f %1$s.kept %1$s.keeping
+        """
         .formatted(folder);
   }
 

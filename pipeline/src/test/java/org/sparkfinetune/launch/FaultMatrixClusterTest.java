@@ -1,10 +1,12 @@
 package org.sparkfinetune.launch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -299,6 +301,8 @@ class FaultMatrixClusterTest {
 
   private static void emptyDisks() throws IOException {
     for (Path place : List.of(shards, scratch, runs)) {
+      Files.deleteIfExists(Path.of(place + ".kept"));
+      await().atMost(Duration.ofMinutes(2)).until(() -> !Files.exists(Path.of(place + ".keeping")));
       Files.deleteIfExists(place.resolve("full"));
     }
   }

@@ -61,10 +61,22 @@ class TrainCheckSparkTest {
 
   @Test
   void one_mistake_does_not_hide_the_next() {
-    CheckReport report = check("--model_id", folder.resolve("none").toString(), "--device", "cuda");
+    CheckReport report =
+        check("--model_id", folder.resolve("none").toString(), "--modules_to_save", "norm");
     assertThat(subjects(report, Verdict.FAILED)).contains("configuration", "model");
     assertThat(text(report))
-        .contains("there is no config.json in that folder", "device: cuda is not implemented yet");
+        .contains(
+            "there is no config.json in that folder",
+            "modules_to_save: norm is not implemented yet");
+  }
+
+  @Test
+  void cuda_without_a_gpu_from_spark_is_told_with_what_to_set() {
+    CheckReport report = check("--device", "cuda");
+    assertThat(subjects(report, Verdict.FAILED)).containsExactly("gpus");
+    assertThat(text(report))
+        .contains(
+            "device: cuda, but Spark gave no GPU to rank 0", "spark.task.resource.gpu.amount");
   }
 
   @Test

@@ -9,8 +9,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.fsdp.Workers;
 import org.sparkfinetune.llama.LinearModule;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.ElementType;
 import org.sparkfinetune.tensor.Ops;
 import org.sparkfinetune.tensor.Scope;
@@ -74,6 +77,24 @@ class DropoutMasksTest {
         .contains((float) (1 / (1 - P)));
   }
 
+  /** The script makes them in chunks too, of 4 Mi elements. */
+  @ParameterizedTest
+  @EnumSource(
+      value = ElementType.class,
+      names = {"FLOAT32", "BFLOAT16"})
+  void the_devices_masks_are_the_hosts_to_the_last_bit(ElementType type) {
+    List<TokenBatch> batches = new ArrayList<>(List.of(ofOneRow(70_000)));
+    List<StepRow> rows = List.of(new StepRow(ROWS.get(0), 0), new StepRow(ROWS.get(1), 5));
+    batches.addAll(TokenBatch.of(rows, 1000, TokenBatch.Attention.WITHIN_SAMPLES));
+    for (TokenBatch batch : batches) {
+      List<float[]> host = all(7, 3, batch, 1, type, new ComputeDevice.Cpu());
+      List<float[]> device = all(7, 3, batch, 1, type, new ComputeDevice.Staged());
+      for (int i = 0; i < host.size(); i++) {
+        assertThat(Arrays.equals(device.get(i), host.get(i))).as("module %d", i).isTrue();
+      }
+    }
+  }
+
   private static TokenBatch ofOneRow(int tokens) {
     return new TokenBatch(
         new int[tokens],
@@ -93,15 +114,24 @@ class DropoutMasksTest {
   }
 
   private static List<float[]> all(long seed, long step, TokenBatch batch, int layer) {
+    return all(seed, step, batch, layer, ElementType.FLOAT32, new ComputeDevice.Cpu());
+  }
+
+  private static List<float[]> all(
+      long seed, long step, TokenBatch batch, int layer, ElementType type, ComputeDevice device) {
     List<float[]> masks = new ArrayList<>();
-    try (Torch torch = Torch.start(1);
-        Scope scope = torch.scope()) {
+    try (Torch torch = Torch.start(1, device);
+        Scope scope = torch.scope();
+        Workers workers = new Workers(2)) {
       Ops ops = new Ops(torch);
       Tensor none = ops.empty(scope, ElementType.FLOAT32, 0);
-      var targets = new DropoutMasks.Targets(LinearModule.all(), ElementType.FLOAT32);
-      new DropoutMasks(P, seed, GoldenRun.config(), new Workers(2))
-          .masks(scope, ops, batch, step, layer, targets, none)
-          .forEach(mask -> masks.add(mask.toFloats()));
+      var targets = new DropoutMasks.Targets(LinearModule.all(), type);
+      for (Tensor mask :
+          new DropoutMasks(P, seed, GoldenRun.config(), workers)
+              .masks(scope, ops, batch, step, layer, targets, none)) {
+        Tensor floats = ops.cast(scope, mask, ElementType.FLOAT32);
+        masks.add(ops.staging().toHost(scope, floats).toFloats());
+      }
     }
     return masks;
   }

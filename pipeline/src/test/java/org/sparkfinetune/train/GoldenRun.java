@@ -32,6 +32,7 @@ import org.sparkfinetune.llama.LlamaConfigReader;
 import org.sparkfinetune.peft.LoraTargets;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.tensor.AdamWStep;
+import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.LayerKeep;
 import org.sparkfinetune.tensor.NamedShape;
 import org.sparkfinetune.tensor.Scope;
@@ -66,6 +67,7 @@ final class GoldenRun {
   private OptionalLong activationMemory = OptionalLong.empty();
   private Sharding.Prefetch prefetch = Sharding.Prefetch.NEXT_LAYER;
   private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
+  private ComputeDevice device = new ComputeDevice.Cpu();
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -94,6 +96,11 @@ final class GoldenRun {
 
   GoldenRun sharded(ShardingStrategy strategy) {
     this.sharding = strategy;
+    return this;
+  }
+
+  GoldenRun on(ComputeDevice what) {
+    this.device = what;
     return this;
   }
 
@@ -154,7 +161,7 @@ final class GoldenRun {
 
   <T> List<T> onRanks(List<Exchange> group, Function<RankModel, T> work) {
     ExecutorService threads = Executors.newFixedThreadPool(group.size());
-    try (Torch torch = Torch.start(1)) {
+    try (Torch torch = Torch.start(1, device)) {
       List<CompletableFuture<T>> results = new ArrayList<>();
       for (Exchange exchange : group) {
         results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), threads));
@@ -256,11 +263,17 @@ final class GoldenRun {
           NamedShape tensor = place.tensor();
           weights.put(
               tensor.name(),
-              model.ops().view(scope, flat, place.at(), tensor.elements()).toFloats());
+              floats(model, model.ops().view(scope, flat, place.at(), tensor.elements())));
         }
       }
     }
     return weights;
+  }
+
+  static float[] floats(RankModel model, Tensor x) {
+    try (Scope scope = model.ops().torch().scope()) {
+      return model.ops().staging().toHost(scope, x).toFloats();
+    }
   }
 
   /** A part of a group's state on this rank: parameters, exp_avg or exp_avg_sq. */
@@ -273,7 +286,7 @@ final class GoldenRun {
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
         group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1));
-        float[] moment = state(group, "exp_avg").toFloats();
+        float[] moment = floats(model, state(group, "exp_avg"));
         for (TrainableLayout.Piece piece : group.layout().pieces(model.exchange().rank())) {
           float[] whole =
               all.computeIfAbsent(

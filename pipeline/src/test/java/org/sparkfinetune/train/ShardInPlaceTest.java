@@ -28,6 +28,7 @@ import org.sparkfinetune.fsdp.ShardWriter;
 import org.sparkfinetune.quant.Nf4Codec;
 import org.sparkfinetune.sample.ModelMaker;
 import org.sparkfinetune.sample.ModelShape;
+import org.sparkfinetune.tensor.ComputeDevice;
 
 /** A model that lies on the disk as shards keep it is not copied. */
 class ShardInPlaceTest {
@@ -93,7 +94,7 @@ class ShardInPlaceTest {
         List.of("--model_id", model.toString(), "--dataset_path", "d", "--output_dir", "o");
     TrainConfig config =
         new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
-    return ModelRecipe.of(config, config.lora(), base);
+    return ModelRecipe.of(config, config.lora(), base, new ComputeDevice.Cpu());
   }
 
   private static byte[] bytes(Shard shard) throws IOException {

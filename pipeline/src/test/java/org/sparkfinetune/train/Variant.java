@@ -21,6 +21,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.safetensors.Checkpoint;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.TensorInfo;
+import org.sparkfinetune.tensor.ComputeDevice;
 
 /** A run beside one that {@code variants.py} wrote, from configuration to saved files. */
 final class Variant {
@@ -30,6 +31,7 @@ final class Variant {
   private final JsonNode golden;
   private final Map<String, String> arguments = new LinkedHashMap<>();
   private final Path output;
+  private ComputeDevice device = new ComputeDevice.Cpu();
 
   Variant(String name, Path scratch) throws IOException {
     this.name = name;
@@ -48,6 +50,11 @@ final class Variant {
 
   Variant with(String key, Object value) {
     arguments.put(key, value.toString());
+    return this;
+  }
+
+  Variant on(ComputeDevice what) {
+    this.device = what;
     return this;
   }
 
@@ -74,7 +81,7 @@ final class Variant {
     arguments.forEach((key, value) -> words.addAll(List.of("--" + key, value)));
     TrainConfig config =
         new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
-    return new ParityRun(config, new Configuration(), 1).run();
+    return new ParityRun(config, new Configuration(), 1, device).run();
   }
 
   /** Runs, and compares losses as they are. */
