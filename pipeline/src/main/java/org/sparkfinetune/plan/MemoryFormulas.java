@@ -56,7 +56,7 @@ final class MemoryFormulas {
   private Lines cpu(int onHost) {
     Lines lines =
         new Lines()
-            .addFile(Kind.FROZEN_SHARD, visible(onHost))
+            .addFile(Kind.FROZEN_SHARD, resident(onHost))
             .addFile(Kind.PROCESS, CPU_LIBRARIES);
     return computing(lines)
         .add(Kind.ALLOCATOR, slack())
@@ -109,6 +109,15 @@ final class MemoryFormulas {
     return work.config().parallelism().exchange() == ExchangeMode.NETWORK
         ? shard()
         : shard() * onHost;
+  }
+
+  /**
+   * Of that, what is in memory: a layer leaves it when it is decoded, and the next one is there by
+   * then; rows of the embedding stay.
+   */
+  private long resident(int onHost) {
+    long embedding = work.trainsEmbedding() ? 0 : work.embedding() * work.widths().plain();
+    return Math.min(visible(onHost), 2 * work.frozenOfLayer() + embedding);
   }
 
   /** Every rank's part of the gradients of the own slice, until the step ends: R times t / R. */
