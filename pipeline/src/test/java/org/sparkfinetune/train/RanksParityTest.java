@@ -28,7 +28,7 @@ class RanksParityTest {
   @Test
   void dropout_included_any_number_of_ranks_gives_the_losses_of_one() throws Exception {
     List<GoldenRun.Step> one = run(1).steps();
-    for (int ranks : new int[] {2, 3, 4}) {
+    for (int ranks : new int[] {2, 3, 4, 8}) {
       List<GoldenRun.Step> several = run(ranks).steps();
       for (int i = 0; i < one.size(); i++) {
         double loss = one.get(i).loss();
