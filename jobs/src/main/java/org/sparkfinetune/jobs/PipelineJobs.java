@@ -93,6 +93,7 @@ final class PipelineJobs implements Jobs {
     }
     SparkConf conf = Sessions.named("train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
+    ExecutorSettings.checkDevice(conf, loaded.config().compute().device());
     TrainPreflight preflight = TrainPreflight.check(loaded, hadoop());
     SparkSession spark = Sessions.start(conf);
     try {

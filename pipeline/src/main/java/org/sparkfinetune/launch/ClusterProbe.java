@@ -7,8 +7,6 @@ import java.nio.file.Path;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.Compute;
-import org.sparkfinetune.config.DeviceChoice;
-import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.tensor.ComputeDevice;
 import org.sparkfinetune.tensor.Torch;
@@ -23,14 +21,12 @@ final class ClusterProbe implements RankTask {
   private static final Path MEMORY = Path.of("/proc/meminfo");
 
   private final String modelFolder;
-  private final DeviceChoice device;
-  private final boolean bf16;
+  private final Compute compute;
   private final SerializableConfiguration hadoop;
 
   ClusterProbe(String modelFolder, Compute compute, Configuration hadoop) {
     this.modelFolder = modelFolder;
-    this.device = compute.device();
-    this.bf16 = compute.bf16();
+    this.compute = compute;
     this.hadoop = new SerializableConfiguration(hadoop);
   }
 
@@ -113,7 +109,6 @@ final class ClusterProbe implements RankTask {
   }
 
   private ComputeDevice device(RankContext context) {
-    Compute compute = new Compute(device, bf16, GradientCheckpointing.ON);
     ComputeDevice chosen = new RankDevice().choose(compute, RankDevice.Asking.of(context));
     if (!chosen.sharesHostMemory()) {
       Torch.start(context.cores(), chosen).close();

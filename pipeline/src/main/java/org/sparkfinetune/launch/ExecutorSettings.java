@@ -6,6 +6,7 @@ import java.util.OptionalInt;
 import java.util.StringJoiner;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
+import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -67,6 +68,20 @@ public final class ExecutorSettings {
       if (ranks > executors) {
         throw tooFew(master, ranks, executors, "allow");
       }
+    }
+  }
+
+  /**
+   * Whether Spark was asked for what {@code device} needs.
+   *
+   * @throws UserError if it was not asked for a GPU that is needed
+   */
+  public static void checkDevice(SparkConf conf, DeviceChoice device) {
+    String gpus = "spark.executor.resource.gpu.amount";
+    if (device == DeviceChoice.CUDA && conf.getInt(gpus, 0) == 0) {
+      throw new UserError(
+          "device: cuda, but %s is not set, so Spark gives executors no GPU. Ask for one with the lines of conf/spark/train-gpu.conf that name gpu; or use device: auto or cpu."
+              .formatted(gpus));
     }
   }
 

@@ -26,6 +26,7 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -39,6 +40,7 @@ import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
 import org.sparkfinetune.plan.CpuProbe;
+import org.sparkfinetune.plan.LayerProducts;
 import org.sparkfinetune.tokenize.PackedRow;
 import org.sparkfinetune.tokenize.PackedRowsParquet;
 import org.sparkfinetune.train.BaseModel;
@@ -154,8 +156,11 @@ public final class TrainBenchmark {
             config.compute().bf16() ? CpuProbe.Numbers.BFLOAT16 : CpuProbe.Numbers.FLOAT32,
             model.hiddenSize(),
             model.intermediateSize());
-    return new TrainProfile(
-        report, ProductCounts.of(model, config), tokens, limit / plan.worldSize());
+    LayerProducts layers =
+        LayerProducts.of(model, config.method(), config.compute().gradientCheckpointing());
+    double head =
+        (config.method() == Method.FULL ? 6.0 : 4.0) * model.vocabSize() * model.hiddenSize();
+    return new TrainProfile(report, layers, head, tokens, limit / plan.worldSize());
   }
 
   private ObjectNode json(

@@ -5,16 +5,20 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.sparkfinetune.metrics.Phase;
+import org.sparkfinetune.plan.LayerProducts;
 import org.sparkfinetune.tensor.OperatorTimes;
 import org.sparkfinetune.train.RankReport;
 
 /**
- * Where a rank's time went, and how near its products came to what its threads can do.
+ * Where a rank's time went, and how near its products came to what its threads can do. Small ones,
+ * of LoRA and of attention, are not counted.
  *
+ * @param head operations of its products for one token, both directions
  * @param tokens that went through the rank
  * @param limit operations a second of products alone, on one rank's share of the machine
  */
-record TrainProfile(RankReport report, ProductCounts counts, double tokens, double limit) {
+record TrainProfile(
+    RankReport report, LayerProducts layers, double head, double tokens, double limit) {
   /** Each phase, then each operator inside the phases; the longest first. */
   String text() {
     double all = report.seconds().values().stream().mapToDouble(Double::doubleValue).sum();
@@ -33,7 +37,7 @@ record TrainProfile(RankReport report, ProductCounts counts, double tokens, doub
 
   /** Of the limit, at so many tokens a second of this rank. */
   double share(double tokensPerSecond) {
-    return tokensPerSecond * counts.all() / limit;
+    return tokensPerSecond * (layers.forward() + layers.backward() + head) / limit;
   }
 
   private String line(String name, OperatorTimes.Use use, double all) {
@@ -50,9 +54,9 @@ record TrainProfile(RankReport report, ProductCounts counts, double tokens, doub
 
   private double operationsOfToken(String operator) {
     return switch (operator) {
-      case "layer" -> counts.forward();
-      case "layer_backward" -> counts.backward();
-      case "head_loss", "head_chunk" -> counts.head();
+      case "layer" -> layers.forward();
+      case "layer_backward" -> layers.backward();
+      case "head_loss", "head_chunk" -> head;
       default -> 0;
     };
   }

@@ -4,7 +4,6 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
-import org.sparkfinetune.llama.LlamaConfig;
 
 /**
  * One optimizer step's time, and the run's.
@@ -73,6 +72,8 @@ public record Timing(
 
   static Timing of(Workload work, Device device, OptionalLong steps) {
     double tokens = work.stepTokens();
+    LayerProducts products =
+        LayerProducts.of(work.model(), work.method(), work.kept().checkpointing());
     double layers = (double) work.model().numHiddenLayers() * work.layerLinears();
     double attention =
         (double) work.model().numHiddenLayers()
@@ -82,7 +83,7 @@ public record Timing(
             * attentionPasses(work);
     double head = (work.trainsHead() ? 6.0 : 4.0) * work.embedding();
     double adapters = work.method() == Method.FULL ? 0 : 8.0 * work.trained();
-    double compute = tokens * (linears(work) + attention + head + adapters) / device.flops();
+    double compute = tokens * (products.both() + attention + head + adapters) / device.flops();
     int groups = work.groups(device);
     double decoded =
         work.method() == Method.FULL
@@ -112,23 +113,6 @@ public record Timing(
         groups,
         work.stepTokens() * work.ranks(),
         steps);
-  }
-
-  /**
-   * Operations of layers' linears for a token, 2 to a weight: forward, dx, dW where the base is
-   * trained, and forward again of what was not kept, down's output excepted.
-   */
-  private static double linears(Workload work) {
-    LlamaConfig model = work.model();
-    double down = (double) model.hiddenSize() * model.intermediateSize();
-    double again =
-        switch (work.kept().checkpointing()) {
-          case ON -> work.layerLinears() - down;
-          case SELECTIVE -> 2 * down;
-          case OFF -> 0;
-        };
-    double passes = work.method() == Method.FULL ? 3 : 2;
-    return 2 * model.numHiddenLayers() * (passes * work.layerLinears() + again);
   }
 
   /** Of the causal half of scores and values: forward, backward at 2.5, and forward again if so. */

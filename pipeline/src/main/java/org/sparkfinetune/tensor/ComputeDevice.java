@@ -15,10 +15,14 @@ public sealed interface ComputeDevice {
   boolean sharesHostMemory();
 
   /** Without it libtorch emulates bfloat16, tens of times slower than float32. */
-  boolean hasBfloat16Arithmetic();
+  default boolean hasBfloat16Arithmetic() {
+    return Processor.hasBfloat16Arithmetic();
+  }
 
   /** Bytes that are this device's own; empty where tensors are in the host's memory. */
-  OptionalLong memory();
+  default OptionalLong memory() {
+    return OptionalLong.empty();
+  }
 
   /** The processor. */
   record Cpu() implements ComputeDevice {
@@ -30,16 +34,6 @@ public sealed interface ComputeDevice {
     @Override
     public boolean sharesHostMemory() {
       return true;
-    }
-
-    @Override
-    public boolean hasBfloat16Arithmetic() {
-      return Processor.hasBfloat16Arithmetic();
-    }
-
-    @Override
-    public OptionalLong memory() {
-      return OptionalLong.empty();
     }
   }
 
@@ -94,16 +88,6 @@ public sealed interface ComputeDevice {
     @Override
     public boolean sharesHostMemory() {
       return false;
-    }
-
-    @Override
-    public boolean hasBfloat16Arithmetic() {
-      return Processor.hasBfloat16Arithmetic();
-    }
-
-    @Override
-    public OptionalLong memory() {
-      return OptionalLong.empty();
     }
   }
 }

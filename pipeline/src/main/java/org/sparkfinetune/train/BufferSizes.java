@@ -34,8 +34,8 @@ public final class BufferSizes {
   private BufferSizes() {}
 
   /**
-   * Tokens that go through a layer together: more make products of narrow layers faster, and bound
-   * what a layer's activations take.
+   * Tokens that go through a layer together. The more, the faster are the products of narrow
+   * layers, and the more memory a layer's activations take.
    */
   public static int batchTokens(LlamaConfig model) {
     int tokens = WIDEST / model.intermediateSize();

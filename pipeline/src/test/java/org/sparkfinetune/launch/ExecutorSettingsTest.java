@@ -8,6 +8,7 @@ import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
 
 class ExecutorSettingsTest {
@@ -49,6 +50,17 @@ class ExecutorSettingsTest {
     ExecutorSettings.apply(conf, OptionalInt.empty());
     assertThat(conf.get("spark.executor.extraJavaOptions"))
         .isEqualTo("-Xss8m --add-modules=jdk.incubator.vector -Dai.djl.pytorch.num_threads=3");
+  }
+
+  @Test
+  void cuda_without_gpus_of_sparks_is_told_before_anything_starts() {
+    SparkConf conf = conf("local-cluster[2,1,1024]");
+    assertThatThrownBy(() -> ExecutorSettings.checkDevice(conf, DeviceChoice.CUDA))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("spark.executor.resource.gpu.amount is not set");
+    ExecutorSettings.checkDevice(conf, DeviceChoice.AUTO);
+    conf.set("spark.executor.resource.gpu.amount", "1");
+    ExecutorSettings.checkDevice(conf, DeviceChoice.CUDA);
   }
 
   @Test

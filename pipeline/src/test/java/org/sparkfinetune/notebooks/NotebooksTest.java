@@ -5,9 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -41,7 +39,15 @@ class NotebooksTest {
 
   /** What Java kernels offer, in its simplest form. */
   private static final String DISPLAY =
-      "void display(Object shown, String type) { System.out.println(\"[\" + type + \"] \" + shown); }";
+      """
+      void display(Object shown, String type) throws java.io.IOException {
+        java.nio.file.Files.writeString(
+            java.nio.file.Path.of(System.getProperty("shown")),
+            "[" + type + "] " + shown + System.lineSeparator(),
+            java.nio.file.StandardOpenOption.CREATE,
+            java.nio.file.StandardOpenOption.APPEND);
+      }
+      """;
 
   @TempDir private Path folder;
 
@@ -96,10 +102,11 @@ class NotebooksTest {
     return cells;
   }
 
-  private String run(List<String> cells) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+  /** What the cells displayed. */
+  private String run(List<String> cells) throws IOException {
+    Path shown = folder.resolve("shown");
     String[] properties = {
+      "-Dshown=" + shown,
       "-Ddata=" + folder.resolve("data"),
       "-Dmodel=" + SAMPLE.resolve("model"),
       "-Drun=" + folder.resolve("run"),
@@ -108,13 +115,13 @@ class NotebooksTest {
       "-Dfile.encoding=UTF-8",
       "-Xmx512m"
     };
-    try (JShell shell = JShell.builder().out(out).err(out).remoteVMOptions(properties).build()) {
+    try (JShell shell = JShell.builder().remoteVMOptions(properties).build()) {
       // In one go: jshell reads its whole class path again after each addition.
       shell.addToClasspath(System.getProperty("java.class.path"));
       evaluate(shell, DISPLAY);
       cells.forEach(cell -> evaluate(shell, cell));
     }
-    return bytes.toString(StandardCharsets.UTF_8);
+    return Files.readString(shown);
   }
 
   private static void evaluate(JShell shell, String cell) {

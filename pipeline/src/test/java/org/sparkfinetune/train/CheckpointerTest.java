@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -17,9 +18,12 @@ import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.tensor.ComputeDevice;
+import org.sparkfinetune.tensor.Staging;
+import org.sparkfinetune.tensor.Tensor;
 
 class CheckpointerTest {
   private static final Configuration HADOOP = new Configuration();
@@ -70,20 +74,12 @@ class CheckpointerTest {
   }
 
   private static void fill(RankModel model, int seed) {
-    model
-        .weights()
-        .trainable()
-        .forEach(
-            group ->
-                group
-                    .state()
-                    .values()
-                    .forEach(
-                        tensor ->
-                            model
-                                .ops()
-                                .staging()
-                                .write(tensor, bytes -> fill(bytes.asFloatBuffer(), seed))));
+    Staging staging = model.ops().staging();
+    for (TrainableGroup group : model.weights().trainable()) {
+      for (Tensor tensor : group.state().values()) {
+        staging.write(tensor, bytes -> fill(bytes.asFloatBuffer(), seed));
+      }
+    }
   }
 
   private static void fill(FloatBuffer values, int seed) {
@@ -94,32 +90,18 @@ class CheckpointerTest {
 
   private static Map<String, float[]> state(RankModel model) {
     Map<String, float[]> state = new TreeMap<>();
-    model
-        .weights()
-        .trainable()
-        .forEach(
-            group ->
-                group
-                    .state()
-                    .forEach((name, tensor) -> state.put(name, GoldenRun.floats(model, tensor))));
+    for (TrainableGroup group : model.weights().trainable()) {
+      group.state().forEach((name, x) -> state.put(name, GoldenRun.floats(model, x)));
+    }
     return state;
   }
 
   private TrainConfig config() {
-    List<String> words =
-        List.of(
-            "--model_id",
-            "m",
-            "--dataset_path",
-            "d",
-            "--output_dir",
-            scratch.resolve("run").toUri().toString(),
-            "--save_strategy",
-            "steps",
-            "--save_steps",
-            "1",
-            "--max_steps",
-            "2");
-    return new ConfigLoader(HADOOP).train(Optional.empty(), words).config();
+    String run = scratch.resolve("run").toUri().toString();
+    String words =
+        "--model_id m --dataset_path d --save_strategy steps --save_steps 1 --max_steps 2";
+    List<String> all = new ArrayList<>(List.of(words.split(" ")));
+    all.addAll(List.of("--output_dir", run));
+    return new ConfigLoader(HADOOP).train(Optional.empty(), all).config();
   }
 }
