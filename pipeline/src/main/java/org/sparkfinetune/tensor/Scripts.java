@@ -20,7 +20,7 @@ final class Scripts {
 
   private Scripts() {}
 
-  static InputStream archive() {
+  static InputStream archive(CpuAttention attention) {
     try (InputStream text = Scripts.class.getResourceAsStream("scripts.py")) {
       if (text == null) {
         throw new Bug("scripts.py is missing beside " + Scripts.class.getName() + ".");
@@ -28,7 +28,7 @@ final class Scripts {
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
         store(zip, "ops/version", "10\n".getBytes(StandardCharsets.US_ASCII));
-        store(zip, "ops/data.pkl", data());
+        store(zip, "ops/data.pkl", data(attention));
         store(zip, "ops/constants.pkl", CONSTANTS);
         store(zip, "ops/code/__torch__.py", text.readAllBytes());
       }
@@ -38,15 +38,23 @@ final class Scripts {
     }
   }
 
-  /** The pickle of an {@code Ops} object whose only attribute is {@code training = False}. */
-  private static byte[] data() throws IOException {
+  /** The pickle of an {@code Ops} object with its two attributes. */
+  private static byte[] data(CpuAttention attention) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.write(new byte[] {(byte) 0x80, 0x02});
     out.write("c__torch__\nOps\n".getBytes(StandardCharsets.US_ASCII));
-    out.write(new byte[] {0x29, (byte) 0x81, 0x7D, 0x28, 0x58, 0x08, 0, 0, 0});
-    out.write("training".getBytes(StandardCharsets.US_ASCII));
-    out.write(new byte[] {(byte) 0x89, 0x75, 0x62, 0x2E});
+    out.write(new byte[] {0x29, (byte) 0x81, 0x7D, 0x28});
+    attribute(out, "training", false);
+    attribute(out, "blocks", attention == CpuAttention.BLOCKS);
+    out.write(new byte[] {0x75, 0x62, 0x2E});
     return out.toByteArray();
+  }
+
+  private static void attribute(ByteArrayOutputStream out, String name, boolean value)
+      throws IOException {
+    out.write(new byte[] {0x58, (byte) name.length(), 0, 0, 0});
+    out.write(name.getBytes(StandardCharsets.US_ASCII));
+    out.write(value ? 0x88 : 0x89);
   }
 
   private static void store(ZipOutputStream zip, String name, byte[] content) throws IOException {

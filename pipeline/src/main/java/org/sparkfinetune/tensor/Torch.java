@@ -50,13 +50,17 @@ public final class Torch implements AutoCloseable {
    * @throws RunFailure if the native library cannot be loaded
    */
   public static Torch start(int threads, ComputeDevice device) {
+    return start(threads, device, CpuAttention.here());
+  }
+
+  static Torch start(int threads, ComputeDevice device, CpuAttention attention) {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
     Engine engine = engine();
     JniUtils.setNumThreads(threads);
     JniUtils.setGraphExecutorOptimize(false);
     // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
     PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
-    try (InputStream archive = Scripts.archive()) {
+    try (InputStream archive = Scripts.archive(attention)) {
       Torch torch = new Torch(root, JniUtils.loadModule(root, archive, true, false), device);
       // Pinned memory goes with the GPU that the process used first.
       new Staging(torch).catchUp();

@@ -11,6 +11,7 @@ class Ops(Module):
   __parameters__ = []
   __buffers__ = []
   training : bool
+  blocks : bool
 
   def empty(self: __torch__.Ops, shape: List[int], dtype: int, device: str) -> Tensor:
     return torch.empty(shape, dtype=dtype, device=torch.device(device))
@@ -178,6 +179,8 @@ class Ops(Module):
   # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp float32: (Q, N), on
   # CUDA (segments, Q, longest segment rounded up)]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+    if self.in_blocks(q):
+      return self.attention_in_blocks(q, k, v, cuts)
     repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
@@ -219,6 +222,8 @@ class Ops(Module):
 
   # -> [dq, dk, dv]
   def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+    if self.in_blocks(q):
+      return self.attention_in_blocks_backward(dout, q, k, v, out, lse, cuts)
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     if repeat > 1:
@@ -247,6 +252,113 @@ class Ops(Module):
       torch.append(dks, torch.transpose(torch.squeeze(dk, 0), 0, 1))
       torch.append(dvs, torch.transpose(torch.squeeze(dv, 0), 0, 1))
     return [torch.cat(dqs, 0), torch.cat(dks, 0), torch.cat(dvs, 0)]
+
+  # ---- the same in blocks of 64 queries, all heads together, against the keys before their end ------
+  # For processors that multiply bfloat16 in vectors: libtorch's flash kernel reaches a sixth of what its
+  # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
+  def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
+    return self.blocks and not q.is_cuda and q.dtype == 15
+
+  def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+    groups = torch.size(k, 1)
+    repeat = torch.floordiv(torch.size(q, 1), groups)
+    d = torch.size(q, 2)
+    out = torch.empty_like(q)
+    sums = torch.empty([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
+    later = self.later(q)
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      qs = torch.mul_(self.by_group(q, at, n, groups, 6), float(d) ** -0.5)
+      ks = torch.transpose(torch.squeeze(self.by_group(k, at, n, groups, 6), 1), 1, 2)
+      vs = torch.squeeze(self.by_group(v, at, n, groups, 15), 1)
+      m = torch.size(qs, 2)
+      outs = torch.empty([groups, repeat, m, d], dtype=15, device=q.device)
+      lses = torch.empty([groups, repeat, m, 1], dtype=6, device=q.device)
+      for b in range(0, m, 64):
+        shape = [groups, repeat, 64, b + 64]
+        scores = torch.bmm(torch.reshape(torch.narrow(qs, 2, b, 64), [groups, -1, d]), torch.narrow(ks, 2, 0, b + 64))
+        scores4 = torch.view(scores, shape)
+        _ = torch.add_(torch.narrow(scores4, 3, b, 64), later)
+        p = torch.softmax(scores, 2, None)
+        # The largest score's probability says what the sum was.
+        lse = torch.sub(torch.amax(scores4, [3], True), torch.log(torch.amax(torch.view(p, shape), [3], True)))
+        _1 = torch.copy_(torch.narrow(lses, 2, b, 64), lse)
+        o = torch.bmm(torch.to(p, 15), torch.narrow(vs, 1, 0, b + 64))
+        _2 = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [groups, repeat, 64, d]))
+      self.from_group(out, at, n, outs)
+      self.from_group(sums, at, n, lses)
+    return [out, torch.contiguous(torch.t(torch.squeeze(sums, 2)))]
+
+  # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
+  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+    groups = torch.size(k, 1)
+    repeat = torch.floordiv(torch.size(q, 1), groups)
+    d = torch.size(q, 2)
+    scale = float(d) ** -0.5
+    dq = torch.empty_like(q)
+    dk = torch.empty_like(k)
+    dv = torch.empty_like(v)
+    later = self.later(q)
+    delta = torch.sum(torch.to(dout, 6) * out, [2], True)
+    dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
+    v_one = torch.constant_pad_nd(v, [0, 8], 1.)
+    sums = torch.unsqueeze(torch.t(lse), 2)
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      qs = self.by_group(q, at, n, groups, 15)
+      ks = torch.squeeze(self.by_group(k, at, n, groups, 15), 1)
+      keys = torch.transpose(torch.to(ks, 6), 1, 2)
+      values = torch.transpose(torch.squeeze(self.by_group(v_one, at, n, groups, 15), 1), 1, 2)
+      douts = self.by_group(dout_delta, at, n, groups, 15)
+      lses = self.by_group(sums, at, n, groups, 6)
+      m = torch.size(qs, 2)
+      dqs = torch.empty([groups, repeat, m, d], dtype=15, device=q.device)
+      dks = torch.zeros([groups, 1, m, d], dtype=6, device=q.device)
+      dvs = torch.zeros([groups, 1, m, d], dtype=6, device=q.device)
+      for b in range(0, m, 64):
+        seen = b + 64
+        queries = torch.reshape(torch.narrow(qs, 2, b, 64), [groups, -1, d])
+        given = torch.reshape(torch.narrow(douts, 2, b, 64), [groups, -1, d + 8])
+        logs = torch.reshape(torch.narrow(lses, 2, b, 64), [groups, -1, 1])
+        scores = torch.baddbmm(logs, torch.to(queries, 6), torch.narrow(keys, 2, 0, seen), beta=-1., alpha=scale)
+        _ = torch.add_(torch.narrow(torch.view(scores, [groups, repeat, 64, seen]), 3, b, 64), later)
+        p = torch.to(torch.exp_(scores), 15)
+        ds = torch.mul_(torch.bmm(given, torch.narrow(values, 2, 0, seen)), p)
+        dq_block = torch.mul_(torch.bmm(ds, torch.narrow(ks, 1, 0, seen)), scale)
+        _1 = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [groups, repeat, 64, d]))
+        dk_block = torch.bmm(torch.transpose(ds, 1, 2), queries)
+        _2 = torch.add_(torch.narrow(torch.squeeze(dks, 1), 1, 0, seen), dk_block, alpha=scale)
+        dv_block = torch.bmm(torch.transpose(p, 1, 2), torch.narrow(given, 2, 0, d))
+        _3 = torch.add_(torch.narrow(torch.squeeze(dvs, 1), 1, 0, seen), dv_block)
+      self.from_group(dq, at, n, dqs)
+      self.from_group(dk, at, n, dks)
+      self.from_group(dv, at, n, dvs)
+    return [dq, dk, dv]
+
+  # What no query of a block may look at in the block's own keys.
+  def later(self: __torch__.Ops, q: Tensor) -> Tensor:
+    return torch.triu_(torch.full([64, 64], -float("inf"), dtype=6, device=q.device), 1)
+
+  # x: (N, heads, D) -> (groups, heads / groups, m, D) of n tokens, then zeros to a multiple of 64
+  def by_group(self: __torch__.Ops, x: Tensor, at: int, n: int, groups: int, dtype: int) -> Tensor:
+    m = torch.floordiv(n + 63, 64) * 64
+    out = torch.zeros([torch.size(x, 1), m, torch.size(x, 2)], dtype=dtype, device=x.device)
+    _ = torch.copy_(torch.narrow(out, 1, 0, n), torch.transpose(torch.narrow(x, 0, at, n), 0, 1))
+    return torch.view(out, [groups, -1, m, torch.size(x, 2)])
+
+  def from_group(self: __torch__.Ops, to: Tensor, at: int, n: int, x: Tensor) -> None:
+    heads = torch.narrow(torch.flatten(x, 0, 1), 1, 0, n)
+    _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(heads, 0, 1))
+
+  # x: (..., 1) float32 -> (..., 8) bfloat16 whose sum is -x
+  def minus_in_pieces(self: __torch__.Ops, x: Tensor) -> Tensor:
+    upper = torch.to(x, 15)
+    rest = x - upper
+    middle = torch.to(rest, 15)
+    lower = torch.to(rest - middle, 15)
+    return torch.constant_pad_nd(torch.neg(torch.cat([upper, middle, lower], -1)), [0, 5], 0.)
 
   # ---- a decoder layer ----------------------------------------------------------------------------
   # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears
