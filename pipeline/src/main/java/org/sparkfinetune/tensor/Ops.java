@@ -120,7 +120,13 @@ public final class Ops {
   /** [dx, dweight (H, float32)]. */
   public List<Tensor> rmsNormBackward(Scope scope, Tensor dy, Tensor x, Tensor weight, double eps) {
     return torch.tensors(
-        scope, "rms_norm_backward", value(dy), value(x), value(weight), IValue.from(eps));
+        scope,
+        "rms_norm_backward",
+        value(dy),
+        value(x),
+        value(weight),
+        IValue.from(eps),
+        IValue.from(true));
   }
 
   /**

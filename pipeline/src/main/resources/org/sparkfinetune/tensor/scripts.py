@@ -120,7 +120,7 @@ class Ops(Module):
     if torch.numel(a) > 0:
       if torch.numel(mask) > 0:
         x = x * mask
-      y = torch.add_(y, torch.linear(torch.linear(x, a), b), alpha=scale)
+      y = torch.addmm_(y, torch.linear(x, a), torch.t(b), beta=1., alpha=scale)
     return y
 
   # -> [dx (N, in), dA (R, in), dB (out, R), dW (out, in), dbias (out)]; the last two only if `base`
@@ -134,13 +134,13 @@ class Ops(Module):
     if torch.numel(a) > 0:
       u = torch.matmul(dy, b) * scale
       xd = x
-      dl = torch.matmul(u, a)
       if torch.numel(mask) > 0:
         xd = x * mask
-        dl = torch.mul_(dl, mask)
+        dx = torch.addcmul_(dx, torch.matmul(u, a), mask)
+      else:
+        dx = torch.addmm_(dx, u, a)
       da = torch.to(torch.matmul(torch.t(u), xd), 6)
       db = torch.to(torch.matmul(torch.t(dy), torch.linear(xd, a)) * scale, 6)
-      dx = torch.add_(dx, dl)
     if base:
       dw = torch.to(torch.matmul(torch.t(dy), x), 6)
       if torch.numel(bias) > 0:
@@ -156,14 +156,17 @@ class Ops(Module):
     inv = self.inverse_rms(x, eps)
     return torch.to(x * inv, x.dtype) * weight
 
-  # -> [dx, dweight (H, float32)]
-  def rms_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float) -> List[Tensor]:
+  # -> [dx, dweight (H, float32), only if `base`]
+  def rms_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float, base: bool) -> List[Tensor]:
     inv = self.inverse_rms(x, eps)
     xhat = x * inv
+    dweight = torch.empty([0], dtype=6, device=x.device)
+    if base:
+      dweight = torch.sum(torch.to(dy, 6) * xhat, [0])
     g = torch.to(dy * weight, 6)
     mean = torch.mean(g * xhat, [-1], True)
-    dx = torch.to((g - xhat * mean) * inv, x.dtype)
-    return [dx, torch.sum(torch.to(dy, 6) * xhat, [0])]
+    dx = torch.to(torch.mul_(torch.addcmul_(g, xhat, mean, value=-1.), inv), x.dtype)
+    return [dx, dweight]
 
   # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, D) ----------------
   def rope(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -253,11 +256,30 @@ class Ops(Module):
       torch.append(dvs, torch.transpose(torch.squeeze(dv, 0), 0, 1))
     return [torch.cat(dqs, 0), torch.cat(dks, 0), torch.cat(dvs, 0)]
 
-  # ---- the same in blocks of 64 queries, all heads together, against the keys before their end ------
+  # ---- the same in blocks of 64 queries against the keys before their end ---------------------------
   # For processors that multiply bfloat16 in vectors: libtorch's flash kernel reaches a sixth of what its
   # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
+  # Segments of about the same length go together, and so do query heads that share keys.
   def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
     return self.blocks and not q.is_cuda and q.dtype == 15
+
+  # Indices of segments, together at most 1024 tokens or one; each filled up to a multiple of 64.
+  def alike(self: __torch__.Ops, cuts: List[int]) -> List[List[int]]:
+    all = annotate(List[List[int]], [])
+    for m in range(64, self.longest(cuts) + 64, 64):
+      some = annotate(List[int], [])
+      for i in range(torch.len(cuts) - 1):
+        if self.filled(cuts, i) == m:
+          if m * (torch.len(some) + 1) > max(m, 1024):
+            torch.append(all, some)
+            some = annotate(List[int], [])
+          torch.append(some, i)
+      if torch.len(some) > 0:
+        torch.append(all, some)
+    return all
+
+  def filled(self: __torch__.Ops, cuts: List[int], i: int) -> int:
+    return torch.floordiv(cuts[i + 1] - cuts[i] + 63, 64) * 64
 
   def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
     groups = torch.size(k, 1)
@@ -266,18 +288,16 @@ class Ops(Module):
     out = torch.empty_like(q)
     sums = torch.empty([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
     later = self.later(q)
-    for i in range(torch.len(cuts) - 1):
-      at = cuts[i]
-      n = cuts[i + 1] - at
-      qs = torch.mul_(self.by_group(q, at, n, groups, 6), float(d) ** -0.5)
-      ks = torch.transpose(torch.squeeze(self.by_group(k, at, n, groups, 6), 1), 1, 2)
-      vs = torch.squeeze(self.by_group(v, at, n, groups, 15), 1)
-      m = torch.size(qs, 2)
-      outs = torch.empty([groups, repeat, m, d], dtype=15, device=q.device)
-      lses = torch.empty([groups, repeat, m, 1], dtype=6, device=q.device)
+    for some in self.alike(cuts):
+      qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), float(d) ** -0.5)
+      ks = torch.transpose(torch.squeeze(self.by_group(k, cuts, some, groups, 6), 1), 1, 2)
+      vs = torch.squeeze(self.by_group(v, cuts, some, groups, 15), 1)
+      all, m = torch.size(qs, 0), torch.size(qs, 2)
+      outs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
+      lses = torch.empty([all, repeat, m, 1], dtype=6, device=q.device)
       for b in range(0, m, 64):
-        shape = [groups, repeat, 64, b + 64]
-        scores = torch.bmm(torch.reshape(torch.narrow(qs, 2, b, 64), [groups, -1, d]), torch.narrow(ks, 2, 0, b + 64))
+        shape = [all, repeat, 64, b + 64]
+        scores = torch.bmm(torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64))
         scores4 = torch.view(scores, shape)
         _ = torch.add_(torch.narrow(scores4, 3, b, 64), later)
         p = torch.softmax(scores, 2, None)
@@ -285,9 +305,9 @@ class Ops(Module):
         lse = torch.sub(torch.amax(scores4, [3], True), torch.log(torch.amax(torch.view(p, shape), [3], True)))
         _1 = torch.copy_(torch.narrow(lses, 2, b, 64), lse)
         o = torch.bmm(torch.to(p, 15), torch.narrow(vs, 1, 0, b + 64))
-        _2 = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [groups, repeat, 64, d]))
-      self.from_group(out, at, n, outs)
-      self.from_group(sums, at, n, lses)
+        _2 = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
+      self.from_group(out, cuts, some, outs)
+      self.from_group(sums, cuts, some, lses)
     return [out, torch.contiguous(torch.t(torch.squeeze(sums, 2)))]
 
   # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
@@ -304,53 +324,57 @@ class Ops(Module):
     dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
     v_one = torch.constant_pad_nd(v, [0, 8], 1.)
     sums = torch.unsqueeze(torch.t(lse), 2)
-    for i in range(torch.len(cuts) - 1):
-      at = cuts[i]
-      n = cuts[i + 1] - at
-      qs = self.by_group(q, at, n, groups, 15)
-      ks = torch.squeeze(self.by_group(k, at, n, groups, 15), 1)
+    for some in self.alike(cuts):
+      qs = self.by_group(q, cuts, some, groups, 15)
+      ks = torch.squeeze(self.by_group(k, cuts, some, groups, 15), 1)
       keys = torch.transpose(torch.to(ks, 6), 1, 2)
-      values = torch.transpose(torch.squeeze(self.by_group(v_one, at, n, groups, 15), 1), 1, 2)
-      douts = self.by_group(dout_delta, at, n, groups, 15)
-      lses = self.by_group(sums, at, n, groups, 6)
-      m = torch.size(qs, 2)
-      dqs = torch.empty([groups, repeat, m, d], dtype=15, device=q.device)
-      dks = torch.zeros([groups, 1, m, d], dtype=6, device=q.device)
-      dvs = torch.zeros([groups, 1, m, d], dtype=6, device=q.device)
+      values = torch.transpose(torch.squeeze(self.by_group(v_one, cuts, some, groups, 15), 1), 1, 2)
+      douts = self.by_group(dout_delta, cuts, some, groups, 15)
+      lses = self.by_group(sums, cuts, some, groups, 6)
+      all, m = torch.size(qs, 0), torch.size(qs, 2)
+      dqs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
+      dks = torch.zeros([all, 1, m, d], dtype=6, device=q.device)
+      dvs = torch.zeros([all, 1, m, d], dtype=6, device=q.device)
       for b in range(0, m, 64):
         seen = b + 64
-        queries = torch.reshape(torch.narrow(qs, 2, b, 64), [groups, -1, d])
-        given = torch.reshape(torch.narrow(douts, 2, b, 64), [groups, -1, d + 8])
-        logs = torch.reshape(torch.narrow(lses, 2, b, 64), [groups, -1, 1])
+        queries = torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d])
+        given = torch.reshape(torch.narrow(douts, 2, b, 64), [all, -1, d + 8])
+        logs = torch.reshape(torch.narrow(lses, 2, b, 64), [all, -1, 1])
         scores = torch.baddbmm(logs, torch.to(queries, 6), torch.narrow(keys, 2, 0, seen), beta=-1., alpha=scale)
-        _ = torch.add_(torch.narrow(torch.view(scores, [groups, repeat, 64, seen]), 3, b, 64), later)
+        _ = torch.add_(torch.narrow(torch.view(scores, [all, repeat, 64, seen]), 3, b, 64), later)
         p = torch.to(torch.exp_(scores), 15)
         ds = torch.mul_(torch.bmm(given, torch.narrow(values, 2, 0, seen)), p)
         dq_block = torch.mul_(torch.bmm(ds, torch.narrow(ks, 1, 0, seen)), scale)
-        _1 = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [groups, repeat, 64, d]))
+        _1 = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [all, repeat, 64, d]))
         dk_block = torch.bmm(torch.transpose(ds, 1, 2), queries)
         _2 = torch.add_(torch.narrow(torch.squeeze(dks, 1), 1, 0, seen), dk_block, alpha=scale)
         dv_block = torch.bmm(torch.transpose(p, 1, 2), torch.narrow(given, 2, 0, d))
         _3 = torch.add_(torch.narrow(torch.squeeze(dvs, 1), 1, 0, seen), dv_block)
-      self.from_group(dq, at, n, dqs)
-      self.from_group(dk, at, n, dks)
-      self.from_group(dv, at, n, dvs)
+      self.from_group(dq, cuts, some, dqs)
+      self.from_group(dk, cuts, some, dks)
+      self.from_group(dv, cuts, some, dvs)
     return [dq, dk, dv]
 
   # What no query of a block may look at in the block's own keys.
   def later(self: __torch__.Ops, q: Tensor) -> Tensor:
     return torch.triu_(torch.full([64, 64], -float("inf"), dtype=6, device=q.device), 1)
 
-  # x: (N, heads, D) -> (groups, heads / groups, m, D) of n tokens, then zeros to a multiple of 64
-  def by_group(self: __torch__.Ops, x: Tensor, at: int, n: int, groups: int, dtype: int) -> Tensor:
-    m = torch.floordiv(n + 63, 64) * 64
-    out = torch.zeros([torch.size(x, 1), m, torch.size(x, 2)], dtype=dtype, device=x.device)
-    _ = torch.copy_(torch.narrow(out, 1, 0, n), torch.transpose(torch.narrow(x, 0, at, n), 0, 1))
-    return torch.view(out, [groups, -1, m, torch.size(x, 2)])
+  # x: (N, heads, D) -> (segments x groups, heads / groups, m, D): each segment, then zeros
+  def by_group(self: __torch__.Ops, x: Tensor, cuts: List[int], some: List[int], groups: int, dtype: int) -> Tensor:
+    m = self.filled(cuts, some[0])
+    out = torch.zeros([torch.len(some), torch.size(x, 1), m, torch.size(x, 2)], dtype=dtype, device=x.device)
+    for s in range(torch.len(some)):
+      at = cuts[some[s]]
+      n = cuts[some[s] + 1] - at
+      _ = torch.copy_(torch.narrow(torch.select(out, 0, s), 1, 0, n), torch.transpose(torch.narrow(x, 0, at, n), 0, 1))
+    return torch.view(out, [torch.len(some) * groups, -1, m, torch.size(x, 2)])
 
-  def from_group(self: __torch__.Ops, to: Tensor, at: int, n: int, x: Tensor) -> None:
-    heads = torch.narrow(torch.flatten(x, 0, 1), 1, 0, n)
-    _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(heads, 0, 1))
+  def from_group(self: __torch__.Ops, to: Tensor, cuts: List[int], some: List[int], x: Tensor) -> None:
+    all = torch.view(x, [torch.len(some), torch.size(to, 1), -1, torch.size(to, 2)])
+    for s in range(torch.len(some)):
+      at = cuts[some[s]]
+      n = cuts[some[s] + 1] - at
+      _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(torch.narrow(torch.select(all, 0, s), 1, 0, n), 0, 1))
 
   # x: (..., 1) float32 -> (..., 8) bfloat16 whose sum is -x
   def minus_in_pieces(self: __torch__.Ops, x: Tensor) -> Tensor:
@@ -414,7 +438,7 @@ class Ops(Module):
     dup = torch.mul_(dm, silu)
     dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scale, base)
     dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scale, base)
-    dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps)
+    dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps, base)
     dh = torch.add_(dh, dy)
     dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale, base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, lse, cuts)
@@ -424,7 +448,7 @@ class Ops(Module):
     dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scale, base)
     dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scale, base)
     dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scale, base)
-    dx, dw0 = self.rms_norm_backward(torch.add_(torch.add_(dn1, dn_k), dn_v), x, w[0], eps)
+    dx, dw0 = self.rms_norm_backward(torch.add_(torch.add_(dn1, dn_k), dn_v), x, w[0], eps, base)
     out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]
     if base:
       out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6]
