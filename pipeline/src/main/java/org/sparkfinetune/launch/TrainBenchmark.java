@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +13,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -102,6 +104,9 @@ public final class TrainBenchmark {
 
   /** Trains. */
   public Result run(Profile profile) {
+    Map<String, Double> until = new LinkedHashMap<>();
+    until.put("jvm", since(ManagementFactory.getRuntimeMXBean().getStartTime()));
+    until.put("spark", since(System.currentTimeMillis()));
     RunFolder folder = RunFolder.of(config.outputDir());
     RunFiles files = new RunFiles(hadoop, InstantSource.system());
     Path rows = Path.of(config.outputDir()).resolve("rows");
@@ -110,6 +115,7 @@ public final class TrainBenchmark {
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, Duration.ofSeconds(60));
     RankPlan plan = planner.plan(config.parallelism().numRanks());
+    until.put("executors", since(System.currentTimeMillis()));
     TrainTask task =
         new TrainTask(
             folder.config().toString(),
@@ -123,7 +129,12 @@ public final class TrainBenchmark {
         CompletableFuture.supplyAsync(() -> firstTimes(folder, files));
     List<RankReport> reports = reports(new BarrierStage(context, planner, plan, exchange), task);
     List<MetricsLine> lines = MetricsLog.read(folder, files);
-    ObjectNode json = json(plan, reports, lines, clock.join());
+    double[] times = clock.join();
+    until.put("ready", times[0]);
+    until.put("first_step", times[1]);
+    ObjectNode json = json(plan, reports, lines, times);
+    ObjectNode startUp = json.putObject("seconds_until");
+    until.forEach((what, seconds) -> startUp.put(what, rounded(seconds)));
     Optional<TrainProfile> profiled =
         profile == Profile.NONE ? Optional.empty() : Optional.of(profile(plan, reports.get(0)));
     profiled.ifPresent(
@@ -203,6 +214,11 @@ public final class TrainBenchmark {
     return json;
   }
 
+  /** Seconds from the user's command to a time. */
+  private double since(long millis) {
+    return (millis - work.started().toEpochMilli()) * 1e-3;
+  }
+
   private static double rounded(double x) {
     return Math.round(x * 100) / 100.0;
   }
@@ -218,7 +234,7 @@ public final class TrainBenchmark {
         return times;
       }
       if (files.read(folder.metrics()).isPresent()) {
-        double now = Duration.between(work.started(), Instant.now()).toMillis() * 1e-3;
+        double now = since(System.currentTimeMillis());
         times[0] = times[0] == 0 ? now : times[0];
         times[1] = MetricsLog.read(folder, files).isEmpty() ? 0 : now;
       }

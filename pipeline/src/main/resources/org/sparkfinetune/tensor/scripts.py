@@ -180,7 +180,7 @@ class Ops(Module):
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
   # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp float32: (Q, N), on
-  # CUDA (segments, Q, longest segment rounded up)]
+  # CUDA (segments, Q, longest segment rounded up), in blocks none]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
     if self.in_blocks(q):
       return self.attention_in_blocks(q, k, v, cuts)
@@ -226,7 +226,7 @@ class Ops(Module):
   # -> [dq, dk, dv]
   def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
     if self.in_blocks(q):
-      return self.attention_in_blocks_backward(dout, q, k, v, out, lse, cuts)
+      return self.attention_in_blocks_backward(dout, q, k, v, out, cuts)
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     if repeat > 1:
@@ -286,7 +286,6 @@ class Ops(Module):
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
     out = torch.empty_like(q)
-    sums = torch.empty([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
     later = self.later(q)
     for some in self.alike(cuts):
       qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), float(d) ** -0.5)
@@ -294,24 +293,23 @@ class Ops(Module):
       vs = torch.squeeze(self.by_group(v, cuts, some, groups, 15), 1)
       all, m = torch.size(qs, 0), torch.size(qs, 2)
       outs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
-      lses = torch.empty([all, repeat, m, 1], dtype=6, device=q.device)
       for b in range(0, m, 64):
-        shape = [all, repeat, 64, b + 64]
-        scores = torch.bmm(torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64))
-        scores4 = torch.view(scores, shape)
-        _ = torch.add_(torch.narrow(scores4, 3, b, 64), later)
-        p = torch.softmax(scores, 2, None)
-        # The largest score's probability says what the sum was.
-        lse = torch.sub(torch.amax(scores4, [3], True), torch.log(torch.amax(torch.view(p, shape), [3], True)))
-        _1 = torch.copy_(torch.narrow(lses, 2, b, 64), lse)
-        o = torch.bmm(torch.to(p, 15), torch.narrow(vs, 1, 0, b + 64))
-        _2 = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
+        p = self.probabilities(torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
+        o = torch.bmm(p, torch.narrow(vs, 1, 0, b + 64))
+        _ = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
       self.from_group(out, cuts, some, outs)
-      self.from_group(sums, cuts, some, lses)
-    return [out, torch.contiguous(torch.t(torch.squeeze(sums, 2)))]
+    return [out, torch.empty([0], dtype=6, device=q.device)]
+
+  # q: (n, R x 64, D), k: (n, D, seen), both float32, q times the scale -> bfloat16 (n, R x 64, seen)
+  def probabilities(self: __torch__.Ops, q: Tensor, k: Tensor, later: Tensor) -> Tensor:
+    scores = torch.bmm(q, k)
+    seen = torch.size(scores, 2)
+    own = torch.narrow(torch.view(scores, [torch.size(scores, 0), -1, 64, seen]), 3, seen - 64, 64)
+    _ = torch.add_(own, later)
+    return torch.to(torch.softmax(scores, 2, None), 15)
 
   # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
-  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, cuts: List[int]) -> List[Tensor]:
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
@@ -323,14 +321,12 @@ class Ops(Module):
     delta = torch.sum(torch.to(dout, 6) * out, [2], True)
     dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
     v_one = torch.constant_pad_nd(v, [0, 8], 1.)
-    sums = torch.unsqueeze(torch.t(lse), 2)
     for some in self.alike(cuts):
       qs = self.by_group(q, cuts, some, groups, 15)
       ks = torch.squeeze(self.by_group(k, cuts, some, groups, 15), 1)
       keys = torch.transpose(torch.to(ks, 6), 1, 2)
       values = torch.transpose(torch.squeeze(self.by_group(v_one, cuts, some, groups, 15), 1), 1, 2)
       douts = self.by_group(dout_delta, cuts, some, groups, 15)
-      lses = self.by_group(sums, cuts, some, groups, 6)
       all, m = torch.size(qs, 0), torch.size(qs, 2)
       dqs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
       dks = torch.zeros([all, 1, m, d], dtype=6, device=q.device)
@@ -339,18 +335,15 @@ class Ops(Module):
         seen = b + 64
         queries = torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d])
         given = torch.reshape(torch.narrow(douts, 2, b, 64), [all, -1, d + 8])
-        logs = torch.reshape(torch.narrow(lses, 2, b, 64), [all, -1, 1])
-        scores = torch.baddbmm(logs, torch.to(queries, 6), torch.narrow(keys, 2, 0, seen), beta=-1., alpha=scale)
-        _ = torch.add_(torch.narrow(torch.view(scores, [all, repeat, 64, seen]), 3, b, 64), later)
-        p = torch.to(torch.exp_(scores), 15)
+        p = self.probabilities(torch.mul_(torch.to(queries, 6), scale), torch.narrow(keys, 2, 0, seen), later)
         ds = torch.mul_(torch.bmm(given, torch.narrow(values, 2, 0, seen)), p)
-        dq_block = torch.mul_(torch.bmm(ds, torch.narrow(ks, 1, 0, seen)), scale)
-        _1 = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [all, repeat, 64, d]))
+        dq_block = torch.bmm(ds, torch.narrow(ks, 1, 0, seen))
+        _ = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [all, repeat, 64, d]))
         dk_block = torch.bmm(torch.transpose(ds, 1, 2), queries)
-        _2 = torch.add_(torch.narrow(torch.squeeze(dks, 1), 1, 0, seen), dk_block, alpha=scale)
+        _1 = torch.add_(torch.narrow(torch.squeeze(dks, 1), 1, 0, seen), dk_block, alpha=scale)
         dv_block = torch.bmm(torch.transpose(p, 1, 2), torch.narrow(given, 2, 0, d))
-        _3 = torch.add_(torch.narrow(torch.squeeze(dvs, 1), 1, 0, seen), dv_block)
-      self.from_group(dq, cuts, some, dqs)
+        _2 = torch.add_(torch.narrow(torch.squeeze(dvs, 1), 1, 0, seen), dv_block)
+      self.from_group(dq, cuts, some, torch.mul_(dqs, scale))
       self.from_group(dk, cuts, some, dks)
       self.from_group(dv, cuts, some, dvs)
     return [dq, dk, dv]

@@ -1,0 +1,148 @@
+# bench results. Sourced by bench.
+
+usage() {
+    cat <<TXT
+Usage: jobs/bin/bench results --peer-python PYTHON [--runs 3] [--steps 3] [--only REGEX] [--to FILE.md]
+
+Trains on random tokens, 4 rows of 512 a step, once with bench train and once with PEFT and bitsandbytes, in turn,
+--runs times each (about 50 minutes for all), and writes the table of medians to --to (jobs/docs/performance.md).
+Peers are jobs/src/test/python/peft_qlora.py and peft_fsdp.py; their packages are in requirements.txt beside them.
+  --peer-python PYTHON  one that has them
+  --only REGEX          only works whose name matches
+TXT
+}
+
+python='' runs=3 steps=3 only=. to=$root/jobs/docs/performance.md
+while (($#)); do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --peer-python | --runs | --steps | --only | --to)
+            [[ -n ${2:-} ]] || fail "$1 needs a value"
+            case $1 in
+                --peer-python) python=$2 ;;
+                --runs) runs=$2 ;;
+                --steps) steps=$2 ;;
+                --only) only=$2 ;;
+                --to) to=$2 ;;
+            esac
+            shift 2
+            ;;
+        *) usage >&2; fail "" "Unknown argument: $1" ;;
+    esac
+done
+[[ -n $python ]] && "$python" -c 'import torch, peft, bitsandbytes' 2>/dev/null ||
+    fail "--peer-python: '$python' is no Python that has the packages of jobs/src/test/python/requirements.txt."
+[[ $runs =~ ^[1-9][0-9]*$ && $steps =~ ^[1-9][0-9]*$ ]] || fail "--runs and --steps are whole numbers of at least 1."
+
+make_work
+make_jar
+peers=$root/jobs/src/test/python
+models=${TMPDIR:-/tmp}/spark-finetune-bench
+
+# ours NAME WORDS…: one line more in NAME.ours
+ours() {
+    local name=$1
+    shift
+    "$here/bench" train --seq 512 --steps "$steps" --profile "$@" 2>>"$work/$name.log" | tee -a "$work/$name.ours" >&2
+}
+
+# peer NAME KIND WORDS…: one line more in NAME.KIND
+peer() {
+    local name=$1 kind=$2
+    shift 2
+    if [[ $kind == fsdp ]]; then
+        set -- env OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc_per_node 2 "$peers/peft_fsdp.py" "$@"
+    else
+        set -- "$python" "$peers/peft_qlora.py" --threads "$(nproc)" --rows "$kind" "$@"
+    fi
+    "$@" --steps "$steps" 2>>"$work/$name.log" | tail -n 1 | tee -a "$work/$name.$kind" >&2
+}
+
+# median FILE KEY: of all lines' first number after the key
+median() {
+    sed -n "s/.*\"$2\": *\[*\([0-9.]*\).*/\1/p" "$1" | sort -g |
+        awk '{ n[NR] = $1 } END { if (NR) print NR % 2 ? n[(NR + 1) / 2] : (n[NR / 2] + n[NR / 2 + 1]) / 2; else print "-" }'
+}
+
+# of NUMBER NUMBER: their ratio
+of() {
+    awk -v a="$1" -v b="$2" 'BEGIN { if (a > 0 && b > 0) printf "%.2f", a / b; else printf "-" }'
+}
+
+# What is measured: its name | words of ours | words of the peer ('-' for none) | its kind
+works='QLoRA llama-135m|--model_id llama-135m --ranks 1 --micro 4||one
+QLoRA slice-1b|--model_id slice-1b --ranks 1 --micro 4||one
+QLoRA llama-135m, nothing computed again|--model_id llama-135m --ranks 1 --micro 4 --gradient_checkpointing false|--no-checkpointing|one
+QLoRA slice-1b, nothing computed again|--model_id slice-1b --ranks 1 --micro 4 --gradient_checkpointing false|--no-checkpointing|one
+LoRA llama-135m|--model_id llama-135m --ranks 1 --micro 4 --method lora|--method lora|one
+QLoRA llama-135m, two ranks|--model_id llama-135m --ranks 2 --micro 4||fsdp
+QLoRA slice-1b, two ranks|--model_id slice-1b --ranks 2 --micro 4||fsdp
+QLoRA llama-135m, selective|--model_id llama-135m --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
+QLoRA slice-1b, selective|--model_id slice-1b --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
+QLoRA llama-135m, 16 rows a step|--model_id llama-135m --ranks 1 --micro 16|-|none
+QLoRA slice-1b, two ranks, 16 rows a step|--model_id slice-1b --ranks 2 --micro 16|-|none'
+works=$(grep -E -- "$only" <<<"$works") || fail "--only $only: no work has such a name."
+
+for run in $(seq "$runs"); do
+    while IFS='|' read -r name our_words their_words kind; do
+        echo "Run $run: $name" >&2
+        read -ra words <<<"$our_words"
+        ours "$name" "${words[@]}" </dev/null
+        read -ra their <<<"$their_words"
+        their=(--model "$models/${words[1]}" "${their[@]}")
+        case $kind in
+            fsdp) peer "$name" fsdp "${their[@]}" </dev/null ;;
+            one)
+                # Afterwards only the better of micro-batches of one row and of four.
+                for rows in 1 4; do
+                    if ((run == 1)) || [[ $(<"$work/$name.better") == "$rows" ]]; then
+                        peer "$name" "$rows" "${their[@]}" </dev/null
+                    fi
+                done
+                if ((run == 1)); then
+                    awk -v a="$(median "$work/$name.1" tokens_per_s)" -v b="$(median "$work/$name.4" tokens_per_s)" \
+                        'BEGIN { print a >= b ? 1 : 4 }' >"$work/$name.better"
+                fi
+                ;;
+        esac
+    done <<<"$works"
+done
+
+processor=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+numbers=$(grep -o -w -E 'avx2|avx512f|avx512_bf16|amx_bf16' /proc/cpuinfo | sort -u | paste -sd ' ')
+{
+    cat <<TXT
+# Training beside PEFT and bitsandbytes
+
+Made by \`jobs/bin/bench results --peer-python PYTHON\`: random tokens, 4 rows of 512 a step, LoRA r 16 on all linears,
+dropout 0.05, bf16, AdamW, clipping; two ranks are two executors with the exchange between them, beside FSDP with gloo.
+Medians of $runs run(s) of $steps steps, ours and theirs in turn. The peer's better of one row and of four in a
+micro-batch; it had no bitsandbytes kernels for CPUs, which are a package of their own.
+
+$(machine), $processor ($numbers); $(date +%F); torch $("$python" -c 'import torch; print(torch.__version__)').
+
+| work | tokens/s | peer's | ratio | peak MiB | peer's | ratio | first step s | peer's | share of products alone |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+TXT
+    while IFS='|' read -r name _ _ kind; do
+        case $kind in
+            one) theirs=$work/$name.$(<"$work/$name.better") ;;
+            *) theirs=$work/$name.$kind ;;
+        esac
+        [[ -e $theirs ]] || theirs=/dev/null
+        speed=$(median "$work/$name.ours" tokens_per_second) memory=$(median "$work/$name.ours" peak_rss_mib)
+        their_speed=$(median "$theirs" tokens_per_s)
+        their_memory=$(median "$theirs" 'peak_rss_mib[a-z_]*')
+        echo "| $name | $speed | $their_speed | $(of "$speed" "$their_speed") | $memory | $their_memory |" \
+            "$(of "$memory" "$their_memory") | $(median "$work/$name.ours" first_step_s) |" \
+            "$(median "$theirs" first_step_s) | $(median "$work/$name.ours" matmul_share) |"
+    done <<<"$works"
+    cat <<'TXT'
+
+*Nothing computed again* is `gradient_checkpointing: false`; without a word it is `true`. *Share of products alone*:
+operations of the products that are computed, in the time of the whole step, beside what this machine does in nothing
+but products. First steps count from the command, Spark's start and loading included.
+TXT
+} >"$work/page.md"
+cp "$work/page.md" "$to"
+echo "Wrote $to" >&2
