@@ -79,8 +79,7 @@ QLoRA llama-135m, two ranks|--model_id llama-135m --ranks 2 --micro 4||fsdp
 QLoRA slice-1b, two ranks|--model_id slice-1b --ranks 2 --micro 4||fsdp
 QLoRA llama-135m, selective|--model_id llama-135m --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
 QLoRA slice-1b, selective|--model_id slice-1b --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
-QLoRA llama-135m, 16 rows a step|--model_id llama-135m --ranks 1 --micro 16|-|none
-QLoRA slice-1b, two ranks, 16 rows a step|--model_id slice-1b --ranks 2 --micro 16|-|none'
+QLoRA llama-135m, two ranks, 16 rows a step|--model_id llama-135m --ranks 2 --micro 16|-|none'
 works=$(grep -E -- "$only" <<<"$works") || fail "--only $only: no work has such a name."
 
 for run in $(seq "$runs"); do
