@@ -61,7 +61,11 @@ peer() {
 # median FILE KEY: of all lines' first number after the key
 median() {
     sed -n "s/.*\"$2\": *\[*\([0-9.]*\).*/\1/p" "$1" | sort -g |
-        awk '{ n[NR] = $1 } END { if (NR) print NR % 2 ? n[(NR + 1) / 2] : (n[NR / 2] + n[NR / 2 + 1]) / 2; else print "-" }'
+        awk '{ n[NR] = $1 } END {
+            if (NR == 0) { print "-"; exit }
+            m = NR % 2 ? n[(NR + 1) / 2] : (n[NR / 2] + n[NR / 2 + 1]) / 2
+            printf(m < 30 ? "%.2f\n" : "%.0f\n", m)
+        }'
 }
 
 # of NUMBER NUMBER: their ratio
@@ -100,7 +104,7 @@ for run in $(seq "$runs"); do
                 done
                 if ((run == 1)); then
                     awk -v a="$(median "$work/$name.1" tokens_per_s)" -v b="$(median "$work/$name.4" tokens_per_s)" \
-                        'BEGIN { print a >= b ? 1 : 4 }' >"$work/$name.better"
+                        'BEGIN { print((a >= b) ? 1 : 4) }' >"$work/$name.better"
                 fi
                 ;;
         esac
@@ -115,8 +119,8 @@ numbers=$(grep -o -w -E 'avx2|avx512f|avx512_bf16|amx_bf16' /proc/cpuinfo | sort
 
 Made by \`jobs/bin/bench results --peer-python PYTHON\`: random tokens, 4 rows of 512 a step, LoRA r 16 on all linears,
 dropout 0.05, bf16, AdamW, clipping; two ranks are two executors with the exchange between them, beside FSDP with gloo.
-Medians of $runs run(s) of $steps steps, ours and theirs in turn. The peer's better of one row and of four in a
-micro-batch; it had no bitsandbytes kernels for CPUs, which are a package of their own.
+Medians of $runs run(s) of $steps steps, ours and theirs in turn. The faster of the peer's one row and four in a
+micro-batch decides its speed, one row its memory; it had no bitsandbytes kernels for CPUs, a package of their own.
 
 $(machine), $processor ($numbers); $(date +%F); torch $("$python" -c 'import torch; print(torch.__version__)').
 
@@ -131,7 +135,7 @@ TXT
         [[ -e $theirs ]] || theirs=/dev/null
         speed=$(median "$work/$name.ours" tokens_per_second) memory=$(median "$work/$name.ours" peak_rss_mib)
         their_speed=$(median "$theirs" tokens_per_s)
-        their_memory=$(median "$theirs" 'peak_rss_mib[a-z_]*')
+        their_memory=$(median "${theirs/%.4/.1}" 'peak_rss_mib[a-z_]*')
         echo "| $name | $speed | $their_speed | $(of "$speed" "$their_speed") | $memory | $their_memory |" \
             "$(of "$memory" "$their_memory") | $(median "$work/$name.ours" first_step_s) |" \
             "$(median "$theirs" first_step_s) | $(median "$work/$name.ours" matmul_share) |"

@@ -1,6 +1,7 @@
 package org.sparkfinetune.plan;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
@@ -8,6 +9,7 @@ import java.util.OptionalDouble;
  *
  * @param ranks devices
  * @param advice what to change if it does not fit, cheapest first, each on top of those before
+ * @param faster what takes more memory that is there, and less time
  */
 public record Plan(
     Device device,
@@ -16,7 +18,8 @@ public record Plan(
     Timing timing,
     long trained,
     long frozen,
-    List<Advice> advice) {
+    List<Advice> advice,
+    Optional<Advice> faster) {
 
   /**
    * One change of the configuration.

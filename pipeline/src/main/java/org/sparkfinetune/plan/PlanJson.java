@@ -37,15 +37,16 @@ public final class PlanJson {
     timing.hours().ifPresent(hours -> node.put("hours", hours));
     plan.usd().ifPresent(usd -> node.put("usd", usd));
     ArrayNode advice = node.putArray("advice");
-    for (Plan.Advice one : plan.advice()) {
-      advice
-          .addObject()
-          .put("change", one.change())
-          .put("cost", one.cost())
-          .put("needed_bytes", one.needed())
-          .put("fits", one.fits());
-    }
+    plan.advice().forEach(one -> put(advice.addObject(), one));
+    plan.faster().ifPresent(faster -> put(node.putObject("faster"), faster));
     return node.toPrettyString();
+  }
+
+  private static void put(ObjectNode node, Plan.Advice advice) {
+    node.put("change", advice.change())
+        .put("cost", advice.cost())
+        .put("needed_bytes", advice.needed())
+        .put("fits", advice.fits());
   }
 
   private static ObjectNode memory(List<Memory.Line> lines) {

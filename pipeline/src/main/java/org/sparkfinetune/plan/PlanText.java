@@ -45,17 +45,22 @@ public final class PlanText {
     if (!plan.advice().isEmpty()) {
       lines.add("");
       lines.add("To make it fit, cheapest first, each on top of the ones before:");
-      for (Plan.Advice advice : plan.advice()) {
-        lines.add(
-            format(
-                "  %-46s %7.2f GiB  %-4s (%s)",
-                advice.change(),
-                advice.needed() / GIB,
-                advice.fits() ? "fits" : "",
-                advice.cost()));
-      }
+      plan.advice().forEach(advice -> lines.add(line(advice)));
     }
+    plan.faster()
+        .ifPresent(
+            faster -> {
+              lines.add("");
+              lines.add("There is memory for more speed:");
+              lines.add(line(faster));
+            });
     return lines;
+  }
+
+  private static String line(Plan.Advice advice) {
+    return format(
+        "  %-46s %7.2f GiB  %-4s (%s)",
+        advice.change(), advice.needed() / GIB, advice.fits() ? "fits" : "", advice.cost());
   }
 
   private static String line(Memory.Line line) {

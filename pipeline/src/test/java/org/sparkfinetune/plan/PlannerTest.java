@@ -87,6 +87,31 @@ class PlannerTest {
     assertThat(plan("llama-3-8b", "H100", 8).advice()).isEmpty();
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "llama-3-8b, H100, 1, true, gradient_checkpointing: false",
+    "llama-3-70b, L20, 4, true, gradient_checkpointing: false",
+    "llama-3-70b, A10G, 5, true, ''",
+    "llama-3-8b, H100, 1, selective, gradient_checkpointing: false",
+    "llama-3-8b, H100, 1, false, ''"
+  })
+  void memory_that_is_left_is_offered_for_speed(
+      String shape, String type, int ranks, String checkpointing, String change) {
+    Plan plan = plan(shape, type, ranks, "--gradient_checkpointing", checkpointing);
+    Optional<Plan.Advice> faster = plan.faster();
+    assertThat(faster.map(Plan.Advice::change).orElse("")).isEqualTo(change);
+    if (faster.isPresent()) {
+      String kept = faster.get().change().split(": ")[1];
+      Plan then = plan(shape, type, ranks, "--gradient_checkpointing", kept);
+      assertThat(then.memory().needed())
+          .isEqualTo(faster.get().needed())
+          .isLessThan(plan.available());
+      assertThat(then.timing().stepSeconds()).isLessThan(plan.timing().stepSeconds());
+      assertThat(PlanText.lines(plan)).anyMatch(line -> line.contains("memory for more speed"));
+      assertThat(PlanJson.of(plan)).contains("\"faster\"");
+    }
+  }
+
   @Test
   void more_gpus_never_need_more_memory_each_nor_more_time() {
     long memory = Long.MAX_VALUE;
