@@ -30,9 +30,16 @@ while (($#)); do
         *) usage >&2; fail "" "Unknown argument: $1" ;;
     esac
 done
-[[ -n $python ]] && "$python" -c 'import torch, peft, bitsandbytes' 2>/dev/null ||
-    fail "--peer-python: '$python' is no Python that has the packages of jobs/src/test/python/requirements.txt."
-[[ $runs =~ ^[1-9][0-9]*$ && $steps =~ ^[1-9][0-9]*$ ]] || fail "--runs and --steps are whole numbers of at least 1."
+requirements=jobs/src/test/python/requirements.txt
+[[ -n $python ]] || fail "--peer-python is missing: a Python that has the packages of $requirements." \
+    "One is made by: python3 -m venv FOLDER && FOLDER/bin/pip install -r $requirements; then it is FOLDER/bin/python."
+missing=$("$python" -c 'import torch, transformers, peft, bitsandbytes, accelerate' 2>&1) ||
+    fail "--peer-python: $python does not have all packages of $requirements: $(tail -n 1 <<<"$missing")"
+for count in "--runs $runs" "--steps $steps"; do
+    [[ $count =~ \ [1-9][0-9]*$ ]] || fail "$count; allowed is a whole number of at least 1."
+done
+# Before an hour's work, not after it.
+[[ -d $(dirname "$to") && -w $(dirname "$to") && ! -d $to ]] || fail "--to: $to cannot be written."
 
 make_work
 make_jar
@@ -84,7 +91,8 @@ QLoRA slice-1b, two ranks|--model_id slice-1b --ranks 2 --micro 4||fsdp
 QLoRA llama-135m, selective|--model_id llama-135m --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
 QLoRA slice-1b, selective|--model_id slice-1b --ranks 1 --micro 4 --gradient_checkpointing selective|-|none
 QLoRA llama-135m, two ranks, 16 rows a step|--model_id llama-135m --ranks 2 --micro 16|-|none'
-works=$(grep -E -- "$only" <<<"$works") || fail "--only $only: no work has such a name."
+chosen=$(awk -F '|' -v name="$only" '$1 ~ name' <<<"$works")
+[[ -n $chosen ]] || fail "--only $only: no work has such a name. They are:" "$(cut -d '|' -f 1 <<<"$works")"
 
 for run in $(seq "$runs"); do
     while IFS='|' read -r name our_words their_words kind; do
@@ -108,7 +116,7 @@ for run in $(seq "$runs"); do
                 fi
                 ;;
         esac
-    done <<<"$works"
+    done <<<"$chosen"
 done
 
 processor=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
@@ -139,7 +147,7 @@ TXT
         echo "| $name | $speed | $their_speed | $(of "$speed" "$their_speed") | $memory | $their_memory |" \
             "$(of "$memory" "$their_memory") | $(median "$work/$name.ours" first_step_s) |" \
             "$(median "$theirs" first_step_s) | $(median "$work/$name.ours" matmul_share) |"
-    done <<<"$works"
+    done <<<"$chosen"
     cat <<'TXT'
 
 *Nothing computed again* is `gradient_checkpointing: false`; without a word it is `true`. *Share of products alone*:

@@ -50,23 +50,27 @@ public final class Planner {
     }
     Workload work = Workload.of(config, model, device, ranks);
     Memory memory = Memory.of(work, device);
+    Timing timing = Timing.of(work, device, steps(work));
     boolean fits = memory.needed() <= Plan.available(device, ranks);
     return new Plan(
         device,
         ranks,
         memory,
-        Timing.of(work, device, steps(work)),
+        timing,
         work.trained(),
         work.frozen(),
         fits ? List.of() : advice(work, device, others),
-        fits ? faster(work, device) : Optional.empty());
+        fits ? faster(work, device, timing.stepSeconds()) : Optional.empty());
   }
 
-  /** Keeping more of layers for their backward, the least of it that is worth it. */
-  private static Optional<Plan.Advice> faster(Workload work, Device device) {
+  /**
+   * Keeping more of layers for their backward.
+   *
+   * @param now seconds of a step as configured
+   */
+  private static Optional<Plan.Advice> faster(Workload work, Device device, double now) {
     Optional<Plan.Advice> faster = Optional.empty();
-    double seconds = Timing.of(work, device, OptionalLong.empty()).stepSeconds();
-    double before = seconds;
+    double seconds = now;
     for (GradientCheckpointing more :
         List.of(GradientCheckpointing.SELECTIVE, GradientCheckpointing.OFF)) {
       Workload changed = work.withKept(new Kept(more, work.kept().inputs()));
@@ -77,7 +81,7 @@ public final class Planner {
         seconds = then;
         String cost =
             String.format(
-                Locale.ROOT, "a step takes %.2f s in place of %.2f s; same result", then, before);
+                Locale.ROOT, "a step takes %.2f s in place of %.2f s; same result", then, now);
         faster =
             Optional.of(
                 new Plan.Advice("gradient_checkpointing: " + more.text(), cost, needed, true));

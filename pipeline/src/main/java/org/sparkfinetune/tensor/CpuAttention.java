@@ -4,7 +4,7 @@ package org.sparkfinetune.tensor;
 enum CpuAttention {
   /** libtorch's own kernel, fast where there are matrix units. */
   FLASH,
-  /** Blocks of products, which are several times as fast where bfloat16 is a matter of vectors. */
+  /** Blocks of products, which are twice as fast where bfloat16 is a matter of vectors. */
   BLOCKS;
 
   /** What this machine's processor is good at. */

@@ -1,8 +1,6 @@
 package org.sparkfinetune.tensor;
 
-import static org.sparkfinetune.tensor.Torch.value;
-
-import ai.djl.pytorch.jni.IValue;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -43,12 +41,8 @@ public class AttentionBenchmark {
 
   private Torch torch;
   private Scope scope;
-  private Tensor q;
-  private Tensor k;
-  private Tensor v;
-  private Tensor dout;
+  private AttentionCall call;
   private List<Tensor> out;
-  private long[] cuts;
 
   @Setup
   public void fill() {
@@ -56,15 +50,17 @@ public class AttentionBenchmark {
     torch = Torch.start(cores, new ComputeDevice.Cpu(), CpuAttention.valueOf(attention));
     scope = torch.scope();
     Random random = new Random(1);
-    q = some(random, HEADS);
-    k = some(random, KEY_HEADS);
-    v = some(random, KEY_HEADS);
-    dout = some(random, HEADS);
-    cuts = new long[TOKENS / length + 1];
-    for (int i = 0; i < cuts.length; i++) {
-      cuts[i] = (long) i * length;
-    }
-    out = forward(scope);
+    long[] cuts = new long[TOKENS / length + 1];
+    Arrays.setAll(cuts, i -> (long) i * length);
+    call =
+        new AttentionCall(
+            torch,
+            some(random, HEADS),
+            some(random, KEY_HEADS),
+            some(random, KEY_HEADS),
+            some(random, HEADS),
+            cuts);
+    out = call.forward(scope);
   }
 
   @TearDown
@@ -76,28 +72,15 @@ public class AttentionBenchmark {
   @Benchmark
   public void forward() {
     try (Scope own = torch.scope()) {
-      forward(own);
+      call.forward(own);
     }
   }
 
   @Benchmark
   public void backward() {
     try (Scope own = torch.scope()) {
-      torch.tensors(
-          own,
-          "attention_backward",
-          value(dout),
-          value(q),
-          value(k),
-          value(v),
-          value(out.get(0)),
-          value(out.get(1)),
-          IValue.listFrom(cuts));
+      call.backward(own, out);
     }
-  }
-
-  private List<Tensor> forward(Scope into) {
-    return torch.tensors(into, "attention", value(q), value(k), value(v), IValue.listFrom(cuts));
   }
 
   private Tensor some(Random random, int heads) {

@@ -1,9 +1,7 @@
 package org.sparkfinetune.tensor;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.sparkfinetune.tensor.Torch.value;
 
-import ai.djl.pytorch.jni.IValue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -65,25 +63,17 @@ class CpuAttentionTest {
     try (Torch torch = Torch.start(1, new ComputeDevice.Cpu(), attention);
         Scope scope = torch.scope()) {
       Ops ops = new Ops(torch);
-      Tensor q = tensor(ops, scope, type, numbers.q(), HEADS);
-      Tensor k = tensor(ops, scope, type, numbers.k(), KEY_HEADS);
-      Tensor v = tensor(ops, scope, type, numbers.v(), KEY_HEADS);
-      Tensor dout = tensor(ops, scope, type, numbers.dout(), HEADS);
-      List<Tensor> all = new ArrayList<>();
-      all.addAll(
-          torch.tensors(scope, "attention", value(q), value(k), value(v), IValue.listFrom(CUTS)));
-      all.addAll(
-          torch.tensors(
-              scope,
-              "attention_backward",
-              value(dout),
-              value(q),
-              value(k),
-              value(v),
-              value(all.get(0)),
-              value(all.get(1)),
-              IValue.listFrom(CUTS)));
-      all.remove(1);
+      AttentionCall call =
+          new AttentionCall(
+              torch,
+              tensor(ops, scope, type, numbers.q(), HEADS),
+              tensor(ops, scope, type, numbers.k(), KEY_HEADS),
+              tensor(ops, scope, type, numbers.v(), KEY_HEADS),
+              tensor(ops, scope, type, numbers.dout(), HEADS),
+              CUTS);
+      List<Tensor> forward = call.forward(scope);
+      List<Tensor> all = new ArrayList<>(List.of(forward.get(0)));
+      all.addAll(call.backward(scope, forward));
       return all.stream().map(x -> floats(ops, scope, x)).toList();
     }
   }
