@@ -22,10 +22,19 @@ public final class ExecutorSettings {
 
   private static final Pattern COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC");
 
-  /** Large tensors stay in the heap instead of being mapped, zeroed and unmapped for each use. */
+  /**
+   * Large tensors stay in the heap instead of being mapped, zeroed and unmapped for each use, and
+   * the heap is in huge pages where the system gives them to who asks (glibc from 2.35 on).
+   */
   private static final String MALLOC =
       "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592"
-          + ":glibc.malloc.top_pad=268435456";
+          + ":glibc.malloc.top_pad=268435456:glibc.malloc.hugetlb=1";
+
+  /**
+   * How often libtorch's threads look for more to do before they sleep. By libgomp's own 300,000
+   * they keep the cores from the threads that decode weights and write dropout's masks.
+   */
+  private static final String SPINS = "10000";
 
   private ExecutorSettings() {}
 
@@ -124,6 +133,7 @@ public final class ExecutorSettings {
     Map<String, String> environment = new LinkedHashMap<>();
     environment.put("DJL_OFFLINE", "true");
     environment.put("GLIBC_TUNABLES", MALLOC);
+    environment.put("GOMP_SPINCOUNT", SPINS);
     // CUDA would count the fastest GPU first, Spark's discovery counts as nvidia-smi does.
     environment.put("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     master

@@ -179,11 +179,12 @@ class Ops(Module):
     return self.rope(dy, cos, torch.neg(sin))
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
-  # q: (N, Q, D), k, v: (N, K, D) -> [out (N, Q, D), logsumexp float32: (Q, N), on
-  # CUDA (segments, Q, longest segment rounded up), in blocks none]
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+  # q: (N, Q, D), k, v: (N, K, D); soon: the backward comes next
+  # -> [out (N, Q, D), logsumexp float32: (Q, N), on CUDA (segments, Q, longest segment rounded up),
+  # in blocks `kept_probabilities`]
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
     if self.in_blocks(q):
-      return self.attention_in_blocks(q, k, v, cuts)
+      return self.attention_in_blocks(q, k, v, cuts, soon)
     repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
@@ -226,7 +227,7 @@ class Ops(Module):
   # -> [dq, dk, dv]
   def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
     if self.in_blocks(q):
-      return self.attention_in_blocks_backward(dout, q, k, v, out, cuts)
+      return self.attention_in_blocks_backward(dout, q, k, v, out, lse, cuts)
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     if repeat > 1:
@@ -281,12 +282,30 @@ class Ops(Module):
   def filled(self: __torch__.Ops, cuts: List[int], i: int) -> int:
     return torch.floordiv(cuts[i + 1] - cuts[i] + 63, 64) * 64
 
-  def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+  # Those of all blocks one after the other, bfloat16; none if they are not wanted or over 16 MiB.
+  def kept_probabilities(self: __torch__.Ops, q: Tensor, cuts: List[int], wanted: bool) -> Tensor:
+    count = 0
+    for i in range(torch.len(cuts) - 1):
+      m = self.filled(cuts, i)
+      count = count + torch.floordiv(m * (m + 64), 2) * torch.size(q, 1)
+    if not wanted or count > 8388608:
+      count = 0
+    return torch.empty([count], dtype=15, device=q.device)
+
+  # A block's place among them, or memory of its own.
+  def block(self: __torch__.Ops, kept: Tensor, at: int, shape: List[int]) -> Tensor:
+    if torch.numel(kept) > 0:
+      return self.view(kept, at, shape)
+    return torch.empty(shape, dtype=15, device=kept.device)
+
+  def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
     out = torch.empty_like(q)
     later = self.later(q)
+    kept = self.kept_probabilities(q, cuts, soon)
+    at = 0
     for some in self.alike(cuts):
       qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), float(d) ** -0.5)
       ks = torch.transpose(torch.squeeze(self.by_group(k, cuts, some, groups, 6), 1), 1, 2)
@@ -294,22 +313,24 @@ class Ops(Module):
       all, m = torch.size(qs, 0), torch.size(qs, 2)
       outs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
       for b in range(0, m, 64):
-        p = self.probabilities(torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
+        p = self.block(kept, at, [all, repeat * 64, b + 64])
+        _1 = self.probabilities(p, torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
+        at = at + torch.numel(p)
         o = torch.bmm(p, torch.narrow(vs, 1, 0, b + 64))
         _ = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
       self.from_group(out, cuts, some, outs)
-    return [out, torch.empty([0], dtype=6, device=q.device)]
+    return [out, kept]
 
-  # q: (n, R x 64, D), k: (n, D, seen), both float32, q times the scale -> bfloat16 (n, R x 64, seen)
-  def probabilities(self: __torch__.Ops, q: Tensor, k: Tensor, later: Tensor) -> Tensor:
+  # q: (n, R x 64, D), k: (n, D, seen), both float32, q times the scale -> out (n, R x 64, seen)
+  def probabilities(self: __torch__.Ops, out: Tensor, q: Tensor, k: Tensor, later: Tensor) -> Tensor:
     scores = torch.bmm(q, k)
     seen = torch.size(scores, 2)
     own = torch.narrow(torch.view(scores, [torch.size(scores, 0), -1, 64, seen]), 3, seen - 64, 64)
     _ = torch.add_(own, later)
-    return torch.to(torch.softmax(scores, 2, None), 15)
+    return torch.copy_(out, torch.softmax(scores, 2, None))
 
   # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
-  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, kept: Tensor, cuts: List[int]) -> List[Tensor]:
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
@@ -321,6 +342,7 @@ class Ops(Module):
     delta = torch.sum(torch.to(dout, 6) * out, [2], True)
     dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
     v_one = torch.constant_pad_nd(v, [0, 8], 1.)
+    at = 0
     for some in self.alike(cuts):
       qs = self.by_group(q, cuts, some, groups, 15)
       ks = torch.squeeze(self.by_group(k, cuts, some, groups, 15), 1)
@@ -335,7 +357,10 @@ class Ops(Module):
         seen = b + 64
         queries = torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d])
         given = torch.reshape(torch.narrow(douts, 2, b, 64), [all, -1, d + 8])
-        p = self.probabilities(torch.mul_(torch.to(queries, 6), scale), torch.narrow(keys, 2, 0, seen), later)
+        p = self.block(kept, at, [all, repeat * 64, seen])
+        if torch.numel(kept) == 0:
+          _3 = self.probabilities(p, torch.mul_(torch.to(queries, 6), scale), torch.narrow(keys, 2, 0, seen), later)
+        at = at + torch.numel(p)
         ds = torch.mul_(torch.bmm(given, torch.narrow(values, 2, 0, seen)), p)
         dq_block = torch.bmm(ds, torch.narrow(ks, 1, 0, seen))
         _ = torch.copy_(torch.narrow(dqs, 2, b, 64), torch.view(dq_block, [all, repeat, 64, d]))
@@ -384,7 +409,7 @@ class Ops(Module):
   # -> [y] + [q, k, v, attention, logsumexp, h] for 1, [..., n1, n2, gate, up] for 2
   def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
     n1 = self.rms_norm(x, w[0], eps)
-    attended = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim)
+    attended = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, False)
     h = attended[5]
     n2 = self.rms_norm(h, w[5], eps)
     gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
@@ -398,15 +423,16 @@ class Ops(Module):
       y = y + attended
     return y
 
-  # n1 (N, H): the layer's input after its norm -> [q, k, v, attention, logsumexp, h]
-  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int) -> List[Tensor]:
+  # n1 (N, H): the layer's input after its norm; soon: the backward comes next
+  # -> [q, k, v, attention, logsumexp, h]
+  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, soon: bool) -> List[Tensor]:
     n = torch.size(x, 0)
     q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
     k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scale), [n, -1, headDim])
     v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
     q = self.rope(q, cos, sin)
     k = self.rope(k, cos, sin)
-    attended, lse = self.attention(q, k, v, cuts)
+    attended, lse = self.attention(q, k, v, cuts, soon)
     h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
     return [q, k, v, attended, lse, h]
 
@@ -421,7 +447,7 @@ class Ops(Module):
       if torch.len(kept) == 6:
         q, k, v, attended, lse, h = kept
       else:
-        q, k, v, attended, lse, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim)
+        q, k, v, attended, lse, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, True)
       n2 = self.rms_norm(h, w[5], eps)
       gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
       up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)

@@ -20,7 +20,9 @@ class ExecutorSettingsTest {
         .isEqualTo("--add-modules=jdk.incubator.vector -Dai.djl.pytorch.num_threads=4");
     assertThat(conf.get("spark.executorEnv.OMP_NUM_THREADS")).isEqualTo("4");
     assertThat(conf.get("spark.executorEnv.DJL_OFFLINE")).isEqualTo("true");
-    assertThat(conf.get("spark.executorEnv.GLIBC_TUNABLES")).contains("mmap_threshold=1073741824");
+    assertThat(conf.get("spark.executorEnv.GLIBC_TUNABLES"))
+        .contains("mmap_threshold=1073741824", "hugetlb=1");
+    assertThat(conf.get("spark.executorEnv.GOMP_SPINCOUNT")).isEqualTo("10000");
     assertThat(conf.get("spark.task.reaper.enabled")).isEqualTo("true");
     assertThat(conf.get("spark.scheduler.minRegisteredResourcesRatio")).isEqualTo("1.0");
   }

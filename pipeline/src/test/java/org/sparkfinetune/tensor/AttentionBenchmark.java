@@ -39,6 +39,10 @@ public class AttentionBenchmark {
   @Param({"128", "512"})
   public int length;
 
+  /** Whether a layer is computed again, so that its backward comes next. */
+  @Param({"false", "true"})
+  public boolean soon;
+
   private Torch torch;
   private Scope scope;
   private AttentionCall call;
@@ -60,7 +64,7 @@ public class AttentionBenchmark {
             some(random, KEY_HEADS),
             some(random, HEADS),
             cuts);
-    out = call.forward(scope);
+    out = call.forward(scope, soon);
   }
 
   @TearDown
@@ -72,7 +76,7 @@ public class AttentionBenchmark {
   @Benchmark
   public void forward() {
     try (Scope own = torch.scope()) {
-      call.forward(own);
+      call.forward(own, soon);
     }
   }
 

@@ -11,9 +11,14 @@ import java.util.List;
  * @param cuts where samples begin, and the number of tokens at the end
  */
 record AttentionCall(Torch torch, Tensor q, Tensor k, Tensor v, Tensor dout, long[] cuts) {
-  /** [out, what the backward needs of the sums]. */
-  List<Tensor> forward(Scope scope) {
-    return torch.tensors(scope, "attention", value(q), value(k), value(v), IValue.listFrom(cuts));
+  /**
+   * [out, what the backward needs of the sums].
+   *
+   * @param soon whether the backward comes next
+   */
+  List<Tensor> forward(Scope scope, boolean soon) {
+    return torch.tensors(
+        scope, "attention", value(q), value(k), value(v), IValue.listFrom(cuts), IValue.from(soon));
   }
 
   /** [dq, dk, dv]. */

@@ -31,6 +31,25 @@ class CpuAttentionTest {
   }
 
   @Test
+  void probabilities_that_wait_for_the_backward_change_no_bit() {
+    Numbers numbers = new Numbers(new Random(7), 3);
+    try (Torch torch = Torch.start(1, new ComputeDevice.Cpu(), CpuAttention.BLOCKS);
+        Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      AttentionCall call = call(torch, scope, ElementType.BFLOAT16, numbers);
+      List<Tensor> alone = call.forward(scope, false);
+      List<Tensor> soon = call.forward(scope, true);
+      assertThat(alone.get(1).elements()).isZero();
+      // Samples of 64, 64, 128, 64 and 256 tokens with what fills them; blocks see 64, 128, ...
+      assertThat(soon.get(1).elements())
+          .isEqualTo(HEADS * 64 * (64 + 64 + (64 + 128) + 64 + (64 + 128 + 192 + 256)));
+      assertThat(all(ops, scope, call, soon))
+          .usingRecursiveComparison()
+          .isEqualTo(all(ops, scope, call, alone));
+    }
+  }
+
+  @Test
   void float32_has_the_flash_kernels_bits_either_way() {
     Numbers numbers = new Numbers(new Random(7), 1);
     assertThat(run(CpuAttention.BLOCKS, ElementType.FLOAT32, numbers))
@@ -62,20 +81,26 @@ class CpuAttentionTest {
   private static List<float[]> run(CpuAttention attention, ElementType type, Numbers numbers) {
     try (Torch torch = Torch.start(1, new ComputeDevice.Cpu(), attention);
         Scope scope = torch.scope()) {
-      Ops ops = new Ops(torch);
-      AttentionCall call =
-          new AttentionCall(
-              torch,
-              tensor(ops, scope, type, numbers.q(), HEADS),
-              tensor(ops, scope, type, numbers.k(), KEY_HEADS),
-              tensor(ops, scope, type, numbers.v(), KEY_HEADS),
-              tensor(ops, scope, type, numbers.dout(), HEADS),
-              CUTS);
-      List<Tensor> forward = call.forward(scope);
-      List<Tensor> all = new ArrayList<>(List.of(forward.get(0)));
-      all.addAll(call.backward(scope, forward));
-      return all.stream().map(x -> floats(ops, scope, x)).toList();
+      AttentionCall call = call(torch, scope, type, numbers);
+      return all(new Ops(torch), scope, call, call.forward(scope, false));
     }
+  }
+
+  private static List<float[]> all(Ops ops, Scope scope, AttentionCall call, List<Tensor> forward) {
+    List<Tensor> all = new ArrayList<>(List.of(forward.get(0)));
+    all.addAll(call.backward(scope, forward));
+    return all.stream().map(x -> floats(ops, scope, x)).toList();
+  }
+
+  private static AttentionCall call(Torch torch, Scope scope, ElementType type, Numbers numbers) {
+    Ops ops = new Ops(torch);
+    return new AttentionCall(
+        torch,
+        tensor(ops, scope, type, numbers.q(), HEADS),
+        tensor(ops, scope, type, numbers.k(), KEY_HEADS),
+        tensor(ops, scope, type, numbers.v(), KEY_HEADS),
+        tensor(ops, scope, type, numbers.dout(), HEADS),
+        CUTS);
   }
 
   private static Tensor tensor(Ops ops, Scope scope, ElementType type, float[] values, int heads) {
