@@ -50,10 +50,11 @@ models=${TMPDIR:-/tmp}/spark-finetune-bench
 ours() {
     local name=$1
     shift
-    "$here/bench" train --seq 512 --steps "$steps" --profile "$@" 2>>"$work/$name.log" | tee -a "$work/$name.ours" >&2
+    "$here/bench" train --seq 512 --steps "$steps" --profile "$@" 2>"$work/log" | tee -a "$work/$name.ours" >&2 ||
+        { printf 'bench train %s failed:\n%s\n' "$*" "$(tail -n 20 "$work/log")" >&2; exit 1; }
 }
 
-# peer NAME KIND WORDS…: one line more in NAME.KIND
+# peer NAME KIND WORDS…: one line more in NAME.KIND, if it came so far; PyTorch may still fail while it takes leave
 peer() {
     local name=$1 kind=$2
     shift 2
@@ -62,7 +63,8 @@ peer() {
     else
         set -- "$python" "$peers/peft_qlora.py" --threads "$(nproc)" --rows "$kind" "$@"
     fi
-    "$@" --steps "$steps" 2>>"$work/$name.log" | tail -n 1 | tee -a "$work/$name.$kind" >&2
+    "$@" --steps "$steps" 2>"$work/log" | tail -n 1 | tee -a "$work/$name.$kind" >&2 ||
+        printf 'The peer ended with an error:\n%s\n' "$(tail -n 5 "$work/log")" >&2
 }
 
 # median FILE KEY: of all lines' first number after the key
