@@ -180,8 +180,8 @@ class Ops(Module):
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
   # q: (N, Q, D), k, v: (N, K, D); soon: the backward comes next
-  # -> [out (N, Q, D), logsumexp float32: (Q, N), on CUDA (segments, Q, longest segment rounded up),
-  # in blocks `kept_probabilities`]
+  # -> [out (N, Q, D), saved for the backward: logsumexp float32 (Q, N), on CUDA (segments, Q,
+  # longest segment rounded up), in blocks `kept_probabilities`]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
     if self.in_blocks(q):
       return self.attention_in_blocks(q, k, v, cuts, soon)
@@ -225,18 +225,18 @@ class Ops(Module):
     return most
 
   # -> [dq, dk, dv]
-  def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, saved: Tensor, cuts: List[int]) -> List[Tensor]:
     if self.in_blocks(q):
-      return self.attention_in_blocks_backward(dout, q, k, v, out, lse, cuts)
+      return self.attention_in_blocks_backward(dout, q, k, v, out, saved, cuts)
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
       v = torch.repeat_interleave(v, repeat, 1)
     if q.is_cuda:
-      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, lse, cuts)
+      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts)
     else:
-      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, lse, cuts)
+      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, saved, cuts)
     if repeat > 1:
       grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
       dk = torch.sum(torch.reshape(dk, grouped), [2])
@@ -314,10 +314,10 @@ class Ops(Module):
       outs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
       for b in range(0, m, 64):
         p = self.block(kept, at, [all, repeat * 64, b + 64])
-        _1 = self.probabilities(p, torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
+        _ = self.probabilities(p, torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
         at = at + torch.numel(p)
         o = torch.bmm(p, torch.narrow(vs, 1, 0, b + 64))
-        _ = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
+        _1 = torch.copy_(torch.narrow(outs, 2, b, 64), torch.view(o, [all, repeat, 64, d]))
       self.from_group(out, cuts, some, outs)
     return [out, kept]
 
@@ -406,7 +406,7 @@ class Ops(Module):
   # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears
   # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
   # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
-  # -> [y] + [q, k, v, attention, logsumexp, h] for 1, [..., n1, n2, gate, up] for 2
+  # -> [y] + [q, k, v, attention, saved, h] for 1, [..., n1, n2, gate, up] for 2
   def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
     n1 = self.rms_norm(x, w[0], eps)
     attended = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, False)
@@ -424,7 +424,7 @@ class Ops(Module):
     return y
 
   # n1 (N, H): the layer's input after its norm; soon: the backward comes next
-  # -> [q, k, v, attention, logsumexp, h]
+  # -> [q, k, v, attention, saved, h]
   def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, soon: bool) -> List[Tensor]:
     n = torch.size(x, 0)
     q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
@@ -432,22 +432,22 @@ class Ops(Module):
     v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
     q = self.rope(q, cos, sin)
     k = self.rope(k, cos, sin)
-    attended, lse = self.attention(q, k, v, cuts, soon)
+    attended, saved = self.attention(q, k, v, cuts, soon)
     h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
-    return [q, k, v, attended, lse, h]
+    return [q, k, v, attended, saved, h]
 
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
   # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
   def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
     n = torch.size(x, 0)
     if torch.len(kept) == 10:
-      q, k, v, attended, lse, h, n1, n2, gate, up = kept
+      q, k, v, attended, saved, h, n1, n2, gate, up = kept
     else:
       n1 = self.rms_norm(x, w[0], eps)
       if torch.len(kept) == 6:
-        q, k, v, attended, lse, h = kept
+        q, k, v, attended, saved, h = kept
       else:
-        q, k, v, attended, lse, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, True)
+        q, k, v, attended, saved, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, True)
       n2 = self.rms_norm(h, w[5], eps)
       gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
       up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
@@ -460,7 +460,7 @@ class Ops(Module):
     dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps, base)
     dh = torch.add_(dh, dy)
     dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale, base)
-    dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, lse, cuts)
+    dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts)
     dq = torch.reshape(self.rope_backward(dq, cos, sin), [n, -1])
     dk = torch.reshape(self.rope_backward(dk, cos, sin), [n, -1])
     dv = torch.reshape(dv, [n, -1])

@@ -12,7 +12,7 @@ import java.util.List;
  */
 record AttentionCall(Torch torch, Tensor q, Tensor k, Tensor v, Tensor dout, long[] cuts) {
   /**
-   * [out, what the backward needs of the sums].
+   * [out, what is saved for the backward].
    *
    * @param soon whether the backward comes next
    */
