@@ -95,7 +95,17 @@ public final class Ops {
     return torch.tensor(scope, "select_rows", value(x), value(rows));
   }
 
-  /** {@code out[rows[i]] += x[i]}. */
+  /** x (n, H) with rows of zeros behind it, (to, H). */
+  public Tensor padRows(Scope scope, Tensor x, long to) {
+    return torch.tensor(scope, "pad_rows", value(x), IValue.from(to));
+  }
+
+  /** Rows of x (N, H) from {@code start} on become zeros. */
+  public void zeroRows(Scope scope, Tensor x, long start) {
+    torch.tensor(scope, "zero_rows", value(x), IValue.from(start)).close();
+  }
+
+  /** {@code out[rows[i]] += x[i]}; x may have more rows, which are padding. */
   public void addRows(Scope scope, Tensor out, Tensor rows, Tensor x) {
     torch.tensor(scope, "add_rows", value(out), value(rows), value(x)).close();
   }
@@ -158,7 +168,7 @@ public final class Ops {
   /**
    * Cross-entropy of trained positions against the head.
    *
-   * @param x (n, H) after the last norm, trained positions only
+   * @param x (N, H) after the last norm, trained positions only, and padding behind them
    * @param target (n) int64
    * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
    * @param chunk tokens whose logits exist at a time
@@ -188,7 +198,7 @@ public final class Ops {
   /**
    * Begins the cross-entropy against a head that comes in chunks.
    *
-   * @param x (n, H) after the last norm, trained positions only
+   * @param x (N, H) after the last norm, trained positions only, and padding behind them
    */
   public HeadChunk.State headBegin(Scope scope, Tensor x, HeadGradients want) {
     List<Tensor> state =
@@ -215,8 +225,12 @@ public final class Ops {
         .close();
   }
 
-  /** After all rows: the sum of the losses, and the gradient of {@code factor} times it. */
-  public HeadLoss headFinish(Scope scope, HeadChunk.State state, double factor) {
+  /**
+   * After all rows: the sum of the losses, and the gradient of {@code factor} times it.
+   *
+   * @param count trained positions; what is behind them is padding
+   */
+  public HeadLoss headFinish(Scope scope, HeadChunk.State state, double factor, int count) {
     List<Tensor> out =
         torch.tensors(
             scope,
@@ -226,7 +240,8 @@ public final class Ops {
             value(state.target()),
             value(state.product()),
             value(state.targetRow()),
-            IValue.from(factor));
+            IValue.from(factor),
+            IValue.from((long) count));
     return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
   }
 

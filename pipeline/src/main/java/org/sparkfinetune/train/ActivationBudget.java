@@ -89,11 +89,11 @@ public final class ActivationBudget {
    * has one group too: the others wait for its gradients.
    */
   List<List<TokenBatch>> groups(List<TokenBatch> batches) {
-    long all = batches.stream().mapToLong(TokenBatch::tokens).sum();
+    long all = batches.stream().mapToLong(TokenBatch::length).sum();
     List<List<TokenBatch>> groups =
         batches.isEmpty()
             ? List.of(batches)
-            : InOrder.runs(batches, TokenBatch::tokens, tokens(all));
+            : InOrder.runs(batches, TokenBatch::length, tokens(all));
     say(all, groups.size());
     return groups;
   }

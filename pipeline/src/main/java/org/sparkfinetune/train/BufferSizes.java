@@ -10,6 +10,12 @@ public final class BufferSizes {
   private static final int LEAST_BATCH_TOKENS = 512;
   private static final int MOST_BATCH_TOKENS = 1024;
 
+  /** Up to here lengths are rounded up to a power of two, beyond it to a multiple of it or more. */
+  private static final int LENGTH_UNIT = 64;
+
+  /** Rounding adds at most one part in so many. */
+  private static final int LENGTHS_AN_OCTAVE = 16;
+
   /** Numbers in a layer's widest tensor. */
   private static final int WIDEST = 1 << 22;
 
@@ -32,6 +38,24 @@ public final class BufferSizes {
   public static final int LEAST_HEAD_ROWS = 256;
 
   private BufferSizes() {}
+
+  /** Tokens whose logits exist at a time, where the whole head is there. */
+  static int logitsTokens(int vocabulary) {
+    return (int) Math.max(16, LOGITS_BYTES / Float.BYTES / vocabulary / 16 * 16);
+  }
+
+  /**
+   * The length of tensors for so many tokens, from a small set. Libraries keep a kernel for every
+   * shape that they meet, and memory that was used for one length fits the next: rows of real data
+   * have ever new lengths.
+   */
+  public static int padded(int tokens) {
+    if (tokens <= LENGTH_UNIT) {
+      return tokens == 0 ? 0 : Math.max(16, Integer.highestOneBit(2 * tokens - 1));
+    }
+    int unit = Math.max(LENGTH_UNIT, Integer.highestOneBit(tokens) / LENGTHS_AN_OCTAVE);
+    return (tokens + unit - 1) / unit * unit;
+  }
 
   /**
    * Tokens that go through a layer together. The more, the faster are the products of narrow

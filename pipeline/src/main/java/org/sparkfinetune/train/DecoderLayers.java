@@ -1,6 +1,7 @@
 package org.sparkfinetune.train;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.sparkfinetune.llama.LinearModule;
@@ -48,7 +49,8 @@ final class DecoderLayers {
   }
 
   RotaryEmbedding.Angles angles(Scope scope, TokenBatch batch) {
-    return rotary.angles(scope, ops, batch.positions(), precision.compute());
+    int[] positions = Arrays.copyOf(batch.positions(), batch.length());
+    return rotary.angles(scope, ops, positions, precision.compute());
   }
 
   LayerInputs inputs(

@@ -39,7 +39,8 @@ final class DropoutMasks {
     for (LinearModule module : LinearModule.all()) {
       if (p > 0 && targets.has(module)) {
         int width = Math.toIntExact(module.inFeatures(config));
-        Tensor mask = ops.empty(scope, targets.type(), batch.tokens(), width);
+        Tensor mask = ops.empty(scope, targets.type(), batch.length(), width);
+        ops.zeroRows(scope, mask, batch.tokens());
         masks.add(mask);
         for (TokenBatch.RowSpan row : batch.rows()) {
           long key = key(step, row.indexInStep(), layer, module.ordinal());

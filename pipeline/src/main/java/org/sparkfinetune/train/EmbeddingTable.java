@@ -25,17 +25,20 @@ final class EmbeddingTable {
   /** (N, H) in the compute type. */
   Tensor lookUp(Scope scope, TokenBatch batch, long version) {
     try (Scope local = scope.child()) {
-      if (weights.trainable(ModelGroups.EMBED).isPresent()) {
-        Tensor whole = weights.whole(local, ModelGroups.EMBED, version).tensor(table.name());
-        return ops.selectRows(local, whole, ops.ofInts(local, batch.ids())).moveTo(scope);
-      }
-      int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
-      Tensor rows = ops.empty(local, precision.compute(), distinct.length, table.dimensions()[1]);
-      weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
-      int[] index =
-          Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
-      return ops.selectRows(local, rows, ops.ofInts(local, index)).moveTo(scope);
+      return ops.padRows(scope, rows(local, batch, version), batch.length());
     }
+  }
+
+  private Tensor rows(Scope scope, TokenBatch batch, long version) {
+    if (weights.trainable(ModelGroups.EMBED).isPresent()) {
+      Tensor whole = weights.whole(scope, ModelGroups.EMBED, version).tensor(table.name());
+      return ops.selectRows(scope, whole, ops.ofInts(scope, batch.ids()));
+    }
+    int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
+    Tensor rows = ops.empty(scope, precision.compute(), distinct.length, table.dimensions()[1]);
+    weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
+    int[] index = Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
+    return ops.selectRows(scope, rows, ops.ofInts(scope, index));
   }
 
   /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */

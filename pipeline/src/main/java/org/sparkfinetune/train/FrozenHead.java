@@ -79,7 +79,11 @@ final class FrozenHead {
         }
       }
     }
-    return states.stream().map(state -> ops.headFinish(scope, state, factor)).toList();
+    List<HeadLoss> losses = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      losses.add(ops.headFinish(scope, states.get(i), factor, parts.get(i).targets().length));
+    }
+    return losses;
   }
 
   private void step(
@@ -116,10 +120,11 @@ final class FrozenHead {
   }
 
   private int rowsOfChunk(List<HeadOfModel.Part> parts) {
-    long longest = parts.stream().mapToLong(part -> part.targets().length).max().orElse(1);
+    long longest = parts.stream().mapToLong(part -> part.normed().size(0)).max().orElse(1);
     long byWeight = weightBytes / (width() * precision.compute().bytes());
     long byLogits = BufferSizes.LOGITS_BYTES / Float.BYTES / Math.max(1, longest);
-    long rows = Math.max(leastRows, Math.min(byWeight, byLogits));
+    // A power of two, so that chunks have few sizes.
+    long rows = Math.max(leastRows, Long.highestOneBit(Math.min(byWeight, byLogits)));
     return (int) Math.min(rows, head.dimensions()[0]);
   }
 }

@@ -102,7 +102,7 @@ final class HeadOfModel {
   /**
    * The trained positions of a batch.
    *
-   * @param normed (n, H) after the last norm
+   * @param normed (N, H) after the last norm, with padding behind the trained positions
    * @param targets (n)
    */
   record Part(Tensor normed, int[] targets) {}
@@ -118,7 +118,8 @@ final class HeadOfModel {
       }
       try (Scope local = scope.child()) {
         Tensor selected = ops.selectRows(local, x.get(i), ops.ofInts(local, positions));
-        Tensor typed = ops.cast(local, selected, precision.compute());
+        Tensor padded = ops.padRows(local, selected, BufferSizes.padded(positions.length));
+        Tensor typed = ops.cast(local, padded, precision.compute());
         Tensor normed = ops.rmsNorm(local, typed, norm, config.rmsNormEps());
         parts.add(new Part(normed.moveTo(scope), targets));
       }
@@ -131,7 +132,7 @@ final class HeadOfModel {
     if (weights.trainable(group()).isEmpty()) {
       return frozen.losses(scope, parts, factor, want);
     }
-    int chunk = (int) Math.max(16, BufferSizes.LOGITS_BYTES / Float.BYTES / config.vocabSize());
+    int chunk = BufferSizes.logitsTokens(config.vocabSize());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
     List<HeadLoss> losses = new ArrayList<>();
     for (Part part : parts) {

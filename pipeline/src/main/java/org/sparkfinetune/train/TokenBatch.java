@@ -8,13 +8,14 @@ import org.sparkfinetune.tokenize.PackedRow;
 
 /**
  * Tokens of some rows laid end to end, padding left out: a layer computes them together, and
- * attention stays between two cuts.
+ * attention stays between two cuts. Their tensors are a little longer, {@link #length}: behind the
+ * tokens are rows of zeros, which no token sees and which have no gradient.
  *
- * @param ids (N)
- * @param positions (N)
- * @param targets (N), the id to predict at each position, {@link PackedRow#NOT_TRAINED} for none:
+ * @param ids (n)
+ * @param positions (n)
+ * @param targets (n), the id to predict at each position, {@link PackedRow#NOT_TRAINED} for none:
  *     the next token's label if it belongs to the same sample
- * @param cuts first token of each sample, and N at the end
+ * @param cuts first token of each sample, and n at the end
  * @param rows which row each run of tokens came from
  */
 record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<RowSpan> rows) {
@@ -28,6 +29,11 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
 
   int tokens() {
     return ids.length;
+  }
+
+  /** N of the batch's tensors. */
+  int length() {
+    return BufferSizes.padded(tokens());
   }
 
   int trainedTokens() {

@@ -58,9 +58,17 @@ class Ops(Module):
   def select_rows(self: __torch__.Ops, x: Tensor, rows: Tensor) -> Tensor:
     return torch.index_select(x, 0, rows)
 
-  # x: (N, H), out: (n, H) of zeros -> out with row rows[i] increased by x[i]
+  # x: (N, H), rows: (n), n <= N, out: (m, H) of zeros -> out with row rows[i] increased by x[i]
   def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
-    return torch.index_add_(out, 0, rows, torch.to(x, out.dtype))
+    return torch.index_add_(out, 0, rows, torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype))
+
+  # x: (n, H) -> (to, H), rows of zeros at its end
+  def pad_rows(self: __torch__.Ops, x: Tensor, to: int) -> Tensor:
+    return torch.constant_pad_nd(x, [0, 0, 0, to - torch.size(x, 0)], 0.)
+
+  # x: (N, H), in place
+  def zero_rows(self: __torch__.Ops, x: Tensor, start: int) -> Tensor:
+    return torch.zero_(torch.narrow(x, 0, start, torch.size(x, 0) - start))
 
   def sum_of_squares(self: __torch__.Ops, x: Tensor) -> float:
     n = torch.linalg_vector_norm(x, 2, None, False, dtype=7)
@@ -179,8 +187,9 @@ class Ops(Module):
     return self.rope(dy, cos, torch.neg(sin))
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
-  # q: (N, Q, D), k, v: (N, K, D); soon: the backward comes next
-  # -> [out (N, Q, D), saved for the backward: logsumexp float32 (Q, N), on CUDA (segments, Q,
+  # q: (N, Q, D), k, v: (N, K, D); tokens from the last cut on are padding, for which zeros come out;
+  # soon: the backward comes next
+  # -> [out (N, Q, D), saved for the backward: logsumexp float32 (N, Q, 1), on CUDA (segments, Q,
   # longest segment rounded up), in blocks `kept_probabilities`]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
     if self.in_blocks(q):
@@ -191,32 +200,40 @@ class Ops(Module):
       v = torch.repeat_interleave(v, repeat, 1)
     if q.is_cuda:
       return self.attention_on_cuda(q, k, v, cuts)
-    outs = annotate(List[Tensor], [])
-    sums = annotate(List[Tensor], [])
-    for i in range(torch.len(cuts) - 1):
-      at = cuts[i]
-      n = cuts[i + 1] - at
-      out, lse = torch._scaled_dot_product_flash_attention_for_cpu(self.heads_first(q, at, n), self.heads_first(k, at, n), self.heads_first(v, at, n), 0., True, attn_mask=None, scale=None)
-      torch.append(outs, torch.transpose(torch.squeeze(out, 0), 0, 1))
-      torch.append(sums, torch.squeeze(lse, 0))
-    return [torch.cat(outs, 0), torch.cat(sums, 1)]
+    out = torch.zeros_like(q)
+    sums = torch.zeros([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
+    for some in self.alike(cuts):
+      outs, lse = torch._scaled_dot_product_flash_attention_for_cpu(self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), 0., True, attn_mask=None, scale=None)
+      self.from_group(out, cuts, some, outs)
+      self.from_group(sums, cuts, some, torch.unsqueeze(lse, 3))
+    return [out, sums]
 
-  def heads_first(self: __torch__.Ops, x: Tensor, at: int, n: int) -> Tensor:
-    return torch.unsqueeze(torch.transpose(torch.narrow(x, 0, at, n), 0, 1), 0)
+  # x: (N, heads, D) -> (segments, heads, m, D), the memory of x where that is possible
+  def heads_first(self: __torch__.Ops, x: Tensor, cuts: List[int], some: List[int]) -> Tensor:
+    at = cuts[some[0]]
+    n = cuts[some[0] + 1] - at
+    if torch.len(some) == 1 and n == self.filled(cuts, some[0]):
+      return torch.unsqueeze(torch.transpose(torch.narrow(x, 0, at, n), 0, 1), 0)
+    return self.by_group(x, cuts, some, 1, x.dtype)
 
   # All segments at once; 1: causal from the top left of each. q, k, v: (N, Q, D)
   def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
     starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
     longest = self.longest(cuts)
     out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, starts, starts, longest, longest, 0., 1, True, scale=None, seqlen_k=None, window_size=None)
-    return [torch.squeeze(out, 0), lse]
+    return [self.without_padding(torch.squeeze(out, 0), cuts), lse]
 
   def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
     starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
     longest = self.longest(cuts)
     seed = torch.zeros([1], dtype=4, device=q.device)
     dq, dk, dv, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=None, num_splits_key=None, window_size=None, shared_storage_dqdkdv=False)
-    return [torch.squeeze(dq, 0), torch.squeeze(dk, 0), torch.squeeze(dv, 0)]
+    return [self.without_padding(torch.squeeze(dq, 0), cuts), self.without_padding(torch.squeeze(dk, 0), cuts), self.without_padding(torch.squeeze(dv, 0), cuts)]
+
+  # Kernels for segments leave the memory behind the last one as it was.
+  def without_padding(self: __torch__.Ops, x: Tensor, cuts: List[int]) -> Tensor:
+    _ = self.zero_rows(x, cuts[torch.len(cuts) - 1])
+    return x
 
   def longest(self: __torch__.Ops, cuts: List[int]) -> int:
     most = 0
@@ -244,43 +261,44 @@ class Ops(Module):
     return [dq, dk, dv]
 
   def attention_backward_on_cpu(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
-    dqs = annotate(List[Tensor], [])
-    dks = annotate(List[Tensor], [])
-    dvs = annotate(List[Tensor], [])
-    for i in range(torch.len(cuts) - 1):
-      at = cuts[i]
-      n = cuts[i + 1] - at
-      sums = torch.unsqueeze(torch.narrow(lse, 1, at, n), 0)
-      dq, dk, dv = torch._scaled_dot_product_flash_attention_for_cpu_backward(self.heads_first(dout, at, n), self.heads_first(q, at, n), self.heads_first(k, at, n), self.heads_first(v, at, n), self.heads_first(out, at, n), sums, 0., True, attn_mask=None, scale=None)
-      torch.append(dqs, torch.transpose(torch.squeeze(dq, 0), 0, 1))
-      torch.append(dks, torch.transpose(torch.squeeze(dk, 0), 0, 1))
-      torch.append(dvs, torch.transpose(torch.squeeze(dv, 0), 0, 1))
-    return [torch.cat(dqs, 0), torch.cat(dks, 0), torch.cat(dvs, 0)]
+    dq = torch.zeros_like(q)
+    dk = torch.zeros_like(k)
+    dv = torch.zeros_like(v)
+    for some in self.alike(cuts):
+      sums = torch.squeeze(self.heads_first(lse, cuts, some), 3)
+      dqs, dks, dvs = torch._scaled_dot_product_flash_attention_for_cpu_backward(self.heads_first(dout, cuts, some), self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), self.heads_first(out, cuts, some), sums, 0., True, attn_mask=None, scale=None)
+      self.from_group(dq, cuts, some, dqs)
+      self.from_group(dk, cuts, some, dks)
+      self.from_group(dv, cuts, some, dvs)
+    return [dq, dk, dv]
 
-  # ---- the same in blocks of 64 queries against the keys before their end ---------------------------
-  # For processors that multiply bfloat16 in vectors: libtorch's flash kernel reaches a sixth of what its
-  # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
-  # Segments of about the same length go together, and so do query heads that share keys.
-  def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
-    return self.blocks and not q.is_cuda and q.dtype == 15
-
-  # Indices of segments, together at most 1024 tokens or one; each filled up to a multiple of 64.
+  # Indices of segments that go together. A segment is filled up with zeros to a multiple of 64, which in causal
+  # attention no token of it sees. 1, 2, 4, 8 or 16 of a length are together, at most 1024 tokens or one: so there
+  # are few shapes, for each of which libraries keep a kernel.
   def alike(self: __torch__.Ops, cuts: List[int]) -> List[List[int]]:
     all = annotate(List[List[int]], [])
     for m in range(64, self.longest(cuts) + 64, 64):
-      some = annotate(List[int], [])
+      same = annotate(List[int], [])
       for i in range(torch.len(cuts) - 1):
         if self.filled(cuts, i) == m:
-          if m * (torch.len(some) + 1) > max(m, 1024):
-            torch.append(all, some)
-            some = annotate(List[int], [])
-          torch.append(some, i)
-      if torch.len(some) > 0:
-        torch.append(all, some)
+          torch.append(same, i)
+      at = 0
+      for together in [16, 8, 4, 2, 1]:
+        if m * together <= max(m, 1024):
+          for _ in range(torch.floordiv(torch.len(same) - at, together)):
+            torch.append(all, torch.slice(same, at, at + together, 1))
+            at = at + together
     return all
 
   def filled(self: __torch__.Ops, cuts: List[int], i: int) -> int:
     return torch.floordiv(cuts[i + 1] - cuts[i] + 63, 64) * 64
+
+  # ---- the same in blocks of 64 queries against the keys before their end ---------------------------
+  # For processors that multiply bfloat16 in vectors: libtorch's flash kernel reaches a sixth of what its
+  # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
+  # Query heads that share keys go together.
+  def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
+    return self.blocks and not q.is_cuda and q.dtype == 15
 
   # Those of all blocks one after the other, bfloat16; none if they are not wanted or over 16 MiB.
   def kept_probabilities(self: __torch__.Ops, q: Tensor, cuts: List[int], wanted: bool) -> Tensor:
@@ -302,7 +320,7 @@ class Ops(Module):
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
-    out = torch.empty_like(q)
+    out = torch.zeros_like(q)
     later = self.later(q)
     kept = self.kept_probabilities(q, cuts, soon)
     at = 0
@@ -335,9 +353,9 @@ class Ops(Module):
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
     scale = float(d) ** -0.5
-    dq = torch.empty_like(q)
-    dk = torch.empty_like(k)
-    dv = torch.empty_like(v)
+    dq = torch.zeros_like(q)
+    dk = torch.zeros_like(k)
+    dv = torch.zeros_like(v)
     later = self.later(q)
     delta = torch.sum(torch.to(dout, 6) * out, [2], True)
     dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
@@ -474,7 +492,8 @@ class Ops(Module):
     return out
 
   # ---- head and loss, in chunks of tokens, so that no (N, V) tensor exists ------------------------
-  # x: (n, H), target: (n) int64, all trained -> [sum of losses (float64), d(factor * sum)/dx, dW or empty]
+  # x: (N, H), target: (n) int64, n <= N: what is behind them is padding
+  # -> [sum of losses (float64), d(factor * sum)/dx (n, H), dW or empty]
   def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, backward: bool, base: bool) -> List[Tensor]:
     total = torch.zeros([1], dtype=7, device=x.device)
     dx = torch.empty([0], dtype=6, device=x.device)
@@ -483,21 +502,24 @@ class Ops(Module):
       dx = torch.empty_like(x)
     if base:
       dw = torch.zeros([torch.size(w, 0), torch.size(w, 1)], dtype=6, device=x.device)
-    n = torch.size(x, 0)
+    n = torch.numel(target)
     for i in range(0, n, chunk):
+      part = torch.narrow(x, 0, i, min(chunk, torch.size(x, 0) - i))
       m = min(chunk, n - i)
-      part = torch.narrow(x, 0, i, m)
       t = torch.unsqueeze(torch.narrow(target, 0, i, m), 1)
       logits = torch.to(torch.linear(part, w), 6)
       lse = torch.logsumexp(logits, [1], True)
-      total = total + torch.sum(lse - torch.gather(logits, 1, t), dtype=7)
+      total = total + torch.sum(torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t), dtype=7)
       if backward:
         p = torch.exp_(torch.sub_(logits, lse))
-        p = torch.scatter_add_(p, 1, t, torch.full_like(lse, -1.))
+        p = torch.scatter_add_(p, 1, t, torch.full_like(torch.narrow(lse, 0, 0, m), -1.))
+        _ = self.zero_rows(p, m)
         p = torch.to(torch.mul_(p, factor), x.dtype)
-        _ = torch.copy_(torch.narrow(dx, 0, i, m), torch.matmul(p, w))
+        _1 = torch.copy_(torch.narrow(dx, 0, i, torch.size(part, 0)), torch.matmul(p, w))
         if base:
           dw = torch.add_(dw, torch.matmul(torch.t(p), part))
+    if backward:
+      dx = torch.narrow(dx, 0, 0, n)
     return [total, dx, dw]
 
   # ---- the same in chunks of the vocabulary, for a head that never exists whole --------------------
@@ -532,13 +554,15 @@ class Ops(Module):
         _5 = torch.add_(product, torch.matmul(torch.to(p, x.dtype), w))
     return torch.copy_(largest, larger)
 
-  # -> [sum of losses (float64), d(factor * sum)/dx or empty, empty]
-  def head_finish(self: __torch__.Ops, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float) -> List[Tensor]:
-    lse = largest + torch.log(total)
-    dx = torch.empty([0], dtype=6, device=lse.device)
+  # n: trained positions, behind which is padding
+  # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty]
+  def head_finish(self: __torch__.Ops, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float, n: int) -> List[Tensor]:
+    losses = torch.narrow(largest + torch.log(total) - target, 0, 0, n)
+    dx = torch.empty([0], dtype=6, device=losses.device)
     if torch.numel(product) > 0:
       dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), row.dtype)
-    return [torch.unsqueeze(torch.sum(lse - target, dtype=7), 0), dx, torch.empty([0], dtype=6, device=lse.device)]
+      dx = torch.narrow(dx, 0, 0, n)
+    return [torch.unsqueeze(torch.sum(losses, dtype=7), 0), dx, torch.empty([0], dtype=6, device=losses.device)]
 
   def product(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
     return torch.linear(x, w)
