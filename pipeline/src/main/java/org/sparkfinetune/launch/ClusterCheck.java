@@ -147,7 +147,8 @@ final class ClusterCheck {
   }
 
   private Plan plan(long memory, int onHost, int ranks) {
-    Device host = new Device("host", Device.Kind.CPU, memory, 1, 1, 1, onHost, 1, 0);
+    Device host =
+        new Device("host", Device.Kind.CPU, Device.Bfloat16.here(), memory, 1, 1, 1, onHost, 1, 0);
     return new Planner(config, model, OptionalLong.empty()).plan(host, ranks, List.of());
   }
 

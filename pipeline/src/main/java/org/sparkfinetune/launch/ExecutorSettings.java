@@ -8,6 +8,7 @@ import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
 import org.sparkfinetune.config.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.train.BufferSizes;
 
 /**
  * What executors and the scheduler need for training, put on the configuration before the context
@@ -134,6 +135,7 @@ public final class ExecutorSettings {
     environment.put("DJL_OFFLINE", "true");
     environment.put("GLIBC_TUNABLES", MALLOC);
     environment.put("GOMP_SPINCOUNT", SPINS);
+    environment.put("ONEDNN_PRIMITIVE_CACHE_CAPACITY", Integer.toString(BufferSizes.KERNELS));
     // CUDA would count the fastest GPU first, Spark's discovery counts as nvidia-smi does.
     environment.put("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     master

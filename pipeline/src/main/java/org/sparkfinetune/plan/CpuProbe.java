@@ -43,6 +43,7 @@ public final class CpuProbe {
       return new Device(
           DeviceTable.CPU,
           Device.Kind.CPU,
+          Device.Bfloat16.here(),
           memory(),
           products * 2 * TOKENS * WIDTH * WIDTH / ranks,
           copies * 2 * COPIED / ranks,

@@ -1,8 +1,11 @@
 package org.sparkfinetune.plan;
 
+import org.sparkfinetune.tensor.Processor;
+
 /**
  * What a rank computes on.
  *
+ * @param bfloat16 what {@code bf16: true} means on it
  * @param memoryBytes of one device; for a CPU the host's
  * @param flops floating point operations a second that training reaches
  * @param memoryBandwidth bytes a second to the device's own memory
@@ -14,6 +17,7 @@ package org.sparkfinetune.plan;
 public record Device(
     String name,
     Kind kind,
+    Bfloat16 bfloat16,
     long memoryBytes,
     double flops,
     double memoryBandwidth,
@@ -30,6 +34,19 @@ public record Device(
     GPU
   }
 
+  /** Where bfloat16 is used. */
+  public enum Bfloat16 {
+    /** Everywhere: there is arithmetic for it. */
+    COMPUTED,
+    /** For what is kept between layers, whose inside is computed in float32. */
+    STORED;
+
+    /** What this machine's processor does. */
+    public static Bfloat16 here() {
+      return Processor.hasBfloat16Arithmetic() ? COMPUTED : STORED;
+    }
+  }
+
   /** Of so many in all, one on each device. */
   int ranksOnHost(int ranks) {
     return Math.min(ranks, perHost);
@@ -38,6 +55,15 @@ public record Device(
   /** The same machine with so many ranks on each host. */
   Device withPerHost(int devices) {
     return new Device(
-        name, kind, memoryBytes, flops, memoryBandwidth, hostLink, devices, network, usdPerHour);
+        name,
+        kind,
+        bfloat16,
+        memoryBytes,
+        flops,
+        memoryBandwidth,
+        hostLink,
+        devices,
+        network,
+        usdPerHour);
   }
 }

@@ -83,6 +83,7 @@ public final class DeviceTable {
     return new Device(
         name,
         Device.Kind.GPU,
+        Device.Bfloat16.COMPUTED,
         (long) (field(name, node, "memory_gib", where) * (1L << 30)),
         field(name, node, "bf16_tflops", where) * 1e12 * field(name, node, "utilisation", where),
         field(name, node, "memory_gb_s", where) * GIGA,

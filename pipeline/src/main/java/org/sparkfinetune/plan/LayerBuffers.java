@@ -41,6 +41,12 @@ final class LayerBuffers {
     };
   }
 
+  /** Within a layer's forward of which nothing is kept, where it is largest, in down. */
+  long forward() {
+    return LayerActivations.rest(work.model(), work.widths().compute(), LayerKeep.EVERYTHING)
+        + (inner + hidden) * compute;
+  }
+
   /**
    * Within a layer's backward where it is largest, in down: what is computed again; silu, the
    * product, its gradient and LoRA's; masks, and the masked product; the input as a number

@@ -22,6 +22,9 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     ACTIVATIONS("activations kept"),
     LAYER_WORK("inside a layer"),
     HEAD("head and loss"),
+    EVALUATION("evaluation"),
+    CHECKPOINT("copy for a checkpoint"),
+    KERNELS("kernels for shapes"),
     ALLOCATOR("allocator's slack"),
     PROCESS("process");
 
@@ -52,7 +55,7 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     hostLines = List.copyOf(hostLines);
   }
 
-  /** Bytes that have to be there: head and layer work at different times, the larger counts. */
+  /** Bytes that have to be there: head, layer and evaluation do not work at the same time. */
   public long needed() {
     return peak(lines, Backing.ANONYMOUS);
   }
@@ -77,10 +80,9 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     long work = 0;
     for (Line line : lines) {
       if (line.backing() == backing) {
-        if (line.kind() == Kind.HEAD || line.kind() == Kind.LAYER_WORK) {
-          work = Math.max(work, line.bytes());
-        } else {
-          kept += line.bytes();
+        switch (line.kind()) {
+          case HEAD, LAYER_WORK, EVALUATION -> work = Math.max(work, line.bytes());
+          default -> kept += line.bytes();
         }
       }
     }

@@ -22,6 +22,9 @@ final class MemoryFormulas {
   /** Of tensors that come and go, what lies in holes between them; measured. */
   private static final double HOLES = 0.4;
 
+  /** Of what oneDNN keeps for a shape; measured. */
+  private static final long KERNEL_BYTES = 256 << 10;
+
   /** Code of the JVM and libtorch. */
   private static final long CPU_LIBRARIES = 95L << 20;
 
@@ -60,7 +63,9 @@ final class MemoryFormulas {
             .addFile(Kind.PROCESS, CPU_LIBRARIES);
     return computing(lines)
         .add(Kind.ALLOCATOR, slack())
+        .add(Kind.KERNELS, kernels())
         .add(Kind.GRADIENTS, contributions())
+        .add(Kind.CHECKPOINT, checkpointCopy())
         .add(Kind.PROCESS, CPU_PROCESS);
   }
 
@@ -87,6 +92,7 @@ final class MemoryFormulas {
     return new Lines()
         .addFile(Kind.FROZEN_SHARD, visible(onHost) / onHost)
         .add(Kind.GRADIENTS, contributions())
+        .add(Kind.CHECKPOINT, checkpointCopy())
         .add(Kind.PROCESS, GPU_HOST_PROCESS);
   }
 
@@ -97,7 +103,8 @@ final class MemoryFormulas {
         .add(Kind.UNSHARDED_LAYER, unshardedLayer())
         .add(Kind.ACTIVATIONS, activations())
         .add(Kind.LAYER_WORK, layerWork())
-        .add(Kind.HEAD, head());
+        .add(Kind.HEAD, head())
+        .add(Kind.EVALUATION, evaluation());
   }
 
   private long shard() {
@@ -170,6 +177,27 @@ final class MemoryFormulas {
     return work.batchTokens() * layer.backward() + base;
   }
 
+  /** oneDNN computes products of bfloat16, and keeps what it compiled for each shape. */
+  private long kernels() {
+    return compute == Float.BYTES ? 0 : KERNEL_BYTES * BufferSizes.KERNELS;
+  }
+
+  /**
+   * Of all tokens that are evaluated together the input and the output of a layer, and a layer's
+   * forward for one batch; then the output and its norm, and pieces of head and logits.
+   */
+  private long evaluation() {
+    if (!work.evaluates()) {
+      return 0;
+    }
+    long tokens = work.evaluatedTokens();
+    long batch = tokens / BufferSizes.EVALUATED_BATCHES;
+    long layers = 2 * tokens * hidden * work.widths().stored() + batch * layer.forward();
+    long head = work.trainsHead() ? work.embedding() * compute : BufferSizes.HEAD_WEIGHT_BYTES;
+    long logits = 2 * BufferSizes.LOGITS_BYTES;
+    return Math.max(layers, tokens * hidden * (work.widths().stored() + compute) + head + logits);
+  }
+
   /** Of a head that is trained or that comes in pieces. */
   private long head() {
     return work.trainsHead() ? trainedHead() : frozenHead();
@@ -211,6 +239,11 @@ final class MemoryFormulas {
   private long aroundHead() {
     return work.groupTokens(device) * hidden * (3 * compute + Float.BYTES)
         + work.batchTokens() * hidden * 3 * Float.BYTES;
+  }
+
+  /** On the host, of the own slice; made by the first checkpoint, and used again. */
+  private long checkpointCopy() {
+    return work.saves() ? checkpoint() / work.ranks() : 0;
   }
 
   /** Parameters and moments. */

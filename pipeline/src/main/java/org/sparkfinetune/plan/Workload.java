@@ -1,11 +1,11 @@
 package org.sparkfinetune.plan;
 
 import org.sparkfinetune.config.GradientCheckpointing;
+import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.LoraTargets;
-import org.sparkfinetune.tensor.Processor;
 import org.sparkfinetune.train.ActivationBudget;
 import org.sparkfinetune.train.BufferSizes;
 
@@ -63,7 +63,7 @@ record Workload(
   static Workload of(TrainConfig config, LlamaConfig model, Device device, int ranks) {
     boolean cpu = device.kind() == Device.Kind.CPU;
     boolean bf16 = config.compute().bf16();
-    int compute = bf16 && (!cpu || Processor.hasBfloat16Arithmetic()) ? 2 : 4;
+    int compute = bf16 && device.bfloat16() == Device.Bfloat16.COMPUTED ? 2 : 4;
     return new Workload(
         model,
         config,
@@ -102,12 +102,30 @@ record Workload(
 
   /** That go through a layer together: rows of a step as they fit, at least one. */
   long batchTokens() {
-    return Math.min(stepTokens(), Math.max(rows.length(), BufferSizes.batchTokens(model)));
+    return Math.min(stepTokens(), fullBatchTokens());
+  }
+
+  private long fullBatchTokens() {
+    return Math.max(BufferSizes.padded(rows.length()), BufferSizes.batchTokens(model));
+  }
+
+  /** That an evaluation takes through the layers together, if the test split is as long. */
+  long evaluatedTokens() {
+    return BufferSizes.EVALUATED_BATCHES * fullBatchTokens();
+  }
+
+  boolean evaluates() {
+    return config.reporting().evalStrategy() != IntervalStrategy.NO
+        || config.reporting().evalOnStart();
+  }
+
+  boolean saves() {
+    return config.checkpointing().saveStrategy() != IntervalStrategy.NO;
   }
 
   /** Of one rank in one step. */
   long stepTokens() {
-    return (long) rows.length() * rows.perBatch() * rows.batches();
+    return (long) BufferSizes.padded(rows.length()) * rows.perBatch() * rows.batches();
   }
 
   /** That keep what their layers keep at the same time; all of a step's, if they may. */

@@ -34,6 +34,12 @@ public final class BufferSizes {
   /** Bytes of float32 logits that exist at a time: larger chunks leave the cache. */
   public static final long LOGITS_BYTES = 16 << 20;
 
+  /**
+   * Compiled products of bfloat16 that oneDNN keeps, one for each shape: about 20 for a length of
+   * {@link #padded}, and those of attention in blocks.
+   */
+  public static final int KERNELS = 512;
+
   /** Rows of a frozen head that are decoded at a time, at least. */
   public static final int LEAST_HEAD_ROWS = 256;
 

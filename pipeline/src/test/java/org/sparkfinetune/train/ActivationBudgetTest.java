@@ -21,26 +21,25 @@ class ActivationBudgetTest {
 
   @Test
   void what_is_within_the_budget_goes_together() {
-    assertThat(groups(new ActivationBudget(800, 2, 10), 100, 200, 100))
-        .containsExactly(List.of(100, 200, 100));
+    assertThat(groups(new ActivationBudget(512, 2, 10), 64, 128, 64))
+        .containsExactly(List.of(64, 128, 64));
   }
 
   @Test
   void more_goes_in_groups_as_large_as_the_budget_allows() {
-    assertThat(groups(new ActivationBudget(600, 2, 10), 100, 200, 100, 50, 150))
-        .containsExactly(List.of(100, 200), List.of(100, 50, 150));
+    assertThat(groups(new ActivationBudget(384, 2, 10), 64, 128, 64, 32, 70))
+        .containsExactly(List.of(64, 128), List.of(64, 32), List.of(70));
   }
 
   @Test
   void a_batch_alone_above_the_budget_is_a_group() {
-    assertThat(groups(new ActivationBudget(200, 2, 10), 150, 50, 50))
-        .containsExactly(List.of(150), List.of(50, 50));
+    assertThat(groups(new ActivationBudget(128, 2, 10), 100, 32, 32))
+        .containsExactly(List.of(100), List.of(32, 32));
   }
 
   @Test
   void where_the_gradients_that_would_wait_are_above_it_too_nothing_is_gained() {
-    assertThat(groups(new ActivationBudget(200, 2, 201), 100, 100))
-        .containsExactly(List.of(100, 100));
+    assertThat(groups(new ActivationBudget(128, 2, 201), 64, 64)).containsExactly(List.of(64, 64));
   }
 
   @Test

@@ -130,10 +130,24 @@ class DropoutMasksTest {
           new DropoutMasks(P, seed, GoldenRun.config(), workers)
               .masks(scope, ops, batch, step, layer, targets, none)) {
         Tensor floats = ops.cast(scope, mask, ElementType.FLOAT32);
-        masks.add(ops.staging().toHost(scope, floats).toFloats());
+        float[] all = ops.staging().toHost(scope, floats).toFloats();
+        int width = (int) mask.size(1);
+        assertThat(Arrays.copyOfRange(all, batch.tokens() * width, all.length))
+            .as("padding")
+            .matches(DropoutMasksTest::isZero, "zeros");
+        masks.add(Arrays.copyOf(all, batch.tokens() * width));
       }
     }
     return masks;
+  }
+
+  private static boolean isZero(float[] values) {
+    for (float value : values) {
+      if (value != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static List<Float> list(float[] values) {
