@@ -48,6 +48,7 @@ import org.sparkfinetune.launch.TokenizedJson;
 import org.sparkfinetune.launch.TrainCheck;
 import org.sparkfinetune.launch.TrainDriver;
 import org.sparkfinetune.launch.TrainPreflight;
+import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.prepare.Prepare;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -122,7 +123,7 @@ final class PipelineJobs implements Jobs {
               config.data(),
               TokenizerFiles.load(folder, hadoop),
               new Path(config.outputDir(), "tokenized"));
-      return TokenizedJson.of(new TokenizeJob(spark).run(wanted));
+      return TokenizedJson.of(new TokenizeJob(spark).run(wanted, RunFolder.of(config.outputDir())));
     } finally {
       spark.stop();
     }

@@ -1,11 +1,8 @@
 package org.sparkfinetune.launch;
 
 import java.io.IOException;
-import java.time.Duration;
-import java.util.Optional;
-import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileAlreadyExistsException;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
@@ -14,122 +11,88 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.lease.Heartbeat;
-import org.sparkfinetune.lease.Owner;
+import org.sparkfinetune.lease.Lease;
+import org.sparkfinetune.lease.Pace;
 
 /**
- * One driver in a run folder: a file whose owner rewrites it every few seconds. A lock that has not
- * been touched for a minute, or whose process on this host is gone, belongs to the dead and is
- * taken over.
+ * One driver in a run folder: a {@link Lease} that is renewed as long as the driver lives. A lock
+ * of the dead is taken over: at once if they died on this kernel, else after a minute without a
+ * sign of life.
  */
 final class RunLock implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(RunLock.class);
-  private static final Duration HEARTBEAT = Duration.ofSeconds(10);
-  private static final Duration DEAD_AFTER = Duration.ofSeconds(60);
 
-  private final Path file;
-  private final Configuration hadoop;
-  private final Owner owner = Owner.ofThisProcess();
+  private final Path folder;
+  private final FileSystem files;
+  private final Lease lease;
   private final Runnable lost;
   private final Heartbeat heartbeat;
 
-  private RunLock(Path file, Configuration hadoop, Runnable lost) throws IOException {
-    this.file = file;
-    this.hadoop = hadoop;
+  private RunLock(Path folder, FileSystem files, Lease lease, Pace pace, Runnable lost) {
+    this.folder = folder;
+    this.files = files;
+    this.lease = lease;
     this.lost = lost;
-    if (!create()) {
-      takeOver();
-    }
-    this.heartbeat = Heartbeat.start("run-lock", HEARTBEAT, this::touch);
+    this.heartbeat = Heartbeat.start("the run's lock " + folder, pace.beat(), this::renew);
   }
 
   /**
    * Takes the lock.
    *
-   * @param lost called when somebody else has taken it over while this process was asleep
+   * @param folder where drivers claim it
+   * @param lost called when another driver has taken it over while this process was asleep
    * @throws UserError if a living driver holds it
    */
-  static RunLock acquire(Path file, Configuration hadoop, Runnable lost) {
+  static RunLock acquire(Path folder, Configuration hadoop, Runnable lost) {
+    return acquire(folder, hadoop, Pace.USUAL, lost);
+  }
+
+  static RunLock acquire(Path folder, Configuration hadoop, Pace pace, Runnable lost) {
     try {
-      return new RunLock(file, hadoop, lost);
-    } catch (IOException e) {
+      FileSystem files = plain(folder.getFileSystem(hadoop));
+      return new RunLock(folder, files, Lease.take(files, folder, pace), pace, lost);
+    } catch (Lease.HeldException e) {
+      throw new UserError(
+          ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it,"
+               + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
+              .formatted(e.getMessage(), folder),
+          e);
+    } catch (IOException | FSError e) {
       throw new RunFailure(
           "%s could not be written: %s; check that the store is there and lets this user write"
-              .formatted(file, e.getMessage()),
+              .formatted(folder, e.getMessage()),
           e);
     }
   }
 
-  private boolean create() throws IOException {
-    try {
-      owner.create(files(), file);
-      return true;
-    } catch (FileAlreadyExistsException e) {
-      return false;
-    } catch (IOException e) {
-      // The local file system has no type for it.
-      if (files().exists(file)) {
-        return false;
-      }
-      throw e;
-    }
-  }
-
-  private void takeOver() throws IOException {
-    String holder = Owner.in(files(), file).map(Owner::text).orElse("just starting");
-    Optional<String> death = Owner.death(files(), file, DEAD_AFTER);
-    if (death.isEmpty()) {
-      throw new UserError(
-          ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it, or"
-                  + " choose another output_dir. If it is dead, its lock can be taken %d s after its"
-                  + " last sign of life.")
-              .formatted(holder, file, DEAD_AFTER.toSeconds()));
-    }
-    // Only one of several who see the same dead lock can rename it.
-    Path aside = file.suffix("." + UUID.randomUUID());
-    if (files().rename(file, aside)) {
-      files().delete(aside, false);
-      LOG.warn("The lock of a dead driver was taken over: {}", death.get());
-    }
-    if (!create()) {
-      throw new UserError(
-          "Another driver took %s at the same moment. Only one can run here.".formatted(file));
-    }
-  }
-
-  private void touch() {
-    try {
-      Optional<Owner> holder = Owner.in(files(), file);
-      if (holder.isPresent() && !holder.get().equals(owner)) {
-        LOG.error("This run's lock {} now belongs to {}", file, holder.get().text());
-        heartbeat.stop();
-        lost.run();
-        return;
-      }
-      owner.renew(files(), file);
-    } catch (IOException e) {
-      LOG.warn("The run's lock {} could not be renewed: {}", file, e.getMessage());
-    }
-  }
-
-  private FileSystem files() throws IOException {
-    FileSystem files = file.getFileSystem(hadoop);
+  /** Hadoop's checksum files would be claims, too. */
+  private static FileSystem plain(FileSystem files) {
     return files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
   }
 
-  /** Waits for a renewal: one that is cut off leaves an empty lock, which nobody owns. */
+  private void renew() throws IOException {
+    if (!lease.renew()) {
+      LOG.error(
+          "This run's lock {} was taken over by another driver, which got no sign of life of this"
+              + " one; this one ends.",
+          folder);
+      heartbeat.stop();
+      lost.run();
+    }
+  }
+
+  /** Waits for a renewal that is under way: it could bring a claim back. */
   @Override
   public void close() {
     heartbeat.close();
     try {
-      if (Owner.in(files(), file).filter(owner::equals).isPresent()) {
-        files().delete(file, false);
-        // A run that was refused leaves no folder.
-        if (files().listStatus(file.getParent()).length == 0) {
-          files().delete(file.getParent(), false);
-        }
+      lease.release();
+      // A run that was refused leaves no folder.
+      if (files.listStatus(folder.getParent()).length == 0) {
+        Lease.deleteIfEmpty(files, folder.getParent());
       }
-    } catch (IOException e) {
-      LOG.warn("The run's lock {} could not be removed: {}", file, e.getMessage());
+    } catch (IOException | FSError e) {
+      LOG.warn("The run's lock {} could not be removed: {}", folder, e.getMessage());
     }
   }
 }

@@ -25,6 +25,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.conversation.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.tokenize.ChatTemplates;
 import org.sparkfinetune.tokenize.LossTarget;
 import org.sparkfinetune.tokenize.Packer;
@@ -102,6 +103,18 @@ public final class TokenizeJob {
     } finally {
       cache.discard(aside);
       tokenizer.destroy();
+    }
+  }
+
+  /**
+   * The same for a driver that only tokenises.
+   *
+   * @throws UserError also if another driver is at work in the run folder
+   */
+  public TokenizedDataset run(TokenizeRequest request, RunFolder folder) {
+    try (RunLock unused =
+        RunLock.acquire(folder.lock(), configuration, spark.sparkContext()::cancelAllJobs)) {
+      return run(request);
     }
   }
 

@@ -1,10 +1,13 @@
 /**
- * Signs of life on any Hadoop file system: who is at work in a folder, and whether he still lives.
+ * Leases on any Hadoop file system: which process is at work in a folder, and whether it lives.
  * Uses nothing of ours.
  *
  * <p>A newcomer may ask for ZooKeeper or the file system's own locks: a run folder may lie on an
- * object store, and our users have no server to add. So a writer names itself in a file and
- * rewrites it every few seconds; whoever finds an old one takes the writer for dead.
+ * object store, and our users have no server to add. So a process names itself in a file and
+ * rewrites it every few seconds, with a number that grows. A writer whose file changes is alive;
+ * one whose file stays as it is for a minute of looking is dead. No clocks are compared: neither
+ * two hosts' nor a host's and the store's. On one kernel the process table says at once who is
+ * dead.
  */
 @NullMarked
 package org.sparkfinetune.lease;

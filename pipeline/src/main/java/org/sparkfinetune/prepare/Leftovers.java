@@ -2,6 +2,8 @@ package org.sparkfinetune.prepare;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SortedSet;
 import java.util.TreeSet;
@@ -12,6 +14,8 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.lease.Pace;
+import org.sparkfinetune.lease.Watch;
 
 /** What prepares that were killed left beside an output; the next one cleans up after them. */
 final class Leftovers {
@@ -20,25 +24,24 @@ final class Leftovers {
 
   private final FileSystem store;
   private final Path output;
+  private final Watch watch;
 
-  Leftovers(FileSystem store, Path output) {
+  Leftovers(FileSystem store, Path output, Pace pace) {
     this.store = store;
     this.output = output;
+    this.watch = new Watch(store, pace);
   }
 
   /** Deletes what the dead left, and puts an output back that one of them had moved aside. */
   void clean() throws IOException {
-    for (String id : ids()) {
-      Aside aside = new Aside(output, id);
-      Optional<String> death =
-          store.exists(aside.sign())
-              ? SignOfLife.death(store, aside.sign())
-              : Optional.of("nobody is at work on it");
+    List<Aside> found = ids().stream().map(id -> new Aside(output, id)).toList();
+    Map<Path, Optional<String>> deaths = watch.deaths(found.stream().map(Aside::sign).toList());
+    for (Aside aside : found) {
+      Optional<String> death = deaths.getOrDefault(aside.sign(), Optional.empty());
       if (death.isPresent()) {
         clean(aside, death.get());
       } else {
-        LOG.warn(
-            "prepare: {} is at work on {} as well", SignOfLife.owner(store, aside.sign()), output);
+        LOG.warn("prepare: {} is at work on {} as well", watch.owner(aside.sign()), output);
       }
     }
   }

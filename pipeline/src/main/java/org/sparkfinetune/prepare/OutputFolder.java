@@ -18,6 +18,8 @@ import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.lease.Pace;
+import org.sparkfinetune.lease.Watch;
 
 /**
  * The output while it is being made. On file systems a folder beside it that is renamed at the end;
@@ -52,7 +54,8 @@ final class OutputFolder implements AutoCloseable {
             switch (kind) {
               case OBJECTS -> new Path(output, DatasetManifest.AT_WORK);
               case FILES -> aside.sign();
-            });
+            },
+            Pace.USUAL.beat());
     this.parts =
         new PartFiles(new SerializableConfiguration(fileSystem.getConf()), folder.toString(), kind);
   }
@@ -74,7 +77,7 @@ final class OutputFolder implements AutoCloseable {
       StoreKind kind = StoreKind.ofScheme(output.toUri().getScheme());
       checkInputIsElsewhere(output, input);
       if (kind == StoreKind.FILES) {
-        new Leftovers(fileSystem, output).clean();
+        new Leftovers(fileSystem, output, Pace.USUAL).clean();
       }
       checkMayWrite(fileSystem, output, config);
       OutputFolder folder = new OutputFolder(fileSystem, output, kind);
@@ -141,12 +144,12 @@ final class OutputFolder implements AutoCloseable {
   /** What a killed prepare left in the place itself is nobody's: it is replaced unasked. */
   private static void checkNobodyIsAtWork(FileSystem fileSystem, Path output) throws IOException {
     Path sign = new Path(output, DatasetManifest.AT_WORK);
-    Optional<String> death = SignOfLife.death(fileSystem, sign);
+    Watch watch = new Watch(fileSystem, Pace.USUAL);
+    Optional<String> death = watch.deaths(List.of(sign)).values().iterator().next();
     if (death.isEmpty()) {
       throw new UserError(
-          "output: another prepare is at work in %s (%s). Wait for it, stop it, or name another folder. If it is dead, its place can be taken %d s after its last sign of life."
-              .formatted(
-                  output, SignOfLife.owner(fileSystem, sign), SignOfLife.DEAD_AFTER.toSeconds()));
+          "output: another prepare is at work in %s (%s). Wait for it, stop it, or name another folder. If it dies, its place can be taken a minute later."
+              .formatted(output, watch.owner(sign)));
     }
     LOG.warn("prepare: replacing what a prepare left in {} that died ({})", output, death.get());
   }

@@ -2,11 +2,9 @@ package org.sparkfinetune.prepare;
 
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.sparkfinetune.lease.Heartbeat;
 import org.sparkfinetune.lease.Owner;
 
@@ -15,10 +13,6 @@ import org.sparkfinetune.lease.Owner;
  * is making by it, on any store and from any host.
  */
 final class SignOfLife implements AutoCloseable {
-  static final Duration DEAD_AFTER = Duration.ofSeconds(90);
-  private static final Duration BEAT = Duration.ofSeconds(20);
-  private static final Logger LOG = LoggerFactory.getLogger(SignOfLife.class);
-
   private final FileSystem store;
   private final Path file;
   private final Heartbeat heartbeat;
@@ -30,29 +24,12 @@ final class SignOfLife implements AutoCloseable {
   }
 
   /** Writes the file and renews it until closed. */
-  static SignOfLife begin(FileSystem store, Path file) throws IOException {
+  static SignOfLife begin(FileSystem store, Path file, Duration beat) throws IOException {
     Owner owner = Owner.ofThisProcess();
-    owner.renew(store, file);
-    return new SignOfLife(
-        store, file, Heartbeat.start("sign-of-life", BEAT, () -> renew(owner, store, file)));
-  }
-
-  private static void renew(Owner owner, FileSystem store, Path file) {
-    try {
-      owner.renew(store, file);
-    } catch (IOException e) {
-      LOG.warn("The sign of life {} could not be renewed: {}", file, Failures.oneLine(e));
-    }
-  }
-
-  /** Who writes a file. */
-  static String owner(FileSystem store, Path file) throws IOException {
-    return Owner.in(store, file).map(Owner::text).orElse("");
-  }
-
-  /** Why the writer of a file is held to be dead; empty while it lives. */
-  static Optional<String> death(FileSystem store, Path file) throws IOException {
-    return Owner.death(store, file, DEAD_AFTER);
+    AtomicLong beats = new AtomicLong();
+    Heartbeat.Beat renew = () -> owner.sign(store, file, "beat " + beats.incrementAndGet());
+    renew.run();
+    return new SignOfLife(store, file, Heartbeat.start("the sign of life " + file, beat, renew));
   }
 
   /** To be called last: from then on nothing says that somebody is at work. */

@@ -16,7 +16,7 @@ import org.sparkfinetune.fsdp.ShardStore;
  * Where a host keeps shard files between runs: the folder named by {@code SPARK_FINETUNE_SHARDS},
  * without it {@code .cache/spark-finetune/shards} in the home folder; nowhere if it is empty.
  */
-final class KeptShards {
+final class KeptShards implements AutoCloseable {
   static final String VARIABLE = "SPARK_FINETUNE_SHARDS";
 
   /** Changes with the layout of shard files. */
@@ -24,10 +24,14 @@ final class KeptShards {
 
   private static final int KEY_DIGITS = 32;
 
-  private KeptShards() {}
+  private final Optional<ShardStore> store;
+
+  private KeptShards(Optional<ShardStore> store) {
+    this.store = store;
+  }
 
   /** Nowhere, too, for a run that does not say which model it is of. */
-  static Optional<ShardStore> store(
+  static KeptShards of(
       TrainConfig config, ModelRecipe recipe, Continuation continuation, Configuration hadoop) {
     String named = System.getenv(VARIABLE);
     Path folder =
@@ -35,10 +39,20 @@ final class KeptShards {
             ? Path.of(System.getProperty("user.home"), ".cache", "spark-finetune", "shards")
             : Path.of(named);
     if (folder.toString().isEmpty() || continuation.identity().values().isEmpty()) {
-      return Optional.empty();
+      return new KeptShards(Optional.empty());
     }
     String key = key(config.model().folder(), recipe, continuation, hadoop);
-    return Optional.of(new ShardStore(folder, key, InstantSource.system()));
+    return new KeptShards(Optional.of(new ShardStore(folder, key, InstantSource.system())));
+  }
+
+  Optional<ShardStore> store() {
+    return store;
+  }
+
+  /** To be called when this rank's shard is not served any more. */
+  @Override
+  public void close() {
+    store.ifPresent(ShardStore::close);
   }
 
   /** Paths and times of change are in it: the identity does not read every byte of the model. */

@@ -109,7 +109,8 @@ public final class RankRun {
         PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
-        RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable))) {
+        KeptShards kept = KeptShards.of(config, recipe(base), continuation, hadoop);
+        RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
       double waited = place.exchange().stats().secondsWaited();
@@ -117,16 +118,19 @@ public final class RankRun {
     }
   }
 
-  private RankModel load(Torch torch, BaseModel base, WeightSource trainable) {
-    ModelRecipe recipe = ModelRecipe.of(config, lora, base, place.device());
+  private ModelRecipe recipe(BaseModel base) {
+    return ModelRecipe.of(config, lora, base, place.device());
+  }
+
+  private RankModel load(Torch torch, BaseModel base, WeightSource trainable, KeptShards kept) {
     return RankModel.load(
-        recipe,
+        recipe(base),
         torch,
         place.exchange(),
         base.weights(),
         trainable,
         place.scratch(),
-        KeptShards.store(config, recipe, continuation, hadoop));
+        kept.store());
   }
 
   private RankReport run(Job job) {

@@ -2,6 +2,7 @@ package org.sparkfinetune.prepare;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
 import org.apache.spark.sql.SparkSession;
@@ -9,6 +10,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.lease.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** A real name node and data node, in this JVM. */
@@ -42,5 +44,11 @@ final class HdfsStoreTest {
   @Test
   void the_hubs_cache_may_be_on_hdfs() {
     Stores.aHubsFilesAreCachedOn(spark, root("hub"));
+  }
+
+  @Test
+  void of_many_drivers_one_holds_the_run_in_a_thousand_takeovers_on_hdfs() throws Exception {
+    org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(root("run/.lock"));
+    Takeovers.on(folder.getFileSystem(new Configuration()), folder, 1000);
   }
 }

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.lease.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** Hadoop's S3A against S3Mock, a process of its own. */
@@ -93,5 +94,12 @@ final class S3StoreTest {
   @Test
   void the_hubs_cache_may_be_on_an_object_store() {
     Stores.aHubsFilesAreCachedOn(spark, root("hub"));
+  }
+
+  @Test
+  void of_many_drivers_one_holds_the_run_in_a_thousand_takeovers_on_an_object_store()
+      throws Exception {
+    org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(root("run/.lock"));
+    Takeovers.on(folder.getFileSystem(spark.sparkContext().hadoopConfiguration()), folder, 1000);
   }
 }

@@ -9,7 +9,8 @@ import java.util.List;
  *
  * @param death what happens, in words
  * @param command what happens, for {@link Fault}; {@code DRIVER}, {@code RUN}, {@code SHARDS},
- *     {@code SCRATCH} and {@code AWAY} stand for what the test knows
+ *     {@code SCRATCH}, {@code AWAY}, {@code EVICTION} and {@code SECOND_DRIVER} stand for what the
+ *     test knows
  * @param keys further words of train's
  */
 record FaultCase(

@@ -67,6 +67,7 @@ final class FaultCases {
         EnumSet.of(Moment.FORWARD, Moment.BACKWARD, Moment.EVALUATION));
     addDisks(cases);
     addDamage(cases);
+    addOtherRuns(cases);
     addNetwork(cases);
     add(
         cases,
@@ -129,14 +130,14 @@ final class FaultCases {
    */
   private static String keptFull(String folder) {
     return """
-        touch %1$s.kept %1$s.keeping
-        for i in $(seq 600); do
-          [ -e %1$s.kept ] || break
-          cat /dev/zero >> %1$s/full 2>/dev/null
-          sleep 0.1
-        done
-        rm -f %1$s.kept %1$s.keeping
-        """
+    touch %1$s.kept %1$s.keeping
+    for i in $(seq 600); do
+      [ -e %1$s.kept ] || break
+      cat /dev/zero >> %1$s/full 2>/dev/null
+      sleep 0.1
+    done
+    rm -f %1$s.kept %1$s.keeping
+    """
         .formatted(folder);
   }
 
@@ -171,6 +172,43 @@ final class FaultCases {
         "rm -rf SHARDS/*; " + KILL,
         Outcome.NEXT_ATTEMPT,
         moments);
+  }
+
+  private static void addOtherRuns(List<FaultCase> cases) {
+    for (Moment moment : List.of(Moment.FORWARD, Moment.BACKWARD)) {
+      cases.add(
+          new FaultCase(
+              "shards evicted by another run while they are served",
+              moment,
+              "EVICTION SHARDS",
+              Outcome.UNNOTICED,
+              Place.ANY,
+              List.of("--exchange", "network")));
+    }
+    add(
+        cases,
+        "clocks apart: the lock is 2 hours old, and a second driver comes",
+        """
+        kill -STOP $SELF
+        touch -d '2 hours ago' RUN/.lock/*
+        SECOND_DRIVER RUN
+        code=$?
+        kill -CONT $SELF
+        [ $code = 2 ] || kill -9 $SELF
+        """,
+        Outcome.UNNOTICED,
+        EnumSet.of(Moment.BACKWARD));
+    add(
+        cases,
+        "clocks apart: SIGKILL of the driver, whose lock is of next year and of another host",
+        """
+        kill -STOP DRIVER
+        sed -i 's/ on kernel [^ ]*/ on kernel another/' RUN/.lock/*
+        touch -d '1 year' RUN/.lock/*
+        kill -9 DRIVER
+        """,
+        Outcome.NEXT_COMMAND,
+        EnumSet.of(Moment.BACKWARD));
   }
 
   private static void addNetwork(List<FaultCase> cases) {

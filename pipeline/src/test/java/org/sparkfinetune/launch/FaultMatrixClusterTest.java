@@ -23,10 +23,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.fsdp.Eviction;
 import org.sparkfinetune.metrics.AttemptEvent;
 import org.sparkfinetune.metrics.AttemptLog;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.testing.ChildJvm;
 
 /**
  * What must hold when something dies in a run of two executors. Each build runs a few of the cases;
@@ -215,6 +217,8 @@ class FaultMatrixClusterTest {
     String command =
         fault
             .command()
+            .replace("EVICTION", java(Eviction.class))
+            .replace("SECOND_DRIVER", java(SecondDriver.class))
             .replace("DRIVER", Long.toString(driver))
             .replace("RUN", run.toString())
             .replace("SHARDS", shards.toString())
@@ -226,6 +230,10 @@ class FaultMatrixClusterTest {
                 "checkpoints/step-%08d/manifest.json".formatted(fault.moment().checkpointOfStep))
             : run.resolve("tokenized");
     return new Fault(run, after, fault.moment().type, fault.moment().method, command);
+  }
+
+  private static String java(Class<?> main) {
+    return String.join(" ", ChildJvm.command(ChildJvm.SHORT_LIVED, main));
   }
 
   /** Every start after the fault went on from what was saved when it happened. */

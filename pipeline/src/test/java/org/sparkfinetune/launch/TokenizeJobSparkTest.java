@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -22,6 +24,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.lease.Pace;
+import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.tokenize.PackedRow;
 import org.sparkfinetune.tokenize.PackedRowTexts;
 import org.sparkfinetune.tokenize.PackedRowsFile;
@@ -224,7 +228,8 @@ final class TokenizeJobSparkTest {
     Path template =
         Files.writeString(
             folder.resolve("t.jinja"),
-            "{% for m in messages %}{{ m.content }}{% generation %}{% endgeneration %}{% endfor %}");
+            "{% for m in messages %}{{ m.content }}{% generation %}{% endgeneration %}{% endfor"
+                + " %}");
     assertThatThrownBy(
             () ->
                 run(
@@ -256,7 +261,8 @@ final class TokenizeJobSparkTest {
     Path refuses =
         Files.writeString(
             folder.resolve("r.jinja"),
-            "{% for m in messages %}{% if m.content == 'q???3' %}{{ raise_exception('no three') }}{% endif %}{{ m.content }}{% endfor %}");
+            "{% for m in messages %}{% if m.content == 'q???3' %}{{ raise_exception('no three')"
+                + " }}{% endif %}{{ m.content }}{% endfor %}");
     Files.write(dataset.resolve("train_dataset.json"), lines(0, 600));
     assertThatThrownBy(
             () ->
@@ -270,5 +276,24 @@ final class TokenizeJobSparkTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("Conversation 4 of")
         .hasMessageContaining("no three");
+  }
+
+  @Test
+  void where_another_driver_is_at_work_nothing_is_tokenised() throws IOException {
+    RunFolder run = RunFolder.of(folder.resolve("run").toString());
+    TokenizeRequest request =
+        new TokenizeRequest(
+            data(jsonDataset(7, 1), 256, Overlong.DROP),
+            TinyTokenizer.files(),
+            new org.apache.hadoop.fs.Path(run.root(), "tokenized"));
+    Pace quick = new Pace(Duration.ofMillis(10), 60, () -> {});
+    try (RunLock other = RunLock.acquire(run.lock(), new Configuration(), quick, () -> {})) {
+      assertThat(other).isNotNull();
+      assertThatThrownBy(() -> new TokenizeJob(spark).run(request, run))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("Another driver is at work");
+      assertThat(folder.resolve("run/tokenized")).doesNotExist();
+    }
+    assertThat(new TokenizeJob(spark).run(request, run).train().packing().samples()).isEqualTo(7);
   }
 }

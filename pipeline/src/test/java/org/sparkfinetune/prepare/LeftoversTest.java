@@ -4,32 +4,40 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.net.InetAddress;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.lease.Owner;
+import org.sparkfinetune.lease.Pace;
 
 /** What killed prepares leave is cleaned by the next one; what living ones make is left alone. */
 final class LeftoversTest {
+  private static final String ELSEWHERE = "process 1 on elsewhere, its-id";
+
   @TempDir private Path folder;
   private final Configuration hadoop = new Configuration();
   private String gone;
 
   @BeforeEach
   void endAProcess() throws Exception {
-    Process process = new ProcessBuilder("true").start();
-    process.waitFor();
-    gone = "process %d on %s".formatted(process.pid(), InetAddress.getLocalHost().getHostName());
+    Process process = new ProcessBuilder("cat").start();
+    gone = Owner.of(process.pid()).text() + "\nbeat 7\n";
+    process.destroyForcibly().waitFor();
   }
 
   private void open() {
@@ -63,20 +71,47 @@ final class LeftoversTest {
 
   @Test
   void a_folder_of_a_process_that_lives_stays() throws IOException {
-    Path folderOfAnother = left("process 1 on elsewhere");
-    open();
+    Path folderOfAnother = left(ELSEWHERE);
+    Path sign = sign(folderOfAnother);
+    clean(() -> Files.writeString(sign, ELSEWHERE + "\nanother beat"));
     assertThat(folderOfAnother.resolve("train/part")).exists();
     assertThat(names()).hasSize(2);
   }
 
-  @Test
-  void a_folder_of_another_host_is_deleted_when_it_has_been_silent_for_long() throws IOException {
-    Path silent = left("process 1 on elsewhere");
-    Files.setLastModifiedTime(
-        silent.resolveSibling(silent.getFileName() + ".alive"),
-        FileTime.from(Instant.now().minus(SignOfLife.DEAD_AFTER.plusSeconds(1))));
-    open();
+  @ParameterizedTest
+  @ValueSource(longs = {-1_000_000, 0, 1_000_000})
+  void a_folder_of_another_host_is_deleted_when_it_has_been_silent_for_long(long clockAhead)
+      throws IOException {
+    Path silent = left(ELSEWHERE);
+    Files.setLastModifiedTime(sign(silent), FileTime.from(Instant.now().plusSeconds(clockAhead)));
+    clean(() -> {});
     assertThat(names()).isEmpty();
+  }
+
+  private interface Change {
+    void make() throws IOException;
+  }
+
+  /** Looks three times; something happens between two looks. */
+  private void clean(Change change) throws IOException {
+    Pace.Pause pause =
+        () -> {
+          try {
+            change.make();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        };
+    Leftovers leftovers =
+        new Leftovers(
+            FileSystem.getLocal(hadoop).getRaw(),
+            new org.apache.hadoop.fs.Path(folder.resolve("out").toUri()),
+            new Pace(Duration.ofSeconds(1), 3, pause));
+    leftovers.clean();
+  }
+
+  private static Path sign(Path left) {
+    return left.resolveSibling(left.getFileName() + ".alive");
   }
 
   @Test

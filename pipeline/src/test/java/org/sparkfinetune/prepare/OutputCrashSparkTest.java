@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.sql.SparkSession;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.dataset.DatasetManifest;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.lease.Pace;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** The output is there whole or not at all, wherever the job stops. */
@@ -102,6 +104,8 @@ final class OutputCrashSparkTest {
         assertThat(e).hasMessageContaining("killed before");
       }
       assertThat(rowsOf(out)).as(String.valueOf(CrashingFileSystem.CHANGES)).isIn(0L, 20L, 30L);
+      theNextOneCleansUp(out);
+      assertThat(rowsOf(out)).isIn(0L, 20L, 30L);
     }
   }
 
@@ -135,13 +139,28 @@ final class OutputCrashSparkTest {
     }
   }
 
-  /** Stopping was only played, so the sign of life has to tell of a process that is gone. */
+  private static void theNextOneCleansUp(Path out) throws IOException {
+    CrashingFileSystem.neverCrash();
+    try (Stream<Path> files = Files.list(out.getParent())) {
+      for (Path sign : files.filter(file -> file.toString().endsWith(".alive")).toList()) {
+        isOfAProcessThatIsGone(sign);
+      }
+    }
+    FileSystem disk = FileSystem.getLocal(new Configuration()).getRaw();
+    new Leftovers(disk, new org.apache.hadoop.fs.Path(out.toUri()), Pace.USUAL).clean();
+  }
+
   private static void theProcessIsGone(Path out) throws IOException {
     Path sign = out.resolve(DatasetManifest.AT_WORK);
     if (Files.exists(sign)) {
-      String owner = Files.readString(sign);
-      Files.writeString(sign, owner.replaceFirst("process \\d+", "process 999999999999"));
+      isOfAProcessThatIsGone(sign);
     }
+  }
+
+  /** Stopping was only played, so the sign of life has to tell of a process that is gone. */
+  private static void isOfAProcessThatIsGone(Path sign) throws IOException {
+    String owner = Files.readString(sign);
+    Files.writeString(sign, owner.replaceFirst("process \\d+", "process 999999999999"));
   }
 
   @Test

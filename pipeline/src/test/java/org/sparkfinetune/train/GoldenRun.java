@@ -2,10 +2,12 @@ package org.sparkfinetune.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,12 +20,14 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.LongToDoubleFunction;
+import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeSettings;
 import org.sparkfinetune.exchange.InProcessExchange;
 import org.sparkfinetune.fsdp.PlainType;
+import org.sparkfinetune.fsdp.ShardStore;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.fsdp.TrainableLayout;
 import org.sparkfinetune.fsdp.WeightSource;
@@ -68,6 +72,7 @@ final class GoldenRun {
   private Sharding.Prefetch prefetch = Sharding.Prefetch.NEXT_LAYER;
   private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
   private ComputeDevice device = new ComputeDevice.Cpu();
+  private Supplier<Optional<ShardStore>> store = Optional::empty;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -96,6 +101,12 @@ final class GoldenRun {
 
   GoldenRun sharded(ShardingStrategy strategy) {
     this.sharding = strategy;
+    return this;
+  }
+
+  /** Keeps its shards in a folder, in which it deletes whatever it may. */
+  GoldenRun keptIn(Path shards, String key) {
+    this.store = () -> Optional.of(new ShardStore(shards, key, InstantSource.system(), 1));
     return this;
   }
 
@@ -186,8 +197,10 @@ final class GoldenRun {
       Path own =
           Files.createDirectories(
               scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize()));
-      try (RankModel rankModel =
-          RankModel.load(recipe(), torch, exchange, frozen, trainable, own, Optional.empty())) {
+      Optional<ShardStore> shards = store.get();
+      try (Closeable unused = () -> shards.ifPresent(ShardStore::close);
+          RankModel rankModel =
+              RankModel.load(recipe(), torch, exchange, frozen, trainable, own, shards)) {
         rankModel.weights().trainable().forEach(group -> group.publish(0));
         T result = work.apply(rankModel);
         exchange.sum("end", 0, new double[] {0});
