@@ -43,7 +43,7 @@ public final class TrainPreflight {
     NotYet.check(config);
     Optional<MlflowSettings> unused = Tracking.settings(config);
     // Before a download that may take an hour.
-    DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+    checkData(config, hadoop);
     ModelSource source = new ModelFolders(hadoop).located(config.model());
     ModelAndTokenizer model = ModelAndTokenizer.check(source, hadoop);
     checkBeginning(config.with(source), hadoop);
@@ -71,6 +71,17 @@ public final class TrainPreflight {
               folder.root()));
     }
     return true;
+  }
+
+  /** A run that was cut off has its own rows, whatever became of the data set. */
+  private static void checkData(TrainConfig config, Configuration hadoop) {
+    try {
+      DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+    } catch (UserError e) {
+      if (!RunRows.areKept(config, new RunFiles(hadoop, InstantSource.system()), hadoop)) {
+        throw e;
+      }
+    }
   }
 
   /** What the run is to begin with can be opened. */
