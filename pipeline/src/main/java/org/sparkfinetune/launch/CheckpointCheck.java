@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.checkpoint.CheckpointStore;
@@ -37,16 +38,8 @@ final class CheckpointCheck implements CheckpointStore.FileCheck {
 
   @Override
   public List<String> damages(Path checkpoint, List<StateFile> states) {
-    String folder = checkpoint.toString();
-    SerializableConfiguration settings = hadoop;
-    spark.setJobDescription("check " + folder);
-    List<Answer> answers =
-        spark
-            .parallelize(states, states.size())
-            .map(state -> answer(folder, state, settings))
-            .collect();
     List<String> damages = new ArrayList<>();
-    for (Answer answer : answers) {
+    for (Answer answer : answers(checkpoint.toString(), states)) {
       switch (answer.kind()) {
         case WHOLE -> {}
         case DAMAGED -> damages.add(answer.text());
@@ -54,6 +47,24 @@ final class CheckpointCheck implements CheckpointStore.FileCheck {
       }
     }
     return damages;
+  }
+
+  private List<Answer> answers(String folder, List<StateFile> states) {
+    SerializableConfiguration settings = hadoop;
+    spark.setJobDescription("check " + folder);
+    try {
+      return spark
+          .parallelize(states, states.size())
+          .map(state -> answer(folder, state, settings))
+          .collect();
+    } catch (Exception e) {
+      // Spark's Scala code throws checked exceptions without declaring them.
+      if (e instanceof SparkException) {
+        throw new RunFailure(
+            "%s could not be checked on the executors: %s".formatted(folder, e.getMessage()), e);
+      }
+      throw e;
+    }
   }
 
   private static Answer answer(String folder, StateFile state, SerializableConfiguration hadoop) {

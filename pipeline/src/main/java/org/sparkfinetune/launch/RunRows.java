@@ -175,23 +175,36 @@ final class RunRows {
    */
   TokenizedDataset take(Choice choice, TokenizeJob job) {
     Optional<Pinned> before = read(folder);
-    if (before.isEmpty()) {
-      write(choice.pinned());
+    if (before.isPresent()) {
+      TokenizedDataset rows = rows(choice, job);
+      if (!before.get().equals(choice.pinned())) {
+        write(choice.pinned());
+      }
+      return rows;
     }
-    TokenizedDataset rows =
-        choice
-            .found()
-            .map(found -> job.pack(choice.request(), found))
-            .or(() -> cache().find(choice.pinned().rows()))
-            .orElseThrow(
-                () ->
-                    new RunFailure(
-                        "The packed rows of this run are gone from %s. Did somebody delete them?"
-                            .formatted(folder.tokenized())));
-    if (before.isPresent() && !before.get().equals(choice.pinned())) {
-      write(choice.pinned());
+    write(choice.pinned());
+    try {
+      return rows(choice, job);
+    } catch (UserError e) {
+      // A run that was refused leaves nothing.
+      files.delete(folder.rowsOfRun());
+      if (files.folders(folder.tokenized()).isEmpty()) {
+        files.deleteFolder(folder.tokenized());
+      }
+      throw e;
     }
-    return rows;
+  }
+
+  private TokenizedDataset rows(Choice choice, TokenizeJob job) {
+    return choice
+        .found()
+        .map(found -> job.pack(choice.request(), found))
+        .or(() -> cache().find(choice.pinned().rows()))
+        .orElseThrow(
+            () ->
+                new RunFailure(
+                    "The packed rows of this run are gone from %s. Give the same command again."
+                        .formatted(folder.tokenized())));
   }
 
   private TokenizedCache cache() {
