@@ -242,8 +242,7 @@ class ResumedRunSparkTest {
     trainUntilCutOff(CUT_OFF);
     delete(data);
     assertThatThrownBy(
-            () ->
-                train(SUNDAY, data, run, with(TO_THE_END, "--resume_from_checkpoint", "never")))
+            () -> train(SUNDAY, data, run, with(TO_THE_END, "--resume_from_checkpoint", "never")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("dataset_path: there is neither");
     assertThat(SampleRun.checkpoints(run)).containsExactly("step-00000004", "step-00000006");
