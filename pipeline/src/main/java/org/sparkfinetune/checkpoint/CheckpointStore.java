@@ -1,15 +1,13 @@
 package org.sparkfinetune.checkpoint;
 
-import java.io.IOException;
-import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.zip.CRC32C;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
@@ -21,14 +19,41 @@ import org.sparkfinetune.metrics.RunFolder;
 public final class CheckpointStore {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
   private static final String ASIDE = ".writing-";
-  private static final int BUFFER = 1 << 20;
 
   private final RunFolder folder;
   private final RunFiles files;
+  private final FileCheck check;
 
+  /** Reads the files of checkpoints in the process that it is in. */
   public CheckpointStore(RunFolder folder, RunFiles files) {
+    this(
+        folder,
+        files,
+        (checkpoint, states) ->
+            states.stream()
+                .flatMap(
+                    state ->
+                        state.damage(checkpoint, files).stream()
+                            .map(what -> new Path(checkpoint, state.name()) + " " + what))
+                .toList());
+  }
+
+  /**
+   * A store of checkpoints.
+   *
+   * @param check reads the files of checkpoints
+   */
+  public CheckpointStore(RunFolder folder, RunFiles files, FileCheck check) {
     this.folder = folder;
     this.files = files;
+    this.check = check;
+  }
+
+  /** Reads files of a checkpoint, wherever that is done best. */
+  @FunctionalInterface
+  public interface FileCheck {
+    /** A line for each file that is missing, cut off or altered, beginning with its path. */
+    List<String> damages(Path checkpoint, List<StateFile> states);
   }
 
   /** A checkpoint that was found. */
@@ -61,9 +86,16 @@ public final class CheckpointStore {
    *
    * @throws UserError if there is none, or a file of it is missing, cut off or altered
    */
-  public Found open(Path path) {
+  public Found open(Path named) {
+    Path path = files.qualified(named);
     CheckpointManifest manifest = manifest(path);
-    manifest.files().forEach(state -> check(path, state));
+    List<String> damages = check.damages(path, manifest.files());
+    if (!damages.isEmpty()) {
+      throw new UserError(
+          "%s, so the checkpoint cannot be used. Restore the file, or let resume_from_checkpoint"
+                  .formatted(String.join("; ", damages))
+              + " name another checkpoint.");
+    }
     return new Found(path, manifest);
   }
 
@@ -73,16 +105,18 @@ public final class CheckpointStore {
    * @throws UserError if there is none
    */
   public CheckpointManifest manifest(Path path) {
-    Path file = new Path(path, CheckpointManifest.NAME);
     byte[] json =
-        files
-            .read(file)
+        manifestBytes(path)
             .orElseThrow(
                 () ->
                     new UserError(
                         "%s holds no complete checkpoint: there is no %s in it."
                             .formatted(path, CheckpointManifest.NAME)));
-    return CheckpointManifest.parse(json, file.toString());
+    return CheckpointManifest.parse(json, new Path(path, CheckpointManifest.NAME).toString());
+  }
+
+  private Optional<byte[]> manifestBytes(Path checkpoint) {
+    return files.read(new Path(checkpoint, CheckpointManifest.NAME));
   }
 
   /** Where the files of a step's checkpoint are to be written; the same on every rank. */
@@ -122,10 +156,56 @@ public final class CheckpointStore {
     }
   }
 
-  /** Deletes all checkpoints. */
+  /** Deletes all checkpoints but those that were set aside. */
   public void clear() {
     sweep();
     complete().forEach(step -> delete(folder.checkpoint(step)));
+    files.delete(folder.origin());
+  }
+
+  /**
+   * The checkpoint of another run folder that the checkpoints here descend from, if one was set.
+   */
+  public Optional<Path> origin() {
+    return files
+        .read(folder.origin())
+        .map(text -> new Path(new String(text, StandardCharsets.UTF_8).strip()));
+  }
+
+  /**
+   * Makes {@code start} the newest checkpoint of this run: others that the run does not come from
+   * are moved to a folder of their own, where neither a start nor a pruning sees them.
+   *
+   * @return that folder, if there were others
+   */
+  public Optional<RunFolder> goBackTo(Found start) {
+    boolean own = isOwn(start);
+    if (!own) {
+      byte[] origin = (start.path() + "\n").getBytes(StandardCharsets.UTF_8);
+      files.replace(folder.origin(), origin);
+    }
+    List<Long> others =
+        complete().stream().filter(step -> !own || step > start.manifest().step()).toList();
+    if (others.isEmpty()) {
+      return Optional.empty();
+    }
+    RunFolder aside = folder.nextAside(files);
+    String about =
+        "Set aside when the run went back to step %d (%s): steps %s.%n"
+            .formatted(start.manifest().step(), start.path(), others);
+    files.replace(
+        new Path(aside.checkpoints(), "about.txt"), about.getBytes(StandardCharsets.UTF_8));
+    for (Long step : others) {
+      files.replaceFolder(folder.checkpoint(step), aside.checkpoint(step));
+    }
+    return Optional.of(aside);
+  }
+
+  /** Whether this folder has it, by whatever path it was named. */
+  public boolean isOwn(Found start) {
+    Optional<byte[]> own = manifestBytes(folder.checkpoint(start.manifest().step()));
+    Optional<byte[]> named = manifestBytes(start.path());
+    return own.isPresent() && named.isPresent() && Arrays.equals(own.get(), named.get());
   }
 
   private List<Long> complete() {
@@ -144,40 +224,5 @@ public final class CheckpointStore {
     // Without its manifest it is no checkpoint any more, should the rest be left by a kill.
     files.delete(new Path(checkpoint, CheckpointManifest.NAME));
     files.deleteFolder(checkpoint);
-  }
-
-  private void check(Path checkpoint, StateFile state) {
-    Path file = new Path(checkpoint, state.name());
-    String what = difference(file, state);
-    if (!what.isEmpty()) {
-      throw new UserError(
-          "%s %s, so the checkpoint cannot be used. Restore the file, or let resume_from_checkpoint"
-                  .formatted(file, what)
-              + " name another checkpoint.");
-    }
-  }
-
-  private String difference(Path file, StateFile state) {
-    Optional<InputStream> stored = files.open(file);
-    if (stored.isEmpty()) {
-      return "is missing";
-    }
-    CRC32C crc = new CRC32C();
-    long bytes = 0;
-    byte[] buffer = new byte[BUFFER];
-    try (InputStream in = stored.get()) {
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        crc.update(buffer, 0, n);
-        bytes += n;
-      }
-    } catch (IOException e) {
-      throw new RunFailure(file + " could not be read to its end: " + e.getMessage(), e);
-    }
-    if (bytes != state.bytes()) {
-      return "has %d bytes instead of %d".formatted(bytes, state.bytes());
-    }
-    return crc.getValue() == state.crc32c()
-        ? ""
-        : "has the checksum %08x instead of %08x".formatted(crc.getValue(), state.crc32c());
   }
 }

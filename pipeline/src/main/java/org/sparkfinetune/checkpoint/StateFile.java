@@ -2,12 +2,19 @@ package org.sparkfinetune.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.zip.CRC32C;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.SafetensorsWriter;
 import org.sparkfinetune.safetensors.TensorSpec;
@@ -19,7 +26,8 @@ import org.sparkfinetune.safetensors.TensorSpec;
  * @param bytes of the whole file
  * @param crc32c of the whole file
  */
-public record StateFile(String name, long bytes, long crc32c) {
+public record StateFile(String name, long bytes, long crc32c) implements Serializable {
+  private static final int BUFFER = 1 << 20;
 
   /**
    * A flat piece of state.
@@ -28,6 +36,37 @@ public record StateFile(String name, long bytes, long crc32c) {
    * @param values float32, little endian, from position to limit; of the same length on every rank
    */
   public record Part(String name, ByteBuffer values) {}
+
+  /**
+   * Reads the whole file.
+   *
+   * @return what is wrong with it, in words that follow its name; empty if it is whole
+   * @throws RunFailure if the store does not let it be read
+   */
+  public Optional<String> damage(Path checkpoint, RunFiles files) {
+    Path file = new Path(checkpoint, name);
+    Optional<InputStream> stored = files.open(file);
+    if (stored.isEmpty()) {
+      return Optional.of("is missing");
+    }
+    CRC32C crc = new CRC32C();
+    long length = 0;
+    byte[] buffer = new byte[BUFFER];
+    try (InputStream in = stored.get()) {
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        crc.update(buffer, 0, n);
+        length += n;
+      }
+    } catch (IOException e) {
+      throw new RunFailure(file + " could not be read to its end: " + e.getMessage(), e);
+    }
+    if (length != bytes) {
+      return Optional.of("has %d bytes instead of %d".formatted(length, bytes));
+    }
+    return crc.getValue() == crc32c
+        ? Optional.empty()
+        : Optional.of("has the checksum %08x instead of %08x".formatted(crc.getValue(), crc32c));
+  }
 
   static String name(int rank, int worldSize) {
     return "rank-%05d-of-%05d.safetensors".formatted(rank, worldSize);

@@ -234,7 +234,7 @@ final class TrainKeys {
           "resume_from_checkpoint",
           KeyTypes.resumeFrom(),
           new ResumeFrom.Auto(),
-          "auto (the newest complete one, if any), never, or a path");
+          "auto (the newest complete one, if any), never, or a path (later ones are set aside)");
   static final Key<Integer> MAX_ATTEMPTS =
       Key.of("max_attempts", KeyTypes.integer(1), 3, "starts of the training before giving up");
 

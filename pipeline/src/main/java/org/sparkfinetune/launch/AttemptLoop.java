@@ -38,7 +38,7 @@ public final class AttemptLoop {
    * A loop that has not started.
    *
    * @param maxAttempts starts before giving up, at least 1
-   * @param lastCheckpoint looks up the step of the last complete checkpoint
+   * @param lastCheckpoint looks up the step that a start goes on from; asked once for each
    * @param stopping whether the run was asked to end, after which there is no other start
    */
   public AttemptLoop(
@@ -57,8 +57,8 @@ public final class AttemptLoop {
    */
   public <T> T run(Attempt<T> attempt) {
     @Nullable FirstCause earlier = null;
+    OptionalLong checkpoint = lastCheckpoint.get();
     for (int number = 0; ; number++) {
-      OptionalLong checkpoint = lastCheckpoint.get();
       try {
         return attempt.run(number, checkpoint);
       } catch (AttemptFailure failure) {
@@ -80,13 +80,13 @@ public final class AttemptLoop {
               failure);
         }
         earlier = first;
-        announce(number + 2);
+        checkpoint = lastCheckpoint.get();
+        announce(number + 2, checkpoint);
       }
     }
   }
 
-  private void announce(int attempt) {
-    OptionalLong checkpoint = lastCheckpoint.get();
+  private void announce(int attempt, OptionalLong checkpoint) {
     LOG.warn(
         "Starting attempt {} of {} {}",
         attempt,

@@ -53,6 +53,14 @@ final class DataCheck {
   }
 
   CheckReport run() {
+    Optional<String> missing = TrainPreflight.missingData(config, hadoop);
+    if (missing.isPresent()) {
+      return new CheckReport(
+          List.of(
+              CheckLine.warned(
+                  DATA, missing.get(), "train goes on with the rows that its run began with.")),
+          List.of());
+    }
     List<CheckLine> lines = new ArrayList<>();
     List<MaskedSample> shown = new ArrayList<>();
     TrainingData data = config.data();

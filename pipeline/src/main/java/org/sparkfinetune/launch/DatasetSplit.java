@@ -100,6 +100,29 @@ record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
     }
   }
 
+  /**
+   * Compares the files with those that were found.
+   *
+   * @throws UserError if one was replaced, deleted or cannot be reached
+   */
+  void checkUnchanged(Configuration configuration) {
+    for (FileStatus found : files) {
+      Path path = found.getPath();
+      try {
+        FileStatus now = path.getFileSystem(configuration).getFileStatus(path);
+        if (now.getLen() != found.getLen()
+            || now.getModificationTime() != found.getModificationTime()) {
+          throw new FileNotFoundException("it has other bytes now");
+        }
+      } catch (IOException e) {
+        throw new UserError(
+            "dataset_path: '%s' was replaced while its rows were packed (%s). Give the same command again."
+                .formatted(path, e.getMessage()),
+            e);
+      }
+    }
+  }
+
   long bytes() {
     return files.stream().mapToLong(FileStatus::getLen).sum();
   }

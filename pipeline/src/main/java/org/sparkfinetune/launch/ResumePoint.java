@@ -2,6 +2,7 @@ package org.sparkfinetune.launch;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -10,29 +11,71 @@ import org.sparkfinetune.checkpoint.RunIdentity;
 import org.sparkfinetune.config.Loop;
 import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.metrics.RunFiles;
+import org.sparkfinetune.metrics.RunFolder;
+import org.sparkfinetune.metrics.RunRecord;
 import org.sparkfinetune.train.Continuation;
 import org.sparkfinetune.train.StepSchedule;
 
-/** Decides where a start of a run begins. */
+/** Decides where the starts of a run begin. */
 final class ResumePoint {
   private static final Logger LOG = LoggerFactory.getLogger(ResumePoint.class);
 
   private final CheckpointStore store;
   private final RunIdentity identity;
   private final int rowsPerStep;
+  private final ResumeFrom from;
+  private final Optional<CheckpointStore.Found> first;
+  private Optional<CheckpointStore.Found> next;
 
-  ResumePoint(CheckpointStore store, RunIdentity identity, int worldSize, Loop loop) {
+  private ResumePoint(
+      CheckpointStore store,
+      RunIdentity identity,
+      int rowsPerStep,
+      ResumeFrom from,
+      Optional<CheckpointStore.Found> first) {
     this.store = store;
     this.identity = identity;
-    this.rowsPerStep = StepSchedule.rowsPerStep(worldSize, loop);
+    this.rowsPerStep = rowsPerStep;
+    this.from = from;
+    this.first = first;
+    this.next = first;
+    first.ifPresent(this::check);
   }
 
   /**
-   * The first start of a command.
+   * Decides for the first start of a command; writes nothing.
    *
    * @throws UserError if the checkpoint belongs to another run, or there is none at a path
    */
-  Continuation first(ResumeFrom from) {
+  static ResumePoint decide(
+      CheckpointStore store, RunIdentity identity, int worldSize, Loop loop, ResumeFrom from) {
+    Optional<CheckpointStore.Found> first = Optional.empty();
+    if (from instanceof ResumeFrom.Path path) {
+      first = Optional.of(store.open(new Path(path.uri())));
+    } else if (from instanceof ResumeFrom.Auto) {
+      first = store.newestWhole().or(() -> store.origin().map(at -> origin(store, at)));
+    }
+    return new ResumePoint(store, identity, StepSchedule.rowsPerStep(worldSize, loop), from, first);
+  }
+
+  private static CheckpointStore.Found origin(CheckpointStore store, Path checkpoint) {
+    try {
+      return store.open(checkpoint);
+    } catch (UserError e) {
+      throw new UserError(
+          "This run went on from %s and has no whole checkpoint of its own yet. %s"
+                  .formatted(checkpoint, e.getMessage())
+              + " resume_from_checkpoint: never begins again.",
+          e);
+    }
+  }
+
+  /**
+   * Clears the way for the first start: {@code never} deletes the checkpoints, and a run that goes
+   * back to a path leaves what lies after it in a folder of its own.
+   */
+  void leaveOthersBehind(RunFolder folder, RunFiles files) {
     if (from instanceof ResumeFrom.Never) {
       if (store.newest().isPresent()) {
         LOG.warn(
@@ -40,27 +83,55 @@ final class ResumePoint {
       }
       store.clear();
     }
-    if (from instanceof ResumeFrom.Path path) {
-      return from(Optional.of(store.open(new Path(path.uri()))));
+    if (from instanceof ResumeFrom.Path && first.isPresent()) {
+      goBack(first.get(), folder, files);
     }
-    return from(store.newestWhole());
+  }
+
+  private void goBack(CheckpointStore.Found start, RunFolder folder, RunFiles files) {
+    boolean own = store.isOwn(start);
+    Optional<RunFolder> aside = store.goBackTo(start);
+    if (aside.isPresent()) {
+      new RunRecord(folder, files).copyTo(aside.get());
+      LOG.warn(
+          "The run goes back to step {}. Later checkpoints, with the metrics and the TensorBoard"
+              + " events up to now, are set aside in {}; delete that folder when you do not need"
+              + " it.",
+          start.manifest().step(),
+          aside.get().root());
+    }
+    if (!own) {
+      Optional.ofNullable(start.path().getParent())
+          .flatMap(checkpoints -> Optional.ofNullable(checkpoints.getParent()))
+          .map(run -> new RunRecord(new RunFolder(run), files))
+          .filter(RunRecord::isThere)
+          .ifPresent(record -> record.copyTo(folder));
+    }
   }
 
   /**
-   * A start after a failed one.
-   *
-   * @param first where the command began: it stays the beginning as long as nothing was saved
+   * Looks for where a start after a failed one begins: at the newest whole checkpoint, or where the
+   * command began as long as nothing was saved.
    */
-  Continuation again(Continuation first) {
+  OptionalLong again() {
     Optional<CheckpointStore.Found> newest = store.newestWhole();
-    return newest.isPresent() ? from(newest) : first;
+    newest.ifPresent(this::check);
+    next = newest.or(() -> first);
+    return step();
   }
 
-  private Continuation from(Optional<CheckpointStore.Found> found) {
-    if (found.isEmpty()) {
-      return new Continuation(identity, rowsPerStep, Optional.empty());
-    }
-    CheckpointStore.Found checkpoint = found.get();
+  /** Steps done before the next start; empty at the beginning. */
+  OptionalLong step() {
+    return next.map(found -> OptionalLong.of(found.manifest().step())).orElse(OptionalLong.empty());
+  }
+
+  /** Where the next start begins. */
+  Continuation next() {
+    int rows = next.map(found -> found.manifest().rowsPerStep()).orElse(rowsPerStep);
+    return new Continuation(identity, rows, next.map(CheckpointStore.Found::path));
+  }
+
+  private void check(CheckpointStore.Found checkpoint) {
     List<String> differences = checkpoint.manifest().identity().differences(identity);
     if (!differences.isEmpty()) {
       throw new UserError(
@@ -70,14 +141,12 @@ final class ResumePoint {
               .formatted(
                   checkpoint.path(), String.join(System.lineSeparator() + "  ", differences)));
     }
-    int rows = checkpoint.manifest().rowsPerStep();
-    if (rows != rowsPerStep) {
+    if (checkpoint.manifest().rowsPerStep() != rowsPerStep) {
       LOG.info(
           "The checkpoint was made by {} rank(s): a step keeps its {} rows.",
           checkpoint.manifest().worldSize(),
-          rows);
+          checkpoint.manifest().rowsPerStep());
     }
     LOG.info("Going on after step {}, from {}", checkpoint.manifest().step(), checkpoint.path());
-    return new Continuation(identity, rows, Optional.of(checkpoint.path()));
   }
 }

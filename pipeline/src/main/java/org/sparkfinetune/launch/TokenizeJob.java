@@ -2,13 +2,13 @@ package org.sparkfinetune.launch;
 
 import static org.apache.spark.sql.functions.col;
 
-import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaFutureAction;
@@ -74,15 +74,59 @@ public final class TokenizeJob {
    *     be trained
    */
   public TokenizedDataset run(TokenizeRequest request) {
-    TrainingData data = request.data();
-    Path dataset = new Path(data.datasetPath());
+    return pack(request, look(request, template(request)));
+  }
+
+  /**
+   * A data set as it is now.
+   *
+   * @param files split, name and content hash of every file
+   * @param rowsHash of the rows that it would become
+   */
+  record Found(
+      DatasetSplit train,
+      Optional<DatasetSplit> test,
+      ChatTemplate template,
+      List<String> files,
+      String rowsHash) {
+
+    /** Of the files' names and contents, with the algorithm's name before a colon. */
+    String contentHash() {
+      return "sha256:" + DigestUtils.sha256Hex(String.join("\n", files));
+    }
+
+    private void checkUnchanged(Configuration configuration) {
+      train.checkUnchanged(configuration);
+      test.ifPresent(split -> split.checkUnchanged(configuration));
+    }
+  }
+
+  /**
+   * Reads the files of the data set for their hashes.
+   *
+   * @throws UserError if the data set is missing, broken or changed at this moment
+   */
+  Found look(TokenizeRequest request, ChatTemplate template) {
+    Path dataset = new Path(request.data().datasetPath());
     DatasetSplit train = DatasetSplit.train(dataset, configuration);
     Optional<DatasetSplit> test = DatasetSplit.find(dataset, "test", configuration);
-    ChatTemplate template = template(data, request.tokenizer());
     List<DatasetSplit> splits = new ArrayList<>(List.of(train));
     test.ifPresent(splits::add);
     List<String> files = TokenizedHash.files(context, hadoop, splits);
-    String hash = TokenizedHash.of(data, request.tokenizer(), template, files);
+    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), files);
+    return new Found(train, test, template, files, hash);
+  }
+
+  /**
+   * The rows of a data set that was looked at before.
+   *
+   * @throws UserError if it was replaced since then, no sample fits a row, or nothing would be
+   *     trained
+   */
+  TokenizedDataset pack(TokenizeRequest request, Found found) {
+    TrainingData data = request.data();
+    ChatTemplate template = found.template();
+    String hash = found.rowsHash();
     TokenizedCache cache = new TokenizedCache(request.cacheFolder(), configuration);
     Optional<TokenizedDataset> known = cache.find(hash);
     if (known.isPresent()) {
@@ -97,9 +141,14 @@ public final class TokenizeJob {
     warmUp(tokenizer);
     try {
       SplitJob job = new SplitJob(data, request.tokenizer(), template, tokenizer, aside);
-      TokenizedSplit trained = job.run(train);
-      Optional<TokenizedSplit> tested = test.map(job::run);
+      TokenizedSplit trained = job.run(found.train());
+      Optional<TokenizedSplit> tested = found.test().map(job::run);
+      found.checkUnchanged(configuration);
       return cache.publish(aside, hash, trained, tested);
+    } catch (Exception e) {
+      // Whatever Spark says of files that are gone or have other rows now: this is why.
+      found.checkUnchanged(configuration);
+      throw e;
     } finally {
       cache.discard(aside);
       tokenizer.destroy();
@@ -127,10 +176,11 @@ public final class TokenizeJob {
             .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
   }
 
-  /** The day begins for the run, so that a template that tells the date tells one. */
-  private ChatTemplate template(TrainingData data, TokenizerFiles files) {
-    ChatTemplate chosen = ChatTemplates.choose(data.chatTemplate(), files, configuration);
-    return ChatTemplate.of(chosen.name(), chosen.source(), LocalDate.now().atStartOfDay());
+  /** The day begins for the run, so that a template that tells the time tells one. */
+  ChatTemplate template(TokenizeRequest request) {
+    ChatTemplate chosen =
+        ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), configuration);
+    return ChatTemplate.of(chosen.name(), chosen.source(), request.day().atStartOfDay());
   }
 
   private final class SplitJob {

@@ -6,8 +6,10 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -16,33 +18,61 @@ import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.conversation.ChatTemplate;
-import org.sparkfinetune.tokenize.TokenizerFiles;
+import org.sparkfinetune.errors.UserError;
 
 /** The hash of everything that shapes packed rows: equal hashes, equal rows. */
 final class TokenizedHash {
   /** To be raised with every change of the code that gives other rows. */
   private static final String CODE = "1";
 
+  static final String DATASET_PATH = "dataset_path";
+  private static final String TEMPLATE = "template";
+  private static final String NOW = "now";
+  private static final int SHORT = 64;
+  private static final String UNREADABLE = "unreadable: ";
+
   private final MessageDigest digest = DigestUtils.getSha256Digest();
 
-  static String of(
-      TrainingData data,
-      TokenizerFiles tokenizer,
-      ChatTemplate template,
-      List<String> datasetHashes) {
+  /** By name, in the order in which they are hashed, everything but code and data set. */
+  static Map<String, String> settings(TokenizeRequest request, ChatTemplate template) {
+    TrainingData data = request.data();
+    Map<String, String> settings = new LinkedHashMap<>(request.tokenizer().shaping());
+    settings.put(TEMPLATE, template.source());
+    settings.put(NOW, template.dependsOnTime() ? template.now().toString() : "");
+    settings.put("max_seq_length", Integer.toString(data.maxSeqLength()));
+    settings.put("packing", Boolean.toString(data.packing()));
+    settings.put("overlong", data.overlong().name());
+    settings.put("assistant_only_loss", Boolean.toString(data.assistantOnlyLoss()));
+    return settings;
+  }
+
+  static String of(Map<String, String> settings, List<String> datasetHashes) {
     TokenizedHash hash = new TokenizedHash();
     hash.add("code", CODE);
     datasetHashes.forEach(file -> hash.add("dataset", file));
-    for (Map.Entry<String, String> part : tokenizer.shaping().entrySet()) {
-      hash.add(part.getKey(), part.getValue());
-    }
-    hash.add("template", template.source());
-    hash.add("now", template.dependsOnTime() ? template.now().toString() : "");
-    hash.add("max_seq_length", Integer.toString(data.maxSeqLength()));
-    hash.add("packing", Boolean.toString(data.packing()));
-    hash.add("overlong", data.overlong().name());
-    hash.add("assistant_only_loss", Boolean.toString(data.assistantOnlyLoss()));
+    settings.forEach(hash::add);
     return HexFormat.of().formatHex(hash.digest.digest());
+  }
+
+  /**
+   * What shapes the rows beside the data set's content and the day: where it lies, and every
+   * setting, long ones as their hash.
+   *
+   * @param dataset qualified path
+   */
+  static TreeMap<String, String> shaping(Map<String, String> settings, String dataset) {
+    TreeMap<String, String> shaping = new TreeMap<>();
+    settings.forEach(
+        (name, value) ->
+            shaping.put(
+                name,
+                value.length() > SHORT || name.equals(TEMPLATE)
+                    ? "sha256:" + DigestUtils.sha256Hex(value)
+                    : value));
+    shaping.remove(NOW);
+    shaping.put("code", CODE);
+    shaping.put(DATASET_PATH, dataset);
+    return shaping;
   }
 
   /** With its length in front, so that two parts can never be read as one other. */
@@ -52,7 +82,11 @@ final class TokenizedHash {
     digest.update(bytes);
   }
 
-  /** Split, name and content hash of every file; the executors read them. */
+  /**
+   * Split, name and content hash of every file; the executors read them.
+   *
+   * @throws UserError if one cannot be read, as when the data set is replaced at this moment
+   */
   static List<String> files(
       JavaSparkContext spark,
       Broadcast<SerializableConfiguration> hadoop,
@@ -69,16 +103,23 @@ final class TokenizedHash {
         spark.parallelize(paths, paths.size()).map(path -> contentHash(path, hadoop)).collect();
     List<String> named = new ArrayList<>();
     for (int i = 0; i < names.size(); i++) {
-      named.add(names.get(i) + " " + hashes.get(i));
+      String hash = hashes.get(i);
+      if (hash.startsWith(UNREADABLE)) {
+        throw new UserError(
+            "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
+                .formatted(paths.get(i), hash.substring(UNREADABLE.length())));
+      }
+      named.add(names.get(i) + " " + hash);
     }
     return named;
   }
 
-  private static String contentHash(String file, Broadcast<SerializableConfiguration> hadoop)
-      throws IOException {
+  private static String contentHash(String file, Broadcast<SerializableConfiguration> hadoop) {
     Path path = new Path(file);
     try (InputStream in = path.getFileSystem(hadoop.value().value()).open(path)) {
       return DigestUtils.sha256Hex(in);
+    } catch (IOException e) {
+      return UNREADABLE + e.getMessage();
     }
   }
 }

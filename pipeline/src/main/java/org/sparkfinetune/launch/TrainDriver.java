@@ -1,6 +1,7 @@
 package org.sparkfinetune.launch;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -11,8 +12,8 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.util.SerializableConfiguration;
@@ -20,6 +21,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ResumeFrom;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -39,7 +41,6 @@ import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.PackedRowsFile;
 import org.sparkfinetune.tokenize.PackingReport;
 import org.sparkfinetune.tokenize.TokenizerFiles;
-import org.sparkfinetune.train.Continuation;
 import org.sparkfinetune.train.RankReport;
 import org.sparkfinetune.train.StepSchedule;
 
@@ -67,9 +68,20 @@ public final class TrainDriver {
   private final Configuration hadoop;
   private final RunFolder folder;
   private final RunFiles files;
+  private final Clock clock;
 
   /** A run that has not started. */
   public TrainDriver(SparkSession spark, TrainPreflight preflight) {
+    this(spark, preflight, Clock.systemDefaultZone());
+  }
+
+  /**
+   * The same on another day.
+   *
+   * @param clock that a template tells the day of
+   */
+  TrainDriver(SparkSession spark, TrainPreflight preflight, Clock clock) {
+    this.clock = clock;
     this.spark = spark;
     this.preflight = preflight;
     this.loaded = preflight.loaded();
@@ -96,27 +108,35 @@ public final class TrainDriver {
 
   private void train(
       JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
-    long started = System.nanoTime();
-    Path packed = new Path(folder.root(), "tokenized");
-    new TokenizedCache(packed, hadoop).sweep();
-    TokenizedDataset tokenized =
-        new TokenizeJob(spark).run(new TokenizeRequest(config.data(), tokenizer, packed));
-    double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
-    explain(tokenized);
     String modelHash = ModelHash.of(config.model().folder(), hadoop);
-    CheckpointStore checkpoints = new CheckpointStore(folder, files);
+    new TokenizedCache(folder.tokenized(), hadoop).sweep();
+    long started = System.nanoTime();
+    TokenizeJob tokenize = new TokenizeJob(spark);
+    RunRows rows = new RunRows(folder, files, hadoop, clock);
+    RunRows.Choice choice = rows.choose(tokenize, config, tokenizer);
+    double secondsToChoose = secondsSince(started);
+    CheckpointStore checkpoints =
+        new CheckpointStore(folder, files, new CheckpointCheck(context, hadoop));
     ResumePoint resume =
-        new ResumePoint(
+        ResumePoint.decide(
             checkpoints,
-            RunIdentities.of(loaded, modelHash, tokenized.hash()),
+            RunIdentities.of(loaded, modelHash, choice.pinned().rows()),
             plan.worldSize(),
-            config.loop());
-    Continuation first = resume.first(config.checkpointing().resumeFrom());
-    record(tokenized, modelHash);
+            config.loop(),
+            config.checkpointing().resumeFrom());
+    long chosen = System.nanoTime();
+    TokenizedDataset tokenized = rows.take(choice, tokenize);
+    double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
+    explain(tokenized);
+    resume.leaveOthersBehind(folder, files);
+    record(tokenized, choice, modelHash);
     MaskedSample.write(samples(tokenized, tokenizer), folder, files);
     StepSchedule schedule =
         new StepSchedule(
-            tokenized.train().packing().rows(), first.rowsPerStep(), config.loop(), config.seed());
+            tokenized.train().packing().rows(),
+            resume.next().rowsPerStep(),
+            config.loop(),
+            config.seed());
     LOG.info(
         "Training on {} rank(s) of {} core(s): {} steps.",
         plan.worldSize(),
@@ -133,6 +153,7 @@ public final class TrainDriver {
         attempts(
             schedule,
             checkpoints,
+            () -> begin(attempts[0], resume, planner, plan),
             number -> {
               attempts[0] = number + 1;
               TrainTask task =
@@ -141,10 +162,24 @@ public final class TrainDriver {
                       config.model(),
                       tokenized.path().toString(),
                       new SerializableConfiguration(hadoop),
-                      number == 0 ? first : STORE.ask(() -> resume.again(first)));
+                      resume.next());
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
     summarize(reports, attempts[0], tokenizeSeconds);
+  }
+
+  private static double secondsSince(long nanos) {
+    return (System.nanoTime() - nanos) * 1e-9;
+  }
+
+  /** The step after which a start begins; executors that were lost have to be back to look. */
+  private static OptionalLong begin(
+      int startsBefore, ResumePoint resume, RankPlanner planner, RankPlan plan) {
+    if (startsBefore == 0) {
+      return resume.step();
+    }
+    planner.awaitExecutors(plan);
+    return STORE.ask(resume::again);
   }
 
   /** What the report shows of the rows. */
@@ -158,7 +193,10 @@ public final class TrainDriver {
 
   /** Attempts until one reaches the end, or the process is asked to stop. */
   private List<RankReport> attempts(
-      StepSchedule schedule, CheckpointStore checkpoints, IntFunction<List<RankReport>> attempt) {
+      StepSchedule schedule,
+      CheckpointStore checkpoints,
+      Supplier<OptionalLong> begin,
+      IntFunction<List<RankReport>> attempt) {
     StopRequest stop = new StopRequest(folder, files);
     stop.clear();
     RecordedAttempts recorded =
@@ -174,9 +212,7 @@ public final class TrainDriver {
         StopSignals signals = StopSignals.listen(stop::make)) {
       List<RankReport> reports =
           new AttemptLoop(
-                  config.checkpointing().maxAttempts(),
-                  () -> STORE.ask(() -> newestWhole(checkpoints)),
-                  () -> signals.received().isPresent())
+                  config.checkpointing().maxAttempts(), begin, () -> signals.received().isPresent())
               .run(recorded.recording(attempt));
       long steps = steps(reports);
       if (steps < schedule.totalSteps()) {
@@ -194,22 +230,18 @@ public final class TrainDriver {
     }
   }
 
-  private static OptionalLong newestWhole(CheckpointStore checkpoints) {
-    return checkpoints
-        .newestWhole()
-        .map(found -> OptionalLong.of(found.manifest().step()))
-        .orElse(OptionalLong.empty());
-  }
-
   static long steps(List<RankReport> reports) {
     return reports.get(0).totals().get(0).steps();
   }
 
-  private static RunFailure stopped(String why, long steps, StepSchedule schedule) {
+  private RunFailure stopped(String why, long steps, StepSchedule schedule) {
+    String how =
+        config.checkpointing().resumeFrom() instanceof ResumeFrom.Auto
+            ? "The same command"
+            : "resume_from_checkpoint: auto";
     return new RunFailure(
-        ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
-                + " from there.")
-            .formatted(why, steps, schedule.totalSteps()));
+        "The run was stopped (%s) after step %d of %d, which is saved. %s goes on from there."
+            .formatted(why, steps, schedule.totalSteps(), how));
   }
 
   private static void explain(TokenizedDataset tokenized) {
@@ -233,7 +265,7 @@ public final class TrainDriver {
         report.nothingToTrain());
   }
 
-  private void record(TokenizedDataset tokenized, String modelHash) {
+  private void record(TokenizedDataset tokenized, RunRows.Choice choice, String modelHash) {
     files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
     Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
     versions.put("spark", spark.version());
@@ -242,6 +274,7 @@ public final class TrainDriver {
             config.seed(),
             new Provenance.Source(
                 config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
+            new Provenance.Dataset(choice.pinned().dataset(), choice.replacedBy()),
             new Provenance.Source(
                 config.model().modelId(), ModelFolders.commit(config.model()), modelHash),
             tokenized.path().toString(),

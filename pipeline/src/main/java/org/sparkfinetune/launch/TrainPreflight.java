@@ -41,9 +41,9 @@ public final class TrainPreflight {
   public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
     TrainConfig config = loaded.config();
     NotYet.check(config);
-    Optional<MlflowSettings> unused = Tracking.settings(config);
+    Optional<MlflowSettings> unusedSettings = Tracking.settings(config);
     // Before a download that may take an hour.
-    DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+    Optional<String> unusedReason = missingData(config, hadoop);
     ModelSource source = new ModelFolders(hadoop).located(config.model());
     ModelAndTokenizer model = ModelAndTokenizer.check(source, hadoop);
     checkBeginning(config.with(source), hadoop);
@@ -71,6 +71,23 @@ public final class TrainPreflight {
               folder.root()));
     }
     return true;
+  }
+
+  /**
+   * Why the data set cannot be read, for a run that was cut off and has its own rows.
+   *
+   * @throws UserError if it cannot be read and is needed
+   */
+  static Optional<String> missingData(TrainConfig config, Configuration hadoop) {
+    try {
+      DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+      return Optional.empty();
+    } catch (UserError e) {
+      if (!RunRows.areKept(config, new RunFiles(hadoop, InstantSource.system()), hadoop)) {
+        throw e;
+      }
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
   }
 
   /** What the run is to begin with can be opened. */

@@ -14,12 +14,14 @@ import org.apache.hadoop.util.VersionInfo;
  * {@code provenance.json}: what a run was made from.
  *
  * @param versions of everything that could change a number, by name
+ * @param data hash: of everything that shaped the packed rows
  * @param tokenizedPath Hadoop URI of the packed rows
  */
 public record Provenance(
     Map<String, String> versions,
     long seed,
     Source data,
+    Dataset dataset,
     Source model,
     String tokenizedPath,
     Instant startedAt) {
@@ -32,6 +34,15 @@ public record Provenance(
    * @param hash of its content, with the algorithm's name before a colon
    */
   public record Source(String path, Optional<String> revision, String hash) {}
+
+  /**
+   * What was in the folder of the data when its rows were packed.
+   *
+   * @param hash of the files' names and contents, with the algorithm's name before a colon
+   * @param replacedBy the same of what was there when the run was last started, or why that could
+   *     not be read; empty if it was the same
+   */
+  public record Dataset(String hash, Optional<String> replacedBy) {}
 
   public Provenance {
     versions = Collections.unmodifiableMap(new TreeMap<>(versions));
@@ -63,9 +74,16 @@ public record Provenance(
     ObjectNode versionNode = node.putObject("versions");
     versions.forEach(versionNode::put);
     node.put("seed", seed);
-    node.set("data", json(data));
+    node.set("data", dataJson());
     node.set("model", json(model));
     return node.put("tokenized_path", tokenizedPath).put("started_at", startedAt.toString());
+  }
+
+  /** Of the data: where they were, what they were, and whether others are there now. */
+  ObjectNode dataJson() {
+    ObjectNode node = json(data).put("content_hash", dataset.hash());
+    dataset.replacedBy().ifPresent(by -> node.put("replaced_by", by));
+    return node;
   }
 
   private static ObjectNode json(Source source) {
@@ -83,16 +101,21 @@ public record Provenance(
         versions,
         node.path("seed").asLong(),
         source(node.path("data")),
+        new Dataset(
+            node.path("data").path("content_hash").asText(),
+            text(node.path("data"), "replaced_by")),
         source(node.path("model")),
         node.path("tokenized_path").asText(),
         Instant.parse(node.path("started_at").asText("1970-01-01T00:00:00Z")));
   }
 
   private static Source source(JsonNode node) {
-    JsonNode revision = node.path("revision");
     return new Source(
-        node.path("path").asText(),
-        revision.isTextual() ? Optional.of(revision.asText()) : Optional.empty(),
-        node.path("hash").asText());
+        node.path("path").asText(), text(node, "revision"), node.path("hash").asText());
+  }
+
+  private static Optional<String> text(JsonNode node, String key) {
+    JsonNode text = node.path(key);
+    return text.isTextual() ? Optional.of(text.asText()) : Optional.empty();
   }
 }

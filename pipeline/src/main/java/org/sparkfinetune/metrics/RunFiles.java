@@ -112,6 +112,11 @@ public final class RunFiles {
     return doing("reached", path, () -> appends(path));
   }
 
+  /** The path with its store and from its root, so that it means the same to every process. */
+  public Path qualified(Path path) {
+    return doing("reached", path, () -> path.getFileSystem(hadoop).makeQualified(path));
+  }
+
   /** Gives a folder another name, in place of what has it. */
   public void replaceFolder(Path folder, Path name) {
     doing(

@@ -6,9 +6,10 @@ import java.util.regex.Pattern;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 
-/** Names every path of a run folder ({@code output_dir}); touches none of them. */
+/** Names every path of a run folder ({@code output_dir}). */
 public record RunFolder(Path root) {
 
+  private static final String ASIDE = "set-aside-";
   private static final Pattern CHECKPOINT = Pattern.compile("step-(\\d{8,18})");
 
   /**
@@ -65,8 +66,35 @@ public record RunFolder(Path root) {
     return in("tensorboard");
   }
 
+  /** Packed rows, a folder for each hash. */
+  public Path tokenized() {
+    return in("tokenized");
+  }
+
+  /** Which of the packed rows are this run's. */
+  public Path rowsOfRun() {
+    return new Path(tokenized(), "run.json");
+  }
+
   public Path checkpoints() {
     return in("checkpoints");
+  }
+
+  /** Names the checkpoint of another run folder that this run went on from. */
+  public Path origin() {
+    return new Path(checkpoints(), "went-on-from.txt");
+  }
+
+  /**
+   * A run folder in this one, for what a run leaves that goes back to an earlier checkpoint: {@code
+   * set-aside-1} or, if that is taken, the next.
+   */
+  public RunFolder nextAside(RunFiles files) {
+    int number = 1;
+    while (files.exists(in(ASIDE + number))) {
+      number++;
+    }
+    return new RunFolder(in(ASIDE + number));
   }
 
   /** The checkpoint after optimizer step {@code step}. */

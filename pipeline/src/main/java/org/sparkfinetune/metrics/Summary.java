@@ -70,8 +70,11 @@ public record Summary(
     return ranks.stream().findFirst().map(RankUse::exchange).orElse(ExchangeUse.NONE);
   }
 
+  /** Adds what {@code provenance.json} says of the data that were used. */
   public void write(RunFolder folder, RunFiles files) {
-    files.replace(folder.summary(), Json.bytes(json()));
+    ObjectNode node = json();
+    Provenance.read(folder, files).ifPresent(from -> node.set("data", from.dataJson()));
+    files.replace(folder.summary(), Json.bytes(node));
   }
 
   /** The summary of a run that has ended; empty for others. */

@@ -251,6 +251,7 @@ final class RunPage {
             provenance -> {
               source("model", provenance.model());
               source("data", provenance.data());
+              dataset(provenance.dataset());
               row("packed rows", provenance.tokenizedPath());
               row("seed", Long.toString(provenance.seed()));
               row("started", provenance.startedAt().toString());
@@ -264,6 +265,17 @@ final class RunPage {
     source.revision().ifPresent(words::add);
     words.add(source.hash());
     row(name, String.join(" · ", words));
+  }
+
+  private void dataset(Provenance.Dataset dataset) {
+    row("data set", dataset.hash());
+    dataset
+        .replacedBy()
+        .ifPresent(
+            by ->
+                row(
+                    "in its folder now",
+                    "another data set, which was not used, when the run was last started: " + by));
   }
 
   private void row(String name, String value) {

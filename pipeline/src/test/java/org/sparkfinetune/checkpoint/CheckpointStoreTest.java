@@ -153,6 +153,53 @@ class CheckpointStoreTest {
   }
 
   @Test
+  void going_back_leaves_later_ones_in_a_folder_of_their_own() {
+    save(1, 1);
+    save(2, 1);
+    save(3, 1);
+    RunFolder aside = store.goBackTo(found(1)).orElseThrow();
+    assertThat(aside.root().getName()).isEqualTo("set-aside-1");
+    assertThat(Path.of(aside.checkpoints().toString()).toFile().list())
+        .containsExactlyInAnyOrder("about.txt", "step-00000002", "step-00000003");
+    assertThat(store.newestWhole().orElseThrow().manifest().step()).isEqualTo(1);
+    assertThat(store.origin()).isEmpty();
+    assertThat(store.goBackTo(found(1))).as("nothing is left to set aside").isEmpty();
+    save(2, 1);
+    assertThat(store.goBackTo(found(1)).orElseThrow().root().getName()).isEqualTo("set-aside-2");
+  }
+
+  private CheckpointStore.Found found(long step) {
+    return store.open(new org.apache.hadoop.fs.Path(file(step, "").toString()));
+  }
+
+  @Test
+  void going_back_to_a_checkpoint_of_another_folder_leaves_all_and_remembers_it(
+      @TempDir Path elsewhere) throws IOException {
+    save(2, 1);
+    Path other = elsewhere.resolve("step-00000002");
+    Files.move(file(2, ""), other);
+    save(1, 1);
+    save(3, 1);
+    CheckpointStore.Found start = store.open(new org.apache.hadoop.fs.Path(other.toString()));
+    store.goBackTo(start).orElseThrow();
+    assertThat(store.newest()).isEmpty();
+    assertThat(store.origin()).hasValue(start.path());
+    store.clear();
+    assertThat(store.origin()).isEmpty();
+  }
+
+  @Test
+  void a_link_to_a_checkpoint_of_this_folder_is_one_of_this_folder(@TempDir Path elsewhere)
+      throws IOException {
+    save(1, 1);
+    save(2, 1);
+    Path link = Files.createSymbolicLink(elsewhere.resolve("link"), file(1, ""));
+    store.goBackTo(store.open(new org.apache.hadoop.fs.Path(link.toString())));
+    assertThat(store.newest()).hasValue(1);
+    assertThat(store.origin()).isEmpty();
+  }
+
+  @Test
   void all_are_deleted_when_a_run_begins_again() {
     save(1, 1);
     store.clear();

@@ -15,6 +15,7 @@ import org.sparkfinetune.errors.UserError;
 
 class AttemptLoopTest {
   private final List<String> starts = new ArrayList<>();
+  private int lookedUp;
 
   @Test
   void an_attempt_that_succeeds_is_the_only_one() {
@@ -27,6 +28,14 @@ class AttemptLoopTest {
     RuntimeException lost = failure(FirstCause.lost(1, "w1", "killed"));
     assertThat(run(4, List.of(lost, lost, lost))).isEqualTo("done");
     assertThat(starts).containsExactly("0 from nothing", "1 from 10", "2 from 20", "3 from 30");
+  }
+
+  @Test
+  void where_to_begin_is_looked_up_once_for_each_start() {
+    RuntimeException lost = failure(FirstCause.lost(1, "w1", "killed"));
+    run(4, List.of(lost, lost));
+    assertThat(starts).hasSize(3);
+    assertThat(lookedUp).isEqualTo(3);
   }
 
   @Test
@@ -75,7 +84,10 @@ class AttemptLoopTest {
     AttemptLoop loop =
         new AttemptLoop(
             maxAttempts,
-            () -> starts.isEmpty() ? OptionalLong.empty() : OptionalLong.of(10L * starts.size()),
+            () -> {
+              lookedUp++;
+              return starts.isEmpty() ? OptionalLong.empty() : OptionalLong.of(10L * starts.size());
+            },
             () -> false);
     return loop.run(
         (number, checkpoint) -> {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -52,8 +53,22 @@ final class SampleRun {
     train(spark, new Configuration(), runFolder, overrides);
   }
 
+  /** The same on another day. */
+  void train(JavaSparkContext spark, Clock clock, Path runFolder, String... overrides) {
+    train(spark, new Configuration(), clock, runFolder, overrides);
+  }
+
   /** The same in a process with these settings of Hadoop. */
   void train(JavaSparkContext spark, Configuration hadoop, Path runFolder, String... overrides) {
+    train(spark, hadoop, Clock.systemDefaultZone(), runFolder, overrides);
+  }
+
+  private void train(
+      JavaSparkContext spark,
+      Configuration hadoop,
+      Clock clock,
+      Path runFolder,
+      String... overrides) {
     Map<String, String> keys = new LinkedHashMap<>();
     keys.put("--model_id", MODEL.toString());
     keys.put("--dataset_path", data.toString());
@@ -73,7 +88,8 @@ final class SampleRun {
     Loaded<TrainConfig> loaded = new ConfigLoader(hadoop).train(Optional.empty(), words);
     if (!TrainPreflight.isFinished(loaded, hadoop)) {
       TrainPreflight preflight = TrainPreflight.check(loaded, hadoop);
-      new TrainDriver(SparkSession.builder().sparkContext(spark.sc()).getOrCreate(), preflight)
+      new TrainDriver(
+              SparkSession.builder().sparkContext(spark.sc()).getOrCreate(), preflight, clock)
           .run();
     }
   }

@@ -168,6 +168,7 @@ class RunFilesTest {
             Map.of("java", "17", "spark", "3.5.9"),
             42,
             new Provenance.Source("data", Optional.empty(), "sha256:12"),
+            new Provenance.Dataset("sha256:56", Optional.of("sha256:78")),
             new Provenance.Source("m/l", Optional.of("main"), "sha256:34"),
             "file:/cache/56",
             Instant.parse("2026-01-02T03:04:05Z"));

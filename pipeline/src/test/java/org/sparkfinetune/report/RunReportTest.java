@@ -123,6 +123,7 @@ class RunReportTest {
             Map.of("spark", "3.5.9", revision, "1"),
             42,
             new Provenance.Source("data", Optional.empty(), "sha256:12"),
+            new Provenance.Dataset("sha256:56", Optional.of("sha256:78")),
             new Provenance.Source("m/l", Optional.of(revision), "sha256:34"),
             "file:/cache",
             Instant.parse("2026-01-02T03:04:05Z"))
