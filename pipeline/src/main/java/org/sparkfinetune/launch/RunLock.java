@@ -50,11 +50,12 @@ final class RunLock implements AutoCloseable {
   static RunLock acquire(Path folder, Configuration hadoop, Pace pace, Runnable lost) {
     try {
       FileSystem files = plain(folder.getFileSystem(hadoop));
+      checkIsNoFile(files, folder);
       return new RunLock(folder, files, Lease.take(files, folder, pace), pace, lost);
     } catch (Lease.HeldException e) {
       throw new UserError(
           ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it,"
-               + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
+                  + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
               .formatted(e.getMessage(), folder),
           e);
     } catch (IOException | FSError e) {
@@ -62,6 +63,15 @@ final class RunLock implements AutoCloseable {
           "%s could not be written: %s; check that the store is there and lets this user write"
               .formatted(folder, e.getMessage()),
           e);
+    }
+  }
+
+  private static void checkIsNoFile(FileSystem files, Path folder) throws IOException {
+    if (files.exists(folder) && files.getFileStatus(folder).isFile()) {
+      throw new UserError(
+          ("%s is a file, where drivers that claim this output_dir have a folder. If no driver is"
+               + " at work here, delete it.")
+              .formatted(folder));
     }
   }
 

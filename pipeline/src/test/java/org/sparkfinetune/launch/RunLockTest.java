@@ -128,6 +128,16 @@ class RunLockTest {
   }
 
   @Test
+  void a_file_in_the_place_of_the_claims_is_the_users_to_delete() throws IOException {
+    Files.createDirectories(folder.resolve("run"));
+    Files.writeString(folder.resolve("run/.lock"), ELSEWHERE);
+    assertThatThrownBy(this::acquire)
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("run/.lock is a file")
+        .hasMessageContaining("delete it");
+  }
+
+  @Test
   void a_driver_that_slept_while_its_lock_was_taken_over_finds_out() throws IOException {
     AtomicBoolean lost = new AtomicBoolean();
     try (RunLock asleep = acquire(QUICK, () -> lost.set(true))) {

@@ -159,7 +159,7 @@ class PlannerTest {
     Plan plan = plan("llama-3-70b", "A10G", 2, REFERENCE);
     JsonNode json = new ObjectMapper().readTree(PlanJson.of(plan));
     assertThat(json.path("needed_bytes").asLong()).isEqualTo(plan.memory().needed());
-    assertThat(json.path("memory").size()).isEqualTo(8);
+    assertThat(json.path("memory").size()).isEqualTo(9);
     assertThat(json.path("fits").asBoolean()).isFalse();
     assertThat(json.path("advice").size()).isEqualTo(plan.advice().size());
     assertThat(PlanText.lines(plan))

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -71,7 +72,12 @@ class OverlappingRunsTest {
   }
 
   private static List<Exchange> group() {
-    ExchangeSettings settings = ExchangeSettings.defaults().with(ExchangeSettings.Mapping.NETWORK);
+    // So that peers of a rank that fails do not wait for an hour.
+    Duration patience = Duration.ofSeconds(60);
+    ExchangeSettings settings =
+        ExchangeSettings.defaults()
+            .with(ExchangeSettings.Mapping.NETWORK)
+            .withTimeouts(patience, patience, patience);
     Secret secret = Secret.random();
     List<NetworkEndpoint> endpoints = new ArrayList<>();
     for (int rank = 0; rank < RANKS; rank++) {
