@@ -18,8 +18,12 @@ final class StorePatience {
 
   private final RetryPolicy<Object> policy;
 
+  private StorePatience(RetryPolicy<Object> policy) {
+    this.policy = policy;
+  }
+
   StorePatience(Duration patience, Duration pause) {
-    this.policy =
+    this(
         RetryPolicy.builder()
             .handle(RunFailure.class)
             .withMaxAttempts(-1)
@@ -31,7 +35,24 @@ final class StorePatience {
                         "{} Asking again for up to {} s.",
                         retry.getLastException().getMessage(),
                         patience.toSeconds()))
-            .build();
+            .build());
+  }
+
+  /** Asks until there is an answer or the thread is interrupted, whatever the failure. */
+  static StorePatience endless(Duration pause) {
+    return new StorePatience(
+        RetryPolicy.builder()
+            .handle(RuntimeException.class)
+            .withMaxAttempts(-1)
+            .withDelay(pause)
+            .onRetryScheduled(
+                retry -> {
+                  if (retry.isFirstAttempt()) {
+                    LOG.warn(
+                        "{} Asking again until it works.", retry.getLastException().getMessage());
+                  }
+                })
+            .build());
   }
 
   /** Tells it something. */
