@@ -1,5 +1,7 @@
 package org.sparkfinetune.prepare;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.launch.Promotions;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** Hadoop's S3A against S3Mock, a process of its own. */
@@ -93,5 +96,14 @@ final class S3StoreTest {
   @Test
   void the_hubs_cache_may_be_on_an_object_store() {
     Stores.aHubsFilesAreCachedOn(spark, root("hub"));
+  }
+
+  @Test
+  void while_adapters_are_promoted_on_an_object_store_commands_always_find_one_whole()
+      throws IOException {
+    Promotions promotions =
+        new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration());
+    promotions.areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
+    assertThat(promotions.names()).containsExactly("current.json", "versions");
   }
 }
