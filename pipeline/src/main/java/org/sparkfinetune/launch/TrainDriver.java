@@ -99,6 +99,7 @@ public final class TrainDriver {
     long started = System.nanoTime();
     Path packed = new Path(folder.root(), "tokenized");
     new TokenizedCache(packed, hadoop).sweep();
+    List.of(folder.root(), folder.tensorboard()).forEach(files::sweep);
     TokenizedDataset tokenized =
         new TokenizeJob(spark).run(new TokenizeRequest(config.data(), tokenizer, packed));
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
@@ -219,8 +220,8 @@ public final class TrainDriver {
 
   private static void explain(String split, PackingReport report) {
     LOG.info(
-        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated {},"
-            + " split {}, with nothing to train {}.",
+        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated"
+            + " {}, split {}, with nothing to train {}.",
         split,
         report.samples(),
         report.packed(),
