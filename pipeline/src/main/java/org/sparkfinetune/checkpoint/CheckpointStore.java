@@ -3,6 +3,7 @@ package org.sparkfinetune.checkpoint;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.zip.CRC32C;
@@ -174,10 +175,11 @@ public final class CheckpointStore {
       throw new RunFailure(file + " could not be read to its end: " + e.getMessage(), e);
     }
     if (bytes != state.bytes()) {
-      return "has %d bytes instead of %d".formatted(bytes, state.bytes());
+      return "has %s bytes instead of %s".formatted(bytes, state.bytes());
     }
     return crc.getValue() == state.crc32c()
         ? ""
-        : "has the checksum %08x instead of %08x".formatted(crc.getValue(), state.crc32c());
+        : String.format(
+            Locale.ROOT, "has the checksum %08x instead of %08x", crc.getValue(), state.crc32c());
   }
 }

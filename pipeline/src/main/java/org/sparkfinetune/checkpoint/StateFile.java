@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -30,7 +31,7 @@ public record StateFile(String name, long bytes, long crc32c) {
   public record Part(String name, ByteBuffer values) {}
 
   static String name(int rank, int worldSize) {
-    return "rank-%05d-of-%05d.safetensors".formatted(rank, worldSize);
+    return String.format(Locale.ROOT, "rank-%05d-of-%05d.safetensors", rank, worldSize);
   }
 
   /**

@@ -160,7 +160,7 @@ public final class EvaluateJob {
     List<Message> messages = conversation.messages();
     if (messages.size() < 2 || messages.get(messages.size() - 1).role() != Role.ASSISTANT) {
       throw new UserError(
-          "Conversation %d of the test split does not end with an assistant's answer after a question."
+          "Conversation %s of the test split does not end with an assistant's answer after a question."
               .formatted(number + 1));
     }
     return conversation;

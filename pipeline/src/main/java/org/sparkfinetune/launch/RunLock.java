@@ -79,9 +79,9 @@ final class RunLock implements AutoCloseable {
     Optional<String> death = Owner.death(files(), file, DEAD_AFTER);
     if (death.isEmpty()) {
       throw new UserError(
-          ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it, or"
-                  + " choose another output_dir. If it is dead, its lock can be taken %d s after its"
-                  + " last sign of life.")
+          ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it,"
+                  + " or choose another output_dir. If it is dead, its lock can be taken %s s after"
+                  + " its last sign of life.")
               .formatted(holder, file, DEAD_AFTER.toSeconds()));
     }
     // Only one of several who see the same dead lock can rename it.

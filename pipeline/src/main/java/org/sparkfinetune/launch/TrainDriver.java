@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -208,7 +209,7 @@ public final class TrainDriver {
 
   private static RunFailure stopped(String why, long steps, StepSchedule schedule) {
     return new RunFailure(
-        ("The run was stopped (%s) after step %d of %d, which is saved. The same command goes on"
+        ("The run was stopped (%s) after step %s of %s, which is saved. The same command goes on"
                 + " from there.")
             .formatted(why, steps, schedule.totalSteps()));
   }
@@ -227,7 +228,7 @@ public final class TrainDriver {
         report.packed(),
         report.rows(),
         report.rowLength(),
-        String.format("%.3f", report.fill()),
+        String.format(Locale.ROOT, "%.3f", report.fill()),
         report.dropped(),
         report.truncated(),
         report.split(),

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSError;
@@ -65,11 +66,13 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
     while (next.isPresent()) {
       int file = next.get().getInt(0);
       Configuration configuration = hadoop.value().value();
-      Path path = new Path(folder, "%s-%05d.parquet".formatted(split, file));
+      Path path = new Path(folder, String.format(Locale.ROOT, "%s-%05d.parquet", split, file));
       Path aside =
           new Path(
               folder,
-              ASIDE + "%s-%05d-%d".formatted(split, file, TaskContext.get().taskAttemptId()));
+              ASIDE
+                  + String.format(
+                      Locale.ROOT, "%s-%05d-%d", split, file, TaskContext.get().taskAttemptId()));
       FileRows rows = new FileRows(file, pieces, next);
       FileSystem files = aside.getFileSystem(configuration);
       TaskFailureListener discarding = (task, failure) -> discard(files, aside);

@@ -26,7 +26,7 @@ public record Owner(String text) {
   /** Another one at each call. */
   public static Owner ofThisProcess() {
     return new Owner(
-        "process %d on %s, %s"
+        "process %s on %s, %s"
             .formatted(ProcessHandle.current().pid(), hostName(), UUID.randomUUID()));
   }
 
@@ -72,7 +72,7 @@ public record Owner(String text) {
       Duration silence = Duration.ofMillis(System.currentTimeMillis() - last);
       return silence.compareTo(deadAfter) > 0
           ? Optional.of(
-              "no sign of life for %d s of %s"
+              "no sign of life for %s s of %s"
                   .formatted(silence.toSeconds(), owner.map(Owner::text).orElse("an unnamed one")))
           : Optional.empty();
     } catch (FileNotFoundException e) {

@@ -144,7 +144,7 @@ final class OutputFolder implements AutoCloseable {
     Optional<String> death = SignOfLife.death(fileSystem, sign);
     if (death.isEmpty()) {
       throw new UserError(
-          "output: another prepare is at work in %s (%s). Wait for it, stop it, or name another folder. If it is dead, its place can be taken %d s after its last sign of life."
+          "output: another prepare is at work in %s (%s). Wait for it, stop it, or name another folder. If it is dead, its place can be taken %s s after its last sign of life."
               .formatted(
                   output, SignOfLife.owner(fileSystem, sign), SignOfLife.DEAD_AFTER.toSeconds()));
     }
