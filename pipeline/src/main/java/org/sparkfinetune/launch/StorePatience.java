@@ -8,6 +8,7 @@ import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.Sentence;
 
 /**
  * Asks a store again that does not answer. Between two attempts nothing is lost by waiting: a store
@@ -33,7 +34,7 @@ final class StorePatience {
                 retry ->
                     LOG.warn(
                         "{} Asking again for up to {} s.",
-                        retry.getLastException().getMessage(),
+                        Sentence.ended(String.valueOf(retry.getLastException().getMessage())),
                         patience.toSeconds()))
             .build());
   }
@@ -49,7 +50,8 @@ final class StorePatience {
                 retry -> {
                   if (retry.isFirstAttempt()) {
                     LOG.warn(
-                        "{} Asking again until it works.", retry.getLastException().getMessage());
+                        "{} Asking again until it works.",
+                        Sentence.ended(String.valueOf(retry.getLastException().getMessage())));
                   }
                 })
             .build());
