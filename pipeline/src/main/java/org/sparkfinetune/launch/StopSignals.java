@@ -59,7 +59,7 @@ final class StopSignals implements AutoCloseable {
 
   /** The signal that came, if one did. */
   Optional<String> received() {
-    return Optional.of(received.get()).filter(name -> !name.isEmpty());
+    return Optional.ofNullable(received.get()).filter(name -> !name.isEmpty());
   }
 
   /** Logs nothing: a log that cannot be written would block. */
