@@ -1,10 +1,13 @@
 package org.sparkfinetune.launch;
 
+import dev.failsafe.Failsafe;
+import dev.failsafe.RetryPolicy;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Arrays;
@@ -17,6 +20,7 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.safetensors.AtomicCopy;
 import org.sparkfinetune.safetensors.LocalPaths;
@@ -51,6 +55,14 @@ final class PromotedFolder {
   private static final String CURRENT = "current";
   private static final String NEW = ".adapter.new";
   private static final String OLD = ".adapter.old";
+
+  /** An object that is replaced after a look at its length is refused, or comes cut off. */
+  private static final RetryPolicy<Optional<CurrentVersion>> REPLACED_MEANWHILE =
+      RetryPolicy.<Optional<CurrentVersion>>builder()
+          .handle(RunFailure.class, UserError.class)
+          .withMaxAttempts(5)
+          .withDelay(Duration.ofMillis(100))
+          .build();
 
   private final Path folder;
   private final Configuration hadoop;
@@ -93,7 +105,8 @@ final class PromotedFolder {
   }
 
   private Optional<CurrentVersion> current() {
-    return files.read(file()).map(json -> CurrentVersion.parse(json, file()));
+    return Failsafe.with(REPLACED_MEANWHILE)
+        .get(() -> files.read(file()).map(json -> CurrentVersion.parse(json, file())));
   }
 
   private Path file() {

@@ -44,7 +44,8 @@ final class PartFilesSparkTest {
   void what_a_task_left_whose_executor_died_is_not_in_the_output() throws IOException {
     Path out = folder.resolve("out");
     try (OutputFolder output =
-        OutputFolder.open(Configs.to(out).config(), List.of(), new Configuration())) {
+        OutputFolder.open(
+            Configs.to(out).input(folder + "/in").config(), List.of(), new Configuration())) {
       Path train = Path.of(output.parts().path("train").toUri().getPath());
       Files.writeString(train.resolve("part-00000.parquet"), "whole");
       Files.writeString(train.resolve(".part-00000.parquet.0-7"), "half");
