@@ -146,8 +146,8 @@ final class PipelineJobs implements Jobs {
         long rows = new GenerateJob(spark).run(batch, config.model(), config.sampling());
         out.println(
             form == OutputForm.JSON
-                ? "{\"rows\": %d}".formatted(rows)
-                : "%d rows: %s".formatted(rows, batch.output()));
+                ? "{\"rows\": %s}".formatted(rows)
+                : "%s rows: %s".formatted(rows, batch.output()));
       } finally {
         spark.stop();
       }

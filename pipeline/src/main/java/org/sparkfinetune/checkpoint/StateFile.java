@@ -8,6 +8,7 @@ import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
@@ -69,7 +70,7 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
   }
 
   static String name(int rank, int worldSize) {
-    return "rank-%05d-of-%05d.safetensors".formatted(rank, worldSize);
+    return String.format(Locale.ROOT, "rank-%05d-of-%05d.safetensors", rank, worldSize);
   }
 
   /**

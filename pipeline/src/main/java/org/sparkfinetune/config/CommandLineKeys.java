@@ -50,7 +50,7 @@ final class CommandLineKeys {
     }
     if (key == null || !key.takesMany()) {
       throw new UserError(
-          "command line: --%s takes one value, not %d (%s); put quotes around a value with spaces"
+          "command line: --%s takes one value, not %s (%s); put quotes around a value with spaces"
               .formatted(name, words.size(), String.join(" ", words)));
     }
     List<Raw> items =

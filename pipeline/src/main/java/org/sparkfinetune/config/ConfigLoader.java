@@ -110,7 +110,7 @@ public final class ConfigLoader {
         byte[] bytes = in.readNBytes(MAX_BYTES + 1);
         if (bytes.length > MAX_BYTES) {
           throw new UserError(
-              "%s is no configuration: it has more than %d bytes".formatted(file, MAX_BYTES));
+              "%s is no configuration: it has more than %s bytes".formatted(file, MAX_BYTES));
         }
         return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
       }

@@ -60,7 +60,7 @@ final class GenerateKeys {
     values.of(INPUT).ifPresent(input -> tasks.add(batch(values, input)));
     if (tasks.size() != 1) {
       throw new UserError(
-          "generate takes one of prompt, messages, chat and input, and %d were given."
+          "generate takes one of prompt, messages, chat and input, and %s were given."
               .formatted(tasks.size()));
     }
     return tasks.get(0);

@@ -97,8 +97,13 @@ final class Fields {
         if (!pair) {
           throw new RejectedRow(
               NOT_UNICODE,
-              "%s holds half a surrogate pair (\\u%04x) at character %d, which no encoding can write"
-                  .formatted(what, (int) text.charAt(i), i));
+              String.format(
+                  Locale.ROOT,
+                  "%s holds half a surrogate pair (\\u%04x) at character %d, which no encoding can"
+                      + " write",
+                  what,
+                  (int) text.charAt(i),
+                  i));
         }
         i++;
       }

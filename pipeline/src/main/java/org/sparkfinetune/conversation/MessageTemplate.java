@@ -94,7 +94,7 @@ public final class MessageTemplate implements Serializable {
 
   private static UserError unbalanced(String role, String text, int at) {
     return new UserError(
-        "template: the brace at character %d of the text for '%s' names no column: \"%s\". Write {name}, or {{ and }} for a brace itself."
+        "template: the brace at character %s of the text for '%s' names no column: \"%s\". Write {name}, or {{ and }} for a brace itself."
             .formatted(at + 1, role, text));
   }
 }

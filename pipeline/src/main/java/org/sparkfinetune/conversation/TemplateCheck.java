@@ -62,7 +62,7 @@ final class TemplateCheck {
 
   private UserError unsupported(TemplateTag tag, String what, String instead) {
     return new UserError(
-        "The chat template '%s', line %d, uses %s, which is not supported here: %s, or name another chat_template."
+        "The chat template '%s', line %s, uses %s, which is not supported here: %s, or name another chat_template."
             .formatted(name, tag.line(), what, instead));
   }
 }

@@ -28,7 +28,7 @@ final class TrainableShape {
     if (turns % 2 != 0) {
       throw new RejectedRow(
           ODD_TURNS,
-          "%d turns after the system message; each user turn needs its answer".formatted(turns));
+          "%s turns after the system message; each user turn needs its answer".formatted(turns));
     }
     return new Conversation(messages);
   }
@@ -38,12 +38,12 @@ final class TrainableShape {
     if (message.role() != expected) {
       throw new RejectedRow(
           ROLES_OUT_OF_ORDER,
-          "message %d is the %s's where the %s's is due"
+          "message %s is the %s's where the %s's is due"
               .formatted(index + 1, message.role().text(), expected.text()));
     }
     if (message.role() == Role.ASSISTANT && message.content().isBlank()) {
       throw new RejectedRow(
-          EMPTY_ASSISTANT_TURN, "message %d has nothing to learn".formatted(index + 1));
+          EMPTY_ASSISTANT_TURN, "message %s has nothing to learn".formatted(index + 1));
     }
   }
 }

@@ -155,7 +155,8 @@ final class RowMaker {
     }
     String name = column.name().toLowerCase(Locale.ROOT);
     if (name.contains("date") || column.type().contains("DATE")) {
-      return "20%02d-%02d-%02d".formatted(15 + pick, 1 + pick, 1 + random.nextInt(28));
+      return String.format(
+          Locale.ROOT, "20%02d-%02d-%02d", 15 + pick, 1 + pick, 1 + random.nextInt(28));
     }
     return pick == 8 ? Integer.toString(random.nextInt(100)) : WORDS.get(pick % WORDS.size());
   }

@@ -109,7 +109,7 @@ public final class SqlJudge {
     boolean found = !right.rows().isEmpty() && !isOneEmptyRow(right);
     if (right.columns() != made.columns()) {
       return decided(
-          Kind.OTHER_COLUMNS, "%d columns, expected %d".formatted(made.columns(), right.columns()));
+          Kind.OTHER_COLUMNS, "%s columns, expected %s".formatted(made.columns(), right.columns()));
     }
     boolean ordered = SqlText.isOrdered(expected);
     if (ordered ? right.rows().equals(made.rows()) : counted(right).equals(counted(made))) {
@@ -181,7 +181,7 @@ public final class SqlJudge {
             .findFirst()
             .orElse("");
     String shown = example.length() > 120 ? example.substring(0, 120) + "…" : example;
-    return "%d rows, expected %d: %s".formatted(made.rows().size(), right.rows().size(), shown);
+    return "%s rows, expected %s: %s".formatted(made.rows().size(), right.rows().size(), shown);
   }
 
   private static Kind kind(String message) {

@@ -94,7 +94,7 @@ final class Sqlite implements AutoCloseable {
     } catch (SQLException e) {
       if (late[0]) {
         throw new Limit(
-            Verdict.Kind.TIME_OUT, "still running after %d ms".formatted(timeLimit.toMillis()));
+            Verdict.Kind.TIME_OUT, "still running after %s ms".formatted(timeLimit.toMillis()));
       }
       throw e;
     } finally {
@@ -107,7 +107,7 @@ final class Sqlite implements AutoCloseable {
     List<List<@Nullable Object>> all = new ArrayList<>();
     while (rows.next()) {
       if (all.size() == MAX_ROWS) {
-        throw new Limit(Verdict.Kind.TOO_LARGE, "more than %d rows".formatted(MAX_ROWS));
+        throw new Limit(Verdict.Kind.TOO_LARGE, "more than %s rows".formatted(MAX_ROWS));
       }
       List<@Nullable Object> row = new ArrayList<>();
       for (int i = 1; i <= columns; i++) {

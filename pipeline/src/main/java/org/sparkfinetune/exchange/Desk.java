@@ -105,7 +105,7 @@ final class Desk extends RpcHandler {
         ? CompletableFuture.completedFuture(number(rank))
         : CompletableFuture.failedFuture(
             new RunFailure(
-                "Rank %d has %d ranks in its group, rank %d has %d."
+                "Rank %s has %s ranks in its group, rank %s has %s."
                     .formatted(hello.rank(), hello.worldSize(), rank, worldSize)));
   }
 
@@ -167,7 +167,7 @@ final class Desk extends RpcHandler {
     @Override
     public void onComplete(String id) throws IOException {
       if (bytes.hasRemaining()) {
-        throw new IOException("%d bytes missing of %s".formatted(bytes.remaining(), push));
+        throw new IOException("%s bytes missing of %s".formatted(bytes.remaining(), push));
       }
       Mailbox.Key key = new Mailbox.Key(push.name(), push.version());
       mailbox.deliver(push.rank(), key, buffers.lend(bytes.flip()));

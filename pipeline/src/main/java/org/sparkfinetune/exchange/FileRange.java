@@ -7,7 +7,7 @@ import org.sparkfinetune.errors.Bug;
 public record FileRange(Path file, long offset, long length) {
   public FileRange {
     if (offset < 0 || length < 0) {
-      throw new Bug("A range of %s starts at %d and has %d bytes.".formatted(file, offset, length));
+      throw new Bug("A range of %s starts at %s and has %s bytes.".formatted(file, offset, length));
     }
   }
 }

@@ -31,7 +31,7 @@ sealed interface FrozenSource {
       for (FileRange piece : pieces) {
         int count = Math.toIntExact(piece.length());
         streams.add(
-            link.stream("frozen/%d/%d".formatted(offset + at, count), bytes.slice(at, count)));
+            link.stream("frozen/%s/%s".formatted(offset + at, count), bytes.slice(at, count)));
         at += count;
       }
       return CompletableFuture.allOf(streams.toArray(CompletableFuture[]::new))

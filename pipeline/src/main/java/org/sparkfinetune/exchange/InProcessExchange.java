@@ -109,7 +109,7 @@ public final class InProcessExchange implements Exchange {
     return waits.bound(
         value,
         is(peer),
-        () -> "%s to publish '%s' version %d".formatted(members.name(peer), name, version));
+        () -> "%s to publish '%s' version %s".formatted(members.name(peer), name, version));
   }
 
   @Override

@@ -15,7 +15,7 @@ final class Mailbox {
   record Key(String name, long version) {
     @Override
     public String toString() {
-      return "'%s' version %d".formatted(name, version);
+      return "'%s' version %s".formatted(name, version);
     }
   }
 
@@ -53,7 +53,7 @@ final class Mailbox {
     synchronized (this) {
       parcel = parcels.computeIfAbsent(key, k -> new Parcel(worldSize));
       if (parcel.contributions[from] != null) {
-        throw new Bug("Rank %d pushed %s twice.".formatted(from, key));
+        throw new Bug("Rank %s pushed %s twice.".formatted(from, key));
       }
       parcel.contributions[from] = bytes;
       parcel.missing--;

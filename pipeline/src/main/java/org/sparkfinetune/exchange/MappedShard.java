@@ -31,7 +31,7 @@ final class MappedShard {
       }
       if (range.offset() + range.length() > file.size()) {
         throw new IOException(
-            "%s has %d bytes, too few for the range of %d bytes from %d"
+            "%s has %s bytes, too few for the range of %s bytes from %s"
                 .formatted(range.file(), file.size(), range.length(), range.offset()));
       }
     }

@@ -11,11 +11,11 @@ record Members(int rank, List<PeerAddress> addresses) {
     addresses = List.copyOf(addresses);
     for (int i = 0; i < addresses.size(); i++) {
       if (addresses.get(i).rank() != i) {
-        throw new Bug("Address %d belongs to rank %d.".formatted(i, addresses.get(i).rank()));
+        throw new Bug("Address %s belongs to rank %s.".formatted(i, addresses.get(i).rank()));
       }
     }
     if (rank < 0 || rank >= addresses.size()) {
-      throw new Bug("Rank %d of %d ranks.".formatted(rank, addresses.size()));
+      throw new Bug("Rank %s of %s ranks.".formatted(rank, addresses.size()));
     }
   }
 
@@ -44,7 +44,7 @@ record Members(int rank, List<PeerAddress> addresses) {
   }
 
   String self() {
-    return "Rank %d (%s)".formatted(rank, host(rank));
+    return "Rank %s (%s)".formatted(rank, host(rank));
   }
 
   String names(List<Integer> members) {
@@ -53,7 +53,7 @@ record Members(int rank, List<PeerAddress> addresses) {
 
   int checked(int member) {
     if (member < 0 || member >= addresses.size()) {
-      throw new Bug("There is no rank %d among %d ranks.".formatted(member, addresses.size()));
+      throw new Bug("There is no rank %s among %s ranks.".formatted(member, addresses.size()));
     }
     return member;
   }

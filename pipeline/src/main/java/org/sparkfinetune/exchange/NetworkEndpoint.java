@@ -63,7 +63,7 @@ public final class NetworkEndpoint implements AutoCloseable {
     } catch (Exception e) {
       // Netty throws checked exceptions without declaring them.
       throw new RunFailure(
-          "Rank %d cannot listen on %s: %s. The host name has to be one of this machine's."
+          "Rank %s cannot listen on %s: %s. The host name has to be one of this machine's."
               .formatted(rank, host, e),
           e);
     }

@@ -86,7 +86,7 @@ final class NetworkExchange implements Exchange {
         bytes,
         peer,
         () ->
-            "bytes [%d, %d) of the shard of %s"
+            "bytes [%s, %s) of the shard of %s"
                 .formatted(offset, offset + length, members.name(peer)));
   }
 
@@ -127,12 +127,12 @@ final class NetworkExchange implements Exchange {
     return bound(
         value,
         peer,
-        () -> "%s to publish '%s' version %d".formatted(members.name(peer), name, version));
+        () -> "%s to publish '%s' version %s".formatted(members.name(peer), name, version));
   }
 
   private CompletableFuture<ByteBuffer> fetch(int peer, String name, long version, int length) {
     ByteBuffer bytes = endpoint.buffers().take(length);
-    return link(peer).stream("published/%d/%s".formatted(version, name), bytes.slice(0, length))
+    return link(peer).stream("published/%s/%s".formatted(version, name), bytes.slice(0, length))
         .thenApply(
             done -> {
               counters().moved(Traffic.PUBLISHED, length);

@@ -6,6 +6,6 @@ import java.io.Serializable;
 public record PeerAddress(int rank, String host, int port) implements Serializable {
   /** For messages: {@code rank 1 (worker-3:40123)}. */
   String name() {
-    return "rank %d (%s:%d)".formatted(rank, host, port);
+    return "rank %s (%s:%s)".formatted(rank, host, port);
   }
 }

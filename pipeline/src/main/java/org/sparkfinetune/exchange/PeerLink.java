@@ -95,7 +95,7 @@ final class PeerLink implements AutoCloseable {
 
   private static RunFailure notConnected(Members members, int peer, long nanos, Exception cause) {
     return new RunFailure(
-        "%s could not connect to %s in %s and %d attempts: %s. Its process may have ended, or the"
+        "%s could not connect to %s in %s and %s attempts: %s. Its process may have ended, or the"
                 .formatted(
                     members.self(),
                     members.name(peer),
@@ -254,7 +254,7 @@ final class PeerLink implements AutoCloseable {
     @Override
     public void onComplete(String id) {
       if (into.hasRemaining()) {
-        fail(done, new IOException("%d bytes missing in %s".formatted(into.remaining(), id)));
+        fail(done, new IOException("%s bytes missing in %s".formatted(into.remaining(), id)));
       } else {
         done.complete(null);
       }

@@ -37,7 +37,7 @@ final class RankOrderSum {
           contributions.get(rank).duplicate().order(ByteOrder.LITTLE_ENDIAN).asDoubleBuffer();
       if (numbers.remaining() != length) {
         throw new Bug(
-            "Rank %d adds %d numbers to the sum '%s', this rank %d."
+            "Rank %s adds %s numbers to the sum '%s', this rank %s."
                 .formatted(rank, numbers.remaining(), name, length));
       }
       for (int i = 0; i < length; i++) {

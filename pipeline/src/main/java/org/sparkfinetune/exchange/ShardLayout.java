@@ -30,7 +30,7 @@ final class ShardLayout {
   List<FileRange> pieces(long offset, int length) {
     if (offset < 0 || length < 0 || offset + length > size) {
       throw new Bug(
-          "Bytes [%d, %d) were asked for from a shard of %d bytes."
+          "Bytes [%s, %s) were asked for from a shard of %s bytes."
               .formatted(offset, offset + length, size));
     }
     if (length == 0) {

@@ -70,7 +70,7 @@ record ShardOffer(Shard shard, Map<Path, String> identities, Optional<Nonce> non
    */
   private static String identity(Path file) throws IOException {
     BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
-    return "%d %d %s"
+    return "%s %s %s"
         .formatted(
             attributes.size(), attributes.lastModifiedTime().toMillis(), attributes.fileKey());
   }

@@ -26,7 +26,7 @@ final class Shelf {
       Value old = values.get(name);
       if (old != null && old.version() >= version) {
         throw new Bug(
-            "'%s' version %d is published after version %d.".formatted(name, version, old.version));
+            "'%s' version %s is published after version %s.".formatted(name, version, old.version));
       }
       values.put(name, new Value(version, bytes));
       waiters.removeIf(
@@ -64,7 +64,7 @@ final class Shelf {
 
   private static Bug tooLate(String name, long asked, long newest) {
     return new Bug(
-        "'%s' version %d was asked for after version %d had replaced it."
+        "'%s' version %s was asked for after version %s had replaced it."
             .formatted(name, asked, newest));
   }
 }

@@ -1,6 +1,7 @@
 package org.sparkfinetune.exchange;
 
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -141,7 +142,7 @@ final class Waits implements AutoCloseable {
     wait.future()
         .completeExceptionally(
             new RunFailure(
-                "%s, and then %s %s. This is a consequence: look at rank %d's own error first."
+                "%s, and then %s %s. This is a consequence: look at rank %s's own error first."
                     .formatted(
                         waited(wait), members.name(lost.rank()), lost.reason(), lost.rank())));
   }
@@ -160,7 +161,7 @@ final class Waits implements AutoCloseable {
   }
 
   static String seconds(long nanos) {
-    return "%.1f s".formatted(nanos / 1e9);
+    return String.format(Locale.ROOT, "%.1f s", nanos / 1e9);
   }
 
   private RunFailure closedFailure() {

@@ -138,7 +138,7 @@ final class GgufTokenizer {
   private void set(List<String> tokens, List<Integer> types, int id, String text, int type) {
     if (id >= tokens.size()) {
       throw new UserError(
-          "The tokenizer in %s has the id %d, but the model's vocab_size is %d."
+          "The tokenizer in %s has the id %s, but the model's vocab_size is %s."
               .formatted(folder, id, tokens.size()));
     }
     tokens.set(id, text);

@@ -109,7 +109,7 @@ final class OtherShards implements WeightSource, AutoCloseable {
       while (to.hasRemaining()) {
         int count = files.get(rank).read(to, position);
         if (count < 0) {
-          throw new IOException("the shard of rank %d ends at byte %d".formatted(rank, position));
+          throw new IOException("the shard of rank %s ends at byte %s".formatted(rank, position));
         }
         position += count;
       }

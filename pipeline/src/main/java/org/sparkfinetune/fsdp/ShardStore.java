@@ -145,7 +145,7 @@ public final class ShardStore implements AutoCloseable {
   }
 
   private Path file(int slice, int ranks) {
-    return folder.resolve("%s-%d-of-%d%s".formatted(key, slice, ranks, SHARD));
+    return folder.resolve("%s-%s-of-%s%s".formatted(key, slice, ranks, SHARD));
   }
 
   private void write(ShardPlan plan, ShardWriter writer, Exchange exchange, Path to, int first)

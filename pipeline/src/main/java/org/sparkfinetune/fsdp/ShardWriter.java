@@ -95,7 +95,7 @@ public final class ShardWriter {
       exchange.sum("shard written", 0, new double[] {0});
     } catch (IOException e) {
       throw new RunFailure(
-          "The shard file %s cannot be written: %s. It needs %d MiB; make room, or name another folder in SPARK_FINETUNE_SHARDS"
+          "The shard file %s cannot be written: %s. It needs %s MiB; make room, or name another folder in SPARK_FINETUNE_SHARDS"
               .formatted(file, e.getMessage(), plan.fileBytes() >> 20),
           e);
     }

@@ -95,13 +95,13 @@ public final class Generator implements AutoCloseable {
     }
     if (length >= context) {
       throw new UserError(
-          "A prompt has %d tokens, but the model's context (max_position_embeddings) is %d."
+          "A prompt has %s tokens, but the model's context (max_position_embeddings) is %s."
               .formatted(length, context));
     }
     for (int id : prompt.ids()) {
       if (id < 0 || id >= model.config().vocabSize()) {
         throw new UserError(
-            "A prompt has the token id %d, but the model's vocab_size is %d. Is it the tokenizer of another model?"
+            "A prompt has the token id %s, but the model's vocab_size is %s. Is it the tokenizer of another model?"
                 .formatted(id, model.config().vocabSize()));
       }
     }

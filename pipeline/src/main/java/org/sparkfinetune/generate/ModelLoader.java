@@ -209,7 +209,7 @@ final class ModelLoader implements AutoCloseable {
   private ByteBuffer bytes(String name, long count) {
     if (count > Integer.MAX_VALUE) {
       throw new UserError(
-          "%s has %d bytes; weights of more than 2 GiB cannot be decoded with here."
+          "%s has %s bytes; weights of more than 2 GiB cannot be decoded with here."
               .formatted(name, count));
     }
     return folder

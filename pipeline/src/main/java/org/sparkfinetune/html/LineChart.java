@@ -45,13 +45,13 @@ public record LineChart(String title, List<Series> series, List<Long> marks) {
     StringBuilder svg = new StringBuilder("<figure><figcaption>");
     caption(svg);
     svg.append(
-        "</figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n"
+        "</figcaption>\n<svg viewBox=\"0 0 %s %s\" role=\"img\" aria-label=\"%s\">\n"
             .formatted(WIDTH, HEIGHT, Html.escaped(title)));
     axes(svg, x, y);
     for (long mark : marks) {
       String at = at(x(x, mark));
       svg.append(
-          "<line class=\"mark\" x1=\"%s\" x2=\"%s\" y1=\"%d\" y2=\"%d\"/>\n"
+          "<line class=\"mark\" x1=\"%s\" x2=\"%s\" y1=\"%s\" y2=\"%s\"/>\n"
               .formatted(at, at, TOP, BOTTOM));
     }
     series.forEach(one -> curve(svg, one, x, y));
@@ -79,16 +79,16 @@ public record LineChart(String title, List<Series> series, List<Long> marks) {
     for (double tick : y.ticks()) {
       String at = at(y(y, tick));
       svg.append(
-          "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%s\" y2=\"%s\"/>"
+          "<line class=\"grid\" x1=\"%s\" x2=\"%s\" y1=\"%s\" y2=\"%s\"/>"
               .formatted(LEFT, RIGHT, at, at));
       svg.append(
-          "<text x=\"%d\" y=\"%s\" text-anchor=\"end\">%s</text>\n"
+          "<text x=\"%s\" y=\"%s\" text-anchor=\"end\">%s</text>\n"
               .formatted(LEFT - 4, at(y(y, tick) + 4), y.label(tick)));
     }
     for (double tick : x.ticks()) {
       if (tick == Math.rint(tick)) {
         svg.append(
-            "<text x=\"%s\" y=\"%d\" text-anchor=\"%s\">%s</text>\n"
+            "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\">%s</text>\n"
                 .formatted(
                     at(x(x, tick)),
                     BOTTOM + 16,

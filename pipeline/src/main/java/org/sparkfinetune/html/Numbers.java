@@ -44,7 +44,7 @@ public final class Numbers {
     }
     long all = Math.round(seconds);
     return all < 3600
-        ? "%d min %02d s".formatted(all / 60, all % 60)
-        : "%d h %02d min".formatted(all / 3600, all / 60 % 60);
+        ? String.format(Locale.ROOT, "%d min %02d s", all / 60, all % 60)
+        : String.format(Locale.ROOT, "%d h %02d min", all / 3600, all / 60 % 60);
   }
 }

@@ -76,7 +76,7 @@ final class HubClient {
       }
       uri = next;
     }
-    throw new IOException("%s sends on more than %d times".formatted(first, MOST_REDIRECTS));
+    throw new IOException("%s sends on more than %s times".formatted(first, MOST_REDIRECTS));
   }
 
   private static URI resolved(URI uri, String location) throws IOException {

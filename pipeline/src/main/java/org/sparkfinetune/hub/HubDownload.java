@@ -130,7 +130,7 @@ final class HubDownload {
     }
     if (have < file.size()) {
       throw new IOException(
-          "the connection ended after %d of %d bytes".formatted(have, file.size()));
+          "the connection ended after %s of %s bytes".formatted(have, file.size()));
     }
     return have;
   }

@@ -38,7 +38,7 @@ final class HubRefusal {
       throw new Busy("the hub answers with status " + status, delay(answer));
     }
     throw new UserError(
-        "%s: %s (%s answers with status %d). %s"
+        "%s: %s (%s answers with status %s). %s"
             .formatted(
                 id,
                 what(code, status, id),

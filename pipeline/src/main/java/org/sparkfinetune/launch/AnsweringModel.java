@@ -3,6 +3,7 @@ package org.sparkfinetune.launch;
 import java.io.Serializable;
 import java.time.LocalDateTime;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
@@ -160,7 +161,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
           "Loaded {} ({}) in {} s.",
           modelId,
           form,
-          String.format("%.1f", (System.nanoTime() - started) * 1e-9));
+          String.format(Locale.ROOT, "%.1f", (System.nanoTime() - started) * 1e-9));
       open = made;
     }
     return made;

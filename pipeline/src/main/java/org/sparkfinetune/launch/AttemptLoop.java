@@ -76,7 +76,7 @@ public final class AttemptLoop {
         if (number + 1 >= maxAttempts) {
           throw ended(
               first,
-              "That was start %d of max_attempts %d.".formatted(number + 1, maxAttempts),
+              "That was start %s of max_attempts %s.".formatted(number + 1, maxAttempts),
               failure);
         }
         earlier = first;

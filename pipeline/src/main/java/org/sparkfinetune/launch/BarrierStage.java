@@ -58,13 +58,13 @@ public final class BarrierStage {
    */
   public List<byte[]> run(RankTask task, int attempt) {
     planner.awaitExecutors(plan);
-    String group = "finetune-%d-%s".formatted(attempt, UUID.randomUUID());
+    String group = "finetune-%s-%s".formatted(attempt, UUID.randomUUID());
     StageWatch watch = new StageWatch(group);
     spark.sc().addSparkListener(watch);
     // Ranks that Spark tells to end look for it between steps; an interrupt would tear a step.
     spark
         .sc()
-        .setJobGroup(group, "%s, attempt %d".formatted(task.description(), attempt + 1), false);
+        .setJobGroup(group, "%s, attempt %s".formatted(task.description(), attempt + 1), false);
     try {
       return ScalaBridge.runBarrier(spark, plan.worldSize(), profile(), runner(task, attempt));
     } catch (Exception e) {

@@ -33,7 +33,7 @@ public final class CheckText {
     for (MaskedSample sample : report.samples()) {
       lines.add("");
       lines.add(
-          "A sample of %d tokens; the loss is taken over %d, %s:"
+          "A sample of %s tokens; the loss is taken over %s, %s:"
               .formatted(
                   sample.tokens(),
                   sample.trainedTokens(),
@@ -42,7 +42,7 @@ public final class CheckText {
     }
     lines.add("");
     lines.add(
-        "%d passed, %d warned, %d failed"
+        "%s passed, %s warned, %s failed"
             .formatted(
                 report.count(CheckLine.Verdict.PASSED),
                 report.count(CheckLine.Verdict.WARNED),
@@ -75,7 +75,7 @@ public final class CheckText {
   }
 
   private String coloured(String text, int code) {
-    return style == Style.COLOUR ? "\u001b[%dm%s%s".formatted(code, text, RESET) : text;
+    return style == Style.COLOUR ? "\u001b[%sm%s%s".formatted(code, text, RESET) : text;
   }
 
   /** Text of data may hold what would steer the terminal. */

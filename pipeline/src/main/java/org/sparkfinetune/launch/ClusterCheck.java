@@ -43,7 +43,7 @@ final class ClusterCheck {
     lines.add(
         CheckLine.passed(
             CLUSTER,
-            "%d rank(s) of %d core(s) from %s"
+            "%s rank(s) of %s core(s) from %s"
                 .formatted(plan.worldSize(), plan.coresPerRank(), planner.master().url())));
     BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
     List<ClusterProbe.Found> found =
@@ -81,7 +81,8 @@ final class ClusterCheck {
                 "model",
                 "%s is not there for the executors on %s"
                     .formatted(modelFolder, String.join(", ", hosts(blind).keySet())),
-                "Put it where every worker sees it; models of a hub go where HF_HUB_CACHE or finetune.hub.cache says (hdfs:, s3a:, a shared disk)."));
+                "Put it where every worker sees it; models of a hub go where HF_HUB_CACHE or"
+                    + " finetune.hub.cache says (hdfs:, s3a:, a shared disk)."));
   }
 
   static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {
@@ -94,7 +95,7 @@ final class ClusterCheck {
     }
     long with = found.stream().filter(one -> !one.gpu().isEmpty()).count();
     long used = found.stream().filter(one -> one.device().startsWith("cuda")).count();
-    String what = "Spark gives a GPU to %d of %d rank(s)".formatted(with, found.size());
+    String what = "Spark gives a GPU to %s of %s rank(s)".formatted(with, found.size());
     if (with == 0) {
       return Optional.empty();
     }
@@ -103,7 +104,7 @@ final class ClusterCheck {
             ? CheckLine.passed(gpus, what + ", which compute on them")
             : CheckLine.warned(
                 gpus,
-                what + ", %d compute on them".formatted(used),
+                what + ", %s compute on them".formatted(used),
                 "With device: cpu the others stay idle; with auto their libtorch has no CUDA. "
                     + RankDevice.CUDA_LIBRARY
                     + "."));
@@ -117,7 +118,8 @@ final class ClusterCheck {
     String what =
         String.format(
             Locale.ROOT,
-            "%s: %d rank(s) will need about %.1f GiB and map %.1f GiB of files; %.1f of %.1f GiB are free",
+            "%s: %d rank(s) will need about %.1f GiB and map %.1f GiB of files; %.1f of %.1f GiB"
+                + " are free",
             host,
             onHost,
             needed / GIB,
@@ -168,7 +170,8 @@ final class ClusterCheck {
     String what =
         String.format(
             Locale.ROOT,
-            "an executor may take %.1f GiB (spark.executor.memory and memoryOverhead), a rank needs about %.1f GiB",
+            "an executor may take %.1f GiB (spark.executor.memory and memoryOverhead), a rank needs"
+                + " about %.1f GiB",
             (heap + overhead) / GIB,
             needed / GIB);
     return Optional.of(
@@ -177,7 +180,7 @@ final class ClusterCheck {
             : CheckLine.failed(
                 MEMORY,
                 what,
-                "Set spark.executor.memoryOverhead to at least %dg: weights live outside the heap."
+                "Set spark.executor.memoryOverhead to at least %sg: weights live outside the heap."
                     .formatted((long) Math.ceil(needed / GIB))));
   }
 }

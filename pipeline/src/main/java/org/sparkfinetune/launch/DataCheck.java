@@ -110,7 +110,7 @@ final class DataCheck {
     long nothing = samples.stream().filter(sample -> sample.trainedTokens() == 0).count();
     List<CheckLine> lines = new ArrayList<>();
     String found =
-        "the first %d conversations have %d to %d tokens, half of them at most %d"
+        "the first %s conversations have %s to %s tokens, half of them at most %s"
             .formatted(
                 samples.size(),
                 lengths[0],
@@ -121,10 +121,11 @@ final class DataCheck {
             ? CheckLine.passed(DATA, found)
             : CheckLine.warned(
                 DATA,
-                "%s; %d are longer than max_seq_length: %d".formatted(found, tooLong, most),
-                "They are treated as overlong says (drop, truncate, split, error); raise max_seq_length to keep them whole."));
+                "%s; %s are longer than max_seq_length: %s".formatted(found, tooLong, most),
+                "They are treated as overlong says (drop, truncate, split, error); raise"
+                    + " max_seq_length to keep them whole."));
     if (nothing > 0) {
-      String what = "%d of them have no token with a loss".formatted(nothing);
+      String what = "%s of them have no token with a loss".formatted(nothing);
       String advice = "Change chat_template or assistant_only_loss.";
       lines.add(
           nothing == samples.size()
@@ -161,6 +162,7 @@ final class DataCheck {
             "special tokens",
             "the template uses %s, which this model has never been trained on: their embeddings are empty"
                 .formatted(String.join(", ", texts)),
-            "Add modules_to_save: [embed_tokens, lm_head], take the instruct model, or another chat_template."));
+            "Add modules_to_save: [embed_tokens, lm_head], take the instruct model, or another"
+                + " chat_template."));
   }
 }

@@ -71,7 +71,7 @@ enum DatasetLayout {
 
   static String where(String file, long block, long number) {
     String part = block == 0 ? "" : " counted from byte " + block;
-    return "Conversation %d%s of '%s'".formatted(number + 1, part, file);
+    return "Conversation %s%s of '%s'".formatted(number + 1, part, file);
   }
 
   private static UserError broken(Row row, long number, String what) {

@@ -15,6 +15,7 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.EvaluateConfig;
@@ -118,9 +119,15 @@ public final class EvaluateJob {
                     .adapter()
                     .filter(this::isFolder)
                     .map(Path::new)
-                    .map(Path::getParent)
+                    .map(this::folderOf)
                     .map(Path::toString))
         .orElse(".");
+  }
+
+  private @Nullable Path folderOf(Path adapter) {
+    return PromotedFolder.named(adapter, hadoop)
+        .map(PromotedFolder::path)
+        .orElseGet(adapter::getParent);
   }
 
   private boolean isFolder(String adapter) {
@@ -153,7 +160,7 @@ public final class EvaluateJob {
     List<Message> messages = conversation.messages();
     if (messages.size() < 2 || messages.get(messages.size() - 1).role() != Role.ASSISTANT) {
       throw new UserError(
-          "Conversation %d of the test split does not end with an assistant's answer after a question."
+          "Conversation %s of the test split does not end with an assistant's answer after a question."
               .formatted(number + 1));
     }
     return conversation;

@@ -99,7 +99,7 @@ public final class ExecutorSettings {
     String advice =
         switch (master.kind()) {
           case LOCAL ->
-              "In local mode driver and executor are one JVM: use local-cluster[%d,1,2048] or a"
+              "In local mode driver and executor are one JVM: use local-cluster[%s,1,2048] or a"
                       .formatted(ranks)
                   + " real cluster for more ranks";
           case LOCAL_CLUSTER ->
@@ -108,7 +108,7 @@ public final class ExecutorSettings {
           case QUEUED -> "Raise spark.executor.instances (--num-executors)";
         };
     return new UserError(
-        "num_ranks is %d, but the settings of master %s %s %d executor%s, and each rank needs one of its own. %s; or lower num_ranks."
+        "num_ranks is %s, but the settings of master %s %s %s executor%s, and each rank needs one of its own. %s; or lower num_ranks."
             .formatted(ranks, master.url(), verb, executors, executors == 1 ? "" : "s", advice));
   }
 

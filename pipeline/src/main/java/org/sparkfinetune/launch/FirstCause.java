@@ -22,7 +22,7 @@ record FirstCause(
         failure.kind(),
         OptionalInt.of(failure.rank()),
         failure.step(),
-        "rank %d on %s in %s".formatted(failure.rank(), failure.host(), failure.phase()),
+        "rank %s on %s in %s".formatted(failure.rank(), failure.host(), failure.phase()),
         failure.what(),
         failure.stack());
   }
@@ -32,7 +32,7 @@ record FirstCause(
         FailureKind.LOST,
         OptionalInt.of(rank),
         OptionalLong.empty(),
-        "rank %d on %s".formatted(rank, host),
+        "rank %s on %s".formatted(rank, host),
         "its executor was lost: " + how,
         "");
   }

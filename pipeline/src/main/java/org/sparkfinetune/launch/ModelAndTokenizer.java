@@ -39,7 +39,7 @@ record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
       if (tokenizer.vocabularySize() > vocabulary) {
         throw new UserError(
             String.format(
-                "The tokenizer in %s has %d entries, but the model's vocab_size is %d, so some"
+                "The tokenizer in %s has %s entries, but the model's vocab_size is %s, so some"
                     + " ids would have no embedding. Is it the tokenizer of another model?",
                 folder, tokenizer.vocabularySize(), vocabulary));
       }

@@ -90,9 +90,10 @@ public final class ModelFolders {
         .orElse(named);
   }
 
-  /** A folder with a PEFT adapter. */
+  /** A folder with a PEFT adapter; of what evaluate promotes to, the current one. */
   public String adapter(String named) {
-    return HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, ADAPTER, hadoop).toString();
+    Path folder = HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, ADAPTER, hadoop);
+    return PromotedFolder.followed(folder, hadoop).toString();
   }
 
   /** A folder with a tokenizer. */

@@ -50,7 +50,7 @@ final class RankDevice {
     }
 
     String text() {
-      return "rank %d on %s".formatted(rank, host);
+      return "rank %s on %s".formatted(rank, host);
     }
   }
 
@@ -119,7 +119,7 @@ final class RankDevice {
     }
     if (gpu.major() < BFLOAT16_MAJOR) {
       throw new UserError(
-          "bf16: true with device: %s, but GPU %d of %s, %s, has compute capability %s. bfloat16 needs 8.0 or more (Ampere and later). Use bf16: false, or device: cpu."
+          "bf16: true with device: %s, but GPU %s of %s, %s, has compute capability %s. bfloat16 needs 8.0 or more (Ampere and later). Use bf16: false, or device: cpu."
               .formatted(device.text(), index, rank.text(), gpu.name(), gpu.capability()));
     }
   }

@@ -26,7 +26,7 @@ final class RankFailure extends RuntimeException {
 
   private RankFailure(
       FailureKind kind, int rank, String host, RankProgress.Place place, Throwable cause) {
-    super("Rank %d on %s failed in %s: %s".formatted(rank, host, place.text(), describe(cause)));
+    super("Rank %s on %s failed in %s: %s".formatted(rank, host, place.text(), describe(cause)));
     this.kind = kind;
     this.rank = rank;
     this.host = host;

@@ -27,7 +27,7 @@ final class RankLock implements AutoCloseable {
       }
       if (System.nanoTime() - start > patience.toNanos()) {
         throw new RunFailure(
-            "This executor still runs %s after %d s, so %s cannot start in it."
+            "This executor still runs %s after %s s, so %s cannot start in it."
                 .formatted(other, patience.toSeconds(), owner));
       }
       pause();

@@ -73,7 +73,7 @@ public final class RankPlanner {
     int found = awaitAll(plan.worldSize()).size();
     if (found < plan.worldSize()) {
       throw new RunFailure(
-          "%d executors are needed, %d are there, and master %s gave no others in time."
+          "%s executors are needed, %s are there, and master %s gave no others in time."
               .formatted(plan.worldSize(), found, master.url()));
     }
   }
@@ -163,7 +163,7 @@ public final class RankPlanner {
     int most = executors.stream().mapToInt(ExecutorInfo::cores).max().orElse(1);
     if (most >= 2 * fewest && !master.isLocal()) {
       throw new UserError(
-          "The executors have between %d and %d cores; one rank to an executor needs them alike. Set spark.executor.cores."
+          "The executors have between %s and %s cores; one rank to an executor needs them alike. Set spark.executor.cores."
               .formatted(fewest, most));
     }
     return fewest;

@@ -7,7 +7,7 @@ public final class RankProgress {
   /** Phase and step together, so that a reader never sees a mixture. */
   record Place(String phase, OptionalLong step) {
     String text() {
-      return step.isPresent() ? "%s of step %d".formatted(phase, step.getAsLong()) : phase;
+      return step.isPresent() ? "%s of step %s".formatted(phase, step.getAsLong()) : phase;
     }
   }
 

@@ -78,7 +78,7 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
 
   private byte[] runIn(
       Exchange exchange, BarrierTaskContext spark, String host, RankProgress progress) {
-    String owner = "rank %d of attempt %d".formatted(exchange.rank(), attempt);
+    String owner = "rank %s of attempt %s".formatted(exchange.rank(), attempt);
     Path scratch = scratch(exchange.rank());
     try (RankLock unused = RankLock.acquire(owner, PREDECESSOR)) {
       LOG.info(

@@ -36,7 +36,7 @@ record Seat(PeerAddress address, String executor, long pid) {
       for (Seat b : seats) {
         if (a.address().rank() < b.address().rank() && a.isTogetherWith(b)) {
           throw new UserError(
-              "Ranks %d and %d were put into one executor (%s on %s, process %d), but each needs a JVM of its own. Give an executor exactly the cores of one rank: spark.executor.cores equal on all, and no spark.task.cpus below it; or lower num_ranks."
+              "Ranks %s and %s were put into one executor (%s on %s, process %s), but each needs a JVM of its own. Give an executor exactly the cores of one rank: spark.executor.cores equal on all, and no spark.task.cpus below it; or lower num_ranks."
                   .formatted(
                       a.address().rank(),
                       b.address().rank(),

@@ -86,7 +86,7 @@ final class StageWatch extends SparkListener {
         kind,
         OptionalInt.of(rank),
         stage.step(),
-        "rank %d on %s".formatted(rank, host),
+        "rank %s on %s".formatted(rank, host),
         stage.what(),
         "");
   }

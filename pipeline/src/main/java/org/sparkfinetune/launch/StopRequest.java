@@ -2,6 +2,7 @@ package org.sparkfinetune.launch;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,20 +47,43 @@ final class StopRequest {
     return files.read(folder.stopRequest()).isPresent();
   }
 
-  /** Looks at most once a second, however often it is asked. For one thread. */
+  /**
+   * Looks at most once a second, however often it is asked, and on a thread of its own: the answer
+   * is that of the last look that ended. A step neither waits for a store that is away nor fails
+   * with it. For one thread.
+   */
   BooleanSupplier polled() {
     return new BooleanSupplier() {
       private long nextLook = System.nanoTime();
-      private boolean made;
+      private CompletableFuture<Boolean> look = CompletableFuture.completedFuture(false);
 
       @Override
       public boolean getAsBoolean() {
+        if (!look.isDone()) {
+          return false;
+        }
+        boolean made = look.join();
         if (!made && System.nanoTime() - nextLook >= 0) {
-          made = isMade();
+          look = CompletableFuture.supplyAsync(this::isMadeAsFarAsKnown, StopRequest::onDaemon);
           nextLook = System.nanoTime() + INTERVAL.toNanos();
         }
         return made;
       }
+
+      private boolean isMadeAsFarAsKnown() {
+        try {
+          return isMade();
+        } catch (RuntimeException e) {
+          LOG.debug("Whether the run is to stop is not known now", e);
+          return false;
+        }
+      }
     };
+  }
+
+  private static void onDaemon(Runnable look) {
+    Thread thread = new Thread(look, "stop-request");
+    thread.setDaemon(true);
+    thread.start();
   }
 }

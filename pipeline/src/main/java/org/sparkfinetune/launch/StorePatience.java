@@ -8,6 +8,7 @@ import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.Sentence;
 
 /**
  * Asks a store again that does not answer. Between two attempts nothing is lost by waiting: a store
@@ -18,8 +19,12 @@ final class StorePatience {
 
   private final RetryPolicy<Object> policy;
 
+  private StorePatience(RetryPolicy<Object> policy) {
+    this.policy = policy;
+  }
+
   StorePatience(Duration patience, Duration pause) {
-    this.policy =
+    this(
         RetryPolicy.builder()
             .handle(RunFailure.class)
             .withMaxAttempts(-1)
@@ -29,9 +34,27 @@ final class StorePatience {
                 retry ->
                     LOG.warn(
                         "{} Asking again for up to {} s.",
-                        retry.getLastException().getMessage(),
+                        Sentence.ended(String.valueOf(retry.getLastException().getMessage())),
                         patience.toSeconds()))
-            .build();
+            .build());
+  }
+
+  /** Asks until there is an answer or the thread is interrupted, whatever the failure. */
+  static StorePatience endless(Duration pause) {
+    return new StorePatience(
+        RetryPolicy.builder()
+            .handle(RuntimeException.class)
+            .withMaxAttempts(-1)
+            .withDelay(pause)
+            .onRetryScheduled(
+                retry -> {
+                  if (retry.isFirstAttempt()) {
+                    LOG.warn(
+                        "{} Asking again until it works.",
+                        Sentence.ended(String.valueOf(retry.getLastException().getMessage())));
+                  }
+                })
+            .build());
   }
 
   /** Tells it something. */

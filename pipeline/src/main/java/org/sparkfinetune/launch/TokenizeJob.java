@@ -266,7 +266,7 @@ public final class TokenizeJob {
       }
       if (report.nothingToTrain() > 0) {
         return new UserError(
-            "Nothing of the %s split would be trained: with the chat template '%s'%s no token of %d samples (%d of them longer than max_seq_length: %d) has a loss. Change chat_template, assistant_only_loss, overlong or max_seq_length."
+            "Nothing of the %s split would be trained: with the chat template '%s'%s no token of %s samples (%s of them longer than max_seq_length: %s) has a loss. Change chat_template, assistant_only_loss, overlong or max_seq_length."
                 .formatted(
                     split.name(),
                     template.name(),
@@ -276,7 +276,7 @@ public final class TokenizeJob {
                     data.maxSeqLength()));
       }
       return new UserError(
-          "max_seq_length: %d, but no sample of the %s split is that short: the shortest has %d tokens, the longest %d (%d samples). Raise max_seq_length, or set overlong to truncate or split."
+          "max_seq_length: %s, but no sample of the %s split is that short: the shortest has %s tokens, the longest %s (%s samples). Raise max_seq_length, or set overlong to truncate or split."
               .formatted(
                   data.maxSeqLength(),
                   split.name(),

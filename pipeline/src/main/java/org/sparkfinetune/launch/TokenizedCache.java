@@ -90,6 +90,7 @@ final class TokenizedCache {
         return others.get();
       }
       files.delete(folder, true);
+      deleteUnfinished(aside);
       if (!files.rename(aside, folder)) {
         throw new IOException("cannot rename '%s'".formatted(aside));
       }
@@ -100,6 +101,15 @@ final class TokenizedCache {
       return new TokenizedDataset(folder, hash, train, test);
     } catch (IOException e) {
       throw failure(folder, e);
+    }
+  }
+
+  /** What tasks left whose executors died. */
+  private void deleteUnfinished(Path aside) throws IOException {
+    for (FileStatus file : files.listStatus(aside)) {
+      if (file.getPath().getName().startsWith(WritePackedRows.ASIDE)) {
+        files.delete(file.getPath(), false);
+      }
     }
   }
 

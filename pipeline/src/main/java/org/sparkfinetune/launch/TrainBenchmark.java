@@ -300,7 +300,7 @@ public final class TrainBenchmark {
         int[] ids = new ObjectMapper().readValue(line, int[].class);
         if (ids.length != length) {
           throw new UserError(
-              "%s:%d has %d ids, but --seq is %d; all rows have to be of that length."
+              "%s:%s has %s ids, but --seq is %s; all rows have to be of that length."
                   .formatted(file, rows.size() + 1, ids.length, length));
         }
         rows.add(ids);

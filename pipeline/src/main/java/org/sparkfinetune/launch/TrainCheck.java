@@ -96,8 +96,11 @@ public final class TrainCheck {
       lines.add(
           CheckLine.passed(
               "model",
-              "%d layers, %,d weights, all there"
-                  .formatted(found.model().numHiddenLayers(), found.model().parameters())));
+              String.format(
+                  Locale.ROOT,
+                  "%d layers, %,d weights, all there",
+                  found.model().numHiddenLayers(),
+                  found.model().parameters())));
       lines.add(CheckLine.passed("tokenizer", "every id has a row of the embedding"));
       return Optional.of(found);
     } catch (UserError | RunFailure e) {

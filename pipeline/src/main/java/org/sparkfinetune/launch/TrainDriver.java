@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -110,6 +111,7 @@ public final class TrainDriver {
       JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
     String modelHash = ModelHash.of(config.model().folder(), hadoop);
     new TokenizedCache(folder.tokenized(), hadoop).sweep();
+    List.of(folder.root(), folder.tensorboard()).forEach(files::sweep);
     long started = System.nanoTime();
     TokenizeJob tokenize = new TokenizeJob(spark);
     RunRows rows = new RunRows(folder, files, hadoop, clock);
@@ -240,7 +242,7 @@ public final class TrainDriver {
             ? "The same command"
             : "resume_from_checkpoint: auto";
     return new RunFailure(
-        "The run was stopped (%s) after step %d of %d, which is saved. %s goes on from there."
+        "The run was stopped (%s) after step %s of %s, which is saved. %s goes on from there."
             .formatted(why, steps, schedule.totalSteps(), how));
   }
 
@@ -251,14 +253,14 @@ public final class TrainDriver {
 
   private static void explain(String split, PackingReport report) {
     LOG.info(
-        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated {},"
-            + " split {}, with nothing to train {}.",
+        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated"
+            + " {}, split {}, with nothing to train {}.",
         split,
         report.samples(),
         report.packed(),
         report.rows(),
         report.rowLength(),
-        String.format("%.3f", report.fill()),
+        String.format(Locale.ROOT, "%.3f", report.fill()),
         report.dropped(),
         report.truncated(),
         report.split(),

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.hadoop.ParquetWriter;
@@ -17,6 +19,9 @@ import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.util.TaskFailureListener;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.tokenize.PackedRow;
 import org.sparkfinetune.tokenize.PackedRowBuilder;
 import org.sparkfinetune.tokenize.PackedRowsParquet;
@@ -27,6 +32,10 @@ import org.sparkfinetune.tokenize.PackedRowsParquet;
  */
 final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(WritePackedRows.class);
+
+  /** Begins the name of a file that is not whole. */
+  static final String ASIDE = "_";
 
   static final StructType SCHEMA =
       new StructType().add("rows", DataTypes.IntegerType).add("trained_tokens", DataTypes.LongType);
@@ -57,14 +66,20 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
     while (next.isPresent()) {
       int file = next.get().getInt(0);
       Configuration configuration = hadoop.value().value();
-      Path path = new Path(folder, "%s-%05d.parquet".formatted(split, file));
+      Path path = new Path(folder, String.format(Locale.ROOT, "%s-%05d.parquet", split, file));
       Path aside =
-          new Path(folder, "_%s-%05d-%d".formatted(split, file, TaskContext.get().taskAttemptId()));
+          new Path(
+              folder,
+              ASIDE
+                  + String.format(
+                      Locale.ROOT, "%s-%05d-%d", split, file, TaskContext.get().taskAttemptId()));
       FileRows rows = new FileRows(file, pieces, next);
+      FileSystem files = aside.getFileSystem(configuration);
+      TaskFailureListener discarding = (task, failure) -> discard(files, aside);
+      TaskContext.get().addTaskFailureListener(discarding);
       try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(aside, configuration)) {
         next = rows.writeTo(writer);
       }
-      FileSystem files = aside.getFileSystem(configuration);
       files.delete(path, false);
       if (!files.rename(aside, path)) {
         throw new IOException("cannot rename '%s' to '%s'".formatted(aside, path));
@@ -72,6 +87,15 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
       written.add(RowFactory.create(rows.rows, rows.trained));
     }
     return written.iterator();
+  }
+
+  /** What the task failed of is the news. */
+  private static void discard(FileSystem files, Path aside) {
+    try {
+      files.delete(aside, false);
+    } catch (IOException | FSError e) {
+      LOG.debug("{} is left behind", aside, e);
+    }
   }
 
   private static Optional<Row> next(Iterator<Row> pieces) {

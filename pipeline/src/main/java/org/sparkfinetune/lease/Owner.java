@@ -44,7 +44,7 @@ public record Owner(String text) {
             .flatMap(
                 kernel -> started(pid).map(at -> ", started at " + at + " on kernel " + kernel))
             .orElse("");
-    return new Owner("process %d on %s%s, %s".formatted(pid, hostName(), place, UUID.randomUUID()));
+    return new Owner("process %s on %s%s, %s".formatted(pid, hostName(), place, UUID.randomUUID()));
   }
 
   /**
@@ -93,7 +93,7 @@ public record Owner(String text) {
     String stat = Files.readString(PROC.resolve(pid).resolve("stat"));
     String[] fields = stat.substring(stat.lastIndexOf(')') + 1).trim().split(" ");
     if (fields.length <= STARTED) {
-      throw new IOException("/proc/%s/stat has %d fields".formatted(pid, fields.length));
+      throw new IOException("/proc/%s/stat has %s fields".formatted(pid, fields.length));
     }
     return fields;
   }

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -12,6 +14,7 @@ import org.sparkfinetune.errors.UserError;
  * drivers that worked in the folder. A start without an end is one whose driver was killed.
  */
 public final class AttemptLog {
+  private static final Logger LOG = LoggerFactory.getLogger(AttemptLog.class);
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final RunFolder folder;
@@ -30,18 +33,24 @@ public final class AttemptLog {
     files.replace(folder.attempts(), text.toString().getBytes(StandardCharsets.UTF_8));
   }
 
-  /** All events so far, in their order. */
+  /** All events so far, in their order; a last line that is damaged is left out. */
   public List<AttemptEvent> read() {
     String text =
         new String(files.read(folder.attempts()).orElse(new byte[0]), StandardCharsets.UTF_8);
     List<AttemptEvent> events = new ArrayList<>();
-    for (String line : text.lines().toList()) {
+    List<String> lines = text.lines().toList();
+    for (int i = 0; i < lines.size(); i++) {
       try {
-        events.add(AttemptEvent.of(JSON.readTree(line)));
+        events.add(AttemptEvent.of(JSON.readTree(lines.get(i))));
       } catch (IOException | RuntimeException e) {
-        throw new UserError(
-            folder.attempts() + " is not a record of attempts; move it away to go on without it",
-            e);
+        if (i < lines.size() - 1) {
+          throw new UserError(
+              "%s:%s: this is not a record of an attempt; move the file away to go on without it"
+                  .formatted(folder.attempts(), i + 1),
+              e);
+        }
+        LOG.warn(
+            "{}:{}: this line is damaged and left out: {}", folder.attempts(), i + 1, lines.get(i));
       }
     }
     return events;

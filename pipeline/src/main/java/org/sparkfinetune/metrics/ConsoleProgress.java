@@ -77,10 +77,10 @@ public final class ConsoleProgress {
 
   private static String shown(Duration time) {
     if (time.toHours() > 0) {
-      return "%dh %02dm".formatted(time.toHours(), time.toMinutesPart());
+      return String.format(Locale.ROOT, "%dh %02dm", time.toHours(), time.toMinutesPart());
     }
     return time.toMinutes() > 0
-        ? "%dm %02ds".formatted(time.toMinutes(), time.toSecondsPart())
+        ? String.format(Locale.ROOT, "%dm %02ds", time.toMinutes(), time.toSecondsPart())
         : time.toSeconds() + "s";
   }
 

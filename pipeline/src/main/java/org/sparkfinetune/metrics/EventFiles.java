@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -35,8 +36,13 @@ final class EventFiles {
     long seconds = Math.max(files.clock().instant().getEpochSecond(), newest + 1);
     return new Path(
         folder,
-        "events.out.tfevents.%010d.%s.%d.%d"
-            .formatted(seconds, host(), ProcessHandle.current().pid(), earlier.size()));
+        String.format(
+            Locale.ROOT,
+            "events.out.tfevents.%010d.%s.%d.%d",
+            seconds,
+            host(),
+            ProcessHandle.current().pid(),
+            earlier.size()));
   }
 
   void deleteAll() {

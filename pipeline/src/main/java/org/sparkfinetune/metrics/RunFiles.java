@@ -20,6 +20,8 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -32,6 +34,9 @@ import org.sparkfinetune.errors.RunFailure;
  * the whole file is written again at intervals.
  */
 public final class RunFiles {
+
+  private static final Logger LOG = LoggerFactory.getLogger(RunFiles.class);
+  private static final String TEMPORARY = ".tmp";
 
   private final Configuration hadoop;
   private final InstantSource clock;
@@ -61,7 +66,7 @@ public final class RunFiles {
   }
 
   /** The files in a folder, by name; none where there is no folder. */
-  List<Path> list(Path folder) {
+  public List<Path> list(Path folder) {
     return list(folder, FileStatus::isFile);
   }
 
@@ -131,6 +136,20 @@ public final class RunFiles {
         });
   }
 
+  /** Gives a file the name of another, in its place: in one move, on stores that rename. */
+  public void replaceFile(Path file, Path name) {
+    doing("renamed", file, () -> renameOrThrow(file, name));
+  }
+
+  /** Deletes what a writer that was killed left of files that it was replacing in a folder. */
+  public void sweep(Path folder) {
+    for (Path file : list(folder)) {
+      if (file.getName().startsWith(".") && file.getName().endsWith(TEMPORARY)) {
+        delete(file);
+      }
+    }
+  }
+
   /** Deletes a folder with all in it, if it is there. */
   public void deleteFolder(Path folder) {
     doing("deleted", folder, () -> fileSystem(folder).delete(folder, true));
@@ -163,18 +182,36 @@ public final class RunFiles {
       writeOrThrow(path, content);
       return true;
     }
-    Path aside = new Path(path.getParent(), "." + path.getName() + ".tmp");
-    writeOrThrow(aside, content);
-    FileSystem files = fileSystem(path);
-    if (isLocal(path)) {
-      if (!files.rename(aside, path)) {
-        throw new IOException("could not rename " + aside);
+    Path aside = new Path(path.getParent(), "." + path.getName() + TEMPORARY);
+    try {
+      writeOrThrow(aside, content);
+      return renameOrThrow(aside, path);
+    } catch (IOException | FSError e) {
+      deleteIfPossible(aside);
+      throw e;
+    }
+  }
+
+  private boolean renameOrThrow(Path file, Path name) throws IOException {
+    FileSystem files = fileSystem(name);
+    if (isLocal(name)) {
+      if (!files.rename(file, name)) {
+        throw new IOException("could not rename " + file);
       }
     } else {
       FileContext.getFileContext(files.getUri(), hadoop)
-          .rename(aside, path, Options.Rename.OVERWRITE);
+          .rename(file, name, Options.Rename.OVERWRITE);
     }
     return true;
+  }
+
+  /** What failed before is the news. */
+  private void deleteIfPossible(Path file) {
+    try {
+      fileSystem(file).delete(file, false);
+    } catch (IOException | FSError e) {
+      LOG.debug("{} is left behind", file, e);
+    }
   }
 
   private void writeOrThrow(Path path, byte[] content) throws IOException {

@@ -1,5 +1,6 @@
 package org.sparkfinetune.metrics;
 
+import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -99,7 +100,7 @@ public record RunFolder(Path root) {
 
   /** The checkpoint after optimizer step {@code step}. */
   public Path checkpoint(long step) {
-    return new Path(checkpoints(), "step-%08d".formatted(step));
+    return new Path(checkpoints(), String.format(Locale.ROOT, "step-%08d", step));
   }
 
   /** The step of a checkpoint's folder; empty for everything else, unfinished ones included. */

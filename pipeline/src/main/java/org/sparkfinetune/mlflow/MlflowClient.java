@@ -90,6 +90,6 @@ final class MlflowClient {
     }
     return new Refused(
         said.path("error_code").asText(),
-        "status %d %s".formatted(status, said.path("message").asText()).strip());
+        "status %s %s".formatted(status, said.path("message").asText()).strip());
   }
 }

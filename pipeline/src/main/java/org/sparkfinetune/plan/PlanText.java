@@ -33,7 +33,8 @@ public final class PlanText {
             plan.memory().needed() / GIB,
             plan.fits()
                 ? "fits"
-                : "DOES NOT FIT: there are %.1f GiB".formatted(plan.available() / GIB)));
+                : String.format(
+                    Locale.ROOT, "DOES NOT FIT: there are %.1f GiB", plan.available() / GIB)));
     if (!plan.memory().hostLines().isEmpty()) {
       lines.add("Memory of the host, for each of its GPUs:");
       plan.memory().hostLines().forEach(line -> lines.add(line(line)));
@@ -75,7 +76,8 @@ public final class PlanText {
     Timing timing = plan.timing();
     lines.add(
         format(
-            "A step of %s tokens: %.2f s, bound by %s (computing %.2f s, unpacking %.2f s, network %.2f s, host link %.2f s; %.2f GB exchanged by a rank)",
+            "A step of %s tokens: %.2f s, bound by %s (computing %.2f s, unpacking %.2f s, network"
+                + " %.2f s, host link %.2f s; %.2f GB exchanged by a rank)",
             grouped(timing.tokensPerStep()),
             timing.stepSeconds(),
             timing.bound().text(),

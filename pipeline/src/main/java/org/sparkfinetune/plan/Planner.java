@@ -46,7 +46,7 @@ public final class Planner {
    */
   public Plan plan(Device device, int ranks, List<Device> others) {
     if (ranks < 1 || ranks > MOST_RANKS) {
-      throw new UserError("gpus is %d; allowed: 1 to %d".formatted(ranks, MOST_RANKS));
+      throw new UserError("gpus is %s; allowed: 1 to %s".formatted(ranks, MOST_RANKS));
     }
     Workload work = Workload.of(config, model, device, ranks);
     Memory memory = Memory.of(work, device);

@@ -34,7 +34,7 @@ final class ArraySlices implements Slices {
     int first = skipSpace();
     if (first == ']') {
       if (number > 0) {
-        throw new UnreadableFile("after row %d: a comma with no row behind it".formatted(number));
+        throw new UnreadableFile("after row %s: a comma with no row behind it".formatted(number));
       }
       return finish();
     }
@@ -50,7 +50,7 @@ final class ArraySlices implements Slices {
       for (int at = window.from(); at < window.to(); at++) {
         if (!isSpace(window.bytes()[at])) {
           throw new UnreadableFile(
-              "after row %d: the array is closed, but more text follows".formatted(number));
+              "after row %s: the array is closed, but more text follows".formatted(number));
         }
       }
       window.advance(window.to());
@@ -70,7 +70,7 @@ final class ArraySlices implements Slices {
         at -= window.from();
         if (at > Window.LONGEST_ROW || !window.more()) {
           throw new UnreadableFile(
-              "row %d has no end: the file is cut short, or a bracket or quote is missing"
+              "row %s has no end: the file is cut short, or a bracket or quote is missing"
                   .formatted(number));
         }
         continue;
@@ -82,7 +82,7 @@ final class ArraySlices implements Slices {
           if (at == window.to()) {
             at -= window.from();
             if (!window.more()) {
-              throw new UnreadableFile("row %d ends inside a text".formatted(number));
+              throw new UnreadableFile("row %s ends inside a text".formatted(number));
             }
           }
         } else if (b == '"') {
@@ -131,7 +131,7 @@ final class ArraySlices implements Slices {
       window.advance(window.to());
       if (!window.more()) {
         throw new UnreadableFile(
-            "after row %d: the array is not closed; the file is cut short".formatted(number));
+            "after row %s: the array is not closed; the file is cut short".formatted(number));
       }
     }
   }

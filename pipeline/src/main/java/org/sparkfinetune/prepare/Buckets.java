@@ -65,7 +65,7 @@ record Buckets(int count, int[] slots) implements Serializable {
   void check(int partition, long order) {
     if (bucketOf(order) != partition) {
       throw new Bug(
-          "Spark sent a row of bucket %d to partition %d.".formatted(bucketOf(order), partition));
+          "Spark sent a row of bucket %s to partition %s.".formatted(bucketOf(order), partition));
     }
   }
 }

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.sparkfinetune.conversation.RejectedRow;
@@ -76,7 +77,7 @@ final class CsvRows implements SourceRows {
         at -= window.from();
         if (at > Window.LONGEST_ROW) {
           throw new UnreadableFile(
-              "row %d has no end within %d bytes: a quote is opened and never closed"
+              "row %s has no end within %s bytes: a quote is opened and never closed"
                   .formatted(number + 1, Window.LONGEST_ROW));
         }
         if (!window.more()) {
@@ -122,7 +123,7 @@ final class CsvRows implements SourceRows {
   private boolean endOfFile(Quotes quotes, int end) throws IOException {
     if (quotes == Quotes.INSIDE) {
       throw new UnreadableFile(
-          "row %d begins a quote that is never closed: the file is cut short, or a quote inside"
+          "row %s begins a quote that is never closed: the file is cut short, or a quote inside"
                   .formatted(number + 1)
               + " quotes is not doubled");
     }
@@ -152,7 +153,7 @@ final class CsvRows implements SourceRows {
     if (fields.size() != header.size()) {
       throw new RejectedRow(
           CSV_COLUMNS,
-          "%d fields, but the header names %d columns".formatted(fields.size(), header.size()));
+          "%s fields, but the header names %s columns".formatted(fields.size(), header.size()));
     }
     ObjectNode row = JsonNodeFactory.instance.objectNode();
     for (int i = 0; i < fields.size(); i++) {
@@ -182,13 +183,14 @@ final class CsvRows implements SourceRows {
   private void checkBytes(int end) throws RejectedRow {
     if (end - window.from() > Window.LONGEST_ROW) {
       throw new RejectedRow(
-          TOO_LONG, "the row is longer than %d bytes".formatted(Window.LONGEST_ROW));
+          TOO_LONG, "the row is longer than %s bytes".formatted(Window.LONGEST_ROW));
     }
     OptionalInt wrong = utf8.firstWrong(window.bytes(), window.from(), end);
     if (wrong.isPresent()) {
       int value = window.bytes()[window.from() + wrong.getAsInt()] & 0xff;
       throw new RejectedRow(
-          NOT_UTF8, "byte %d of the row is 0x%02x".formatted(wrong.getAsInt() + 1, value));
+          NOT_UTF8,
+          String.format(Locale.ROOT, "byte %d of the row is 0x%02x", wrong.getAsInt() + 1, value));
     }
   }
 
@@ -202,7 +204,7 @@ final class CsvRows implements SourceRows {
     while (stop < end && bytes[stop] != ',') {
       if (bytes[stop] == '"') {
         throw new RejectedRow(
-            CSV_QUOTES, "field %d holds a quote but is not in quotes".formatted(fields.size() + 1));
+            CSV_QUOTES, "field %s holds a quote but is not in quotes".formatted(fields.size() + 1));
       }
       stop++;
     }
@@ -218,7 +220,7 @@ final class CsvRows implements SourceRows {
     }
     if (at >= end || (at + 1 < end && bytes[at + 1] != ',')) {
       throw new RejectedRow(
-          CSV_QUOTES, "field %d goes on after its closing quote".formatted(fields.size() + 1));
+          CSV_QUOTES, "field %s goes on after its closing quote".formatted(fields.size() + 1));
     }
     String text = new String(bytes, start, at - start, StandardCharsets.UTF_8);
     fields.add(text.replace("\"\"", "\""));

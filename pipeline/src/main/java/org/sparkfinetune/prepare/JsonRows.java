@@ -66,13 +66,14 @@ final class JsonRows implements SourceRows {
   public ObjectNode tree() throws RejectedRow {
     if (slices.cut()) {
       throw new RejectedRow(
-          TOO_LONG, "the row is longer than %d bytes".formatted(Window.LONGEST_ROW));
+          TOO_LONG, "the row is longer than %s bytes".formatted(Window.LONGEST_ROW));
     }
     OptionalInt wrong = utf8.firstWrong(slices.bytes(), slices.start(), slices.end());
     if (wrong.isPresent()) {
       int value = slices.bytes()[slices.start() + wrong.getAsInt()] & 0xff;
       throw new RejectedRow(
-          NOT_UTF8, "byte %d of the row is 0x%02x".formatted(wrong.getAsInt() + 1, value));
+          NOT_UTF8,
+          String.format(Locale.ROOT, "byte %d of the row is 0x%02x", wrong.getAsInt() + 1, value));
     }
     JsonNode node = parse();
     if (node instanceof ObjectNode object) {

@@ -231,6 +231,9 @@ final class OutputFolder implements AutoCloseable {
   /** Makes everything visible in one step. */
   void commit() {
     try {
+      if (kind == StoreKind.FILES) {
+        parts.sweep();
+      }
       DatasetManifest.ofFilesIn(fileSystem, folder).write(fileSystem, folder);
       if (kind == StoreKind.FILES) {
         replaceOutput();

@@ -49,7 +49,7 @@ final class ParquetInput {
           "input: cannot read Parquet from %s%s: %s. Check that all files are whole and have the same column types."
               .formatted(
                   uris[0],
-                  uris.length > 1 ? " and %d more".formatted(uris.length - 1) : "",
+                  uris.length > 1 ? " and %s more".formatted(uris.length - 1) : "",
                   Failures.oneLine(e)),
           e);
     }

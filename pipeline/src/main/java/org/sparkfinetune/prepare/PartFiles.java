@@ -2,12 +2,20 @@ package org.sparkfinetune.prepare;
 
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FSError;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.TaskContext;
 import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.util.TaskFailureListener;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * How a task writes a file under the folder that is being made: under a name of its attempt first,
@@ -16,6 +24,9 @@ import org.apache.spark.util.SerializableConfiguration;
  */
 record PartFiles(SerializableConfiguration settings, String folder, StoreKind kind)
     implements Serializable {
+  private static final Logger LOG = LoggerFactory.getLogger(PartFiles.class);
+  private static final String HIDDEN = ".";
+
   FileSystem fileSystem() throws IOException {
     return plain(new Path(folder).getFileSystem(settings.value()));
   }
@@ -33,7 +44,41 @@ record PartFiles(SerializableConfiguration settings, String folder, StoreKind ki
 
   FSDataOutputStream create(String name, String attempt) throws IOException {
     Path path = written(name, attempt);
-    return fileSystem().create(path, true, 1 << 18);
+    FSDataOutputStream out = fileSystem().create(path, true, 1 << 18);
+    if (kind == StoreKind.FILES) {
+      TaskFailureListener discarding = (task, failure) -> discard(out, path);
+      TaskContext.get().addTaskFailureListener(discarding);
+    }
+    return out;
+  }
+
+  /** What the task failed of is the news. */
+  private void discard(FSDataOutputStream out, Path path) {
+    try {
+      try {
+        out.close();
+      } finally {
+        fileSystem().delete(path, false);
+      }
+    } catch (IOException | FSError e) {
+      LOG.debug("{} is left behind", path, e);
+    }
+  }
+
+  /** Deletes what tasks left whose executors died; for when no task is at work any more. */
+  void sweep() throws IOException {
+    FileSystem fileSystem = fileSystem();
+    List<Path> folders = new ArrayList<>(List.of(new Path(folder)));
+    for (SplitName split : SplitName.values()) {
+      folders.add(path(split.folder()));
+    }
+    for (Path place : folders) {
+      for (FileStatus file : fileSystem.listStatus(place)) {
+        if (file.getPath().getName().startsWith(HIDDEN)) {
+          fileSystem.delete(file.getPath(), false);
+        }
+      }
+    }
   }
 
   void finish(String name, String attempt) throws IOException {
@@ -56,7 +101,7 @@ record PartFiles(SerializableConfiguration settings, String folder, StoreKind ki
       case OBJECTS -> path(name);
       case FILES -> {
         Path path = path(name);
-        yield new Path(path.getParent(), "." + path.getName() + "." + attempt);
+        yield new Path(path.getParent(), HIDDEN + path.getName() + "." + attempt);
       }
     };
   }

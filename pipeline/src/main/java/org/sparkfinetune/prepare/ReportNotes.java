@@ -27,7 +27,7 @@ final class ReportNotes {
     }
     if (testRowsInTrain > 0) {
       notes.add(
-          "%d test row(s) have the text of a training row. deduplicate: true would drop them."
+          "%s test row(s) have the text of a training row. deduplicate: true would drop them."
               .formatted(testRowsInTrain));
     }
     if (testRows == 0) {

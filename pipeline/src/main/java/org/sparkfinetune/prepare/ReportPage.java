@@ -40,7 +40,7 @@ final class ReportPage {
     count("repeats dropped", rows.repeatsDropped());
     count("not selected", rows.notSelected());
     page.raw("</table>\n");
-    page.text("p", "Seed %d.".formatted(report.seed()));
+    page.text("p", "Seed %s.".formatted(report.seed()));
   }
 
   private void count(String name, long number) {
@@ -65,7 +65,7 @@ final class ReportPage {
     for (PrepareReport.Rejected reason : report.rejected()) {
       page.raw("<details>");
       page.text("summary", "%s × %s".formatted(number(reason.rows()), reason.reason()));
-      page.text("p", "%s, row %d: %s".formatted(reason.file(), reason.row(), reason.detail()));
+      page.text("p", "%s, row %s: %s".formatted(reason.file(), reason.row(), reason.detail()));
       page.text("pre", reason.excerpt());
       page.raw("</details>\n");
     }

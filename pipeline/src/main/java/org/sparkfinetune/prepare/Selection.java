@@ -87,7 +87,7 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
     long wanted = config.numSamples().getAsLong();
     if (wanted > all) {
       throw new UserError(
-          "num_samples: %d rows wanted, but the input has %d that can be taken%s. Take at most %d, or leave the key out to take all."
+          "num_samples: %s rows wanted, but the input has %s that can be taken%s. Take at most %s, or leave the key out to take all."
               .formatted(wanted, all, config.deduplicate() ? " without repeats" : "", all));
     }
     return wanted;
@@ -100,7 +100,7 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
     long test = rows(config.testSize(), taken);
     if (test >= taken) {
       throw new UserError(
-          "test_size: %d of %d rows for the test split leaves none to train on. Make it smaller, or take more rows."
+          "test_size: %s of %s rows for the test split leaves none to train on. Make it smaller, or take more rows."
               .formatted(test, taken));
     }
     return test;

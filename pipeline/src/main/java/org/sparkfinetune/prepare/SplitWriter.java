@@ -3,6 +3,7 @@ package org.sparkfinetune.prepare;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.jspecify.annotations.Nullable;
@@ -52,11 +53,11 @@ final class SplitWriter {
   }
 
   static String parquetName(SplitName split, int bucket) {
-    return "%s/part-%05d.parquet".formatted(split.folder(), bucket);
+    return String.format(Locale.ROOT, "%s/part-%05d.parquet", split.folder(), bucket);
   }
 
   static String jsonName(SplitName split, int bucket) {
-    return "%s/%s-%05d.json".formatted(WriteTask.PARTS, split.folder(), bucket);
+    return String.format(Locale.ROOT, "%s/%s-%05d.json", WriteTask.PARTS, split.folder(), bucket);
   }
 
   SplitStatistics finish() throws IOException {

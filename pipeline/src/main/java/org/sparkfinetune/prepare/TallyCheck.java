@@ -22,7 +22,7 @@ final class TallyCheck {
     checkReadable(tally);
     if (tally.tooManyStrata()) {
       throw new UserError(
-          "stratify_by: '%s' has more than %d different values. Name a column of categories."
+          "stratify_by: '%s' has more than %s different values. Name a column of categories."
               .formatted(config.stratifyBy().orElse(""), Tally.MOST_STRATA));
     }
     checkRows(tally, InputFile.Origin.INPUT, "input");
@@ -33,7 +33,7 @@ final class TallyCheck {
     if (tally.samples().keySet().stream()
         .noneMatch(stratum -> stratum.origin() == InputFile.Origin.INPUT)) {
       throw new UserError(
-          "input: none of the %d rows could be taken.\n%s".formatted(tally.rows(), reasons(tally)));
+          "input: none of the %s rows could be taken.\n%s".formatted(tally.rows(), reasons(tally)));
     }
   }
 
@@ -47,7 +47,7 @@ final class TallyCheck {
             .map(entry -> "  %s: %s".formatted(files.get(entry.getKey()).uri(), entry.getValue()))
             .collect(Collectors.joining("\n"));
     throw new UserError(
-        "input: %d file(s) cannot be read to the end, so nobody knows how many rows would be lost. Mend or leave out:\n%s"
+        "input: %s file(s) cannot be read to the end, so nobody knows how many rows would be lost. Mend or leave out:\n%s"
             .formatted(tally.unreadable().size(), lines));
   }
 
@@ -59,7 +59,7 @@ final class TallyCheck {
               .formatted(
                   key,
                   own.get(0).uri(),
-                  own.size() > 1 ? " and %d more".formatted(own.size() - 1) : ""));
+                  own.size() > 1 ? " and %s more".formatted(own.size() - 1) : ""));
     }
   }
 
@@ -91,7 +91,7 @@ final class TallyCheck {
 
   private String reason(Tally.Count count, LineNumbers lines) {
     Rejection first = count.first();
-    return "  %d x %s. The first: %s row %d: %s%n    %s"
+    return "  %s x %s. The first: %s row %s: %s%n    %s"
         .formatted(
             count.rows(),
             first.reason().text(),

@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -70,7 +71,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
   }
 
   static String rejectedName(int bucket) {
-    return "%s/rejected-%05d.json".formatted(PARTS, bucket);
+    return String.format(Locale.ROOT, "%s/rejected-%05d.json", PARTS, bucket);
   }
 
   @Override

@@ -26,7 +26,7 @@ public record NestedAbsmax(byte[] codes, float[] absmax2, float offset, int phas
     Objects.checkIndex(phase, GROUP);
     if (map.length != GROUP || absmax2.length != groups(phase + codes.length)) {
       throw new Bug(
-          "%d blocks with phase %d came with %d groups and a map of %d values."
+          "%s blocks with phase %s came with %s groups and a map of %s values."
               .formatted(codes.length, phase, absmax2.length, map.length));
     }
   }

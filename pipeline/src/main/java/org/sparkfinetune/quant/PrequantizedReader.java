@@ -46,7 +46,7 @@ final class PrequantizedReader {
     for (int code = 0; code < Nf4.CODES; code++) {
       if (!(Math.abs(map[code] - Nf4.value(code)) <= TOLERANCE)) {
         throw new UserError(
-            "%s: %s.quant_map has %s for code %d, where NF4 has %s."
+            "%s: %s.quant_map has %s for code %s, where NF4 has %s."
                 .formatted(checkpoint.where(name), name, map[code], code, Nf4.value(code)));
       }
     }

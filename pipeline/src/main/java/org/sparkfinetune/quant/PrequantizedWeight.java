@@ -43,7 +43,7 @@ public record PrequantizedWeight(String name, DType dtype, long[] shape, Absmax 
     long blocks = (elements(shape) + Nf4Codec.BLOCK - 1) / Nf4Codec.BLOCK;
     if (absmax.blocks() != blocks) {
       throw new Bug(
-          "%s of shape %s came with %d blocks."
+          "%s of shape %s came with %s blocks."
               .formatted(name, Arrays.toString(shape), absmax.blocks()));
     }
   }
@@ -103,7 +103,7 @@ public record PrequantizedWeight(String name, DType dtype, long[] shape, Absmax 
     long width = storage.dtype.bytes();
     if (packedBytes() % width != 0) {
       throw new UserError(
-          "%s has %d packed bytes, which %s storage cannot hold; use UINT8."
+          "%s has %s packed bytes, which %s storage cannot hold; use UINT8."
               .formatted(name, packedBytes(), storage));
     }
     return new TensorSpec(name, storage.dtype, packedBytes() / width, 1);

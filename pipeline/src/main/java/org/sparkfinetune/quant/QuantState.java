@@ -127,10 +127,10 @@ record QuantState(DType dtype, long[] shape, Optional<Float> nestedOffset) {
         nestedOffset
             .map(
                 offset ->
-                    ", \"nested_blocksize\": %d, \"nested_dtype\": \"float32\", \"nested_offset\": %s"
+                    ", \"nested_blocksize\": %s, \"nested_dtype\": \"float32\", \"nested_offset\": %s"
                         .formatted(NestedAbsmax.GROUP, (double) offset))
             .orElse("");
-    return "{\"quant_type\": \"nf4\", \"blocksize\": %d, \"dtype\": \"%s\", \"shape\": %s%s}"
+    return "{\"quant_type\": \"nf4\", \"blocksize\": %s, \"dtype\": \"%s\", \"shape\": %s%s}"
         .formatted(Nf4Codec.BLOCK, dtypeName(), Arrays.toString(shape), nested);
   }
 

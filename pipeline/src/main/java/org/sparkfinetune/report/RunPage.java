@@ -149,7 +149,7 @@ final class RunPage {
     page.raw("<th class=\"n\">without files</th>" + (gpu ? "<th class=\"n\">GPU</th>" : ""));
     page.raw("<th class=\"n\">frozen shard</th></tr>\n");
     for (RankUse rank : summary.ranks()) {
-      page.raw("<tr>").name("%d on %s".formatted(rank.rank(), rank.host()));
+      page.raw("<tr>").name("%s on %s".formatted(rank.rank(), rank.host()));
       page.number(Numbers.bytes(rank.peakRssBytes()));
       page.number(Numbers.bytes(rank.peakAnonymousBytes()));
       if (gpu) {
@@ -208,7 +208,7 @@ final class RunPage {
     return switch (event.kind()) {
       case FINISHED -> "%s, finished".formatted(time(event.at()));
       case STOPPED ->
-          "%s, stopped and saved after step %d".formatted(time(event.at()), event.step());
+          "%s, stopped and saved after step %s".formatted(time(event.at()), event.step());
       case FAILED, STARTED -> "%s, failed: %s".formatted(time(event.at()), event.why());
     };
   }
@@ -224,13 +224,14 @@ final class RunPage {
     page.text("h2", "What is trained");
     page.text(
         "p",
-        "The first conversations of the first row; underlined tokens have a loss, others are only read.");
+        "The first conversations of the first row; underlined tokens have a loss, others are only"
+            + " read.");
     for (MaskedSample sample : report.samples()) {
       page.raw("<pre>");
       sample.pieces().forEach(this::piece);
       page.raw("</pre>\n");
       page.text(
-          "p", "%d tokens, %d of them trained".formatted(sample.tokens(), sample.trainedTokens()));
+          "p", "%s tokens, %s of them trained".formatted(sample.tokens(), sample.trainedTokens()));
     }
   }
 

@@ -95,8 +95,11 @@ public sealed interface AtomicFile extends AutoCloseable {
     @Override
     public void close() {
       try {
-        channel.close();
-        Files.deleteIfExists(aside);
+        try {
+          channel.close();
+        } finally {
+          Files.deleteIfExists(aside);
+        }
       } catch (IOException e) {
         throw failed(target, e);
       }
@@ -152,8 +155,11 @@ public sealed interface AtomicFile extends AutoCloseable {
     @Override
     public void close() {
       try {
-        stream.close();
-        fileSystem.delete(aside, false);
+        try {
+          stream.close();
+        } finally {
+          fileSystem.delete(aside, false);
+        }
       } catch (IOException | FSError e) {
         throw failed(target, e);
       }

@@ -26,7 +26,7 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     long size = file.size();
     if (size < PREFIX) {
       throw broken(
-          file, "has %d bytes; even an empty one has at least 8 and a header".formatted(size));
+          file, "has %s bytes; even an empty one has at least 8 and a header".formatted(size));
     }
     ByteBuffer prefix = ByteBuffer.allocate(PREFIX).order(ByteOrder.LITTLE_ENDIAN);
     file.read(0, prefix);
@@ -34,13 +34,13 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     if (length < 0 || length > MAX_BYTES) {
       throw broken(
           file,
-          "says its header has %s bytes; at most %d are allowed, so this is no safetensors file"
+          "says its header has %s bytes; at most %s are allowed, so this is no safetensors file"
               .formatted(Long.toUnsignedString(length), MAX_BYTES));
     }
     if (length > size - PREFIX) {
       throw broken(
           file,
-          ("says its header has %d bytes, but the whole file has only %d; it was cut off, fetch it"
+          ("says its header has %s bytes, but the whole file has only %s; it was cut off, fetch it"
                   + " again")
               .formatted(length, size));
     }
@@ -64,7 +64,7 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
       if (tensor.begin() != at) {
         throw broken(
             file,
-            "has %s before tensor %s: it begins at byte %d of the data, expected %d"
+            "has %s before tensor %s: it begins at byte %s of the data, expected %s"
                 .formatted(
                     tensor.begin() < at ? "an overlap" : "a hole",
                     Names.quoted(tensor.name()),
@@ -76,14 +76,14 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     if (at > dataBytes) {
       throw broken(
           file,
-          ("is cut off: tensor %s ends at byte %d of the data, but there are only %d; fetch the file"
-                  + " again")
+          ("is cut off: tensor %s ends at byte %s of the data, but there are only %s; fetch the"
+                  + " file again")
               .formatted(Names.quoted(inOrder.get(inOrder.size() - 1).name()), at, dataBytes));
     }
     if (at < dataBytes) {
       throw broken(
           file,
-          "has %d bytes of data, but its tensors need %d; the rest is no tensor's"
+          "has %s bytes of data, but its tensors need %s; the rest is no tensor's"
               .formatted(dataBytes, at));
     }
     return inOrder;

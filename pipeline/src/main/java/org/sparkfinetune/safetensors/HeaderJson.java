@@ -155,7 +155,7 @@ final class HeaderJson {
     if (offsets[1] - offsets[0] != expected) {
       throw wrong(
           name,
-          "has %d bytes (data_offsets %s), but %s %s needs %d"
+          "has %s bytes (data_offsets %s), but %s %s needs %s"
               .formatted(offsets[1] - offsets[0], show(offsets), dtype, show(shape), expected));
     }
     return new TensorInfo(name, dtype, shape, offsets[0], offsets[1]);

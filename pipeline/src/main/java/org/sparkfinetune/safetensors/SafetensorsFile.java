@@ -120,7 +120,7 @@ public final class SafetensorsFile implements AutoCloseable {
   private long position(TensorInfo info, long firstByte, long bytes) {
     if (firstByte < 0 || bytes < 0 || firstByte > info.byteCount() - bytes) {
       throw new Bug(
-          "Reading bytes [%d, %d) of %s, which has %d."
+          "Reading bytes [%s, %s) of %s, which has %s."
               .formatted(firstByte, firstByte + bytes, info.name(), info.byteCount()));
     }
     return header.dataStart() + info.begin() + firstByte;

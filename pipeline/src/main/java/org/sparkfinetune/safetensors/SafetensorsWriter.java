@@ -68,7 +68,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     written += bytes.remaining();
     if (written > dataBytes) {
       throw new Bug(
-          "%d bytes were given for %s, whose tensors have %d."
+          "%s bytes were given for %s, whose tensors have %s."
               .formatted(written, target, dataBytes));
     }
     crc.update(bytes.duplicate());
@@ -89,7 +89,7 @@ public final class SafetensorsWriter implements AutoCloseable {
   public void commit() {
     if (written != dataBytes) {
       throw new Bug(
-          "%d bytes were given for %s, whose tensors have %d."
+          "%s bytes were given for %s, whose tensors have %s."
               .formatted(written, target, dataBytes));
     }
     file.commit();

@@ -3,6 +3,7 @@ package org.sparkfinetune.safetensors;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -118,7 +119,7 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
   private String name(int shard) {
     return shards.size() == 1
         ? Checkpoint.SINGLE
-        : "model-%05d-of-%05d.safetensors".formatted(shard + 1, shards.size());
+        : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", shard + 1, shards.size());
   }
 
   private void writeIndex() {

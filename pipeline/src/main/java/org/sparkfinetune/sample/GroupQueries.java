@@ -5,6 +5,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Questions about the groups that a column makes of one table. */
+// Formats are picked, and know %s alone.
+@SuppressWarnings("DefaultLocale")
 final class GroupQueries {
   private GroupQueries() {}
 
@@ -129,7 +131,7 @@ final class GroupQueries {
     return draft(
         table,
         question,
-        "SELECT %1$s FROM %2$s GROUP BY %1$s HAVING COUNT(*) %3$s %4$d"
+        "SELECT %1$s FROM %2$s GROUP BY %1$s HAVING COUNT(*) %3$s %4$s"
             .formatted(by.name(), table.name(), comparison.sql, limit));
   }
 

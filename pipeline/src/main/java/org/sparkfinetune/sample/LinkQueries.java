@@ -5,6 +5,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Questions that join two tables. The child is always T1, its parent T2. */
+// Formats are picked, and know %s alone.
+@SuppressWarnings("DefaultLocale")
 final class LinkQueries {
   private LinkQueries() {}
 
@@ -185,7 +187,8 @@ final class LinkQueries {
         link,
         dice.pick(
                 "For each %1$s %2$s has %3$s, show the %4$s and the number of %3$s.",
-                "How many %3$s does each %1$s have, leaving out those without any? Show the %4$s too.",
+                "How many %3$s does each %1$s have, leaving out those without any? Show the %4$s"
+                    + " too.",
                 "Count the %3$s of every %1$s %2$s has some, and give the %4$s of the %1$s.")
             .formatted(
                 link.parent().singular(),
@@ -205,7 +208,8 @@ final class LinkQueries {
         link,
         dice.pick(
                 "For each %1$s of the %2$s, show the %1$s and the number of %3$s %4$s those %2$s.",
-                "Group the %3$s %4$s %2$s by the %1$s of the %5$s: show the %1$s and the number of %3$s.")
+                "Group the %3$s %4$s %2$s by the %1$s of the %5$s: show the %1$s and the number of"
+                    + " %3$s.")
             .formatted(
                 by.words(),
                 link.parent().plural(),
@@ -223,7 +227,8 @@ final class LinkQueries {
                     link,
                     dice.pick(
                             "For each %1$s %5$s has %2$s, show the %4$s and the %3$s of the %2$s.",
-                            "What is the %3$s of the %2$s of every %1$s %5$s has some? Give the %4$s of the %1$s too.")
+                            "What is the %3$s of the %2$s of every %1$s %5$s has some? Give the"
+                                + " %4$s of the %1$s too.")
                         .formatted(
                             link.parent().singular(),
                             link.child().plural(),
@@ -244,16 +249,16 @@ final class LinkQueries {
     return draft(
         link,
         dice.pick(
-                "Which %1$s have %2$s %3$d %4$s? Give their %5$s.",
-                "List the %5$s of the %1$s with %2$s %3$d %4$s.",
-                "Find the %5$s of all %1$s that have %2$s %3$d %4$s.")
+                "Which %1$s have %2$s %3$s %4$s? Give their %5$s.",
+                "List the %5$s of the %1$s with %2$s %3$s %4$s.",
+                "Find the %5$s of all %1$s that have %2$s %3$s %4$s.")
             .formatted(
                 link.parent().plural(),
                 more ? "more than" : "at least",
                 limit,
                 link.child().plural(),
                 English.plural(label(link).words())),
-        "SELECT T2.%s %s GROUP BY T2.%s HAVING COUNT(*) %s %d"
+        "SELECT T2.%s %s GROUP BY T2.%s HAVING COUNT(*) %s %s"
             .formatted(
                 label(link).name(), join(link), link.key().name(), more ? ">" : ">=", limit));
   }

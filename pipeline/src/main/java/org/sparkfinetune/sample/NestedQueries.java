@@ -5,6 +5,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Questions that take a query inside a query, or two side by side. */
+// Formats are picked, and know %s alone.
+@SuppressWarnings("DefaultLocale")
 final class NestedQueries {
   private NestedQueries() {}
 

@@ -5,6 +5,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /** Questions about one table whose answer is a number or two. */
+// Formats are picked, and know %s alone.
+@SuppressWarnings("DefaultLocale")
 final class NumberQueries {
   private NumberQueries() {}
 

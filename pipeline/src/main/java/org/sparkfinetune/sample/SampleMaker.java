@@ -45,7 +45,7 @@ public final class SampleMaker {
       List<SampleRow> rows = SampleRows.generate(SEED);
       SampleTokenizer tokenizer = SampleTokenizer.train(rows, shape.config().vocabSize());
       if (tokenizer.size() != shape.config().vocabSize()) {
-        throw new Bug("The sample gave a vocabulary of %d only.".formatted(tokenizer.size()));
+        throw new Bug("The sample gave a vocabulary of %s only.".formatted(tokenizer.size()));
       }
       Path model = Files.createDirectories(folder.resolve(MODEL));
       Files.writeString(folder.resolve(ROWS), jsonLines(rows));

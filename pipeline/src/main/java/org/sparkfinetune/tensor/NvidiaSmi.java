@@ -136,7 +136,7 @@ public final class NvidiaSmi {
 
   private RunFailure failure(int index, String why, Exception cause) {
     return new RunFailure(
-        "%s could not be asked about GPU %d: %s. It comes with NVIDIA's driver and has to be on the PATH of the executor."
+        "%s could not be asked about GPU %s: %s. It comes with NVIDIA's driver and has to be on the PATH of the executor."
             .formatted(program, index, why),
         cause);
   }

@@ -113,7 +113,7 @@ public final class ConversationTokenizer {
     for (int i = 0; i < messages.size(); i++) {
       for (Match match : tokenizer.specialTokensIn(messages.get(i).content())) {
         throw new UserError(
-            "Message %d (%s) of a conversation contains the text of the special token %s, and the chat template '%s' rewrites messages, so that text cannot be kept apart from real special tokens. Remove it from the data, or name another chat_template."
+            "Message %s (%s) of a conversation contains the text of the special token %s, and the chat template '%s' rewrites messages, so that text cannot be kept apart from real special tokens. Remove it from the data, or name another chat_template."
                 .formatted(
                     i + 1, messages.get(i).role().text(), match.token().text(), template.name()));
       }

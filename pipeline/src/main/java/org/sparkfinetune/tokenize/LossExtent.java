@@ -37,7 +37,7 @@ public record LossExtent(LossTarget target, int maxSeqLength, Overlong overlong)
         };
     return equals(EVERYTHING)
         ? tokens
-        : "%s, max_seq_length %d (longer ones: %s)"
+        : "%s, max_seq_length %s (longer ones: %s)"
             .formatted(tokens, maxSeqLength, overlong.text());
   }
 

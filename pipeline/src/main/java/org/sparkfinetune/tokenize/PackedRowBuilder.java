@@ -57,7 +57,7 @@ public final class PackedRowBuilder {
     IntBuffer piece = LabelledIds.view(labelledIds);
     int length = piece.remaining();
     if (size + length > rowLength) {
-      throw new Bug("A row of %d tokens was given %d.".formatted(rowLength, size + length));
+      throw new Bug("A row of %s tokens was given %s.".formatted(rowLength, size + length));
     }
     for (int i = 0; i < length; i++) {
       int labelled = piece.get(i);

@@ -141,7 +141,7 @@ public final class PackedRowsFile implements PackedRows {
               && row.segmentIds().length == rowLength;
       if (!even) {
         throw new UserError(
-            "Row %d of '%s' has arrays of another length than %d, the length of the first row."
+            "Row %s of '%s' has arrays of another length than %s, the length of the first row."
                 .formatted(rows, file, rowLength));
       }
     }

@@ -20,7 +20,7 @@ public final class Packer {
   public Packer(int rowLength, Packing packing, Overlong overlong) {
     if (rowLength < 2) {
       throw new UserError(
-          "max_seq_length: %d; a row needs at least 2 tokens, one to read and one to predict."
+          "max_seq_length: %s; a row needs at least 2 tokens, one to read and one to predict."
               .formatted(rowLength));
     }
     this.rowLength = rowLength;
@@ -85,7 +85,7 @@ public final class Packer {
         case DROP -> dropped++;
         case ERROR ->
             throw new UserError(
-                "Sample %d has %d tokens, more than max_seq_length: %d, and overlong is 'error'. Raise max_seq_length, or set overlong to drop, truncate or split."
+                "Sample %s has %s tokens, more than max_seq_length: %s, and overlong is 'error'. Raise max_seq_length, or set overlong to drop, truncate or split."
                     .formatted(sample + 1, length, rowLength));
         case TRUNCATE -> {
           if (samples.firstTrained()[sample] >= rowLength) {

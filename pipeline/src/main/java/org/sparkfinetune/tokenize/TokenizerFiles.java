@@ -97,7 +97,7 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
       return JSON.readTree(text);
     } catch (JsonProcessingException e) {
       throw new UserError(
-          "'%s/%s' is not valid JSON (line %d): %s"
+          "'%s/%s' is not valid JSON (line %s): %s"
               .formatted(folder, file, e.getLocation().getLineNr(), e.getOriginalMessage()),
           e);
     }

@@ -40,7 +40,7 @@ final class TokenizerJson {
       }
     } catch (JsonProcessingException e) {
       throw new UserError(
-          "'%s/tokenizer.json' is not valid JSON (line %d): %s"
+          "'%s/tokenizer.json' is not valid JSON (line %s): %s"
               .formatted(files.folder(), e.getLocation().getLineNr(), e.getOriginalMessage()),
           e);
     } catch (IOException e) {

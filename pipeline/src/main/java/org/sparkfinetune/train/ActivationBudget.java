@@ -114,11 +114,11 @@ public final class ActivationBudget {
 
   private String consequence(int groups) {
     if (groups > 1) {
-      return "a step runs in %d groups, and fetches each layer as many times".formatted(groups);
+      return "a step runs in %s groups, and fetches each layer as many times".formatted(groups);
     }
     String whole =
         gradients > bytes
-            ? "groups would have to wait with gradients of %d MiB".formatted(mib(gradients))
+            ? "groups would have to wait with gradients of %s MiB".formatted(mib(gradients))
             : "it is one batch";
     return whole
         + ", so it runs whole; activation_offload: true takes layers' inputs out of memory";

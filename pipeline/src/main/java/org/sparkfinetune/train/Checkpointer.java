@@ -163,7 +163,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     int rank = exchange.rank();
     StateFile file =
         StateFile.write(store.writing(step), hadoop, rank, exchange.worldSize(), parts);
-    String receipt = "%s %d %d".formatted(file.name(), file.bytes(), file.crc32c());
+    String receipt = "%s %s %s".formatted(file.name(), file.bytes(), file.crc32c());
     ByteBuffer bytes = ByteBuffer.wrap(receipt.getBytes(StandardCharsets.UTF_8));
     exchange.await(exchange.push(0, RECEIPT, step, bytes));
     if (rank == 0) {

@@ -17,7 +17,7 @@ final class NonFinite {
     }
     throw new RunFailure(
         String.format(
-            "Step %d, rank %d: the loss is %s; %s. Nothing was updated. A smaller learning_rate, or"
+            "Step %s, rank %s: the loss is %s; %s. Nothing was updated. A smaller learning_rate, or"
                 + " max_grad_norm, usually helps; `bf16: true` has a wider range than float16.",
             step, rank, lossSum, origin(ops, activations)));
   }
@@ -54,7 +54,7 @@ final class NonFinite {
             group -> {
               throw new RunFailure(
                   String.format(
-                      "Step %d, rank %d: the gradient of %s is not finite. Nothing was updated. A"
+                      "Step %s, rank %s: the gradient of %s is not finite. Nothing was updated. A"
                           + " smaller learning_rate usually helps.",
                       step, rank, group.getKey()));
             });

@@ -1,5 +1,7 @@
 package org.sparkfinetune.prepare;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import org.apache.hadoop.conf.Configuration;
@@ -10,6 +12,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.launch.Promotions;
 import org.sparkfinetune.lease.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -50,5 +53,20 @@ final class HdfsStoreTest {
   void of_many_drivers_one_holds_the_run_in_a_thousand_takeovers_on_hdfs() throws Exception {
     org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(root("run/.lock"));
     Takeovers.on(folder.getFileSystem(new Configuration()), folder, 1000);
+  }
+
+  @Test
+  void while_adapters_are_promoted_on_hdfs_commands_always_find_one_whole() {
+    new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration())
+        .areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
+  }
+
+  @Test
+  void adapters_of_one_configuration_are_replaced_in_one_move_on_hdfs() throws IOException {
+    Promotions promotions =
+        new Promotions(root("shown"), spark.sparkContext().hadoopConfiguration());
+    promotions.areSeenWhole(Promotions.Reader.PEFT, Promotions.Configurations.EQUAL);
+    assertThat(promotions.names())
+        .containsExactly("adapter", "config.yaml", "current.json", "evaluation.json", "versions");
   }
 }

@@ -1,5 +1,7 @@
 package org.sparkfinetune.prepare;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.io.IOException;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.launch.Promotions;
 import org.sparkfinetune.lease.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -101,5 +104,14 @@ final class S3StoreTest {
       throws Exception {
     org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(root("run/.lock"));
     Takeovers.on(folder.getFileSystem(spark.sparkContext().hadoopConfiguration()), folder, 1000);
+  }
+
+  @Test
+  void while_adapters_are_promoted_on_an_object_store_commands_always_find_one_whole()
+      throws IOException {
+    Promotions promotions =
+        new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration());
+    promotions.areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
+    assertThat(promotions.names()).containsExactly("current.json", "versions");
   }
 }

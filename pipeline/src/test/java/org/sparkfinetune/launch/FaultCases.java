@@ -13,6 +13,8 @@ import org.sparkfinetune.launch.FaultCase.Place;
 final class FaultCases {
   static final String ONE_EXECUTOR = "SIGKILL of one executor";
   private static final String SIGTERM = "SIGTERM";
+  private static final String AWAY_AT_SIGTERM =
+      "SIGTERM while the run folder's store is away for 3 s";
   private static final String FLIPPED_BIT = "a bit of a checkpoint's shard flipped";
   private static final String KILL = "kill -9 $SELF";
   private static final String CHECKPOINT_SHARD =
@@ -30,6 +32,7 @@ final class FaultCases {
                 switch (c.death()) {
                   case ONE_EXECUTOR -> c.moment() == Moment.FORWARD;
                   case FLIPPED_BIT -> c.moment() == Moment.SAVE;
+                  case AWAY_AT_SIGTERM -> c.moment() == Moment.BACKWARD;
                   case SIGTERM ->
                       EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION)
                           .contains(c.moment());
@@ -76,7 +79,33 @@ final class FaultCases {
         Outcome.NEXT_ATTEMPT,
         Place.STORE,
         EnumSet.of(Moment.SAVE, Moment.EVALUATION, Moment.FINAL_SAVE));
+    add(
+        cases,
+        AWAY_AT_SIGTERM,
+        signalWhileAway(),
+        Outcome.STOPS,
+        Place.STORE,
+        EnumSet.of(Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION));
     return cases.stream();
+  }
+
+  /**
+   * The ranks stand still meanwhile, in what stands for a long step: a save that failed would end
+   * the run as well. They go on once the request is in the store, or ought to be.
+   */
+  private static String signalWhileAway() {
+    return """
+    kill -STOP $ALL
+    touch AWAY
+    kill -TERM DRIVER
+    sleep 3
+    rm AWAY
+    for i in $(seq 50); do
+      [ -e RUN/.stop ] && break
+      sleep 0.1
+    done
+    kill -CONT $ALL
+    """;
   }
 
   private static void addDisks(List<FaultCase> cases) {

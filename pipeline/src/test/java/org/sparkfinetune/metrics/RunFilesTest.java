@@ -12,8 +12,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
 class RunFilesTest {
@@ -181,5 +185,75 @@ class RunFilesTest {
 
   private RunFolder run() {
     return RunFolder.of(folder.resolve("run").toString());
+  }
+
+  @Test
+  void a_write_that_fails_leaves_nothing_aside() throws IOException {
+    Configuration hadoop = new Configuration();
+    hadoop.setClass("fs.file.impl", NoRenames.class, FileSystem.class);
+    hadoop.setBoolean("fs.file.impl.disable.cache", true);
+    RunFiles failing = new RunFiles(hadoop, new ManualClock());
+    assertThatThrownBy(() -> failing.replace(run().config(), new byte[] {1}))
+        .isInstanceOf(RunFailure.class)
+        .hasMessageContaining("config.yaml could not be written");
+    assertThat(folder.resolve("run")).isEmptyDirectory();
+  }
+
+  /** A local disk where renaming fails. */
+  public static final class NoRenames extends LocalFileSystem {
+    public NoRenames() {
+      super(
+          new RawLocalFileSystem() {
+            @Override
+            public boolean rename(org.apache.hadoop.fs.Path from, org.apache.hadoop.fs.Path to) {
+              return false;
+            }
+          });
+    }
+  }
+
+  @Test
+  void what_a_killed_writer_left_aside_is_swept_and_nothing_else() throws IOException {
+    files.replace(run().config(), new byte[] {1});
+    for (String name : List.of(".config.yaml.tmp", ".lock", "notes.tmp")) {
+      Files.createFile(folder.resolve("run").resolve(name));
+    }
+    files.sweep(run().root());
+    try (var left = Files.list(folder.resolve("run"))) {
+      assertThat(left)
+          .map(file -> file.getFileName().toString())
+          .containsExactlyInAnyOrder("config.yaml", ".lock", "notes.tmp");
+    }
+    files.sweep(run().tensorboard());
+  }
+
+  @Test
+  void a_damaged_last_line_of_attempts_is_left_out() throws IOException {
+    AttemptLog log = new AttemptLog(run(), files);
+    log.add(AttemptEvent.Kind.STARTED, 0, "");
+    Path file = folder.resolve("run/attempts.jsonl");
+    String whole = Files.readString(file);
+    for (String damage :
+        List.of("{\"event\": \"fin", "\0\0\0\0", "\n", "{\"event\": \"left\"}\n")) {
+      Files.writeString(file, whole + damage);
+      assertThat(log.read())
+          .extracting(AttemptEvent::kind)
+          .containsExactly(AttemptEvent.Kind.STARTED);
+    }
+    log.add(AttemptEvent.Kind.FINISHED, 3, "");
+    assertThat(log.read()).extracting(AttemptEvent::step).containsExactly(0L, 3L);
+    assertThat(Files.readAllLines(file)).hasSize(2);
+  }
+
+  @Test
+  void a_damaged_line_among_the_attempts_is_the_users_to_mend() throws IOException {
+    AttemptLog log = new AttemptLog(run(), files);
+    log.add(AttemptEvent.Kind.STARTED, 0, "");
+    Path file = folder.resolve("run/attempts.jsonl");
+    Files.writeString(file, "half\n" + Files.readString(file));
+    assertThatThrownBy(log::read)
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(
+            "attempts.jsonl:1: this is not a record of an attempt; move the file away");
   }
 }
