@@ -5,7 +5,17 @@ import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 
 /**
+ * What to tokenise, and for what.
+ *
  * @param cacheFolder on storage that driver and executors share; holds one folder for each way in
  *     which a data set was tokenised
+ * @param needsTest whether a test split that gives no row is a mistake: somebody will evaluate
  */
-public record TokenizeRequest(TrainingData data, TokenizerFiles tokenizer, Path cacheFolder) {}
+public record TokenizeRequest(
+    TrainingData data, TokenizerFiles tokenizer, Path cacheFolder, boolean needsTest) {
+
+  /** For training with evaluation. */
+  public TokenizeRequest(TrainingData data, TokenizerFiles tokenizer, Path cacheFolder) {
+    this(data, tokenizer, cacheFolder, true);
+  }
+}

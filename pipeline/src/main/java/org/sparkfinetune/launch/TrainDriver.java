@@ -100,7 +100,10 @@ public final class TrainDriver {
     Path packed = new Path(folder.root(), "tokenized");
     new TokenizedCache(packed, hadoop).sweep();
     TokenizedDataset tokenized =
-        new TokenizeJob(spark).run(new TokenizeRequest(config.data(), tokenizer, packed));
+        new TokenizeJob(spark)
+            .run(
+                new TokenizeRequest(
+                    config.data(), tokenizer, packed, config.reporting().evaluates()));
     double tokenizeSeconds = (System.nanoTime() - started) * 1e-9;
     explain(tokenized);
     String modelHash = ModelHash.of(config.model().folder(), hadoop);
