@@ -121,7 +121,8 @@ final class PipelineJobs implements Jobs {
           new TokenizeRequest(
               config.data(),
               TokenizerFiles.load(folder, hadoop),
-              new Path(config.outputDir(), "tokenized"));
+              new Path(config.outputDir(), "tokenized"),
+              config.reporting().evaluates());
       return TokenizedJson.of(new TokenizeJob(spark).run(wanted));
     } finally {
       spark.stop();
@@ -141,8 +142,8 @@ final class PipelineJobs implements Jobs {
     GenerateConfig config = loader().generate(request.configFile(), request.arguments()).config();
     if (config.task() instanceof GenerateConfig.Batch batch) {
       SparkSession spark = inferenceSession("generate");
-      try {
-        long rows = new GenerateJob(spark).run(batch, config.model(), config.sampling());
+      try (GenerateJob job = new GenerateJob(spark)) {
+        long rows = job.run(batch, config.model(), config.sampling());
         out.println(
             form == OutputForm.JSON
                 ? "{\"rows\": %d}".formatted(rows)
