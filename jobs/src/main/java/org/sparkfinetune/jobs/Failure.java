@@ -20,6 +20,17 @@ final class Failure {
   static final int RUN_FAILED = 1;
   static final int USER_MUST_ACT = 2;
 
+  private static final String OUT_OF_MEMORY =
+      "A process ran out of memory: %s Give it more: spark.driver.memory (--driver-memory) for the"
+          + " driver, spark.executor.memory for executors.";
+  private static final String NOT_LOADED =
+      "A library that this command needs cannot be loaded: %s: %s Give spark-submit the store's"
+          + " client (for s3a: --packages org.apache.hadoop:hadoop-aws:VERSION of its Hadoop), and"
+          + " use the Java (17), the Spark and the Linux of the README on every machine.";
+  private static final String STORE =
+      "Reading or writing failed: %s: %s Check that disk or store is there, has room and may be"
+          + " written.";
+
   private static final Logger LOG = LoggerFactory.getLogger(Failure.class);
 
   private Failure() {}
@@ -58,41 +69,37 @@ final class Failure {
   }
 
   /**
-   * What machines, stores and clusters do to a command that is right: nothing that its code could
-   * have been written against, and nothing to report to its authors.
+   * What machines, stores and clusters do to a command that is right: nothing to report to its
+   * authors. The deepest cause that is known says most.
    */
   private static Optional<RuntimeException> surroundings(List<Throwable> chain) {
-    Throwable thrown = chain.get(0);
     for (int i = chain.size() - 1; i >= 0; i--) {
-      Throwable at = chain.get(i);
-      String words = Sentence.ended(firstLine(at));
-      if (at instanceof OutOfMemoryError) {
-        return failed(
-            thrown,
-            "A process ran out of memory: %s Give it more: spark.driver.memory (--driver-memory) for the driver, spark.executor.memory for executors."
-                .formatted(words));
-      }
-      boolean missing = at instanceof LinkageError || at instanceof ClassNotFoundException;
-      if (missing && !(at instanceof ExceptionInInitializerError)) {
-        return Optional.of(
-            new UserError(
-                "A library that this command needs cannot be loaded: %s: %s Give spark-submit the store's client (for s3a: --packages org.apache.hadoop:hadoop-aws:VERSION of its Hadoop), and use the Java (17), the Spark and the Linux of the README on every machine."
-                    .formatted(at.getClass().getSimpleName(), words),
-                thrown));
-      }
-      if (at instanceof InterruptedException) {
-        return failed(thrown, "The command was interrupted. Start it again to go on.");
-      }
-      if (at instanceof IOException
-          || at instanceof UncheckedIOException
-          || at instanceof FSError) {
-        return failed(
-            thrown,
-            "Reading or writing failed: %s: %s Check that disk or store is there, has room and may be written."
-                .formatted(at.getClass().getSimpleName(), words));
+      Optional<RuntimeException> known = surroundings(chain.get(i), chain.get(0));
+      if (known.isPresent()) {
+        return known;
       }
     }
     return sparks(chain);
+  }
+
+  private static Optional<RuntimeException> surroundings(Throwable cause, Throwable thrown) {
+    String words = Sentence.ended(firstLine(cause));
+    String type = cause.getClass().getSimpleName();
+    if (cause instanceof OutOfMemoryError) {
+      return failed(thrown, OUT_OF_MEMORY.formatted(words));
+    }
+    boolean missing = cause instanceof LinkageError || cause instanceof ClassNotFoundException;
+    if (missing && !(cause instanceof ExceptionInInitializerError)) {
+      return Optional.of(new UserError(NOT_LOADED.formatted(type, words), thrown));
+    }
+    if (cause instanceof InterruptedException) {
+      return failed(thrown, "The command was interrupted. Start it again to go on.");
+    }
+    boolean store =
+        cause instanceof IOException
+            || cause instanceof UncheckedIOException
+            || cause instanceof FSError;
+    return store ? failed(thrown, STORE.formatted(type, words)) : Optional.empty();
   }
 
   /** Of Spark alone: an executor that was lost, a job that was cancelled, a context that ended. */
