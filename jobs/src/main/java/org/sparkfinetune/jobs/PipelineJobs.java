@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -122,7 +123,9 @@ final class PipelineJobs implements Jobs {
           new TokenizeRequest(
               config.data(),
               TokenizerFiles.load(folder, hadoop),
-              new Path(config.outputDir(), "tokenized"));
+              new Path(config.outputDir(), "tokenized"),
+              LocalDate.now(),
+              config.reporting().evaluates());
       return TokenizedJson.of(new TokenizeJob(spark).run(wanted, RunFolder.of(config.outputDir())));
     } finally {
       spark.stop();
@@ -142,8 +145,8 @@ final class PipelineJobs implements Jobs {
     GenerateConfig config = loader().generate(request.configFile(), request.arguments()).config();
     if (config.task() instanceof GenerateConfig.Batch batch) {
       SparkSession spark = inferenceSession("generate");
-      try {
-        long rows = new GenerateJob(spark).run(batch, config.model(), config.sampling());
+      try (GenerateJob job = new GenerateJob(spark)) {
+        long rows = job.run(batch, config.model(), config.sampling());
         out.println(
             form == OutputForm.JSON
                 ? "{\"rows\": %s}".formatted(rows)

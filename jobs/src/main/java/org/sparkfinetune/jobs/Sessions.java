@@ -2,6 +2,8 @@ package org.sparkfinetune.jobs;
 
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.Sentence;
 import org.sparkfinetune.errors.UserError;
@@ -10,6 +12,15 @@ import org.sparkfinetune.errors.UserError;
  * Starts Spark, whose own words for settings that it refuses come without a hint where they are.
  */
 final class Sessions {
+  private static final Logger LOG = LoggerFactory.getLogger(Sessions.class);
+  private static final String SERIALIZER = "spark.serializer";
+
+  /**
+   * Plans and results of tasks are records and Java's collections. Kryo takes records of no kind,
+   * and with {@code registrationRequired} no class that a cluster's settings do not name.
+   */
+  private static final String JAVA = "org.apache.spark.serializer.JavaSerializer";
+
   private Sessions() {}
 
   /** With the settings that spark-submit was given. */
@@ -29,6 +40,11 @@ final class Sessions {
    * @throws RunFailure if it does not start for another reason
    */
   static SparkSession start(SparkConf conf) {
+    if (!conf.get(SERIALIZER, JAVA).equals(JAVA)) {
+      LOG.info(
+          "{} is {} here: rows have Spark SQL's own, and all else is little.", SERIALIZER, JAVA);
+    }
+    conf.set(SERIALIZER, JAVA);
     try {
       return SparkSession.builder().config(conf).getOrCreate();
     } catch (Exception e) {

@@ -164,8 +164,9 @@ final class DocumentationTest {
 
   /** All sources as one text in which a message cut by {@code +} is whole. */
   private static String sources() throws IOException {
-    try (Stream<Path> files = Files.walk(ROOT.resolve("pipeline/src/main/java"))) {
-      return files
+    try (Stream<Path> library = Files.walk(ROOT.resolve("pipeline/src/main/java"));
+        Stream<Path> commands = Files.walk(ROOT.resolve("jobs/src/main/java"))) {
+      return Stream.concat(library, commands)
           .filter(file -> file.toString().endsWith(".java"))
           .map(DocumentationTest::text)
           .collect(Collectors.joining("\n"))

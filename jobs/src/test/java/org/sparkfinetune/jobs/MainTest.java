@@ -2,14 +2,20 @@ package org.sparkfinetune.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletionException;
+import org.apache.hadoop.security.AccessControlException;
+import org.apache.spark.SparkException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
@@ -104,6 +110,55 @@ final class MainTest {
     assertThat(run("train")).isEqualTo(1);
     assertThat(err.toString())
         .contains("mistake in spark-finetune", "boom", "at org.sparkfinetune");
+  }
+
+  @Test
+  void what_machines_stores_and_spark_do_is_no_bug_of_ours_and_has_no_stack_trace() {
+    Map<Throwable, String> conditions = new LinkedHashMap<>();
+    conditions.put(
+        new SparkException("Job aborted", new IOException("No space left on device")),
+        "Reading or writing failed: IOException: No space left on device.");
+    conditions.put(
+        new UncheckedIOException(new AccessControlException("Permission denied: user=a")),
+        "AccessControlException: Permission denied: user=a.");
+    conditions.put(
+        new SparkException("Job aborted due to stage failure: ExecutorLostFailure\n\tat x"),
+        "Spark ended the job: Job aborted due to stage failure: ExecutorLostFailure.");
+    conditions.put(
+        new IllegalStateException("Cannot call methods on a stopped SparkContext.\nmore"),
+        "Spark ended the job: Cannot call methods on a stopped SparkContext.");
+    conditions.put(new OutOfMemoryError("Java heap space"), "--driver-memory");
+    conditions.put(new CompletionException(new InterruptedException()), "was interrupted");
+    conditions.forEach(
+        (thrown, message) -> {
+          StringWriter text = new StringWriter();
+          assertThat(Failure.report(thrown, new PrintWriter(text, true))).isEqualTo(1);
+          assertThat(text.toString())
+              .contains(message)
+              .doesNotContain("mistake in spark-finetune", "\tat ");
+        });
+  }
+
+  @Test
+  void a_library_that_cannot_be_loaded_is_the_users_to_mend() {
+    for (Throwable thrown :
+        List.of(
+            new UnsatisfiedLinkError("libc.so.6: version `GLIBC_2.28' not found"),
+            new SparkException("Job aborted", new ClassNotFoundException("org.sparkfinetune.X")))) {
+      StringWriter text = new StringWriter();
+      assertThat(Failure.report(thrown, new PrintWriter(text, true))).isEqualTo(2);
+      assertThat(text.toString())
+          .contains("cannot be loaded")
+          .doesNotContain("mistake in spark-finetune", "\tat ");
+    }
+  }
+
+  @Test
+  void a_mistake_of_ours_in_a_task_is_still_one() {
+    StringWriter text = new StringWriter();
+    Throwable thrown = new SparkException("Job aborted", new NullPointerException("x is null"));
+    assertThat(Failure.report(thrown, new PrintWriter(text, true))).isEqualTo(1);
+    assertThat(text.toString()).contains("mistake in spark-finetune", "x is null");
   }
 
   @Test

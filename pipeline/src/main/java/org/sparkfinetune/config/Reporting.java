@@ -24,4 +24,9 @@ public record Reporting(
     TrainKeys.EVAL_STEPS.check(Optional.of(evalSteps));
     reportTo = Collections.unmodifiableSet(new TreeSet<>(reportTo));
   }
+
+  /** Whether the test split is ever looked at. */
+  public boolean evaluates() {
+    return evalOnStart || evalStrategy != IntervalStrategy.NO;
+  }
 }

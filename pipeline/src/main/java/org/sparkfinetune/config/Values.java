@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
 
 /** One value for each key of a table, and where it was written, if it was. */
 final class Values {
@@ -44,7 +45,15 @@ final class Values {
   }
 
   private <T> T located(Key<T> key, WorkingFolder folder) {
-    return key.located(of(key), folder);
+    try {
+      return key.located(of(key), folder);
+    } catch (IllegalArgumentException e) {
+      String where = place(key).map(place -> place + ": ").orElse("");
+      throw new UserError(
+          "%s%s is %s, which is no path: %s. A URI has a whole path, as file:/folder/file; a relative path with a colon in its first name begins with ./"
+              .formatted(where, key, key.plain(of(key)).orElse("empty"), e.getMessage()),
+          e);
+    }
   }
 
   /** The same with a default that follows from other values. */

@@ -14,14 +14,24 @@ final class WorkingFolder {
   /** {@code owner/name}, with a revision behind an at sign if wanted. */
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9][^/:@]*/[^/:@]+(@[^:]+)?");
 
+  /** Before an id, where a path could be meant as well. */
+  private static final String HUB = "hub:";
+
   private final Configuration hadoop;
 
   WorkingFolder(Configuration hadoop) {
     this.hadoop = hadoop;
   }
 
-  /** The absolute path; {@code text} itself if it is absolute, has a scheme, or is no path. */
+  /**
+   * The absolute path; {@code text} itself if it is absolute or has a scheme.
+   *
+   * @throws IllegalArgumentException if it is no path
+   */
   String path(String text) {
+    if (text.startsWith(HUB)) {
+      return text;
+    }
     try {
       Path path = new Path(text);
       if (path.isAbsolute() || path.toUri().getScheme() != null) {
@@ -29,8 +39,8 @@ final class WorkingFolder {
       }
       Path folder = FileSystem.get(hadoop).getWorkingDirectory();
       return new Path(folder, path).toUri().getPath();
-    } catch (IOException | IllegalArgumentException e) {
-      // Whoever opens the path says what is wrong with it.
+    } catch (IOException e) {
+      // Whoever opens the path says what is wrong with its store.
       return text;
     }
   }
@@ -43,7 +53,7 @@ final class WorkingFolder {
     }
     try {
       return FileSystem.get(hadoop).exists(new Path(absolute)) ? absolute : text;
-    } catch (IOException | IllegalArgumentException e) {
+    } catch (IOException e) {
       return text;
     }
   }

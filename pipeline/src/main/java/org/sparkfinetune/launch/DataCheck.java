@@ -65,6 +65,7 @@ final class DataCheck {
     List<MaskedSample> shown = new ArrayList<>();
     TrainingData data = config.data();
     List<Conversation> conversations = firstConversations(data);
+    lines.addAll(test(data));
     ChatTemplate template = ChatTemplates.choose(data.chatTemplate(), model.tokenizer(), hadoop);
     lines.add(CheckLine.passed("template", "chat template: " + template.name()));
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(model.tokenizer())) {
@@ -81,11 +82,28 @@ final class DataCheck {
 
   private List<Conversation> firstConversations(TrainingData data) {
     DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), hadoop);
+    List<Conversation> conversations = first(split, ROWS);
+    if (conversations.isEmpty()) {
+      throw split.empty(data.datasetPath());
+    }
+    return conversations;
+  }
+
+  /** A test split without a conversation, where evaluation needs one. */
+  private List<CheckLine> test(TrainingData data) {
+    return DatasetSplit.find(new Path(data.datasetPath()), DatasetSplit.TEST, hadoop)
+        .filter(split -> config.reporting().evaluates() && first(split, 1).isEmpty())
+        .map(split -> CheckLine.failed(DATA, split.empty(data.datasetPath())))
+        .stream()
+        .toList();
+  }
+
+  private List<Conversation> first(DatasetSplit split, int rows) {
     List<Conversation> conversations = new ArrayList<>();
     List<Row> chunks =
         split
             .read(spark)
-            .limit(ROWS)
+            .limit(rows)
             .mapPartitions(
                 new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
             .collectAsList();
@@ -95,10 +113,6 @@ final class DataCheck {
       }
       byte[] bytes = chunk.getAs(3);
       conversations.addAll(ConversationCoder.decode(bytes));
-    }
-    if (conversations.isEmpty()) {
-      throw new UserError(
-          "dataset_path: the train split in '%s' is empty.".formatted(data.datasetPath()));
     }
     return conversations;
   }

@@ -15,9 +15,11 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.DataFrameReader;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.execution.datasources.DataSource;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
@@ -26,6 +28,8 @@ import org.sparkfinetune.errors.UserError;
 
 /** The files of one split of a prepared data set, in the order of their names. */
 record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
+  /** The split that evaluation takes. */
+  static final String TEST = "test";
 
   /**
    * @throws UserError if the folder cannot be read
@@ -123,6 +127,16 @@ record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
     }
   }
 
+  /** What is wrong with a split that has no conversation. */
+  UserError empty(String dataset) {
+    String advice =
+        name.equals(TEST)
+            ? " Evaluation needs one: let prepare make it (test_size), or set eval_strategy: no and eval_on_start: false."
+            : " Let prepare write one with rows.";
+    return new UserError(
+        "dataset_path: the %s split in '%s' is empty.%s".formatted(name, dataset, advice));
+  }
+
   long bytes() {
     return files.stream().mapToLong(FileStatus::getLen).sum();
   }
@@ -136,20 +150,24 @@ record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
     Dataset<Row> conversations =
         switch (layout) {
           case PARQUET ->
-              checked(spark.read().parquet(paths()))
+              checked(literally(spark).parquet(paths()))
                   .withColumn(
                       "conversation",
                       expr(
                           "transform(messages, m -> struct(m.role as role, m.content as content))"));
           case JSON_LINES ->
-              spark
-                  .read()
+              literally(spark)
                   .text(paths())
                   .where(length(trim(col("value"))).gt(0))
                   .withColumnRenamed("value", "conversation");
         };
     return conversations.select(
         col("conversation"), col("_metadata.file_path"), col("_metadata.file_block_start"));
+  }
+
+  /** A reader that takes a path for what it says: brackets and stars in a name are no glob. */
+  static DataFrameReader literally(SparkSession spark) {
+    return spark.read().option(DataSource.GLOB_PATHS_KEY(), "false");
   }
 
   private Dataset<Row> checked(Dataset<Row> rows) {

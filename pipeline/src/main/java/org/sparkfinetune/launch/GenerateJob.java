@@ -1,13 +1,16 @@
 package org.sparkfinetune.launch;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.DataFrameReader;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
@@ -29,8 +32,12 @@ import org.sparkfinetune.errors.UserError;
  *
  * <p>An answer depends on its own prompt, the model and the settings alone; not on the other rows,
  * the partitions or the number of executors. Equal prompts get equal answers, with sampling too.
+ *
+ * <p>Executors keep a model for as long as the job is open, so that a DataFrame of answers can be
+ * evaluated more than once without loading it again. A job that nobody closes keeps them until its
+ * DataFrames are garbage or the session ends.
  */
-public final class GenerateJob {
+public final class GenerateJob implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(GenerateJob.class);
 
   /** Answers differ in length, so tasks do; several for each core even that out. */
@@ -39,6 +46,7 @@ public final class GenerateJob {
   private final SparkSession spark;
   private final JavaSparkContext context;
   private final Configuration hadoop;
+  private final List<Broadcast<AnsweringModel>> models = new ArrayList<>();
 
   /**
    * Over a session whose executors were started with {@code --add-modules jdk.incubator.vector}.
@@ -52,7 +60,8 @@ public final class GenerateJob {
   /**
    * Adds the columns {@code answer} (null where a row could not be answered), {@code answer_tokens}
    * and {@code finish_reason} ({@code stop}, {@code length}, or {@code error: …}). Lazy, as
-   * transformations are; the model is loaded by the first task of each executor.
+   * transformations are: no row is computed before an action. The model is loaded by the first task
+   * of each executor.
    *
    * @param column texts to continue, or arrays of {role, content} to answer; an assistant's last
    *     turn is left out
@@ -64,8 +73,10 @@ public final class GenerateJob {
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
     Broadcast<AnsweringModel> shared =
         context.broadcast(AnsweringModel.of(model, sampling, hadoop));
+    models.add(shared);
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
-    return spread(rows)
+    // How many partitions there are is not known before the rows are computed.
+    return rows.repartition(TASKS_PER_CORE * context.defaultParallelism())
         .mapPartitions(
             new AnswerRows(shared, index, conversations, threads),
             Encoders.row(AnswerRows.schema(rows.schema())));
@@ -91,9 +102,11 @@ public final class GenerateJob {
     return messages;
   }
 
-  private Dataset<Row> spread(Dataset<Row> rows) {
-    int wanted = TASKS_PER_CORE * context.defaultParallelism();
-    return rows.javaRDD().getNumPartitions() >= wanted ? rows : rows.repartition(wanted);
+  /** Frees the models on all executors. What {@link #answer} gave cannot be evaluated any more. */
+  @Override
+  public void close() {
+    models.forEach(Broadcast::destroy);
+    models.clear();
   }
 
   /**
@@ -115,7 +128,7 @@ public final class GenerateJob {
       if (!files.rename(aside, output)) {
         throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
       }
-      long rows = spark.read().parquet(output.toString()).count();
+      long rows = DatasetSplit.literally(spark).parquet(output.toString()).count();
       LOG.info("{} rows written to {}", rows, output);
       return rows;
     } catch (IOException e) {
@@ -138,21 +151,23 @@ public final class GenerateJob {
 
   private Dataset<Row> read(String input) {
     try {
+      // A glob only where nothing is there under the very name.
+      DataFrameReader reader = exists(input) ? DatasetSplit.literally(spark) : spark.read();
       return input.matches(".*\\.(json|jsonl)(\\.\\w+)?")
-          ? spark.read().json(input)
-          : spark.read().parquet(input);
-    } catch (RuntimeException e) {
+          ? reader.json(input)
+          : reader.parquet(input);
+    } catch (Exception e) {
+      // Spark throws a checked AnalysisException that its Scala methods do not declare.
       throw new UserError(
           "input is %s, which cannot be read as Parquet or (named .json or .jsonl) JSON lines: %s"
               .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
           e);
-    } catch (Exception e) {
-      // Spark throws a checked AnalysisException that its Scala methods do not declare.
-      throw new UserError(
-          "input is %s: %s"
-              .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
-          e);
     }
+  }
+
+  private boolean exists(String input) throws IOException {
+    Path path = new Path(input);
+    return path.getFileSystem(hadoop).exists(path);
   }
 
   private void discard(Path aside) {

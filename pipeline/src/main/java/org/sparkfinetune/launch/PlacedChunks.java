@@ -2,7 +2,7 @@ package org.sparkfinetune.launch;
 
 import java.io.Serializable;
 import java.util.Map;
-import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.tokenize.PackingPlan;
 
 /**
@@ -16,7 +16,9 @@ record PlacedChunks(Map<Chunk, Integer> firstSample, PackingPlan plan) implement
   int firstSampleOf(Chunk chunk) {
     Integer first = firstSample.get(chunk);
     if (first == null) {
-      throw new Bug("Reading the data set again gave other parts: " + chunk + ".");
+      throw new RunFailure(
+          "The data set changed while it was tokenised: it was read again after an executor was lost, and %s was not there before. Start the command again."
+              .formatted(chunk));
     }
     return first;
   }

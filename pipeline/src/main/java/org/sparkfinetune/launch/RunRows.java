@@ -112,7 +112,8 @@ final class RunRows {
             .map(pinned -> LocalDate.parse(pinned.day()))
             .orElseGet(() -> LocalDate.now(clock));
     TokenizeRequest request =
-        new TokenizeRequest(config.data(), tokenizer, folder.tokenized(), day);
+        new TokenizeRequest(
+            config.data(), tokenizer, folder.tokenized(), day, config.reporting().evaluates());
     ChatTemplate template = job.template(request);
     TreeMap<String, String> shaping =
         TokenizedHash.shaping(

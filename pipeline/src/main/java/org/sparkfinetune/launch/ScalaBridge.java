@@ -18,7 +18,7 @@ import org.apache.spark.rdd.RDD;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.status.api.v1.ExecutorSummary;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
 import scala.Option;
 import scala.Tuple2;
 import scala.collection.Iterator;
@@ -98,7 +98,9 @@ final class ScalaBridge {
     try {
       return (Seq<?>) store.getClass().getMethod("executorList", boolean.class).invoke(store, true);
     } catch (ReflectiveOperationException e) {
-      throw new Bug("This version of Spark does not tell its executors.", e);
+      throw new UserError(
+          "Spark %s does not tell its executors. Use Spark 3.5 or 4.".formatted(spark.version()),
+          e);
     }
   }
 

@@ -109,7 +109,7 @@ public final class TokenizeJob {
   Found look(TokenizeRequest request, ChatTemplate template) {
     Path dataset = new Path(request.data().datasetPath());
     DatasetSplit train = DatasetSplit.train(dataset, configuration);
-    Optional<DatasetSplit> test = DatasetSplit.find(dataset, "test", configuration);
+    Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, configuration);
     List<DatasetSplit> splits = new ArrayList<>(List.of(train));
     test.ifPresent(splits::add);
     List<String> files = TokenizedHash.files(context, hadoop, splits);
@@ -128,7 +128,12 @@ public final class TokenizeJob {
     ChatTemplate template = found.template();
     String hash = found.rowsHash();
     TokenizedCache cache = new TokenizedCache(request.cacheFolder(), configuration);
-    Optional<TokenizedDataset> known = cache.find(hash);
+    Optional<TokenizedDataset> known =
+        cache
+            .find(hash)
+            .filter(
+                rows ->
+                    !request.needsTest() || found.test().isEmpty() || rows.test().isPresent());
     if (known.isPresent()) {
       LOG.info("Packed rows found in {}", known.get().path());
       return known.get();
@@ -140,9 +145,9 @@ public final class TokenizeJob {
                 request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
     warmUp(tokenizer);
     try {
-      SplitJob job = new SplitJob(data, request.tokenizer(), template, tokenizer, aside);
-      TokenizedSplit trained = job.run(found.train());
-      Optional<TokenizedSplit> tested = found.test().map(job::run);
+      SplitJob job = new SplitJob(request, template, tokenizer, aside);
+      TokenizedSplit trained = job.run(found.train()).orElseThrow();
+      Optional<TokenizedSplit> tested = found.test().flatMap(job::run);
       found.checkUnchanged(configuration);
       return cache.publish(aside, hash, trained, tested);
     } catch (Exception e) {
@@ -186,32 +191,40 @@ public final class TokenizeJob {
   private final class SplitJob {
     private final TrainingData data;
     private final TokenizerFiles files;
+    private final boolean needsTest;
     private final ChatTemplate template;
     private final Broadcast<TokenizerOnExecutor> tokenizer;
     private final Path folder;
 
     SplitJob(
-        TrainingData data,
-        TokenizerFiles files,
+        TokenizeRequest request,
         ChatTemplate template,
         Broadcast<TokenizerOnExecutor> tokenizer,
         Path folder) {
-      this.data = data;
-      this.files = files;
+      this.data = request.data();
+      this.files = request.tokenizer();
+      this.needsTest = request.needsTest();
       this.template = template;
       this.tokenizer = tokenizer;
       this.folder = folder;
     }
 
-    TokenizedSplit run(DatasetSplit split) {
+    /** Empty for a split without rows that nothing asks for. */
+    Optional<TokenizedSplit> run(DatasetSplit split) {
       Dataset<Row> chunks = tokenized(split);
       try {
         List<PlacedLengths> lengths = lengths(chunks);
-        PackingPlan plan = plan(split, PlacedLengths.concatenated(lengths));
+        PackingPlan plan = plan(PlacedLengths.concatenated(lengths));
+        if (plan.rows() == 0) {
+          if (needsTest || !split.name().equals(DatasetSplit.TEST)) {
+            throw nothingFits(split, plan.report());
+          }
+          return Optional.empty();
+        }
         long trained = write(split, chunks, PlacedLengths.firstSamples(lengths), plan);
         TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
         LOG.debug("{}: {}", split.name(), plan.report());
-        return result;
+        return Optional.of(result);
       } finally {
         chunks.unpersist();
       }
@@ -249,20 +262,14 @@ public final class TokenizeJob {
       return lengths;
     }
 
-    private PackingPlan plan(DatasetSplit split, SampleLengths lengths) {
-      Packer packer = new Packer(data.maxSeqLength(), Packing.of(data.packing()), data.overlong());
-      PackingPlan plan = packer.pack(lengths);
-      if (plan.rows() == 0) {
-        throw nothingFits(split, plan.report());
-      }
-      return plan;
+    private PackingPlan plan(SampleLengths lengths) {
+      return new Packer(data.maxSeqLength(), Packing.of(data.packing()), data.overlong())
+          .pack(lengths);
     }
 
     private UserError nothingFits(DatasetSplit split, PackingReport report) {
       if (report.samples() == 0) {
-        return new UserError(
-            "dataset_path: the %s split in '%s' is empty."
-                .formatted(split.name(), data.datasetPath()));
+        return split.empty(data.datasetPath());
       }
       if (report.nothingToTrain() > 0) {
         return new UserError(

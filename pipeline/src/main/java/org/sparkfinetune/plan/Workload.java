@@ -115,8 +115,7 @@ record Workload(
   }
 
   boolean evaluates() {
-    return config.reporting().evalStrategy() != IntervalStrategy.NO
-        || config.reporting().evalOnStart();
+    return config.reporting().evaluates();
   }
 
   boolean saves() {

@@ -1,19 +1,13 @@
 package org.sparkfinetune.prepare;
 
-import java.io.Serializable;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 import org.apache.spark.api.java.function.Function2;
 import org.apache.spark.sql.Row;
 
 /** Counts what is left of a bucket when repeats are dropped; only then is it needed. */
-final class CountTask implements Function2<Integer, Iterator<Row>, Iterator<CountTask.Result>> {
+final class CountTask implements Function2<Integer, Iterator<Row>, Iterator<byte[]>> {
   private static final long serialVersionUID = 1L;
-
-  /** Rows of each stratum. */
-  record Result(int bucket, Map<Stratum, Long> rows) implements Serializable {}
 
   private final Buckets buckets;
 
@@ -22,18 +16,18 @@ final class CountTask implements Function2<Integer, Iterator<Row>, Iterator<Coun
   }
 
   @Override
-  public Iterator<Result> call(Integer partition, Iterator<Row> rows) {
+  public Iterator<byte[]> call(Integer partition, Iterator<Row> rows) {
     if (buckets.isTally(partition)) {
-      return List.<Result>of().iterator();
+      return List.<byte[]>of().iterator();
     }
-    Map<Stratum, Long> counts = new TreeMap<>();
+    BucketCounts counts = new BucketCounts(buckets.count());
     Repeats repeats = new Repeats(Repeats.Policy.DROP);
     while (rows.hasNext()) {
       Row row = rows.next();
       ShuffledRow.stratumOf(row)
           .filter(stratum -> !repeats.next(row).dropped())
-          .ifPresent(stratum -> counts.merge(stratum, 1L, Long::sum));
+          .ifPresent(stratum -> counts.add(stratum, partition, 1));
     }
-    return List.of(new Result(partition, counts)).iterator();
+    return List.of(counts.encoded()).iterator();
   }
 }

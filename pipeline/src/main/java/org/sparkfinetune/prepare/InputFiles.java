@@ -108,9 +108,8 @@ final class InputFiles {
     try {
       Path pattern = new Path(path);
       FileSystem fileSystem = pattern.getFileSystem(configuration);
-      FileStatus[] statuses = fileSystem.globStatus(pattern);
       List<FileStatus> files = new ArrayList<>();
-      for (FileStatus status : statuses == null ? new FileStatus[0] : statuses) {
+      for (FileStatus status : named(fileSystem, pattern)) {
         addFiles(fileSystem, status, files);
       }
       if (files.isEmpty()) {
@@ -121,6 +120,16 @@ final class InputFiles {
       return files;
     } catch (IOException | IllegalArgumentException e) {
       throw new UserError("%s: cannot list %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+    }
+  }
+
+  /** What is there under the very name; it is a glob only where nothing is. */
+  private static FileStatus[] named(FileSystem fileSystem, Path pattern) throws IOException {
+    try {
+      return new FileStatus[] {fileSystem.getFileStatus(pattern)};
+    } catch (FileNotFoundException e) {
+      FileStatus[] matching = fileSystem.globStatus(pattern);
+      return matching == null ? new FileStatus[0] : matching;
     }
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.Serializable;
 import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import org.apache.spark.sql.Row;
@@ -15,8 +16,8 @@ import org.sparkfinetune.conversation.RejectedRow;
 import org.sparkfinetune.conversation.RejectionReason;
 
 /**
- * The reading pass of one task: every row becomes a sample or a rejection, and at the end comes the
- * tally.
+ * The reading pass of one task: every row becomes a sample or a rejection, and at the end come the
+ * tally and the counts.
  */
 final class Intake implements Iterator<Row> {
   /**
@@ -36,7 +37,9 @@ final class Intake implements Iterator<Row> {
   private final Tally tally;
   private final Plan plan;
   private final SampleCoder coder;
-  private boolean tallySent;
+  private final BucketCounts counts;
+  private final ArrayDeque<Row> last = new ArrayDeque<>();
+  private boolean ended;
   private @Nullable Row next;
 
   Intake(SourceSequence rows, Tally tally, Plan plan) {
@@ -44,11 +47,12 @@ final class Intake implements Iterator<Row> {
     this.tally = tally;
     this.plan = plan;
     this.coder = new SampleCoder(plan.seed());
+    this.counts = new BucketCounts(plan.buckets().count());
   }
 
   @Override
   public boolean hasNext() {
-    if (next == null && !tallySent) {
+    if (next == null) {
       next = advance();
     }
     return next != null;
@@ -64,17 +68,25 @@ final class Intake implements Iterator<Row> {
     return row;
   }
 
-  private Row advance() {
+  private @Nullable Row advance() {
     try {
-      if (rows.next()) {
+      if (!ended && rows.next()) {
         return taken();
       }
     } catch (IOException e) {
       throw new UncheckedIOException("reading the input failed", e);
     }
-    tallySent = true;
-    return ShuffledRow.of(
-        plan.buckets().tallySlot(), 0, 0, ShuffledRow.Kind.TALLY, tally.encoded(), "");
+    if (!ended) {
+      ended = true;
+      tally.samples(counts.totals());
+      last.add(summary(ShuffledRow.Kind.TALLY, tally.encoded()));
+      last.add(summary(ShuffledRow.Kind.COUNTS, counts.encoded()));
+    }
+    return last.poll();
+  }
+
+  private Row summary(ShuffledRow.Kind kind, byte[] body) {
+    return ShuffledRow.of(plan.buckets().tallySlot(), 0, 0, kind, body, "");
   }
 
   private Row taken() {
@@ -92,7 +104,7 @@ final class Intake implements Iterator<Row> {
   private Row sample(Conversation conversation, Stratum stratum) {
     coder.encode(conversation);
     int bucket = plan.buckets().bucketOf(coder.order());
-    tally.sample(stratum, bucket, plan.buckets().count());
+    counts.add(stratum, bucket, 1);
     ShuffledRow.Kind kind =
         switch (stratum.origin()) {
           case INPUT -> ShuffledRow.Kind.SAMPLE;

@@ -187,23 +187,6 @@ final class OutputFolder implements AutoCloseable {
     return output;
   }
 
-  /** Makes one file of others, in order, and deletes them. */
-  void concatenate(String name, List<String> partNames) {
-    try (OutputStream out = fileSystem.create(new Path(folder, name), true, 1 << 20)) {
-      byte[] buffer = new byte[1 << 20];
-      for (String part : partNames) {
-        try (var in = fileSystem.open(new Path(folder, part))) {
-          for (int read = in.read(buffer); read > 0; read = in.read(buffer)) {
-            out.write(buffer, 0, read);
-          }
-        }
-        fileSystem.delete(new Path(folder, part), false);
-      }
-    } catch (IOException e) {
-      throw failed("writing " + name, e);
-    }
-  }
-
   void write(String name, String text) {
     try (OutputStream out = fileSystem.create(new Path(folder, name), true)) {
       out.write(text.getBytes(UTF_8));

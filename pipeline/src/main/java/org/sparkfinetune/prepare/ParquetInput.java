@@ -11,6 +11,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.execution.datasources.DataSource;
 import org.sparkfinetune.errors.UserError;
 
 /** Reads the Parquet files of the input with Spark's own reader. */
@@ -41,7 +42,13 @@ final class ParquetInput {
     try {
       // Merging schemas makes a column that only some files have visible, and types that differ an
       // error; Spark would otherwise take one file's schema for all.
-      Dataset<Row> rows = spark.read().option("mergeSchema", "true").parquet(uris);
+      // The names are those of files, globs among them are resolved.
+      Dataset<Row> rows =
+          spark
+              .read()
+              .option("mergeSchema", "true")
+              .option(DataSource.GLOB_PATHS_KEY(), "false")
+              .parquet(uris);
       return rows.select(col("*"), col("_metadata.file_path"), col("_metadata.row_index"));
     } catch (Exception e) {
       // AnalysisException and SparkException are checked in Scala and undeclared in Java.

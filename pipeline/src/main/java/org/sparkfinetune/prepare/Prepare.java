@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -79,10 +78,10 @@ public final class Prepare {
           files.size(),
           files.stream().mapToLong(InputFile::length).sum() >> 20);
       JavaRDD<Row> sorted = new SortedInput(spark, files, intake).rows(splitBytes);
-      Tally tally = tally(sorted, intake.buckets());
+      Tally tally = CountedRows.tally(sorted, intake.buckets());
       new TallyCheck(config, files).check(tally);
       LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
-      Selection selection = Selection.of(available(sorted, tally, intake.buckets()), config);
+      Selection selection = selection(sorted, tally, intake.buckets());
       LOG.info(
           "prepare: writing {} rows to train and {} to test",
           selection.trainRows(),
@@ -111,30 +110,14 @@ public final class Prepare {
         config.stratifyBy().orElse(null));
   }
 
-  private static Tally tally(JavaRDD<Row> sorted, Buckets buckets) {
-    Tally all = new Tally();
-    for (Row row : sorted.collectPartitions(new int[] {buckets.count()})[0]) {
-      all.add(Tally.decoded(ShuffledRow.body(row)));
-    }
-    return all;
-  }
-
-  /** Rows of each stratum in each bucket, repeats left out if they are to be dropped. */
-  private Map<Stratum, long[]> available(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
-    if (!config.deduplicate()) {
-      return tally.samples();
-    }
-    Map<Stratum, long[]> counts = new TreeMap<>();
-    for (CountTask.Result result :
-        sorted.mapPartitionsWithIndex(new CountTask(buckets), true).collect()) {
-      result
-          .rows()
-          .forEach(
-              (stratum, rows) ->
-                  counts.computeIfAbsent(stratum, s -> new long[buckets.count()])[result.bucket()] =
-                      rows);
-    }
-    return counts;
+  private Selection selection(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
+    CountedRows counted =
+        config.deduplicate()
+            ? CountedRows.withoutRepeats(sorted, buckets)
+            : CountedRows.all(sorted, buckets);
+    Map<Stratum, Selection.Share> shares =
+        Selection.shares(config.deduplicate() ? counted.totals() : tally.samples(), config);
+    return new Selection(shares, counted.ends(shares));
   }
 
   private WriteTask.Plan writePlan(
@@ -164,14 +147,16 @@ public final class Prepare {
   }
 
   private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
-    output.concatenate(
+    Concatenation concatenation =
+        new Concatenation(JavaSparkContext.fromSparkContext(spark.sparkContext()), output.parts());
+    concatenation.join(
         "rejected/rejected.json",
         results.stream()
             .filter(result -> result.rejected() > 0)
             .map(result -> WriteTask.rejectedName(result.bucket()))
             .toList());
     for (SplitName split : SplitName.values()) {
-      finish(output, split, results);
+      finish(output, concatenation, split, results);
     }
     output.deleteFolder(WriteTask.PARTS);
     new ReportFiles(report).write(output);
@@ -179,14 +164,18 @@ public final class Prepare {
     LOG.info("prepare: done, {}", output.output());
   }
 
-  private void finish(OutputFolder output, SplitName split, List<WriteTask.Result> results) {
+  private void finish(
+      OutputFolder output,
+      Concatenation concatenation,
+      SplitName split,
+      List<WriteTask.Result> results) {
     List<Integer> buckets =
         results.stream()
             .filter(result -> result.statistics(split).rows() > 0)
             .map(WriteTask.Result::bucket)
             .toList();
     if (config.formats().contains(OutputFormat.JSON)) {
-      output.concatenate(
+      concatenation.join(
           split.jsonFile(),
           buckets.stream().map(bucket -> SplitWriter.jsonName(split, bucket)).toList());
     }

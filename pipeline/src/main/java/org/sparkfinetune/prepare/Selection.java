@@ -4,7 +4,6 @@ import java.io.Serializable;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -12,6 +11,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -19,11 +19,23 @@ import org.sparkfinetune.errors.UserError;
  * test split and the {@code train} rows behind them the training split. Test comes first so that a
  * test split of N rows stays the same when more rows are taken.
  *
- * @param before how many rows of a stratum lie in buckets before each
+ * @param ends where the splits of each stratum end
  */
-record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implements Serializable {
+record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements Serializable {
   /** Rows of one stratum for each split. */
-  record Share(long test, long train) implements Serializable {}
+  record Share(long test, long train) implements Serializable {
+    static final Share NONE = new Share(0, 0);
+  }
+
+  /** The place behind {@code rows} rows of a stratum in a bucket. */
+  record End(int bucket, long rows) implements Serializable {
+    boolean isBehind(int otherBucket, long row) {
+      return otherBucket < bucket || (otherBucket == bucket && row < rows);
+    }
+  }
+
+  /** Of the test split, and of the training split behind it. */
+  record Ends(End test, End train) implements Serializable {}
 
   enum Target {
     TEST,
@@ -31,16 +43,19 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
     NOT_SELECTED
   }
 
-  Target targetOf(Stratum stratum, long position) {
-    Share share = shares.getOrDefault(stratum, new Share(0, 0));
-    return position < share.test()
+  /**
+   * Of a row that is to be written.
+   *
+   * @param row how many rows of its stratum are before it in its bucket
+   */
+  Target targetOf(Stratum stratum, int bucket, long row) {
+    Ends of = ends.get(stratum);
+    if (of == null) {
+      throw new Bug("The rows of %s were not counted.".formatted(stratum));
+    }
+    return of.test().isBehind(bucket, row)
         ? Target.TEST
-        : position < share.test() + share.train() ? Target.TRAIN : Target.NOT_SELECTED;
-  }
-
-  long before(Stratum stratum, int bucket) {
-    long[] rows = before.get(stratum);
-    return rows == null ? 0 : rows[bucket];
+        : of.train().isBehind(bucket, row) ? Target.TRAIN : Target.NOT_SELECTED;
   }
 
   long trainRows() {
@@ -52,14 +67,16 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
   }
 
   /**
-   * @param available rows of each stratum in each bucket
+   * How many rows of each stratum each split gets.
+   *
+   * @param available rows of each stratum
+   * @throws UserError if there are fewer than wanted
    */
-  static Selection of(Map<Stratum, long[]> available, PrepareConfig config) {
+  static Map<Stratum, Share> shares(Map<Stratum, Long> available, PrepareConfig config) {
     Map<Stratum, Long> sizes = new TreeMap<>();
     Map<Stratum, Share> shares = new HashMap<>();
     available.forEach(
-        (stratum, counts) -> {
-          long rows = Arrays.stream(counts).sum();
+        (stratum, rows) -> {
           if (stratum.origin() == InputFile.Origin.TEST_INPUT) {
             shares.put(stratum, new Share(rows, 0));
           } else {
@@ -75,9 +92,7 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
           long test = testOf.getOrDefault(stratum, 0L);
           shares.put(stratum, new Share(test, rows - test));
         });
-    Map<Stratum, long[]> before = new HashMap<>();
-    available.forEach((stratum, counts) -> before.put(stratum, runningSums(counts)));
-    return new Selection(shares, before);
+    return shares;
   }
 
   private static long taken(long all, PrepareConfig config) {
@@ -144,13 +159,5 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, long[]> before) implem
 
   private static long sum(Map<Stratum, Long> sizes) {
     return sizes.values().stream().mapToLong(Long::longValue).sum();
-  }
-
-  private static long[] runningSums(long[] counts) {
-    long[] before = new long[counts.length];
-    for (int i = 1; i < counts.length; i++) {
-      before[i] = before[i - 1] + counts[i - 1];
-    }
-    return before;
   }
 }

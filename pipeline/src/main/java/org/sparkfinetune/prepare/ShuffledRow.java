@@ -33,7 +33,8 @@ final class ShuffledRow {
     SAMPLE,
     TEST_SAMPLE,
     REJECTION,
-    TALLY
+    TALLY,
+    COUNTS
   }
 
   private static final Kind[] KINDS = Kind.values();
@@ -58,15 +59,19 @@ final class ShuffledRow {
   }
 
   static boolean isRejection(Row row) {
-    return KINDS[row.getInt(3)] == Kind.REJECTION;
+    return kind(row) == Kind.REJECTION;
+  }
+
+  static Kind kind(Row row) {
+    return KINDS[row.getInt(3)];
   }
 
   /** What a sample is split among; empty for a row that is no sample. */
   static Optional<Stratum> stratumOf(Row row) {
-    return switch (KINDS[row.getInt(3)]) {
+    return switch (kind(row)) {
       case SAMPLE -> Optional.of(new Stratum(InputFile.Origin.INPUT, row.getString(5)));
       case TEST_SAMPLE -> Optional.of(Stratum.READY_TEST);
-      case REJECTION, TALLY -> Optional.empty();
+      case REJECTION, TALLY, COUNTS -> Optional.empty();
     };
   }
 }

@@ -11,6 +11,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.sparkfinetune.conversation.RejectionReason;
 import org.sparkfinetune.errors.Bug;
@@ -44,28 +45,30 @@ final class Tally implements Serializable {
     }
   }
 
-  private final Map<Stratum, long[]> samples = new TreeMap<>();
+  private final Map<Stratum, Long> samples = new TreeMap<>();
   private final Map<RejectionReason, Count> rejected = new EnumMap<>(RejectionReason.class);
   private final Map<SplitId, Long> lines = new HashMap<>();
   private final Map<Integer, String> unreadable = new TreeMap<>();
   private final Map<Integer, Long> rowsByFile = new TreeMap<>();
   private long blankLines;
 
-  void sample(Stratum stratum, int bucket, int buckets) {
-    long[] counts = samples.get(stratum);
-    if (counts == null) {
-      if (samples.size() > MOST_STRATA) {
-        return;
-      }
-      counts = new long[buckets];
-      samples.put(stratum, counts);
-    }
-    counts[bucket]++;
+  /** Rows that were taken of each stratum. */
+  void samples(Map<Stratum, Long> rows) {
+    rows.forEach(
+        (stratum, count) -> {
+          if (samples.containsKey(stratum) || !tooManyStrata()) {
+            samples.merge(stratum, count, Long::sum);
+          }
+        });
   }
 
   /** Then samples were no longer counted, and the job has to say so. */
   boolean tooManyStrata() {
-    return samples.size() > MOST_STRATA;
+    return tooMany(samples.keySet());
+  }
+
+  static boolean tooMany(Set<Stratum> strata) {
+    return strata.size() > MOST_STRATA;
   }
 
   void rejection(Rejection rejection) {
@@ -85,7 +88,7 @@ final class Tally implements Serializable {
     unreadable.putIfAbsent(file, why);
   }
 
-  Map<Stratum, long[]> samples() {
+  Map<Stratum, Long> samples() {
     return samples;
   }
 
@@ -124,20 +127,12 @@ final class Tally implements Serializable {
   }
 
   void add(Tally other) {
-    other.samples.forEach((stratum, counts) -> samples.merge(stratum, counts, Tally::sum));
+    samples(other.samples);
     other.rejected.forEach((reason, count) -> rejected.merge(reason, count, Count::plus));
     lines.putAll(other.lines);
     other.unreadable.forEach(unreadable::putIfAbsent);
     other.rowsByFile.forEach((file, rows) -> rowsByFile.merge(file, rows, Long::sum));
     blankLines += other.blankLines;
-  }
-
-  private static long[] sum(long[] a, long[] b) {
-    long[] sum = a.clone();
-    for (int i = 0; i < sum.length; i++) {
-      sum[i] += b[i];
-    }
-    return sum;
   }
 
   byte[] encoded() {

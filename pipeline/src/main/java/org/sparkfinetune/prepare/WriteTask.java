@@ -86,7 +86,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
     private final int bucket;
     private final String attempt;
     private final EnumMap<SplitName, SplitWriter> writers = new EnumMap<>(SplitName.class);
-    private final Map<Stratum, Long> positions = new HashMap<>();
+    private final Map<Stratum, Long> rowsBefore = new HashMap<>();
     private final Repeats repeats = new Repeats(plan.repeats());
     private final Overlap overlap = new Overlap();
     private final ObjectMapper mapper = new ObjectMapper();
@@ -136,9 +136,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       if (verdict.dropped()) {
         return;
       }
-      long position = positions.getOrDefault(stratum, plan.selection().before(stratum, bucket));
-      positions.put(stratum, position + 1);
-      Selection.Target target = plan.selection().targetOf(stratum, position);
+      long before = rowsBefore.merge(stratum, 1L, Long::sum) - 1;
+      Selection.Target target = plan.selection().targetOf(stratum, bucket, before);
       overlap.add(verdict, target);
       switch (target) {
         case TRAIN -> write(SplitName.TRAIN, body, verdict);

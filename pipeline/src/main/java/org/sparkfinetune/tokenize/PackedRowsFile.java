@@ -1,5 +1,6 @@
 package org.sparkfinetune.tokenize;
 
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -98,14 +99,16 @@ public final class PackedRowsFile implements PackedRows {
 
   private static List<Path> files(Path folder, String split, Configuration configuration)
       throws IOException {
-    FileStatus[] found =
-        folder.getFileSystem(configuration).globStatus(new Path(folder, split + "-*.parquet"));
-    return found == null
-        ? List.of()
-        : Arrays.stream(found)
-            .map(FileStatus::getPath)
-            .sorted(Comparator.comparing(Path::getName))
-            .toList();
+    try {
+      return Arrays.stream(folder.getFileSystem(configuration).listStatus(folder))
+          .map(FileStatus::getPath)
+          .filter(file -> file.getName().startsWith(split + "-"))
+          .filter(file -> file.getName().endsWith(".parquet"))
+          .sorted(Comparator.comparing(Path::getName))
+          .toList();
+    } catch (FileNotFoundException none) {
+      return List.of();
+    }
   }
 
   private static final class Copy {

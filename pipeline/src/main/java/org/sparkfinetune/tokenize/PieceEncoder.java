@@ -3,7 +3,7 @@ package org.sparkfinetune.tokenize;
 import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.conversation.Span;
-import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.tokenize.NativeTokenizer.Encoded;
 import org.sparkfinetune.tokenize.SpecialTokenFinder.Match;
 
@@ -65,7 +65,9 @@ final class PieceEncoder {
   /** Some vocabularies hold special tokens as words as well: then they are cut in two. */
   private void apart(String text, int from, List<Match> spelled, int to) {
     if (spelled.isEmpty() || to - from < 2) {
-      throw new Bug("The text '" + text.substring(from, to) + "' became a special token.");
+      throw new UserError(
+          "tokenizer: the text '%s' of a message becomes a special token, because the vocabulary has it as a word too. Take a tokenizer.json whose special tokens are added_tokens alone, or remove that text."
+              .formatted(text.substring(from, to)));
     }
     Span first = spelled.get(0).span();
     int cut = from + first.from() + 1;

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.hdfs.DistributedFileSystem;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
 import org.apache.spark.sql.SparkSession;
@@ -42,6 +44,18 @@ final class HdfsStoreTest {
   @Test
   void raw_rows_become_packed_rows_on_hdfs() throws IOException {
     Stores.everythingWorksOn(spark, root("all"), scratch);
+  }
+
+  @Test
+  void parts_are_joined_without_reading_them() throws IOException {
+    long before = bytesRead();
+    Stores.partsBecomeOneFile(spark, root("parts"), 0, 1, 3_000_000, 1, 70_000, 5);
+    // The test itself reads the whole file once.
+    assertThat(bytesRead() - before).isEqualTo(3_070_006);
+  }
+
+  private static long bytesRead() throws IOException {
+    return FileSystem.getStatistics("hdfs", DistributedFileSystem.class).getBytesRead();
   }
 
   @Test

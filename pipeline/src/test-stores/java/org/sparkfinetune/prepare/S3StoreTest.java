@@ -95,6 +95,13 @@ final class S3StoreTest {
   }
 
   @Test
+  void parts_are_uploaded_by_tasks() throws IOException {
+    int small = 3 << 20;
+    Stores.partsBecomeOneFile(spark, root("parts"), 3, 5 << 20, small, small, 6 << 20, small, 1);
+    Stores.partsBecomeOneFile(spark, root("few"), 0, 5 << 20, 10, 20);
+  }
+
+  @Test
   void the_hubs_cache_may_be_on_an_object_store() {
     Stores.aHubsFilesAreCachedOn(spark, root("hub"));
   }

@@ -4,16 +4,25 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
+import org.awaitility.Awaitility;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.dataset.DatasetManifest;
@@ -116,6 +125,45 @@ final class Stores {
             made.path(), "train", spark.sparkContext().hadoopConfiguration(), copy)) {
       return IntStream.range(0, rows.size()).mapToObj(rows::row).toList();
     }
+  }
+
+  /** Parts of these sizes become one file, with the help of so many Spark tasks. */
+  static void partsBecomeOneFile(
+      SparkSession spark, String root, int helpers, long uploadBytes, int... sizes)
+      throws IOException {
+    Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+    FileSystem files = new Path(root).getFileSystem(hadoop);
+    StoreKind kind = StoreKind.ofScheme(files.getUri().getScheme());
+    PartFiles parts = new PartFiles(new SerializableConfiguration(hadoop), root, kind);
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    List<String> names = new ArrayList<>();
+    Random random = new Random(1);
+    for (int size : sizes) {
+      byte[] bytes = new byte[size];
+      random.nextBytes(bytes);
+      all.write(bytes);
+      names.add("parts/part-%05d".formatted(names.size()));
+      try (var out = files.create(parts.path(names.get(names.size() - 1)))) {
+        out.write(bytes);
+      }
+    }
+    AtomicInteger tasks = new AtomicInteger();
+    SparkListener listener =
+        new SparkListener() {
+          @Override
+          public void onTaskEnd(SparkListenerTaskEnd end) {
+            tasks.incrementAndGet();
+          }
+        };
+    spark.sparkContext().addSparkListener(listener);
+    try {
+      new Concatenation(JavaSparkContext.fromSparkContext(spark.sparkContext()), parts, uploadBytes)
+          .join("whole", names);
+      Awaitility.await().until(() -> tasks.get() == helpers);
+    } finally {
+      spark.sparkContext().removeSparkListener(listener);
+    }
+    assertThat(bytes(files, parts.path("whole"))).isEqualTo(all.toByteArray());
   }
 
   /** Rows of a hub go into a cache on the store, and from there into the job. */

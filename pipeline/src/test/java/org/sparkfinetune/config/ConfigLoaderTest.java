@@ -141,4 +141,14 @@ class ConfigLoaderTest {
             new ResumeFrom.Path(here.resolve("runs/a/checkpoints/step-00000001").toString()));
     assertThat(loaded.yaml()).contains("output_dir: \"" + here.resolve("runs/one"));
   }
+
+  @Test
+  void what_is_no_path_is_told_with_its_key_and_an_id_of_a_hub_is_none() {
+    ConfigLoader loader = ConfigLoader.ofUser(new Configuration());
+    List<String> words =
+        List.of("--model_id", "hub:owner/name@main", "--dataset_path", "a:b", "--output_dir", "c");
+    assertThatThrownBy(() -> loader.train(Optional.empty(), words))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("dataset_path is a:b, which is no path");
+  }
 }

@@ -1,6 +1,7 @@
 package org.sparkfinetune.exchange;
 
 import java.io.EOFException;
+import java.io.File;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
@@ -12,6 +13,8 @@ import org.sparkfinetune.testing.ChildJvm;
 
 /** Rank 1 of 2 in a JVM of its own, for what only processes can do: being killed and frozen. */
 final class OtherProcess implements AutoCloseable {
+  private static final File LOG = new File("target/surefire-reports/other-process.log");
+
   private final Process process;
   private final Exchange exchange;
 
@@ -27,7 +30,7 @@ final class OtherProcess implements AutoCloseable {
     Process process =
         new ProcessBuilder(
                 ChildJvm.command(ChildJvm.SHORT_LIVED, OtherProcess.class, shard.toString()))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .redirectError(ProcessBuilder.Redirect.appendTo(LOG))
             .start();
     tell(process.getOutputStream(), settings, secret, endpoint.address());
     Exchange exchange = endpoint.connect(List.of(endpoint.address(), answer(process)));

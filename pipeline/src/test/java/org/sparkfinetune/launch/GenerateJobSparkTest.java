@@ -10,8 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.apache.spark.api.java.function.MapFunction;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
@@ -33,6 +35,8 @@ import org.sparkfinetune.testing.SparkSessions;
 
 /** Batch inference and evaluation over an untrained model of the shipped one's shape. */
 final class GenerateJobSparkTest {
+  private static final AtomicInteger COMPUTED = new AtomicInteger();
+
   @TempDir private static Path untrained;
   private static SparkSession spark;
 
@@ -136,6 +140,33 @@ final class GenerateJobSparkTest {
                         Sampling.greedy(5, 4)))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("which exists");
+  }
+
+  @Test
+  void nothing_is_computed_before_an_action_and_every_action_finds_the_model() {
+    COMPUTED.set(0);
+    Dataset<Row> rows =
+        spark
+            .createDataset(List.of("SELECT", "WITH", "FROM"), Encoders.STRING())
+            .map((MapFunction<String, String>) GenerateJobSparkTest::computed, Encoders.STRING())
+            .toDF("text")
+            // A stage of its own, which adaptive execution runs to learn of its size.
+            .distinct();
+    Dataset<Row> answers;
+    try (GenerateJob job = new GenerateJob(spark)) {
+      answers = job.answer(rows, "text", model(), Sampling.greedy(2, 2));
+      assertThat(COMPUTED).hasValue(0);
+      List<Row> first = answers.collectAsList();
+      assertThat(first).hasSize(3);
+      assertThat(COMPUTED).hasValue(3);
+      assertThat(answers.collectAsList()).containsExactlyInAnyOrderElementsOf(first);
+    }
+    assertThatThrownBy(answers::collectAsList).hasStackTraceContaining("destroy");
+  }
+
+  private static String computed(String text) {
+    COMPUTED.incrementAndGet();
+    return text;
   }
 
   @Test

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -61,8 +60,7 @@ final class BadInputsTest {
     assertThat(first.detail()).contains(expected.get("detail").asText());
     assertThat(first.place().number()).isEqualTo(expected.get("row").asLong());
     assertThat(first.excerpt().length()).isLessThanOrEqualTo(Excerpt.LENGTH + 1);
-    long samples =
-        taken.tally.samples().values().stream().mapToLong(c -> Arrays.stream(c).sum()).sum();
+    long samples = taken.tally.samples().values().stream().mapToLong(Long::longValue).sum();
     assertThat(samples + taken.tally.rejectedRows()).isEqualTo(taken.tally.rows());
   }
 

@@ -2,6 +2,10 @@ package org.sparkfinetune.prepare;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.ObjectOutputStream;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -99,6 +103,89 @@ final class OrderAndSelectionTest {
       assertThat(parts.values().stream().mapToLong(Long::longValue).sum()).isEqualTo(total);
       sizes.forEach((stratum, size) -> assertThat(parts.get(stratum)).isBetween(0L, size));
     }
+  }
+
+  @Test
+  void splits_end_where_counting_row_by_row_ends_them() {
+    Random random = new Random(7);
+    for (int round = 0; round < 100; round++) {
+      int buckets = 1 + random.nextInt(9);
+      BucketCounts first = new BucketCounts(buckets);
+      BucketCounts second = new BucketCounts(buckets);
+      long[][] rows = new long[3][buckets];
+      Map<Stratum, Selection.Share> shares = new TreeMap<>();
+      for (int s = 0; s < rows.length; s++) {
+        Stratum stratum = new Stratum(InputFile.Origin.INPUT, "ß" + s);
+        for (int bucket = 0; bucket < buckets; bucket++) {
+          rows[s][bucket] = random.nextInt(3) * random.nextInt(200);
+          long part = random.nextLong(rows[s][bucket] + 1);
+          first.add(stratum, bucket, part);
+          second.add(stratum, bucket, rows[s][bucket] - part);
+        }
+        long all = LongStream.of(rows[s]).sum();
+        long test = random.nextLong(all + 1);
+        shares.put(stratum, new Selection.Share(test, random.nextLong(all - test + 1)));
+      }
+      BucketCounts read = new BucketCounts(buckets);
+      read.add(first.encoded());
+      read.add(second.encoded());
+      Selection selection = new Selection(shares, read.ends(shares));
+      shares.forEach(
+          (stratum, share) -> {
+            long[] counts = rows[stratum.value().charAt(1) - '0'];
+            assertThat(read.totals().getOrDefault(stratum, 0L))
+                .isEqualTo(LongStream.of(counts).sum());
+            long position = 0;
+            for (int bucket = 0; bucket < buckets; bucket++) {
+              for (long row = 0; row < counts[bucket]; row++, position++) {
+                Selection.Target expected =
+                    position < share.test()
+                        ? Selection.Target.TEST
+                        : position < share.test() + share.train()
+                            ? Selection.Target.TRAIN
+                            : Selection.Target.NOT_SELECTED;
+                assertThat(selection.targetOf(stratum, bucket, row)).isEqualTo(expected);
+              }
+            }
+          });
+    }
+  }
+
+  @Test
+  void what_the_driver_and_the_tasks_are_sent_does_not_grow_with_buckets_times_strata()
+      throws IOException {
+    int buckets = 8192;
+    Map<Stratum, Selection.Share> shares = new HashMap<>();
+    BucketCounts counts = new BucketCounts(buckets);
+    for (int s = 0; s < Tally.MOST_STRATA; s++) {
+      Stratum stratum = new Stratum(InputFile.Origin.INPUT, "value " + s);
+      for (int bucket = 0; bucket < buckets; bucket++) {
+        counts.add(stratum, bucket, 1);
+      }
+      shares.put(stratum, new Selection.Share(buckets / 5, buckets / 2));
+    }
+    Tally tally = new Tally();
+    tally.samples(counts.totals());
+    assertThat(tally.encoded()).hasSizeLessThan(200_000);
+    ByteArrayOutputStream selection = new ByteArrayOutputStream();
+    new ObjectOutputStream(selection).writeObject(new Selection(shares, counts.ends(shares)));
+    assertThat(selection.size()).isLessThan(500_000);
+  }
+
+  @Test
+  void too_many_strata_are_counted_no_further() {
+    Tally all = new Tally();
+    for (int task = 0; task < 3; task++) {
+      BucketCounts counts = new BucketCounts(1);
+      for (int s = 0; s < 5000; s++) {
+        counts.add(new Stratum(InputFile.Origin.INPUT, task + "/" + s), 0, 1);
+      }
+      Tally one = new Tally();
+      one.samples(counts.totals());
+      all.add(one);
+    }
+    assertThat(all.tooManyStrata()).isTrue();
+    assertThat(all.samples()).hasSize(Tally.MOST_STRATA + 1);
   }
 
   @Test
