@@ -34,9 +34,18 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
    * A flat piece of state.
    *
    * @param name the same on every rank
-   * @param values float32, little endian, from position to limit; of the same length on every rank
+   * @param values float32, little endian, from position to limit, one buffer behind the other; of
+   *     the same length on every rank
    */
-  public record Part(String name, ByteBuffer values) {}
+  public record Part(String name, List<ByteBuffer> values) {
+    public Part {
+      values = List.copyOf(values);
+    }
+
+    private long elements() {
+      return values.stream().mapToLong(ByteBuffer::remaining).sum() / Float.BYTES;
+    }
+  }
 
   /**
    * Reads the whole file.
@@ -83,12 +92,11 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
     String name = name(rank, worldSize);
     List<TensorSpec> specs = new ArrayList<>();
     for (Part part : parts) {
-      long elements = part.values().remaining() / Float.BYTES;
-      specs.add(new TensorSpec(part.name(), DType.F32, new long[] {elements}));
+      specs.add(new TensorSpec(part.name(), DType.F32, new long[] {part.elements()}));
     }
     try (SafetensorsWriter writer =
         SafetensorsWriter.create(new Path(folder, name), hadoop, Map.of(), specs)) {
-      parts.forEach(part -> writer.write(part.values().duplicate()));
+      parts.forEach(part -> part.values().forEach(values -> writer.write(values.duplicate())));
       writer.commit();
       return new StateFile(name, writer.fileBytes(), writer.crc32c());
     }

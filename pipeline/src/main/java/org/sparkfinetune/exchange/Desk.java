@@ -14,11 +14,13 @@ import org.apache.spark.network.client.TransportClient;
 import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.StreamManager;
 import org.apache.spark.network.util.TransportConf;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 
 /** Answers peers. Runs on the network's threads, so nothing here blocks. */
 final class Desk extends RpcHandler {
+  private static final String PUBLISHED = "published";
   private static final ByteBuffer NOTHING = ByteBuffer.allocate(0).asReadOnlyBuffer();
 
   private final TransportConf conf;
@@ -27,18 +29,26 @@ final class Desk extends RpcHandler {
   private final Mailbox mailbox;
   private final Shelf shelf = new Shelf();
   private final BufferPool buffers;
+  private final BorrowedMemory borrowed;
   private final Counters counters;
   private final CompletableFuture<ShardOffer> offer = new CompletableFuture<>();
   private final CompletableFuture<ShardLayout> layout =
       offer.thenApply(served -> new ShardLayout(served.shard()));
   private final CompletableFuture<Waits> waits = new CompletableFuture<>();
 
-  Desk(TransportConf conf, int rank, int worldSize, BufferPool buffers, Counters counters) {
+  Desk(
+      TransportConf conf,
+      int rank,
+      int worldSize,
+      BufferPool buffers,
+      BorrowedMemory borrowed,
+      Counters counters) {
     this.conf = conf;
     this.rank = rank;
     this.worldSize = worldSize;
     this.mailbox = new Mailbox(worldSize);
     this.buffers = buffers;
+    this.borrowed = borrowed;
     this.counters = counters;
   }
 
@@ -181,17 +191,28 @@ final class Desk extends RpcHandler {
 
   /** Streams by name: {@code frozen/OFFSET/LENGTH} and {@code published/VERSION/NAME}. */
   private final class Streams extends StreamManager {
+    /** Nothing for what was withdrawn. */
     @Override
-    public ManagedBuffer openStream(String id) {
+    public @Nullable ManagedBuffer openStream(String id) {
       String[] parts = id.split("/", 3);
       ManagedBuffer stream =
           switch (parts[0]) {
             case "frozen" -> frozen(Long.parseLong(parts[1]), Integer.parseInt(parts[2]));
-            case "published" -> published(parts[2], Long.parseLong(parts[1]));
+            case PUBLISHED -> published(parts[2], Long.parseLong(parts[1]));
             default -> throw new IllegalArgumentException("No such stream: " + id);
           };
-      counters.moved(Traffic.SERVED, stream.size());
+      if (stream != null) {
+        counters.moved(Traffic.SERVED, stream.size());
+      }
       return stream;
+    }
+
+    /** Called once for each stream that was opened, when its bytes are written or given up. */
+    @Override
+    public void streamSent(String id) {
+      if (id.startsWith(PUBLISHED)) {
+        borrowed.end();
+      }
     }
 
     @Override
@@ -213,12 +234,12 @@ final class Desk extends RpcHandler {
           conf, piece.file().toFile(), piece.offset(), piece.length());
     }
 
-    private ManagedBuffer published(String name, long version) {
-      return new NioManagedBuffer(
+    private @Nullable ManagedBuffer published(String name, long version) {
+      ByteBuffer value =
           shelf
               .current(name, version)
-              .orElseThrow(() -> new IllegalStateException("Not published any more: " + name))
-              .duplicate());
+              .orElseThrow(() -> new IllegalStateException("Not published any more: " + name));
+      return borrowed.beginPublished() ? new NioManagedBuffer(value.duplicate()) : null;
     }
   }
 }

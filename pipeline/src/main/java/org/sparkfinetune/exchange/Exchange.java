@@ -53,7 +53,7 @@ public interface Exchange extends AutoCloseable {
    * Makes {@code bytes} (its remaining part) this rank's value of {@code name} at {@code version},
    * replacing older versions. The buffer is not copied: it must not change until the next version
    * of the name is published. Readers of the old version must be done by then, which a {@link #sum}
-   * between reading and publishing ensures.
+   * between reading and publishing ensures. Its memory may be freed after {@link #withdraw}.
    */
   void publish(String name, long version, ByteBuffer bytes);
 
@@ -65,7 +65,8 @@ public interface Exchange extends AutoCloseable {
   /**
    * Sends {@code bytes} to {@code owner} as this rank's contribution to {@code name} at {@code
    * version}. The bytes may be reused once the returned future completes, which it does when the
-   * owner has them, or has left the group and needs nothing any more.
+   * owner has them, or has left the group and needs nothing any more. If it fails they may still be
+   * on their way: their memory may be freed after {@link #withdraw}.
    */
   CompletableFuture<Void> push(int owner, String name, long version, ByteBuffer bytes);
 
@@ -93,6 +94,16 @@ public interface Exchange extends AutoCloseable {
    * direct memory is limited. Does nothing for mapped views and foreign buffers.
    */
   void recycle(ByteBuffer buffer);
+
+  /**
+   * Takes back the memory of what this rank published and pushed, so that it may be freed: before a
+   * rank ends, and after a failure. Nothing of it is given to peers any more, which meet this rank
+   * as lost; what is on its way is waited for, and cut off where a peer does not take it. Sums and
+   * small messages still work afterwards. An interrupt does not end the waiting.
+   *
+   * @return whether nothing reads that memory any more; if not, it must never be freed
+   */
+  boolean withdraw();
 
   /**
    * Ends the group because this rank failed: what peers wait for fails at once and names this rank

@@ -23,6 +23,7 @@ public final class InProcessExchange implements Exchange {
   private final Mailbox mailbox;
   private final Shelf shelf = new Shelf();
   private final BufferPool buffers = new BufferPool(1L << 30);
+  private final BorrowedMemory borrowed = new BorrowedMemory();
   private final CompletableFuture<MappedShard> shard = new CompletableFuture<>();
 
   private InProcessExchange(Members members, List<InProcessExchange> group, Waits waits) {
@@ -98,18 +99,29 @@ public final class InProcessExchange implements Exchange {
   @Override
   public CompletableFuture<ByteBuffer> published(int peer, String name, long version) {
     CompletableFuture<ByteBuffer> value =
-        peer(peer)
-            .shelf
-            .await(name, version)
-            .thenApply(
-                bytes -> {
-                  counters.moved(Traffic.PUBLISHED, bytes.remaining());
-                  return bytes.asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
-                });
+        peer(peer).shelf.await(name, version).thenApply(bytes -> copied(peer, bytes));
     return waits.bound(
         value,
         is(peer),
         () -> "%s to publish '%s' version %s".formatted(members.name(peer), name, version));
+  }
+
+  /** A copy, because the peer frees its memory when it likes; its own rank may see it as it is. */
+  private ByteBuffer copied(int peer, ByteBuffer bytes) {
+    counters.moved(Traffic.PUBLISHED, bytes.remaining());
+    if (peer == rank()) {
+      return bytes.asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+    }
+    BorrowedMemory source = peer(peer).borrowed;
+    if (!source.beginPublished()) {
+      waits.peerLost(peer, PeerLink.TOOK_BACK);
+      throw new RunFailure(members.name(peer) + " " + PeerLink.TOOK_BACK);
+    }
+    try {
+      return buffers.lend(buffers.take(bytes.remaining()).put(bytes.slice()).flip());
+    } finally {
+      source.end();
+    }
   }
 
   @Override
@@ -143,6 +155,12 @@ public final class InProcessExchange implements Exchange {
   @Override
   public void recycle(ByteBuffer buffer) {
     buffers.recycle(buffer);
+  }
+
+  /** Copies are made by the caller's own thread or by peers', at once: a moment is enough. */
+  @Override
+  public boolean withdraw() {
+    return borrowed.withdraw(NetworkExchange.CUT_OFF);
   }
 
   @Override

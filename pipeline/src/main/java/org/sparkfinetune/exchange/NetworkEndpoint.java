@@ -24,6 +24,7 @@ public final class NetworkEndpoint implements AutoCloseable {
   private final int worldSize;
   private final BufferPool buffers;
   private final Counters counters;
+  private final BorrowedMemory borrowed = new BorrowedMemory();
   private final Desk desk;
   private final TransportContext serving;
   private final TransportServer server;
@@ -37,7 +38,7 @@ public final class NetworkEndpoint implements AutoCloseable {
     this.buffers = new BufferPool(POOL_BYTES);
     this.counters = new Counters();
     TransportConf conf = Transport.conf(settings);
-    this.desk = new Desk(conf, rank, worldSize, buffers, counters);
+    this.desk = new Desk(conf, rank, worldSize, buffers, borrowed, counters);
     this.serving = new TransportContext(conf, desk);
     Gate gate =
         new Gate(new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
@@ -86,7 +87,7 @@ public final class NetworkEndpoint implements AutoCloseable {
     try {
       for (int peer = 0; peer < worldSize; peer++) {
         if (peer != address.rank()) {
-          links.put(peer, PeerLink.connect(clients, members, peer, waits, settings));
+          links.put(peer, PeerLink.connect(clients, members, peer, waits, borrowed, settings));
         }
       }
     } catch (RuntimeException e) {
@@ -107,12 +108,21 @@ public final class NetworkEndpoint implements AutoCloseable {
     return buffers;
   }
 
+  BorrowedMemory borrowed() {
+    return borrowed;
+  }
+
   Counters counters() {
     return counters;
   }
 
   Desk desk() {
     return desk;
+  }
+
+  /** Ends what is being sent to peers that called. */
+  void cutOff() {
+    server.close();
   }
 
   /** Stops listening; only for an endpoint that was never connected, else close the exchange. */

@@ -3,6 +3,7 @@ package org.sparkfinetune.exchange;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +29,12 @@ final class NetworkExchange implements Exchange {
 
   /** Peers that hear nothing would take the closed connections for a death. */
   private static final int FAREWELL_SECONDS_IN_GOOD_ORDER = 20;
+
+  /** For peers to take what is on its way to them: they do so without their training thread. */
+  private static final Duration DRAIN = Duration.ofSeconds(10);
+
+  /** For connections to end once they are closed. */
+  static final Duration CUT_OFF = Duration.ofSeconds(20);
 
   private final NetworkEndpoint endpoint;
   private final Members members;
@@ -132,7 +139,8 @@ final class NetworkExchange implements Exchange {
 
   private CompletableFuture<ByteBuffer> fetch(int peer, String name, long version, int length) {
     ByteBuffer bytes = endpoint.buffers().take(length);
-    return link(peer).stream("published/%s/%s".formatted(version, name), bytes.slice(0, length))
+    return link(peer)
+        .published(name, version, bytes.slice(0, length))
         .thenApply(
             done -> {
               counters().moved(Traffic.PUBLISHED, length);
@@ -185,6 +193,17 @@ final class NetworkExchange implements Exchange {
   @Override
   public void recycle(ByteBuffer buffer) {
     endpoint.buffers().recycle(buffer);
+  }
+
+  @Override
+  public boolean withdraw() {
+    Duration peerTimeout = endpoint.settings().peerTimeout();
+    if (borrowed().withdraw(peerTimeout.compareTo(DRAIN) < 0 ? peerTimeout : DRAIN)) {
+      return true;
+    }
+    links.values().forEach(PeerLink::cutOff);
+    endpoint.cutOff();
+    return borrowed().withdraw(CUT_OFF);
   }
 
   @Override
@@ -244,6 +263,10 @@ final class NetworkExchange implements Exchange {
       throw new IllegalStateException("No link to rank " + peer);
     }
     return link;
+  }
+
+  private BorrowedMemory borrowed() {
+    return endpoint.borrowed();
   }
 
   private Counters counters() {

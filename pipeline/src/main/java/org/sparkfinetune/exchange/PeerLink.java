@@ -3,10 +3,13 @@ package org.sparkfinetune.exchange;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.network.buffer.NioManagedBuffer;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.StreamCallback;
@@ -23,12 +26,20 @@ final class PeerLink implements AutoCloseable {
   private static final int ATTEMPTS = 3;
   private static final Duration PAUSE = Duration.ofMillis(300);
 
+  /** What the transport says of a stream that the peer does not give. */
+  private static final String NOT_FOUND = "was not found";
+
+  /** Of a peer that took back what it published. */
+  static final String TOOK_BACK = "is ending: it took back what it had published";
+
   private final int peer;
   private final Members members;
   private final Waits waits;
+  private final BorrowedMemory borrowed;
   private final Duration peerTimeout;
   private final TransportClient control;
   private final TransportClient bulk;
+  private final Set<Upload> uploads = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean pinging = new AtomicBoolean();
   private volatile boolean closing;
   private int silentTicks;
@@ -37,12 +48,14 @@ final class PeerLink implements AutoCloseable {
       int peer,
       Members members,
       Waits waits,
+      BorrowedMemory borrowed,
       Duration peerTimeout,
       TransportClient control,
       TransportClient bulk) {
     this.peer = peer;
     this.members = members;
     this.waits = waits;
+    this.borrowed = borrowed;
     this.peerTimeout = peerTimeout;
     this.control = control;
     this.bulk = bulk;
@@ -53,12 +66,15 @@ final class PeerLink implements AutoCloseable {
       Members members,
       int peer,
       Waits waits,
+      BorrowedMemory borrowed,
       ExchangeSettings settings) {
     TransportClient control = client(factory, members, peer, settings);
     TransportClient bulk = client(factory, members, peer, settings);
-    PeerLink link = new PeerLink(peer, members, waits, settings.peerTimeout(), control, bulk);
+    PeerLink link =
+        new PeerLink(peer, members, waits, borrowed, settings.peerTimeout(), control, bulk);
     control.getChannel().closeFuture().addListener(closed -> link.connectionClosed());
     bulk.getChannel().closeFuture().addListener(closed -> link.connectionClosed());
+    bulk.getChannel().closeFuture().addListener(closed -> link.uploads.forEach(Upload::end));
     link.startPinging();
     return link;
   }
@@ -164,6 +180,26 @@ final class PeerLink implements AutoCloseable {
     return answer;
   }
 
+  /** Fills what remains of {@code into} with what the peer published. */
+  CompletableFuture<Void> published(String name, long version, ByteBuffer into) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    CompletableFuture<Void> unused =
+        stream("published/%d/%s".formatted(version, name), into)
+            .whenComplete(
+                (filled, error) -> {
+                  if (error == null) {
+                    done.complete(null);
+                    return;
+                  }
+                  if (String.valueOf(error.getMessage()).contains(NOT_FOUND)) {
+                    // Before its abort arrives: what fails here is the consequence, not the cause.
+                    waits.peerLost(peer, TOOK_BACK);
+                  }
+                  done.completeExceptionally(error);
+                });
+    return done;
+  }
+
   /** Fills what remains of {@code into} with a stream of exactly that many bytes. */
   CompletableFuture<Void> stream(String id, ByteBuffer into) {
     CompletableFuture<Void> done = new CompletableFuture<>();
@@ -180,9 +216,19 @@ final class PeerLink implements AutoCloseable {
     if (isGone(taken)) {
       return taken;
     }
-    bulk.uploadStream(
-        new NioManagedBuffer(head.encoded()), new NioManagedBuffer(bytes), new Answer(taken));
+    Upload upload = new Upload(bytes);
+    CompletableFuture<Void> unused = taken.thenAccept(answer -> upload.end());
+    bulk.uploadStream(new NioManagedBuffer(head.encoded()), upload, new Answer(taken));
+    if (bulk.getChannel().closeFuture().isDone()) {
+      upload.end();
+    }
     return taken;
+  }
+
+  /** Gives up the connection for bytes, and with it all that is on its way. */
+  void cutOff() {
+    closing = true;
+    bulk.close();
   }
 
   /** Not sent at all then: the transport would log each attempt with a stack trace. */
@@ -214,6 +260,33 @@ final class PeerLink implements AutoCloseable {
     closing = true;
     control.close();
     bulk.close();
+  }
+
+  /**
+   * A contribution on its way. It was read for the last time when the transport lets go of it, when
+   * the peer says that it has all of it, or when the connection is closed.
+   */
+  private final class Upload extends NioManagedBuffer {
+    private final AtomicBoolean ended = new AtomicBoolean();
+
+    Upload(ByteBuffer bytes) {
+      super(bytes);
+      borrowed.beginPushed();
+      uploads.add(this);
+    }
+
+    @Override
+    public ManagedBuffer release() {
+      end();
+      return super.release();
+    }
+
+    void end() {
+      if (ended.compareAndSet(false, true)) {
+        uploads.remove(this);
+        borrowed.end();
+      }
+    }
   }
 
   private final class Answer implements RpcResponseCallback {

@@ -130,10 +130,11 @@ final class MergedWeights implements AutoCloseable {
   }
 
   WeightValues values(NamedShape weight) {
-    Optional<float[]> saved = saved(weight.name());
+    Optional<AdapterFiles> saved =
+        adapter.filter(files -> files.savedParameters().contains(weight.name()));
     if (saved.isPresent()) {
-      return (first, out, count) ->
-          System.arraycopy(saved.get(), Math.toIntExact(first), out, 0, count);
+      String tensor = AdapterNames.saved(weight.name());
+      return (first, out, count) -> saved.get().read(tensor, first, out, count);
     }
     String module = module(weight.name());
     WeightValues values = baseValues(weight);
@@ -141,12 +142,6 @@ final class MergedWeights implements AutoCloseable {
         .filter(files -> files.modules().contains(module))
         .<WeightValues>map(files -> LoraDelta.of(files, module, weight).addedTo(values))
         .orElse(values);
-  }
-
-  private Optional<float[]> saved(String name) {
-    return adapter
-        .filter(files -> files.savedParameters().contains(name))
-        .map(files -> files.floats(AdapterNames.saved(name)));
   }
 
   private WeightValues baseValues(NamedShape weight) {

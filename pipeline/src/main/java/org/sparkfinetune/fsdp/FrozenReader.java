@@ -50,13 +50,16 @@ public final class FrozenReader {
 
   /** A part of the slice of the rank at {@code position}. */
   private CompletableFuture<ByteBuffer> fetch(String group, int position, long at, int length) {
-    return switch (gathering) {
-      case EACH_USE -> askFor(group, position, at, length);
-      case EACH_VERSION ->
-          kept.computeIfAbsent(group, this::ask)
-              .get(position)
-              .thenApply(bytes -> part(bytes, Math.toIntExact(at), length));
-    };
+    return gathering == Gathering.EACH_USE || isTooLong(group)
+        ? askFor(group, position, at, length)
+        : kept.computeIfAbsent(group, this::ask)
+            .get(position)
+            .thenApply(bytes -> part(bytes, Math.toIntExact(at), length));
+  }
+
+  /** Whether a slice does not fit into one buffer: an embedding or a head, read in parts anyway. */
+  private boolean isTooLong(String group) {
+    return plan.layout(group).sliceBytes(0) > Integer.MAX_VALUE;
   }
 
   private CompletableFuture<ByteBuffer> askFor(String group, int position, long at, int length) {

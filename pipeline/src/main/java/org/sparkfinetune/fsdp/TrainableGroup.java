@@ -3,7 +3,9 @@ package org.sparkfinetune.fsdp;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +26,14 @@ import org.sparkfinetune.tensor.Tensor;
  * and go to the device as one sum; published parameters are copied to the host, which serves them.
  */
 public final class TrainableGroup {
+  /** Values read from a source at a time. */
+  private static final int READ_ELEMENTS = 1 << 20;
+
+  /**
+   * So many buffers of full length may wait in a rank's memory outside the heap, which is limited.
+   */
+  private static final long WINDOW = 4;
+
   private final String name;
   private final TrainableLayout layout;
   private final Exchange exchange;
@@ -39,8 +49,17 @@ public final class TrainableGroup {
   /** What peers read: the parameters' own memory on the CPU. */
   private final Tensor published;
 
-  private CompletableFuture<List<ByteBuffer>> contributions =
-      CompletableFuture.completedFuture(List.of());
+  /** The memory of the two, in as many buffers as it takes: a slice may have more than 2 GiB. */
+  private final List<ByteBuffer> sumBuffers;
+
+  private final List<ByteBuffer> publishedBuffers;
+
+  /** All ranks' contributions, a buffer of the own slice after the other, not added up yet. */
+  private final Deque<CompletableFuture<List<ByteBuffer>>> contributions = new ArrayDeque<>();
+
+  /** Buffers of the own slice whose contributions are added up. */
+  private int added;
+
   private boolean gradientReady;
 
   /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
@@ -57,6 +76,8 @@ public final class TrainableGroup {
     this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
     this.sum = ops.staging().toHost(scope, gradient);
     this.published = ops.staging().toHost(scope, parameters);
+    this.sumBuffers = ops.staging().buffers(sum, 0, n);
+    this.publishedBuffers = ops.staging().buffers(published, 0, n);
   }
 
   public String name() {
@@ -81,36 +102,76 @@ public final class TrainableGroup {
 
   /** Fills the parameters of this rank's slice. */
   public void load(WeightSource source) {
-    ops.staging().write(parameters, bytes -> read(source, bytes.asFloatBuffer()));
+    ops.staging().write(parameters, (first, bytes) -> read(source, first, bytes.asFloatBuffer()));
   }
 
-  private void read(WeightSource source, FloatBuffer values) {
+  private void read(WeightSource source, long first, FloatBuffer values) {
+    float[] part = new float[Math.min(values.limit(), READ_ELEMENTS)];
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
-      float[] part = new float[piece.count()];
-      source.read(piece.tensor().name(), piece.firstElement(), part, piece.count());
-      values.put(piece.sliceElement(), part);
+      long end = Math.min(first + values.limit(), piece.sliceElement() + piece.count());
+      for (long at = Math.max(first, piece.sliceElement()); at < end; at += part.length) {
+        int count = (int) Math.min(part.length, end - at);
+        long element = piece.firstElement() + at - piece.sliceElement();
+        source.read(piece.tensor().name(), element, part, count);
+        values.put((int) (at - first), part, 0, count);
+      }
     }
   }
 
   /** Makes this rank's slice, as it is now, version {@code version}. */
   public void publish(long version) {
     ops.staging().copy(published, parameters);
-    exchange.publish("parameters/" + name, version, published.bytes());
+    for (int i = 0; i < publishedBuffers.size(); i++) {
+      exchange.publish(key("parameters", i), version, publishedBuffers.get(i));
+    }
+  }
+
+  /** What the exchange calls a buffer of a slice. */
+  private String key(String what, int buffer) {
+    String key = what + "/" + name;
+    return sumBuffers.size() == 1 ? key : key + "/" + buffer;
+  }
+
+  /** So many buffers of a slice are on their way at a time, {@code each} times all together. */
+  private long window(int each) {
+    long bytes = (long) each * sumBuffers.get(0).capacity();
+    return Math.max(2, WINDOW * ops.staging().bufferBytes() / bytes);
+  }
+
+  /** All ranks' slices at a version, on their way in order. */
+  public final class Slices {
+    private final long version;
+    private final Deque<CompletableFuture<ByteBuffer>> asked = new ArrayDeque<>();
+    private int next;
+
+    private Slices(long version) {
+      this.version = version;
+      if (exchange.worldSize() > 1) {
+        ask();
+      }
+    }
+
+    private void ask() {
+      int buffers = publishedBuffers.size();
+      while (next < buffers * exchange.worldSize() && asked.size() < window(1)) {
+        asked.add(exchange.published(next / buffers, key("parameters", next % buffers), version));
+        next++;
+      }
+    }
+
+    private ByteBuffer take() {
+      ByteBuffer bytes = exchange.await(asked.remove());
+      ask();
+      return bytes;
+    }
   }
 
   /** Asks for all ranks' slices at a version, if there are others; returns at once. */
-  public List<CompletableFuture<ByteBuffer>> fetch(long version) {
-    if (exchange.worldSize() == 1) {
-      return List.of();
-    }
-    List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
-    for (int rank = 0; rank < exchange.worldSize(); rank++) {
-      slices.add(exchange.published(rank, "parameters/" + name, version));
-    }
-    return slices;
+  public Slices fetch(long version) {
+    return new Slices(version);
   }
 
-  /** The whole flat parameter at a version, as {@link #unshard(Scope, List)} gives it. */
+  /** The whole flat parameter at a version, as {@link #unshard(Scope, Slices)} gives it. */
   public Tensor unshard(Scope scope, long version) {
     return unshard(scope, fetch(version));
   }
@@ -120,80 +181,110 @@ public final class TrainableGroup {
    *
    * @param slices from {@link #fetch}; waited for, and of no use afterwards
    */
-  public Tensor unshard(Scope scope, List<CompletableFuture<ByteBuffer>> slices) {
+  public Tensor unshard(Scope scope, Slices slices) {
     if (exchange.worldSize() == 1) {
       return ops.view(scope, parameters, 0, layout.flatElements());
     }
     Tensor flat = ops.staging().empty(scope, ElementType.FLOAT32, layout.flatElements());
-    ByteBuffer bytes = flat.bytes();
-    for (CompletableFuture<ByteBuffer> slice : slices) {
-      ByteBuffer part = exchange.await(slice);
-      bytes.put(part.duplicate());
-      exchange.recycle(part);
+    for (int rank = 0; rank < exchange.worldSize(); rank++) {
+      for (ByteBuffer bytes : slice(flat, rank)) {
+        ByteBuffer part = slices.take();
+        bytes.put(part.duplicate());
+        exchange.recycle(part);
+      }
     }
     ops.staging().catchUp();
     return ops.staging().toDevice(flat);
   }
 
+  /** A rank's slice of a flat tensor. */
+  private List<ByteBuffer> slice(Tensor flat, int rank) {
+    return ops.staging().buffers(flat, rank * layout.sliceElements(), layout.sliceElements());
+  }
+
   /**
    * Sends each rank its slice of this rank's gradient and asks for the others' contributions to the
-   * own slice. {@code flat} has to stay as it is until the returned future completes.
+   * own slice. {@code flat} has to stay as it is until the returned future completes. Of a large
+   * group the last part is sent only when all ranks are there with the first: contributions wait in
+   * their owner's memory, which does not grow with the group.
    *
    * @param flat where host code sees it
    */
   public CompletableFuture<Void> reduceScatter(Tensor flat, long step) {
-    int ranks = exchange.worldSize();
-    int sliceBytes = Math.toIntExact(layout.sliceElements() * Float.BYTES);
-    List<CompletableFuture<Void>> sent = new ArrayList<>();
-    ByteBuffer bytes = flat.bytes();
-    for (int owner = 0; owner < ranks; owner++) {
-      ByteBuffer slice = bytes.slice(owner * sliceBytes, sliceBytes).order(ByteOrder.LITTLE_ENDIAN);
-      sent.add(exchange.push(owner, "gradients/" + name, step, slice));
-    }
-    contributions = exchange.pushed("gradients/" + name, step);
     gradientReady = false;
+    int ranks = exchange.worldSize();
+    if (ranks == 1) {
+      ops.staging().copy(sum, flat);
+      complete();
+      return CompletableFuture.completedFuture(null);
+    }
+    List<List<ByteBuffer>> slices = new ArrayList<>();
+    for (int owner = 0; owner < ranks; owner++) {
+      slices.add(slice(flat, owner));
+    }
+    List<CompletableFuture<Void>> sent = new ArrayList<>();
+    for (int i = 0; i < sumBuffers.size(); i++) {
+      if (contributions.size() >= window(ranks)) {
+        addNext();
+      }
+      for (int owner = 0; owner < ranks; owner++) {
+        sent.add(exchange.push(owner, key("gradients", i), step, slices.get(owner).get(i)));
+      }
+      contributions.add(exchange.pushed(key("gradients", i), step));
+    }
     return CompletableFuture.allOf(sent.toArray(CompletableFuture[]::new));
   }
 
   /**
-   * Adds up what arrived, if all ranks' contributions have, so that they need no memory any more.
+   * Adds up what arrived of all ranks' contributions, so that it needs no memory any more.
    *
    * @return whether the gradient is complete
    */
   public boolean addArrived() {
-    if (!gradientReady && contributions.isDone() && !contributions.isCompletedExceptionally()) {
-      add(contributions.join());
+    while (!contributions.isEmpty()
+        && contributions.element().isDone()
+        && !contributions.element().isCompletedExceptionally()) {
+      addNext();
     }
     return gradientReady;
   }
 
   /** Waits for what has not arrived; the sum of squares of the own slice. */
   public double finishGradient() {
-    if (!gradientReady) {
-      add(exchange.await(contributions));
+    while (!contributions.isEmpty()) {
+      addNext();
     }
     return ops.sumOfSquares(gradient);
   }
 
-  /** In rank order. */
-  private void add(List<ByteBuffer> arrived) {
-    boolean first = true;
-    for (ByteBuffer contribution : arrived) {
-      if (first) {
-        sum.bytes().put(contribution.duplicate());
-        first = false;
+  /** Waits for all ranks' contributions to the next buffer; adds them up in rank order. */
+  private void addNext() {
+    List<ByteBuffer> arrived = exchange.await(contributions.element());
+    ByteBuffer whole = sumBuffers.get(added);
+    for (int rank = 0; rank < arrived.size(); rank++) {
+      ByteBuffer contribution = arrived.get(rank);
+      if (rank == 0) {
+        whole.duplicate().put(contribution.duplicate());
       } else {
-        addInto(contribution);
+        addInto(whole, contribution);
       }
       exchange.recycle(contribution);
     }
+    contributions.remove();
+    added++;
+    if (added == sumBuffers.size()) {
+      complete();
+    }
+  }
+
+  private void complete() {
     ops.staging().copy(gradient, sum);
-    contributions = CompletableFuture.completedFuture(List.of());
+    added = 0;
     gradientReady = true;
   }
 
-  private void addInto(ByteBuffer contribution) {
-    var whole = sum.bytes().asFloatBuffer();
+  private static void addInto(ByteBuffer sum, ByteBuffer contribution) {
+    var whole = sum.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
     var part = contribution.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
     for (int i = 0; i < whole.limit(); i++) {
       whole.put(i, whole.get(i) + part.get(i));

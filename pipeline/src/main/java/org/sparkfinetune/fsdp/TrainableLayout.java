@@ -34,7 +34,7 @@ public final class TrainableLayout {
    * @param firstElement in the tensor
    * @param sliceElement in the slice
    */
-  public record Piece(NamedShape tensor, long firstElement, int count, int sliceElement) {}
+  public record Piece(NamedShape tensor, long firstElement, long count, long sliceElement) {}
 
   public Iterable<Place> places() {
     return places.values();
@@ -82,12 +82,7 @@ public final class TrainableLayout {
       long from = Math.max(place.at(), begin);
       long to = Math.min(place.at() + place.tensor().elements(), begin + sliceElements());
       if (from < to) {
-        pieces.add(
-            new Piece(
-                place.tensor(),
-                from - place.at(),
-                Math.toIntExact(to - from),
-                Math.toIntExact(from - begin)));
+        pieces.add(new Piece(place.tensor(), from - place.at(), to - from, from - begin));
       }
     }
     return pieces;

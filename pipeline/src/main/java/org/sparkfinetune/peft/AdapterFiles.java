@@ -36,6 +36,10 @@ public final class AdapterFiles implements AutoCloseable {
   private static final String WEIGHTS = "adapter_model.safetensors";
   private static final String WEIGHT = ".weight";
   private static final int MAX_CONFIG_BYTES = 1 << 20;
+
+  /** Elements read at a time. */
+  private static final int CHUNK = 1 << 20;
+
   private static final Set<DType> FLOATS = Set.of(DType.F32, DType.BF16, DType.F16);
 
   private final AdapterConfig config;
@@ -178,12 +182,21 @@ public final class AdapterFiles implements AutoCloseable {
 
   /** A whole tensor as float32, row by row. */
   public float[] floats(String tensor) {
-    TensorInfo info = weights.info(tensor);
-    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(info.byteCount()));
-    weights.read(tensor, 0, bytes);
-    float[] values = new float[Math.toIntExact(info.elements())];
-    Floats.toFloats(info.dtype(), bytes.flip(), values, 0, values.length);
+    float[] values = new float[Math.toIntExact(weights.info(tensor).elements())];
+    read(tensor, 0, values, values.length);
     return values;
+  }
+
+  /** Elements {@code [first, first + count)} of a tensor as float32. */
+  public void read(String tensor, long first, float[] out, int count) {
+    TensorInfo info = weights.info(tensor);
+    int size = info.dtype().bytes();
+    ByteBuffer bytes = ByteBuffer.allocate(Math.min(count, CHUNK) * size);
+    for (int done = 0; done < count; done += CHUNK) {
+      int n = Math.min(CHUNK, count - done);
+      weights.read(tensor, (first + done) * size, bytes.clear().limit(n * size));
+      Floats.toFloats(info.dtype(), bytes.flip(), out, done, n);
+    }
   }
 
   @Override

@@ -5,7 +5,8 @@ import static org.sparkfinetune.tensor.Torch.value;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.IValue;
 import java.nio.ByteBuffer;
-import java.util.function.Consumer;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Moves values between memory that host code sees and the device's. On the CPU these are one: every
@@ -74,13 +75,57 @@ public final class Staging {
     }
   }
 
-  /** Lets host code change a tensor's memory; what it does not write stays. */
-  public void write(Tensor x, Consumer<ByteBuffer> writer) {
-    try (Scope scope = torch.scope()) {
-      Tensor host = toHost(scope, x);
-      writer.accept(host.bytes());
-      copy(x, host);
+  /** Changes a part of a flat tensor. */
+  public interface Writer {
+    /**
+     * @param first element of the tensor that the buffer begins with
+     */
+    void write(long first, ByteBuffer bytes);
+  }
+
+  /** Lets host code change a flat tensor's memory, part by part; what it does not write stays. */
+  public void write(Tensor flat, Writer writer) {
+    long elements = flat.elements();
+    long most = bufferElements(flat);
+    for (long first = 0; first < elements; first += most) {
+      try (Scope scope = torch.scope()) {
+        IValue[] range = range(flat, first, Math.min(most, elements - first));
+        Tensor part = torch.tensor(scope, "view", range);
+        Tensor host = toHost(scope, part);
+        writer.write(first, host.bytes());
+        copy(part, host);
+      }
     }
+  }
+
+  /**
+   * The memory of elements {@code [first, first + count)} of a flat tensor that host code sees, one
+   * buffer behind the other, none longer than {@link Torch} allows. Valid as long as the tensor is
+   * open.
+   */
+  public List<ByteBuffer> buffers(Tensor flat, long first, long count) {
+    List<ByteBuffer> buffers = new ArrayList<>();
+    long most = bufferElements(flat);
+    try (Scope scope = torch.scope()) {
+      for (long at = 0; at < count; at += most) {
+        IValue[] range = range(flat, first + at, Math.min(most, count - at));
+        buffers.add(torch.onHost(scope, "view", range).bytes());
+      }
+    }
+    return buffers;
+  }
+
+  /** The longest that {@link #buffers} gives. */
+  public long bufferBytes() {
+    return torch.bufferBytes();
+  }
+
+  private long bufferElements(Tensor x) {
+    return Math.max(1, torch.bufferBytes() / x.type().bytes());
+  }
+
+  private static IValue[] range(Tensor flat, long first, long count) {
+    return new IValue[] {value(flat), IValue.from(first), IValue.listFrom(new long[] {count})};
   }
 
   /**

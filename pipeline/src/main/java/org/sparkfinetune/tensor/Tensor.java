@@ -56,13 +56,16 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A writable view of a contiguous tensor's own memory, little-endian, at most 2 GiB; valid as
-   * long as the tensor is open. Of tensors that host code sees: all on the CPU, else those of
-   * {@link Staging}.
+   * A writable view of a contiguous tensor's own memory, little-endian, at most 2 GiB (of more
+   * there is {@link Staging#buffers}); valid as long as the tensor is open. Of tensors that host
+   * code sees: all on the CPU, else those of {@link Staging}.
    */
   public ByteBuffer bytes() {
     if (memory == Memory.OF_DEVICE) {
       throw new Bug("Host code looked at a tensor on the device without copying it first.");
+    }
+    if (elements() * type().bytes() > Integer.MAX_VALUE) {
+      throw new Bug("One buffer was asked for of a tensor of shape " + Arrays.toString(shape()));
     }
     return JniUtils.getByteBuffer(array, true).order(ByteOrder.LITTLE_ENDIAN);
   }

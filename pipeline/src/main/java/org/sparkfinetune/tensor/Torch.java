@@ -22,15 +22,20 @@ import org.sparkfinetune.errors.RunFailure;
  * {@link Scope} of its own.
  */
 public final class Torch implements AutoCloseable {
+  /** Far below the 2 GiB of a Java buffer: so much is copied, sent or received at a time. */
+  private static final long BUFFER_BYTES = 64L << 20;
+
   private final PtNDManager root;
   private final PtSymbolBlock module;
   private final ComputeDevice device;
+  private final long bufferBytes;
   private final OperatorTimes times = new OperatorTimes();
 
-  private Torch(PtNDManager root, PtSymbolBlock module, ComputeDevice device) {
+  private Torch(PtNDManager root, PtSymbolBlock module, ComputeDevice device, long bufferBytes) {
     this.root = root;
     this.module = module;
     this.device = device;
+    this.bufferBytes = bufferBytes;
   }
 
   /**
@@ -50,10 +55,22 @@ public final class Torch implements AutoCloseable {
    * @throws RunFailure if the native library cannot be loaded
    */
   public static Torch start(int threads, ComputeDevice device) {
-    return start(threads, device, CpuAttention.here());
+    return start(threads, device, BUFFER_BYTES);
+  }
+
+  /**
+   * @param bufferBytes the longest buffer that host code is given of a flat tensor
+   */
+  public static Torch start(int threads, ComputeDevice device, long bufferBytes) {
+    return start(threads, device, CpuAttention.here(), bufferBytes);
   }
 
   static Torch start(int threads, ComputeDevice device, CpuAttention attention) {
+    return start(threads, device, attention, BUFFER_BYTES);
+  }
+
+  private static Torch start(
+      int threads, ComputeDevice device, CpuAttention attention, long bufferBytes) {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
     Engine engine = engine();
     JniUtils.setNumThreads(threads);
@@ -61,7 +78,8 @@ public final class Torch implements AutoCloseable {
     // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
     PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
     try (InputStream archive = Scripts.archive(attention)) {
-      Torch torch = new Torch(root, JniUtils.loadModule(root, archive, true, false), device);
+      Torch torch =
+          new Torch(root, JniUtils.loadModule(root, archive, true, false), device, bufferBytes);
       // Pinned memory goes with the GPU that the process used first.
       new Staging(torch).catchUp();
       return torch;
@@ -114,6 +132,11 @@ public final class Torch implements AutoCloseable {
 
   public ComputeDevice device() {
     return device;
+  }
+
+  /** The longest buffer that host code is given of a flat tensor. */
+  long bufferBytes() {
+    return bufferBytes;
   }
 
   Tensor tensor(Scope scope, String method, IValue... arguments) {

@@ -30,6 +30,7 @@ import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.SafetensorsWriter;
 import org.sparkfinetune.safetensors.TensorSpec;
 import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Staging;
 import org.sparkfinetune.tensor.Tensor;
 
 /** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
@@ -154,9 +155,9 @@ final class AdapterSaver {
       if (group.layout().contains(tensor)) {
         try (Scope scope = model.ops().torch().scope()) {
           TrainableLayout.Place place = group.layout().place(tensor);
-          Tensor flat = group.unshard(scope, version);
-          Tensor values = model.ops().view(scope, flat, place.at(), place.tensor().elements());
-          sink.accept(model.ops().staging().toHost(scope, values).bytes());
+          Staging staging = model.ops().staging();
+          Tensor flat = staging.toHost(scope, group.unshard(scope, version));
+          staging.buffers(flat, place.at(), place.tensor().elements()).forEach(sink);
         }
         return;
       }

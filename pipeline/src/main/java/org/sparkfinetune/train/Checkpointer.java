@@ -15,8 +15,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointManifest;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.checkpoint.SavedState;
@@ -26,6 +24,7 @@ import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.metrics.Phase;
 import org.sparkfinetune.tensor.Scope;
+import org.sparkfinetune.tensor.Staging;
 import org.sparkfinetune.tensor.Tensor;
 
 /**
@@ -34,7 +33,6 @@ import org.sparkfinetune.tensor.Tensor;
  * publishing the manifest, is done by a thread beside it.
  */
 final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
-  private static final Logger LOG = LoggerFactory.getLogger(Checkpointer.class);
   private static final String RECEIPT = "checkpoint";
   private static final Duration PATIENCE = Duration.ofSeconds(60);
 
@@ -51,6 +49,8 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
 
   /** Copies are tensors: a JVM allows itself only as much memory outside its heap as inside. */
   private final Scope scope;
+
+  private final Duration patience;
 
   private final ExecutorService writer =
       Executors.newSingleThreadExecutor(
@@ -76,6 +76,18 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       BooleanSupplier stopRequested) {}
 
   Checkpointer(RankModel model, StepSchedule schedule, Setting setting, PhaseClock clock) {
+    this(model, schedule, setting, clock, PATIENCE);
+  }
+
+  /**
+   * @param patience for the writer to end after a failure
+   */
+  Checkpointer(
+      RankModel model,
+      StepSchedule schedule,
+      Setting setting,
+      PhaseClock clock,
+      Duration patience) {
     this.model = model;
     this.store = setting.store();
     this.hadoop = setting.hadoop();
@@ -86,6 +98,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     this.stopRequested = setting.stopRequested();
     this.clock = clock;
     this.scope = model.ops().torch().scope();
+    this.patience = patience;
   }
 
   /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
@@ -95,14 +108,16 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     try (SavedState saved = SavedState.open(checkpoint, manifest, hadoop)) {
       for (TrainableGroup group : model.weights().trainable()) {
         long first = rank * group.layout().sliceElements();
-        for (Map.Entry<String, Tensor> part : group.state().entrySet()) {
-          model
-              .ops()
-              .staging()
-              .write(
-                  part.getValue(),
-                  bytes -> saved.read(part.getKey(), first, bytes.asFloatBuffer()));
-        }
+        group
+            .state()
+            .forEach(
+                (name, tensor) ->
+                    model
+                        .ops()
+                        .staging()
+                        .write(
+                            tensor,
+                            (at, bytes) -> saved.read(name, first + at, bytes.asFloatBuffer())));
       }
     }
   }
@@ -146,9 +161,10 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
           .state()
           .forEach(
               (name, tensor) -> {
+                Staging staging = model.ops().staging();
                 Tensor copy = copies.computeIfAbsent(name, n -> memory(tensor));
-                model.ops().staging().copy(copy, tensor);
-                parts.add(new StateFile.Part(name, copy.bytes()));
+                staging.copy(copy, tensor);
+                parts.add(new StateFile.Part(name, staging.buffers(copy, 0, copy.elements())));
               });
     }
     return parts;
@@ -187,18 +203,38 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     clock.in(Phase.CHECKPOINT, () -> model.exchange().await(writing));
   }
 
-  /** After a failure what is being written is given up. */
+  /**
+   * After a failure what is being written is given up. A writer that its store does not let go
+   * keeps the copies.
+   */
   @Override
   public void close() {
     writer.shutdownNow();
-    try {
-      if (!writer.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
-        LOG.warn("A checkpoint is still being written after {} s", PATIENCE.toSeconds());
-        return;
-      }
+    if (hasEnded()) {
       scope.close();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+    } else {
+      scope.abandon(
+          "a checkpoint is still being written %d s after it was given up"
+              .formatted(patience.toSeconds()));
+    }
+  }
+
+  /** An interrupt, which may be why the run ends, does not make the writer end sooner. */
+  private boolean hasEnded() {
+    boolean interrupted = false;
+    long end = System.nanoTime() + patience.toNanos();
+    try {
+      while (true) {
+        try {
+          return writer.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -69,6 +69,7 @@ final class Gradients implements AutoCloseable {
     private void send() {
       Tensor host = ops.staging().moveToHost(flat);
       sending.addLast(new Sending(group.reduceScatter(host, step), memory));
+      open.remove(group.name());
       arriving.add(group);
       arriving.removeIf(TrainableGroup::addArrived);
       while (sending.size() > BufferSizes.GRADIENTS_UNDER_WAY) {
@@ -90,7 +91,7 @@ final class Gradients implements AutoCloseable {
   /** These batches' gradients of the group are added; sends the sum if they were the last. */
   void added(TrainableGroup group) {
     if (last) {
-      Objects.requireNonNull(open.remove(group.name())).send();
+      Objects.requireNonNull(open.get(group.name())).send();
     }
   }
 
@@ -102,17 +103,25 @@ final class Gradients implements AutoCloseable {
   }
 
   private void finishOldest() {
-    Sending oldest = sending.removeFirst();
-    try (Scope memory = oldest.memory()) {
-      exchange.await(oldest.sent());
-    }
+    exchange.await(sending.getFirst().sent());
+    sending.removeFirst().memory().close();
   }
 
+  /** What is left after a failure may be on its way to peers, of which some may not be there. */
   @Override
   public void close() {
-    open.values().forEach(left -> left.memory.close());
+    List<Scope> left = new ArrayList<>();
+    open.values().forEach(flat -> left.add(flat.memory));
+    sending.forEach(slices -> left.add(slices.memory()));
+    if (left.isEmpty()) {
+      return;
+    }
+    if (exchange.withdraw()) {
+      left.forEach(Scope::close);
+    } else {
+      left.forEach(memory -> memory.abandon("a gradient is still being sent"));
+    }
     open.clear();
-    sending.forEach(left -> left.memory().close());
     sending.clear();
   }
 }

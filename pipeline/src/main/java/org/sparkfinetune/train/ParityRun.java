@@ -119,7 +119,10 @@ public final class ParityRun {
     return (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
   }
 
-  /** The first rank that fails is the cause; the others are waiting for it. */
+  /**
+   * The first rank that fails is the cause; the others are waiting for it. They compute with what
+   * the caller frees, so that all have ended in any case.
+   */
   private static List<TrainingEvents.Step> join(
       List<CompletableFuture<List<TrainingEvents.Step>>> results, List<Exchange> group) {
     try {
@@ -136,11 +139,13 @@ public final class ParityRun {
       CompletableFuture.anyOf(CompletableFuture.allOf(all), failed).join();
       return results.get(0).join();
     } catch (CompletionException e) {
-      group.forEach(Exchange::close);
       if (e.getCause() instanceof RuntimeException cause) {
         throw cause;
       }
       throw new RunFailure("A rank failed: " + e.getCause(), e);
+    } finally {
+      group.forEach(Exchange::close);
+      results.forEach(result -> result.handle((steps, error) -> 0).join());
     }
   }
 

@@ -36,12 +36,7 @@ final class RankModel implements AutoCloseable {
   private final ActivationStore inputs;
   private final ActivationStore kept;
 
-  private RankModel(
-      ModelRecipe recipe,
-      Torch torch,
-      Exchange exchange,
-      WeightSource trainableSource,
-      Path activationFile) {
+  private RankModel(ModelRecipe recipe, Torch torch, Exchange exchange, Path activationFile) {
     this.recipe = recipe;
     this.ops = new Ops(torch);
     this.exchange = exchange;
@@ -55,7 +50,7 @@ final class RankModel implements AutoCloseable {
             exchange,
             WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
             recipe.sharding().gathering());
-    List<TrainableGroup> trainable = trainable(groups, trainableSource);
+    List<TrainableGroup> trainable = trainable(groups);
     this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
     DropoutMasks dropout =
         new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
@@ -99,21 +94,24 @@ final class RankModel implements AutoCloseable {
       WeightSource trainableSource,
       Path scratch,
       Optional<ShardStore> store) {
-    RankModel model =
-        new RankModel(recipe, torch, exchange, trainableSource, scratch.resolve("activations"));
-    ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
-    exchange.serve(writer.shard(scratch, store));
-    return model;
+    RankModel model = new RankModel(recipe, torch, exchange, scratch.resolve("activations"));
+    try {
+      model.weights.trainable().forEach(group -> group.load(trainableSource));
+      ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
+      exchange.serve(writer.shard(scratch, store));
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
   }
 
-  private List<TrainableGroup> trainable(List<ModelGroups.Group> groups, WeightSource source) {
+  private List<TrainableGroup> trainable(List<ModelGroups.Group> groups) {
     List<TrainableGroup> trainable = new ArrayList<>();
     for (ModelGroups.Group group : groups) {
       TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize());
       if (!layout.isEmpty()) {
-        TrainableGroup slice = new TrainableGroup(group.name(), layout, exchange, ops, scope);
-        slice.load(source);
-        trainable.add(slice);
+        trainable.add(new TrainableGroup(group.name(), layout, exchange, ops, scope));
       }
     }
     return trainable;
@@ -154,10 +152,15 @@ final class RankModel implements AutoCloseable {
     return plan.fileBytes();
   }
 
+  /** Peers may be reading what was published, if this rank failed. */
   @Override
   public void close() {
-    inputs.close();
     workers.close();
-    scope.close();
+    if (exchange.withdraw()) {
+      scope.close();
+    } else {
+      scope.abandon("a peer still reads this rank's weights");
+    }
+    inputs.close();
   }
 }

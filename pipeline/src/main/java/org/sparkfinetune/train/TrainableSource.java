@@ -1,6 +1,5 @@
 package org.sparkfinetune.train;
 
-import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -13,8 +12,6 @@ import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.peft.AdapterFiles;
 import org.sparkfinetune.peft.AdapterNames;
 import org.sparkfinetune.peft.TargetModules;
-import org.sparkfinetune.safetensors.Floats;
-import org.sparkfinetune.safetensors.TensorInfo;
 
 /**
  * First values of what is trained: LoRA's from an adapter or drawn, all else from the base model.
@@ -77,7 +74,7 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   public void read(String name, long first, float[] out, int count) {
     boolean lora = name.contains(".lora_");
     if (adapter.isPresent() && (lora || adapter.get().savedParameters().contains(name))) {
-      read(adapter.get(), tensor(name), first, out, count);
+      adapter.get().read(tensor(name), first, out, count);
     } else if (lora) {
       drawn.read(name, first, out, count);
     } else {
@@ -92,13 +89,6 @@ final class TrainableSource implements WeightSource, AutoCloseable {
     }
     String module = name.substring(0, name.indexOf(".lora_"));
     return name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
-  }
-
-  private static void read(AdapterFiles files, String tensor, long first, float[] out, int count) {
-    TensorInfo info = files.info(tensor);
-    ByteBuffer bytes = ByteBuffer.allocate(count * info.dtype().bytes());
-    files.read(tensor, first * info.dtype().bytes(), bytes);
-    Floats.toFloats(info.dtype(), bytes.flip(), out, 0, count);
   }
 
   @Override

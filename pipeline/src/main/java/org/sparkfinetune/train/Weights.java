@@ -31,7 +31,7 @@ final class Weights {
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
-  private final Map<String, List<CompletableFuture<ByteBuffer>>> fetchedTrainable = new HashMap<>();
+  private final Map<String, TrainableGroup.Slices> fetchedTrainable = new HashMap<>();
   private final Map<String, Tensor> layerBuffers = new HashMap<>();
   private final Map<String, Flat> kept = new HashMap<>();
   private final Scope buffers;

@@ -30,7 +30,7 @@ class CheckpointFuzzTest {
         new CheckpointStore(
             RunFolder.of(folder.toString()), new RunFiles(hadoop, InstantSource.system()));
     ByteBuffer values = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
-    List<StateFile.Part> parts = List.of(new StateFile.Part("parameters/layer", values));
+    List<StateFile.Part> parts = List.of(new StateFile.Part("parameters/layer", List.of(values)));
     List<StateFile> files =
         IntStream.range(0, 2)
             .mapToObj(rank -> StateFile.write(store.writing(3), hadoop, rank, 2, parts))

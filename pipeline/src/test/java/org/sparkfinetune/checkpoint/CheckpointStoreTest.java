@@ -50,7 +50,7 @@ class CheckpointStoreTest {
     for (int i = 0; i < 8; i++) {
       values.putFloat(rank * 8 + i);
     }
-    return List.of(new StateFile.Part("parameters/layer", values.flip()));
+    return List.of(new StateFile.Part("parameters/layer", List.of(values.flip())));
   }
 
   private Path file(long step, String name) {

@@ -105,6 +105,30 @@ class ExchangeContractTest {
 
   @ParameterizedTest
   @EnumSource
+  void what_was_withdrawn_is_not_given_and_its_owner_is_lost_to_the_reader(Groups.Kind kind) {
+    group = kind.open(2);
+    group.get(1).publish("lora/0", 1, direct(6));
+    assertThat(group.get(1).withdraw()).isTrue();
+    assertThatThrownBy(() -> group.get(0).await(group.get(0).published(1, "lora/0", 1)))
+        .isInstanceOf(RunFailure.class)
+        .hasMessageContaining("is ending: it took back what it had published");
+    assertThat(group.get(0).failure()).map(PeerFailure::rank).contains(1);
+    assertThat(group.get(1).failure()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void sums_work_after_memory_was_withdrawn(Groups.Kind kind) {
+    group = kind.open(2);
+    group.get(1).publish("lora/0", 1, direct(6));
+    group.get(0).await(group.get(0).published(1, "lora/0", 1));
+    assertThat(Groups.onAll(group, Exchange::withdraw)).containsExactly(true, true);
+    assertThat(Groups.onAll(group, rank -> rank.sum("end", 0, new double[] {1})[0]))
+        .containsExactly(2.0, 2.0);
+  }
+
+  @ParameterizedTest
+  @EnumSource
   void a_version_that_was_replaced_is_refused(Groups.Kind kind) {
     group = kind.open(2);
     group.get(1).publish("lora", 2, direct(1));

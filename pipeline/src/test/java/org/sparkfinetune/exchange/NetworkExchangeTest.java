@@ -76,6 +76,23 @@ class NetworkExchangeTest {
   }
 
   @Test
+  void what_a_frozen_process_does_not_take_is_cut_off_and_may_be_freed() throws Exception {
+    ExchangeSettings patient =
+        ExchangeSettings.defaults()
+            .withTimeouts(Duration.ofSeconds(5), Duration.ofMillis(800), Duration.ofSeconds(60));
+    try (OtherProcess other = OtherProcess.start(patient, folder)) {
+      Exchange exchange = other.exchange();
+      other.freeze();
+      CompletableFuture<Void> sent =
+          exchange.push(1, "gradients", 1, ByteBuffer.allocateDirect(64 << 20));
+      long begin = System.nanoTime();
+      assertThat(exchange.withdraw()).isTrue();
+      assertThat(Duration.ofNanos(System.nanoTime() - begin)).isGreaterThan(Duration.ofMillis(700));
+      assertThatThrownBy(() -> exchange.await(sent)).isInstanceOf(RunFailure.class);
+    }
+  }
+
+  @Test
   void a_peer_is_mapped_only_if_its_nonce_is_found_and_the_file_is_the_same() throws IOException {
     Path file = Files.write(folder.resolve("shard"), new byte[1000]);
     ShardOffer offer = ShardOffer.of(Shard.file(file));

@@ -39,7 +39,7 @@ class StagingTest {
       Tensor host = ops.staging().toHost(scope, x);
       host.bytes().asFloatBuffer().put(0, 7);
       assertThat(ops.sumOfSquares(x)).isEqualTo(14);
-      ops.staging().write(x, bytes -> bytes.asFloatBuffer().put(2, 0));
+      ops.staging().write(x, (first, bytes) -> bytes.asFloatBuffer().put(2, 0));
       assertThat(ops.staging().moveToHost(x).toFloats()).containsExactly(1, 2, 0);
     }
   }

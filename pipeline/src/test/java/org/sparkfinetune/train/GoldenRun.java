@@ -73,6 +73,8 @@ final class GoldenRun {
   private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
   private ComputeDevice device = new ComputeDevice.Cpu();
   private Supplier<Optional<ShardStore>> store = Optional::empty;
+  private long bufferBytes = 64 << 20;
+  private int threads = 1;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -112,6 +114,18 @@ final class GoldenRun {
 
   GoldenRun on(ComputeDevice what) {
     this.device = what;
+    return this;
+  }
+
+  /** Of each rank. */
+  GoldenRun withThreads(int count) {
+    this.threads = count;
+    return this;
+  }
+
+  /** Groups larger than that go from rank to rank, and to files, in parts. */
+  GoldenRun withBuffersOf(long bytes) {
+    this.bufferBytes = bytes;
     return this;
   }
 
@@ -171,16 +185,31 @@ final class GoldenRun {
   }
 
   <T> List<T> onRanks(List<Exchange> group, Function<RankModel, T> work) {
-    ExecutorService threads = Executors.newFixedThreadPool(group.size());
-    try (Torch torch = Torch.start(1, device)) {
+    ExecutorService pool = Executors.newFixedThreadPool(group.size());
+    try (Torch torch = Torch.start(threads, device, bufferBytes)) {
       List<CompletableFuture<T>> results = new ArrayList<>();
       for (Exchange exchange : group) {
-        results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), threads));
+        results.add(
+            CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), pool)
+                .whenComplete((value, error) -> abort(exchange, error)));
       }
-      return results.stream().map(CompletableFuture::join).toList();
+      try {
+        return results.stream().map(CompletableFuture::join).toList();
+      } finally {
+        // Of a group that failed no rank may compute any more when libtorch is closed.
+        group.forEach(Exchange::close);
+        results.forEach(result -> result.handle((value, error) -> 0).join());
+      }
     } finally {
       group.forEach(Exchange::close);
-      threads.shutdownNow();
+      pool.shutdownNow();
+    }
+  }
+
+  /** As a rank of a run does. */
+  private static void abort(Exchange exchange, Throwable error) {
+    if (error != null) {
+      exchange.abort("" + error.getMessage());
     }
   }
 
@@ -305,7 +334,11 @@ final class GoldenRun {
               all.computeIfAbsent(
                   piece.tensor().name(), name -> new float[(int) piece.tensor().elements()]);
           System.arraycopy(
-              moment, piece.sliceElement(), whole, (int) piece.firstElement(), piece.count());
+              moment,
+              (int) piece.sliceElement(),
+              whole,
+              (int) piece.firstElement(),
+              (int) piece.count());
         }
       }
     }
