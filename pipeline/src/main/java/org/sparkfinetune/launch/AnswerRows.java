@@ -12,6 +12,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
@@ -30,12 +31,22 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
   private final int column;
   private final boolean conversations;
   private final int threads;
+  private final LongAccumulator done;
 
-  AnswerRows(Broadcast<AnsweringModel> model, int column, boolean conversations, int threads) {
+  /**
+   * @param done counts rows
+   */
+  AnswerRows(
+      Broadcast<AnsweringModel> model,
+      int column,
+      boolean conversations,
+      int threads,
+      LongAccumulator done) {
     this.model = model;
     this.column = column;
     this.conversations = conversations;
     this.threads = threads;
+    this.done = done;
   }
 
   /** The columns that are added. */
@@ -88,14 +99,17 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       while (rows.hasNext() && taken.size() < chunk) {
         taken.add(rows.next());
       }
+      long before = done.value();
       try {
         List<TextPrompt> prompts = taken.stream().map(AnswerRows.this::prompt).toList();
-        List<Completion> answers = generator.complete(prompts, TextListener.NONE);
+        List<Completion> answers =
+            generator.complete(prompts, TextListener.ends(() -> done.add(1)));
         for (int i = 0; i < taken.size(); i++) {
           ready.add(answered(taken.get(i), answers.get(i)));
         }
       } catch (UserError ofOneRow) {
         taken.forEach(row -> ready.add(answerAlone(row)));
+        done.add(taken.size() - (done.value() - before));
       }
     }
 

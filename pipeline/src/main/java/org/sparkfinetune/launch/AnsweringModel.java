@@ -24,6 +24,7 @@ import org.sparkfinetune.generate.GenerationSettings;
 import org.sparkfinetune.generate.Generator;
 import org.sparkfinetune.generate.StopTokens;
 import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.tokenize.ChatTemplates;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -123,9 +124,15 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     return 8 * batchSize;
   }
 
-  /** A generator of this thread's own over the JVM's one model. */
+  /** A generator of this thread's own over the JVM's one model; loading it is shown. */
   public TextGenerator newGenerator(int threads) {
-    Open made = open(threads);
+    int layers = DecodingModel.layers(new Path(modelId), hadoop.value());
+    try (Progress progress = Progress.onStandardError("load", layers, Progress.Unit.LAYERS)) {
+      return generator(open(threads, () -> progress.add(1)), threads);
+    }
+  }
+
+  private TextGenerator generator(Open made, int threads) {
     return new TextGenerator(
         new Generator(made.model(), threads, batchSize),
         made.tokenizer(),
@@ -136,13 +143,13 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
 
   /** The same, closed when the Spark task that this thread runs has ended. */
   TextGenerator newTaskGenerator(int threads) {
-    TextGenerator generator = newGenerator(threads);
+    TextGenerator generator = generator(open(threads, () -> {}), threads);
     TaskContext.get()
         .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
     return generator;
   }
 
-  private synchronized Open open(int threads) {
+  private synchronized Open open(int threads, Runnable layerLoaded) {
     Open made = open;
     if (made == null) {
       long started = System.nanoTime();
@@ -153,7 +160,8 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
                   adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
                   form,
                   hadoop.value(),
-                  threads),
+                  threads,
+                  layerLoaded),
               LlamaTokenizer.of(files),
               ChatTemplate.of(templateName, templateSource, now));
       LOG.info(

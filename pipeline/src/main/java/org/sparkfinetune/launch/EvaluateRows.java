@@ -11,6 +11,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.conversation.Conversation;
@@ -53,15 +54,24 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
   private final boolean answer;
   private final boolean execute;
   private final int threads;
+  private final LongAccumulator done;
 
+  /**
+   * @param done counts conversations
+   */
   EvaluateRows(
-      Broadcast<AnsweringModel> model, Set<Metric> metrics, LossExtent extent, int threads) {
+      Broadcast<AnsweringModel> model,
+      Set<Metric> metrics,
+      LossExtent extent,
+      int threads,
+      LongAccumulator done) {
     this.model = model;
     this.loss = metrics.contains(Metric.LOSS);
     this.extent = extent;
     this.execute = metrics.contains(Metric.EXECUTION_MATCH);
     this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
     this.threads = threads;
+    this.done = done;
   }
 
   @Override
@@ -77,28 +87,40 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
           indexes.add(row.getInt(0));
           conversations.add(ConversationCoder.decode(row.getAs(1)).get(0));
         });
+    // First, and it takes little: a conversation is done when it is answered.
+    List<Optional<TextGenerator.Loss>> losses = new ArrayList<>();
+    for (Conversation conversation : conversations) {
+      losses.add(loss ? measured(conversation, generator) : Optional.empty());
+      if (!answer) {
+        done.add(1);
+      }
+    }
     List<Completion> answers =
         answer
             ? generator.complete(
                 conversations.stream()
                     .<TextPrompt>map(c -> new TextPrompt.Chat(c.hashCode(), AnswerRows.question(c)))
                     .toList(),
-                TextListener.NONE)
+                TextListener.ends(() -> done.add(1)))
             : List.of();
     List<Row> results = new ArrayList<>();
     for (int i = 0; i < indexes.size(); i++) {
       Optional<Completion> made = answer ? Optional.of(answers.get(i)) : Optional.empty();
-      results.add(result(indexes.get(i), conversations.get(i), made, generator));
+      results.add(result(indexes.get(i), conversations.get(i), losses.get(i), made));
     }
     return results.iterator();
   }
 
+  private Optional<TextGenerator.Loss> measured(
+      Conversation conversation, TextGenerator generator) {
+    return Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0);
+  }
+
   private Row result(
-      int index, Conversation conversation, Optional<Completion> made, TextGenerator generator) {
-    Optional<TextGenerator.Loss> measured =
-        loss
-            ? Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0)
-            : Optional.empty();
+      int index,
+      Conversation conversation,
+      Optional<TextGenerator.Loss> measured,
+      Optional<Completion> made) {
     String expected = expected(conversation);
     Optional<String> text = made.map(completion -> completion.text().strip());
     Optional<Verdict> verdict =

@@ -16,6 +16,7 @@ import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.GenerateConfig;
@@ -23,6 +24,7 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.progress.Progress;
 
 /**
  * Batch inference: a column of prompts or conversations to a column of answers, on all executors.
@@ -60,6 +62,19 @@ public final class GenerateJob {
    */
   public Dataset<Row> answer(
       Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
+    return answer(rows, column, model, sampling, counter());
+  }
+
+  private LongAccumulator counter() {
+    return spark.sparkContext().longAccumulator("rows answered");
+  }
+
+  private Dataset<Row> answer(
+      Dataset<Row> rows,
+      String column,
+      ModelChoice model,
+      Sampling sampling,
+      LongAccumulator done) {
     boolean conversations = isConversations(rows, column);
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
     Broadcast<AnsweringModel> shared =
@@ -67,7 +82,7 @@ public final class GenerateJob {
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
     return spread(rows)
         .mapPartitions(
-            new AnswerRows(shared, index, conversations, threads),
+            new AnswerRows(shared, index, conversations, threads, done),
             Encoders.row(AnswerRows.schema(rows.schema())));
   }
 
@@ -108,9 +123,7 @@ public final class GenerateJob {
     Path aside =
         new Path(output.getParent(), "." + output.getName() + "." + UUID.randomUUID() + ".tmp");
     try {
-      answer(read(batch.input()), batch.column(), model, sampling)
-          .write()
-          .parquet(aside.toString());
+      write(batch, model, sampling, aside);
       FileSystem files = output.getFileSystem(hadoop);
       if (!files.rename(aside, output)) {
         throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
@@ -122,6 +135,17 @@ public final class GenerateJob {
       throw new RunFailure("Writing " + output + " failed: " + e.getMessage(), e);
     } finally {
       discard(aside);
+    }
+  }
+
+  private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
+    Dataset<Row> rows = read(batch.input());
+    LongAccumulator done = counter();
+    Dataset<Row> answers = answer(rows, batch.column(), model, sampling, done);
+    try (Progress progress =
+            Progress.onStandardError("generate", rows.count(), Progress.Unit.ROWS);
+        TaskProgress unused = TaskProgress.listen(spark.sparkContext(), done, progress::reach)) {
+      answers.write().parquet(to.toString());
     }
   }
 
