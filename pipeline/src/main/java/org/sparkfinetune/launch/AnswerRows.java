@@ -31,22 +31,19 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
   private final int column;
   private final boolean conversations;
   private final int threads;
-  private final LongAccumulator done;
+  private final AnsweringProgress.Counts counts;
 
-  /**
-   * @param done counts rows
-   */
   AnswerRows(
       Broadcast<AnsweringModel> model,
       int column,
       boolean conversations,
       int threads,
-      LongAccumulator done) {
+      AnsweringProgress.Counts counts) {
     this.model = model;
     this.column = column;
     this.conversations = conversations;
     this.threads = threads;
-    this.done = done;
+    this.counts = counts;
   }
 
   /** The columns that are added. */
@@ -61,7 +58,7 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newTaskGenerator(threads);
+    TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     return new Answers(rows, generator, model.value().chunk());
   }
 
@@ -99,6 +96,7 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       while (rows.hasNext() && taken.size() < chunk) {
         taken.add(rows.next());
       }
+      LongAccumulator done = counts.rowsDone();
       long before = done.value();
       try {
         List<TextPrompt> prompts = taken.stream().map(AnswerRows.this::prompt).toList();

@@ -8,6 +8,7 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
+import org.apache.spark.util.LongAccumulator;
 import org.apache.spark.util.SerializableConfiguration;
 import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
@@ -126,8 +127,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
 
   /** A generator of this thread's own over the JVM's one model; loading it is shown. */
   public TextGenerator newGenerator(int threads) {
-    int layers = DecodingModel.layers(new Path(modelId), hadoop.value());
-    try (Progress progress = Progress.onStandardError("load", layers, Progress.Unit.LAYERS)) {
+    try (Progress progress = Progress.onStandardError("load", layers(), Progress.Unit.LAYERS)) {
       return generator(open(threads, () -> progress.add(1)), threads);
     }
   }
@@ -141,12 +141,27 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
         stop);
   }
 
-  /** The same, closed when the Spark task that this thread runs has ended. */
-  TextGenerator newTaskGenerator(int threads) {
-    TextGenerator generator = generator(open(threads, () -> {}), threads);
+  /**
+   * The same, closed when the Spark task that this thread runs has ended.
+   *
+   * @param layersLoaded counts layers, if this task loads the model
+   */
+  TextGenerator newTaskGenerator(int threads, LongAccumulator layersLoaded) {
+    TextGenerator generator = generator(open(threads, () -> add(layersLoaded)), threads);
     TaskContext.get()
         .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
     return generator;
+  }
+
+  /** By the threads that load, one at a time. */
+  private static void add(LongAccumulator layers) {
+    synchronized (layers) {
+      layers.add(1);
+    }
+  }
+
+  int layers() {
+    return DecodingModel.layers(new Path(modelId), hadoop.value());
   }
 
   private synchronized Open open(int threads, Runnable layerLoaded) {

@@ -16,7 +16,6 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.LongAccumulator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.EvaluateConfig;
@@ -32,7 +31,6 @@ import org.sparkfinetune.evaluate.ModelResult;
 import org.sparkfinetune.hub.HubFolder;
 import org.sparkfinetune.hub.HubId;
 import org.sparkfinetune.hub.HubKind;
-import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.safetensors.AtomicText;
 import org.sparkfinetune.tokenize.LossExtent;
 
@@ -171,15 +169,17 @@ public final class EvaluateJob {
       EvaluateConfig config,
       LossExtent extent,
       List<Conversation> samples) {
-    LongAccumulator done = spark.sparkContext().longAccumulator("conversations evaluated");
-    long total = (long) models.size() * samples.size();
     Map<String, ModelResult> results = new LinkedHashMap<>();
-    try (Progress progress = Progress.onStandardError("evaluate", total, Progress.Unit.ROWS);
-        TaskProgress unused = TaskProgress.listen(spark.sparkContext(), done, progress::reach)) {
+    try (AnsweringProgress progress =
+        new AnsweringProgress(
+            context,
+            "evaluate",
+            (long) models.size() * samples.size(),
+            models.values().iterator().next().layers())) {
       models.forEach(
           (name, model) -> {
             progress.enter("evaluate " + name);
-            results.put(name, measure(model, config, extent, samples, done));
+            results.put(name, measure(model, config, extent, samples, progress.counts()));
           });
     }
     return results;
@@ -190,7 +190,7 @@ public final class EvaluateJob {
       EvaluateConfig config,
       LossExtent extent,
       List<Conversation> samples,
-      LongAccumulator done) {
+      AnsweringProgress.Counts counts) {
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < samples.size(); i++) {
       rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
@@ -207,7 +207,7 @@ public final class EvaluateJob {
                   .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
                   .repartition(tasks)
                   .mapPartitions(
-                      new EvaluateRows(shared, config.metrics(), extent, threads, done),
+                      new EvaluateRows(shared, config.metrics(), extent, threads, counts),
                       Encoders.row(EvaluateRows.RESULT))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));

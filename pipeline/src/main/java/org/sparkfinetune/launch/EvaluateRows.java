@@ -11,7 +11,6 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.conversation.Conversation;
@@ -54,24 +53,21 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
   private final boolean answer;
   private final boolean execute;
   private final int threads;
-  private final LongAccumulator done;
+  private final AnsweringProgress.Counts counts;
 
-  /**
-   * @param done counts conversations
-   */
   EvaluateRows(
       Broadcast<AnsweringModel> model,
       Set<Metric> metrics,
       LossExtent extent,
       int threads,
-      LongAccumulator done) {
+      AnsweringProgress.Counts counts) {
     this.model = model;
     this.loss = metrics.contains(Metric.LOSS);
     this.extent = extent;
     this.execute = metrics.contains(Metric.EXECUTION_MATCH);
     this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
     this.threads = threads;
-    this.done = done;
+    this.counts = counts;
   }
 
   @Override
@@ -79,7 +75,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newTaskGenerator(threads);
+    TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     List<Integer> indexes = new ArrayList<>();
     List<Conversation> conversations = new ArrayList<>();
     rows.forEachRemaining(
@@ -92,7 +88,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     for (Conversation conversation : conversations) {
       losses.add(loss ? measured(conversation, generator) : Optional.empty());
       if (!answer) {
-        done.add(1);
+        counts.rowsDone().add(1);
       }
     }
     List<Completion> answers =
@@ -101,7 +97,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
                 conversations.stream()
                     .<TextPrompt>map(c -> new TextPrompt.Chat(c.hashCode(), AnswerRows.question(c)))
                     .toList(),
-                TextListener.ends(() -> done.add(1)))
+                TextListener.ends(() -> counts.rowsDone().add(1)))
             : List.of();
     List<Row> results = new ArrayList<>();
     for (int i = 0; i < indexes.size(); i++) {

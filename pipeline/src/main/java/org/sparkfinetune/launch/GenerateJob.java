@@ -16,7 +16,6 @@ import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.LongAccumulator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.GenerateConfig;
@@ -24,7 +23,6 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.progress.Progress;
 
 /**
  * Batch inference: a column of prompts or conversations to a column of answers, on all executors.
@@ -62,27 +60,27 @@ public final class GenerateJob {
    */
   public Dataset<Row> answer(
       Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
-    return answer(rows, column, model, sampling, counter());
-  }
-
-  private LongAccumulator counter() {
-    return spark.sparkContext().longAccumulator("rows answered");
+    boolean conversations = isConversations(rows, column);
+    return answer(
+        rows,
+        column,
+        conversations,
+        AnsweringModel.of(model, sampling, hadoop),
+        AnsweringProgress.Counts.of(context));
   }
 
   private Dataset<Row> answer(
       Dataset<Row> rows,
       String column,
-      ModelChoice model,
-      Sampling sampling,
-      LongAccumulator done) {
-    boolean conversations = isConversations(rows, column);
+      boolean conversations,
+      AnsweringModel model,
+      AnsweringProgress.Counts counts) {
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
-    Broadcast<AnsweringModel> shared =
-        context.broadcast(AnsweringModel.of(model, sampling, hadoop));
+    Broadcast<AnsweringModel> shared = context.broadcast(model);
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
     return spread(rows)
         .mapPartitions(
-            new AnswerRows(shared, index, conversations, threads, done),
+            new AnswerRows(shared, index, conversations, threads, counts),
             Encoders.row(AnswerRows.schema(rows.schema())));
   }
 
@@ -140,12 +138,13 @@ public final class GenerateJob {
 
   private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
     Dataset<Row> rows = read(batch.input());
-    LongAccumulator done = counter();
-    Dataset<Row> answers = answer(rows, batch.column(), model, sampling, done);
-    try (Progress progress =
-            Progress.onStandardError("generate", rows.count(), Progress.Unit.ROWS);
-        TaskProgress unused = TaskProgress.listen(spark.sparkContext(), done, progress::reach)) {
-      answers.write().parquet(to.toString());
+    boolean conversations = isConversations(rows, batch.column());
+    AnsweringModel answering = AnsweringModel.of(model, sampling, hadoop);
+    try (AnsweringProgress progress =
+        new AnsweringProgress(context, "generate", rows.count(), answering.layers())) {
+      answer(rows, batch.column(), conversations, answering, progress.counts())
+          .write()
+          .parquet(to.toString());
     }
   }
 

@@ -51,8 +51,8 @@ public final class Progress implements AutoCloseable {
     private String of(long done, long total) {
       return switch (this) {
         case BYTES -> Shown.bytes(done) + " of " + Shown.bytes(total);
-        case LAYERS, ROWS -> "%d of %d %s".formatted(done, total, word());
-        case SHARE -> "%d %%".formatted(total > 0 ? 100 * done / total : 0);
+        case LAYERS, ROWS -> done + " of " + total + " " + word();
+        case SHARE -> (total > 0 ? 100 * done / total : 0) + " %";
       };
     }
 

@@ -14,10 +14,11 @@ public final class Shown {
   public static String time(Duration time) {
     Duration shown = time.isNegative() ? Duration.ZERO : time;
     if (shown.toHours() > 0) {
-      return "%dh %02dm".formatted(shown.toHours(), shown.toMinutesPart());
+      return String.format(
+          Locale.ROOT, "%dh %02dm", shown.toHours(), shown.toMinutesPart());
     }
     return shown.toMinutes() > 0
-        ? "%dm %02ds".formatted(shown.toMinutes(), shown.toSecondsPart())
+        ? String.format(Locale.ROOT, "%dm %02ds", shown.toMinutes(), shown.toSecondsPart())
         : shown.toSeconds() + "s";
   }
 
