@@ -37,8 +37,9 @@ final class ArchitectureTest {
           Map.entry("config", List.of()),
           Map.entry("conversation", List.of()),
           Map.entry("hub", List.of()),
-          Map.entry("metrics", List.of()),
+          Map.entry("metrics", List.of("progress")),
           Map.entry("mlflow", List.of("metrics")),
+          Map.entry("progress", List.of()),
           Map.entry("checkpoint", List.of("metrics", "safetensors")),
           Map.entry("safetensors", List.of()),
           Map.entry("tensor", List.of()),
@@ -54,9 +55,11 @@ final class ArchitectureTest {
           Map.entry("llama", List.of("quant", "tensor", "safetensors")),
           Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
           Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
-          Map.entry("sample", List.of("llama", "quant", "safetensors", "tensor")),
+          Map.entry("sample", List.of("llama", "progress", "quant", "safetensors", "tensor")),
           Map.entry("plan", List.of("config", "llama", "peft", "tensor", "train")),
-          Map.entry("export", List.of("config", "llama", "peft", "quant", "safetensors", "tensor")),
+          Map.entry(
+              "export",
+              List.of("config", "llama", "peft", "progress", "quant", "safetensors", "tensor")),
           Map.entry(
               "generate",
               List.of(
@@ -103,6 +106,7 @@ final class ArchitectureTest {
                   "mlflow",
                   "peft",
                   "plan",
+                  "progress",
                   "quant",
                   "report",
                   "safetensors",

@@ -11,6 +11,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.RopeScaling;
+import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.safetensors.AtomicFile;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
@@ -93,8 +94,11 @@ public final class GgufExport {
       written += part.bytes().length;
     }
     pad(out, written);
-    for (GgufTensors.Tensor tensor : tensors) {
-      pad(out, data(tensor, codec(tensor, type), out));
+    long total = tensors.stream().mapToLong(tensor -> bytes(tensor, codec(tensor, type))).sum();
+    try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES)) {
+      for (GgufTensors.Tensor tensor : tensors) {
+        pad(out, data(tensor, codec(tensor, type), out, progress));
+      }
     }
   }
 
@@ -172,13 +176,16 @@ public final class GgufExport {
     out.write(ByteBuffer.allocate((int) (aligned(written) - written)));
   }
 
-  private static long data(GgufTensors.Tensor tensor, Codec codec, AtomicFile out) {
+  private static long data(
+      GgufTensors.Tensor tensor, Codec codec, AtomicFile out, Progress progress) {
     long elements = tensor.elements();
     float[] piece = new float[(int) Math.min(PIECE, elements)];
     for (long at = 0; at < elements; at += PIECE) {
       int n = (int) Math.min(PIECE, elements - at);
       tensor.values().read(at, piece, n);
-      out.write(ByteBuffer.wrap(encoded(piece, n, codec)));
+      byte[] bytes = encoded(piece, n, codec);
+      out.write(ByteBuffer.wrap(bytes));
+      progress.add(bytes.length);
     }
     return bytes(tensor, codec);
   }

@@ -13,6 +13,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.WeightValues;
+import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.ShardedSafetensorsWriter;
@@ -68,12 +69,22 @@ public final class Merge {
                         request.dtype().orElseGet(() -> weights.dtype(weight)),
                         weight.dimensions()))
             .toList();
-    try (ShardedSafetensorsWriter writer =
-        ShardedSafetensorsWriter.create(
-            request.output(), hadoop, Map.of("format", "pt"), specs, request.maxShardSize())) {
+    long total = specs.stream().mapToLong(TensorSpec::byteCount).sum();
+    try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
+        ShardedSafetensorsWriter writer =
+            ShardedSafetensorsWriter.create(
+                request.output(), hadoop, Map.of("format", "pt"), specs, request.maxShardSize())) {
       for (int i = 0; i < specs.size(); i++) {
         NamedShape weight = weights.weights().get(i);
-        stream(weights.values(weight), weight.elements(), specs.get(i).dtype(), writer::write);
+        stream(
+            weights.values(weight),
+            weight.elements(),
+            specs.get(i).dtype(),
+            bytes -> {
+              int count = bytes.remaining();
+              writer.write(bytes);
+              progress.add(count);
+            });
         LOG.debug("merged {}", weight.name());
       }
       writer.commit();

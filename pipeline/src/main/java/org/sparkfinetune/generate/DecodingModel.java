@@ -6,6 +6,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.llama.LlamaFolder;
 
 /**
  * A base model and maybe an adapter, ready for decoding. Weights lie outside the heap, mapped from
@@ -52,13 +53,30 @@ public final class DecodingModel implements AutoCloseable {
    *
    * @param adapter a PEFT adapter folder
    * @param threads to quantise with
+   * @param layerLoaded is run after each layer, by any thread
    * @throws UserError if a folder is not what it should be, or the two do not fit together
    */
   public static DecodingModel load(
-      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop, int threads) {
+      Path model,
+      Optional<Path> adapter,
+      BaseForm form,
+      Configuration hadoop,
+      int threads,
+      Runnable layerLoaded) {
     try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
-      return loader.load(threads);
+      return loader.load(threads, layerLoaded);
     }
+  }
+
+  /** The same, seen by nobody. */
+  public static DecodingModel load(
+      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop, int threads) {
+    return load(model, adapter, form, hadoop, threads, () -> {});
+  }
+
+  /** How many layers a model folder's model has. */
+  public static int layers(Path model, Configuration hadoop) {
+    return LlamaFolder.config(model, hadoop).numHiddenLayers();
   }
 
   public LlamaConfig config() {

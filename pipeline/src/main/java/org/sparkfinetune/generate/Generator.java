@@ -145,6 +145,7 @@ public final class Generator implements AutoCloseable {
           results[one.prompt] =
               new Generated(made, ended ? Generated.Finish.STOP : Generated.Finish.LENGTH);
           running.remove(one);
+          listener.ended(one.prompt);
         }
       }
     }

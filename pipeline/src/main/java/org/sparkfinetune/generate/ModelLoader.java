@@ -81,14 +81,22 @@ final class ModelLoader implements AutoCloseable {
     spool.close();
   }
 
-  DecodingModel load(int threads) {
+  /**
+   * @param layerLoaded is run after each layer, by any thread
+   */
+  DecodingModel load(int threads, Runnable layerLoaded) {
     LlamaConfig config = folder.config();
     List<Layer> layers = new ArrayList<>();
     for (int i = 0; i < config.numHiddenLayers(); i++) {
       layers.add(null);
     }
     try (Team team = new Team(threads)) {
-      team.run(config.numHiddenLayers(), i -> layers.set(i, layer(i)));
+      team.run(
+          config.numHiddenLayers(),
+          i -> {
+            layers.set(i, layer(i));
+            layerLoaded.run();
+          });
     }
     PlainMatrix embedding = table(LlamaWeights.embedTokens(config));
     return new DecodingModel(

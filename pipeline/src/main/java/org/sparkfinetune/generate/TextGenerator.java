@@ -59,7 +59,20 @@ public final class TextGenerator implements AutoCloseable {
               tokenizer, stop, asked.get(i).lead(), piece -> listener.text(index, piece)));
     }
     List<Generated> generated =
-        generator.run(tokens, settings, (prompt, token) -> answers.get(prompt).add(token));
+        generator.run(
+            tokens,
+            settings,
+            new TokenListener() {
+              @Override
+              public Then token(int prompt, int id) {
+                return answers.get(prompt).add(id);
+              }
+
+              @Override
+              public void ended(int prompt) {
+                listener.ended(prompt);
+              }
+            });
     return IntStream.range(0, prompts.size())
         .mapToObj(
             i ->

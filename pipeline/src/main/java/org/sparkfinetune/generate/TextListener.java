@@ -12,4 +12,20 @@ public interface TextListener {
    * @param prompt index of the prompt
    */
   void text(int prompt, String piece);
+
+  /** All of an answer is there, the last pieces of its text maybe apart. */
+  default void ended(int prompt) {}
+
+  /** Sees only when answers end, and nothing of their text. */
+  static TextListener ends(Runnable ended) {
+    return new TextListener() {
+      @Override
+      public void text(int prompt, String piece) {}
+
+      @Override
+      public void ended(int prompt) {
+        ended.run();
+      }
+    };
+  }
 }

@@ -16,4 +16,7 @@ public interface TokenListener {
    * @param prompt index of the prompt
    */
   Then token(int prompt, int id);
+
+  /** A sequence has all its tokens. */
+  default void ended(int prompt) {}
 }

@@ -12,6 +12,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.conversation.Conversation;
 import org.sparkfinetune.conversation.Message;
@@ -30,12 +31,19 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
   private final int column;
   private final boolean conversations;
   private final int threads;
+  private final AnsweringProgress.Counts counts;
 
-  AnswerRows(Broadcast<AnsweringModel> model, int column, boolean conversations, int threads) {
+  AnswerRows(
+      Broadcast<AnsweringModel> model,
+      int column,
+      boolean conversations,
+      int threads,
+      AnsweringProgress.Counts counts) {
     this.model = model;
     this.column = column;
     this.conversations = conversations;
     this.threads = threads;
+    this.counts = counts;
   }
 
   /** The columns that are added. */
@@ -50,7 +58,7 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newTaskGenerator(threads);
+    TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     return new Answers(rows, generator, model.value().chunk());
   }
 
@@ -88,14 +96,18 @@ final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       while (rows.hasNext() && taken.size() < chunk) {
         taken.add(rows.next());
       }
+      LongAccumulator done = counts.rowsDone();
+      long before = done.value();
       try {
         List<TextPrompt> prompts = taken.stream().map(AnswerRows.this::prompt).toList();
-        List<Completion> answers = generator.complete(prompts, TextListener.NONE);
+        List<Completion> answers =
+            generator.complete(prompts, TextListener.ends(() -> done.add(1)));
         for (int i = 0; i < taken.size(); i++) {
           ready.add(answered(taken.get(i), answers.get(i)));
         }
       } catch (UserError ofOneRow) {
         taken.forEach(row -> ready.add(answerAlone(row)));
+        done.add(taken.size() - (done.value() - before));
       }
     }
 

@@ -9,6 +9,7 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
+import org.apache.spark.util.LongAccumulator;
 import org.apache.spark.util.SerializableConfiguration;
 import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +26,7 @@ import org.sparkfinetune.generate.GenerationSettings;
 import org.sparkfinetune.generate.Generator;
 import org.sparkfinetune.generate.StopTokens;
 import org.sparkfinetune.generate.TextGenerator;
+import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.tokenize.ChatTemplates;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
 import org.sparkfinetune.tokenize.TokenizerFiles;
@@ -124,9 +126,14 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     return 8 * batchSize;
   }
 
-  /** A generator of this thread's own over the JVM's one model. */
+  /** A generator of this thread's own over the JVM's one model; loading it is shown. */
   public TextGenerator newGenerator(int threads) {
-    Open made = open(threads);
+    try (Progress progress = Progress.onStandardError("load", layers(), Progress.Unit.LAYERS)) {
+      return generator(open(threads, () -> progress.add(1)), threads);
+    }
+  }
+
+  private TextGenerator generator(Open made, int threads) {
     return new TextGenerator(
         new Generator(made.model(), threads, batchSize),
         made.tokenizer(),
@@ -135,15 +142,30 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
         stop);
   }
 
-  /** The same, closed when the Spark task that this thread runs has ended. */
-  TextGenerator newTaskGenerator(int threads) {
-    TextGenerator generator = newGenerator(threads);
+  /**
+   * The same, closed when the Spark task that this thread runs has ended.
+   *
+   * @param layersLoaded counts layers, if this task loads the model
+   */
+  TextGenerator newTaskGenerator(int threads, LongAccumulator layersLoaded) {
+    TextGenerator generator = generator(open(threads, () -> add(layersLoaded)), threads);
     TaskContext.get()
         .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
     return generator;
   }
 
-  private synchronized Open open(int threads) {
+  /** By the threads that load, one at a time. */
+  private static void add(LongAccumulator layers) {
+    synchronized (layers) {
+      layers.add(1);
+    }
+  }
+
+  int layers() {
+    return DecodingModel.layers(new Path(modelId), hadoop.value());
+  }
+
+  private synchronized Open open(int threads, Runnable layerLoaded) {
     Open made = open;
     if (made == null) {
       long started = System.nanoTime();
@@ -154,7 +176,8 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
                   adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
                   form,
                   hadoop.value(),
-                  threads),
+                  threads,
+                  layerLoaded),
               LlamaTokenizer.of(files),
               ChatTemplate.of(templateName, templateSource, now));
       LOG.info(

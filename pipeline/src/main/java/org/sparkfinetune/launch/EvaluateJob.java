@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -61,21 +62,20 @@ public final class EvaluateJob {
     // Before others are measured, which may take hours: what is wrong with it is told at once.
     AnsweringModel answering = answering(model, config);
     LossExtent extent = RunOfAdapter.lossExtent(model, hadoop);
-    Map<String, ModelResult> results = new LinkedHashMap<>();
-    if (model.adapter().isPresent() && config.compareBase()) {
-      results.put(
-          "base", measure(answering(model.withoutAdapter(), config), config, extent, samples));
-    }
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
+    Map<String, AnsweringModel> models = new LinkedHashMap<>();
+    if (model.adapter().isPresent() && config.compareBase()) {
+      models.put("base", answering(model.withoutAdapter(), config));
+    }
     promotion
         .flatMap(to -> to.incumbent(model))
-        .ifPresent(
-            there ->
-                results.put(
-                    "promoted", measure(answering(there, config), config, extent, samples)));
+        .ifPresent(there -> models.put("promoted", answering(there, config)));
+    String last = model.adapter().isPresent() ? "adapter" : "base";
+    models.put(last, answering);
+    Map<String, ModelResult> results = measure(models, config, extent, samples);
+    ModelResult result = Objects.requireNonNull(results.get(last));
     Map<String, ModelResult> others = new LinkedHashMap<>(results);
-    ModelResult result = measure(answering, config, extent, samples);
-    results.put(model.adapter().isPresent() ? "adapter" : "base", result);
+    others.remove(last);
     EvaluationReport report =
         new EvaluationReport(
             about(config, model, extent),
@@ -170,8 +170,34 @@ public final class EvaluateJob {
     return AnsweringModel.of(model, config.sampling(), hadoop);
   }
 
+  /** One after the other. */
+  private Map<String, ModelResult> measure(
+      Map<String, AnsweringModel> models,
+      EvaluateConfig config,
+      LossExtent extent,
+      List<Conversation> samples) {
+    Map<String, ModelResult> results = new LinkedHashMap<>();
+    try (AnsweringProgress progress =
+        new AnsweringProgress(
+            context,
+            "evaluate",
+            (long) models.size() * samples.size(),
+            models.values().iterator().next().layers())) {
+      models.forEach(
+          (name, model) -> {
+            progress.enter("evaluate " + name);
+            results.put(name, measure(model, config, extent, samples, progress.counts()));
+          });
+    }
+    return results;
+  }
+
   private ModelResult measure(
-      AnsweringModel model, EvaluateConfig config, LossExtent extent, List<Conversation> samples) {
+      AnsweringModel model,
+      EvaluateConfig config,
+      LossExtent extent,
+      List<Conversation> samples,
+      AnsweringProgress.Counts counts) {
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < samples.size(); i++) {
       rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
@@ -188,7 +214,7 @@ public final class EvaluateJob {
                   .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
                   .repartition(tasks)
                   .mapPartitions(
-                      new EvaluateRows(shared, config.metrics(), extent, threads),
+                      new EvaluateRows(shared, config.metrics(), extent, threads, counts),
                       Encoders.row(EvaluateRows.RESULT))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));

@@ -53,15 +53,21 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
   private final boolean answer;
   private final boolean execute;
   private final int threads;
+  private final AnsweringProgress.Counts counts;
 
   EvaluateRows(
-      Broadcast<AnsweringModel> model, Set<Metric> metrics, LossExtent extent, int threads) {
+      Broadcast<AnsweringModel> model,
+      Set<Metric> metrics,
+      LossExtent extent,
+      int threads,
+      AnsweringProgress.Counts counts) {
     this.model = model;
     this.loss = metrics.contains(Metric.LOSS);
     this.extent = extent;
     this.execute = metrics.contains(Metric.EXECUTION_MATCH);
     this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
     this.threads = threads;
+    this.counts = counts;
   }
 
   @Override
@@ -69,7 +75,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     if (!rows.hasNext()) {
       return rows;
     }
-    TextGenerator generator = model.value().newTaskGenerator(threads);
+    TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     List<Integer> indexes = new ArrayList<>();
     List<Conversation> conversations = new ArrayList<>();
     rows.forEachRemaining(
@@ -77,28 +83,40 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
           indexes.add(row.getInt(0));
           conversations.add(ConversationCoder.decode(row.getAs(1)).get(0));
         });
+    // First, and it takes little: a conversation is done when it is answered.
+    List<Optional<TextGenerator.Loss>> losses = new ArrayList<>();
+    for (Conversation conversation : conversations) {
+      losses.add(loss ? measured(conversation, generator) : Optional.empty());
+      if (!answer) {
+        counts.rowsDone().add(1);
+      }
+    }
     List<Completion> answers =
         answer
             ? generator.complete(
                 conversations.stream()
                     .<TextPrompt>map(c -> new TextPrompt.Chat(c.hashCode(), AnswerRows.question(c)))
                     .toList(),
-                TextListener.NONE)
+                TextListener.ends(() -> counts.rowsDone().add(1)))
             : List.of();
     List<Row> results = new ArrayList<>();
     for (int i = 0; i < indexes.size(); i++) {
       Optional<Completion> made = answer ? Optional.of(answers.get(i)) : Optional.empty();
-      results.add(result(indexes.get(i), conversations.get(i), made, generator));
+      results.add(result(indexes.get(i), conversations.get(i), losses.get(i), made));
     }
     return results.iterator();
   }
 
+  private Optional<TextGenerator.Loss> measured(
+      Conversation conversation, TextGenerator generator) {
+    return Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0);
+  }
+
   private Row result(
-      int index, Conversation conversation, Optional<Completion> made, TextGenerator generator) {
-    Optional<TextGenerator.Loss> measured =
-        loss
-            ? Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0)
-            : Optional.empty();
+      int index,
+      Conversation conversation,
+      Optional<TextGenerator.Loss> measured,
+      Optional<Completion> made) {
     String expected = expected(conversation);
     Optional<String> text = made.map(completion -> completion.text().strip());
     Optional<Verdict> verdict =

@@ -70,15 +70,29 @@ public final class GenerateJob implements AutoCloseable {
   public Dataset<Row> answer(
       Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
     boolean conversations = isConversations(rows, column);
+    return answer(
+        rows,
+        column,
+        conversations,
+        AnsweringModel.of(model, sampling, hadoop),
+        AnsweringProgress.Counts.of(context));
+  }
+
+  private Dataset<Row> answer(
+      Dataset<Row> rows,
+      String column,
+      boolean conversations,
+      AnsweringModel model,
+      AnsweringProgress.Counts counts) {
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
     Broadcast<AnsweringModel> shared =
-        context.broadcast(AnsweringModel.of(model, sampling, hadoop));
+        context.broadcast(model);
     models.add(shared);
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
     // How many partitions there are is not known before the rows are computed.
     return rows.repartition(TASKS_PER_CORE * context.defaultParallelism())
         .mapPartitions(
-            new AnswerRows(shared, index, conversations, threads),
+            new AnswerRows(shared, index, conversations, threads, counts),
             Encoders.row(AnswerRows.schema(rows.schema())));
   }
 
@@ -121,9 +135,7 @@ public final class GenerateJob implements AutoCloseable {
     Path aside =
         new Path(output.getParent(), "." + output.getName() + "." + UUID.randomUUID() + ".tmp");
     try {
-      answer(read(batch.input()), batch.column(), model, sampling)
-          .write()
-          .parquet(aside.toString());
+      write(batch, model, sampling, aside);
       FileSystem files = output.getFileSystem(hadoop);
       if (!files.rename(aside, output)) {
         throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
@@ -135,6 +147,18 @@ public final class GenerateJob implements AutoCloseable {
       throw new RunFailure("Writing " + output + " failed: " + e.getMessage(), e);
     } finally {
       discard(aside);
+    }
+  }
+
+  private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
+    Dataset<Row> rows = read(batch.input());
+    boolean conversations = isConversations(rows, batch.column());
+    AnsweringModel answering = AnsweringModel.of(model, sampling, hadoop);
+    try (AnsweringProgress progress =
+        new AnsweringProgress(context, "generate", rows.count(), answering.layers())) {
+      answer(rows, batch.column(), conversations, answering, progress.counts())
+          .write()
+          .parquet(to.toString());
     }
   }
 

@@ -16,11 +16,15 @@ import org.apache.spark.TaskEndReason;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.rdd.RDD;
 import org.apache.spark.resource.ResourceProfile;
+import org.apache.spark.scheduler.AccumulableInfo;
+import org.apache.spark.scheduler.SparkListenerExecutorMetricsUpdate;
+import org.apache.spark.scheduler.TaskInfo;
 import org.apache.spark.status.api.v1.ExecutorSummary;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
 import scala.Option;
 import scala.Tuple2;
+import scala.Tuple4;
 import scala.collection.Iterator;
 import scala.collection.JavaConverters;
 import scala.collection.Seq;
@@ -116,6 +120,42 @@ final class ScalaBridge {
   /** Spark's words on why an executor was lost. */
   static String lostBecause(ExecutorLostFailure lost) {
     return orEmpty(lost.reason()).orElse("no reason given");
+  }
+
+  /** What running tasks have added to an accumulator until a heartbeat: task's id to sum. */
+  static Map<Long, Long> added(SparkListenerExecutorMetricsUpdate heartbeat, long accumulator) {
+    Map<Long, Long> added = new TreeMap<>();
+    Iterator<?> tasks = sequence(heartbeat, "accumUpdates").iterator();
+    while (tasks.hasNext()) {
+      Tuple4<?, ?, ?, ?> task = (Tuple4<?, ?, ?, ?>) tasks.next();
+      added((Seq<?>) task._4(), accumulator).ifPresent(sum -> added.put((Long) task._1(), sum));
+    }
+    return added;
+  }
+
+  /** What a task has added to an accumulator in all. */
+  static long added(TaskInfo ended, long accumulator) {
+    return added(sequence(ended, "accumulables"), accumulator).orElse(0L);
+  }
+
+  /** By name: the method returns another kind of Seq on Scala 2.13. */
+  private static Seq<?> sequence(Object of, String method) {
+    try {
+      return (Seq<?>) of.getClass().getMethod(method).invoke(of);
+    } catch (ReflectiveOperationException e) {
+      throw new Bug("This version of Spark does not tell what tasks add up.", e);
+    }
+  }
+
+  private static Optional<Long> added(Seq<?> accumulables, long accumulator) {
+    Iterator<?> all = accumulables.iterator();
+    while (all.hasNext()) {
+      AccumulableInfo info = (AccumulableInfo) all.next();
+      if (info.id() == accumulator) {
+        return orEmpty(info.update()).map(update -> (Long) update);
+      }
+    }
+    return Optional.empty();
   }
 
   /** Settings that begin with {@code prefix}, keys without it. */

@@ -122,7 +122,8 @@ public final class TrainBenchmark {
             config.model(),
             rows.toString(),
             new SerializableConfiguration(hadoop),
-            new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()));
+            new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
+            spark.sparkContext().longAccumulator("layers loaded"));
     ExchangeSettings exchange =
         RunExchange.settings(context.getConf(), config.parallelism().exchange());
     CompletableFuture<double[]> clock =

@@ -12,7 +12,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import java.util.function.IntFunction;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -27,7 +26,6 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.metrics.AttemptLog;
-import org.sparkfinetune.metrics.ConsoleProgress;
 import org.sparkfinetune.metrics.ExchangeUse;
 import org.sparkfinetune.metrics.MaskedSample;
 import org.sparkfinetune.metrics.Phase;
@@ -36,6 +34,7 @@ import org.sparkfinetune.metrics.RankUse;
 import org.sparkfinetune.metrics.RunFiles;
 import org.sparkfinetune.metrics.RunFolder;
 import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.metrics.TimeLeft;
 import org.sparkfinetune.mlflow.MlflowRun;
 import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.tokenize.LlamaTokenizer;
@@ -150,13 +149,16 @@ public final class TrainDriver {
             planner,
             plan,
             RunExchange.settings(spark.sparkContext().getConf(), config.parallelism().exchange()));
+    int layers = preflight.model().model().numHiddenLayers();
     int[] attempts = {0};
     List<RankReport> reports =
         attempts(
             schedule,
+            ProgressWatch.schedule(
+                config, schedule, resume.next().rowsPerStep(), testRows(tokenized)),
             checkpoints,
             () -> begin(attempts[0], resume, planner, plan),
-            number -> {
+            (number, watch) -> {
               attempts[0] = number + 1;
               TrainTask task =
                   new TrainTask(
@@ -164,7 +166,8 @@ public final class TrainDriver {
                       config.model(),
                       tokenized.path().toString(),
                       new SerializableConfiguration(hadoop),
-                      resume.next());
+                      resume.next(),
+                      watch.loading(context, layers * plan.worldSize()));
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
     summarize(reports, attempts[0], tokenizeSeconds);
@@ -193,29 +196,34 @@ public final class TrainDriver {
     }
   }
 
+  private static int testRows(TokenizedDataset tokenized) {
+    return tokenized.test().map(test -> test.packing().rows()).orElse(0);
+  }
+
+  /** One start of the ranks, and what shows how it goes. */
+  private interface Attempt {
+    List<RankReport> run(int number, ProgressWatch watch);
+  }
+
   /** Attempts until one reaches the end, or the process is asked to stop. */
   private List<RankReport> attempts(
       StepSchedule schedule,
+      TimeLeft.Schedule toCome,
       CheckpointStore checkpoints,
       Supplier<OptionalLong> begin,
-      IntFunction<List<RankReport>> attempt) {
+      Attempt attempt) {
     StopRequest stop = new StopRequest(folder, files);
     stop.clear();
     RecordedAttempts recorded =
         new RecordedAttempts(new AttemptLog(folder, files), RECORDS, schedule.totalSteps());
     Tracking tracking = Tracking.open(loaded, folder, files);
     MlflowRun.End end = MlflowRun.End.FAILED;
-    try (ProgressWatch unused =
-            ProgressWatch.start(
-                folder,
-                files,
-                ConsoleProgress.onStandardError(1, schedule.totalSteps()),
-                tracking::tell);
+    try (ProgressWatch watch = ProgressWatch.start(folder, files, toCome, tracking::tell);
         StopSignals signals = StopSignals.listen(stop::make)) {
       List<RankReport> reports =
           new AttemptLoop(
                   config.checkpointing().maxAttempts(), begin, () -> signals.received().isPresent())
-              .run(recorded.recording(attempt));
+              .run(recorded.recording(number -> attempt.run(number, watch)));
       long steps = steps(reports);
       if (steps < schedule.totalSteps()) {
         end = MlflowRun.End.KILLED;

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.util.LongAccumulator;
 import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.checkpoint.RunIdentity;
@@ -41,13 +42,18 @@ final class TrainTask implements RankTask {
   private final TreeMap<String, String> identity;
   private final int rowsPerStep;
   private final @Nullable String checkpoint;
+  private final LongAccumulator loadedLayers;
 
+  /**
+   * @param loadedLayers counts layers of all ranks
+   */
   TrainTask(
       String configFile,
       ModelSource model,
       String tokenizedPath,
       SerializableConfiguration hadoop,
-      Continuation continuation) {
+      Continuation continuation,
+      LongAccumulator loadedLayers) {
     this.configFile = configFile;
     this.modelId = model.modelId();
     this.revision = model.revision();
@@ -58,6 +64,7 @@ final class TrainTask implements RankTask {
     this.identity = new TreeMap<>(continuation.identity().values());
     this.rowsPerStep = continuation.rowsPerStep();
     this.checkpoint = continuation.checkpoint().map(Path::toString).orElse(null);
+    this.loadedLayers = loadedLayers;
   }
 
   @Override
@@ -76,7 +83,7 @@ final class TrainTask implements RankTask {
             context.scratch(),
             tokenizedPath,
             context.attempt(),
-            (phase, step) -> context.progress().enter(phase, step),
+            whereabouts(context),
             stopRequested(context, config));
     Continuation continuation =
         new Continuation(
@@ -87,6 +94,20 @@ final class TrainTask implements RankTask {
       out.writeObject(report);
     }
     return bytes.toByteArray();
+  }
+
+  private RankRun.Whereabouts whereabouts(RankContext context) {
+    return new RankRun.Whereabouts() {
+      @Override
+      public void enter(String phase, long step) {
+        context.progress().enter(phase, step);
+      }
+
+      @Override
+      public void layerLoaded() {
+        loadedLayers.add(1);
+      }
+    };
   }
 
   /** With the run folder: its report, its TensorBoard and its metrics are there. */

@@ -3,88 +3,114 @@ package org.sparkfinetune.metrics;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Locale;
-import java.util.function.Consumer;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import org.sparkfinetune.progress.Screen;
+import org.sparkfinetune.progress.Shown;
 
 /**
- * One line per logging interval for the person who watches: phase, step, loss, tokens a second and
- * the time left, which follows from the steps of this attempt so far. Rank 0 alone has one.
+ * A run for the person who watches: step, loss, tokens a second, memory of rank 0 and the time
+ * left. On a terminal a status that is rewritten, with a line for each evaluation above it;
+ * elsewhere a line for each of the record's.
  */
 public final class ConsoleProgress {
 
-  private final Consumer<String> lines;
+  private final Screen screen;
   private final InstantSource clock;
-  private final Instant started;
-  private final long firstStep;
-  private final long lastStep;
+  private final TimeLeft.Schedule schedule;
+  private List<MetricsLine> lines = List.of();
+  private Instant arrived = Instant.MIN;
+  private boolean hasStatus;
+
+  public ConsoleProgress(Screen screen, InstantSource clock, TimeLeft.Schedule schedule) {
+    this.screen = screen;
+    this.clock = clock;
+    this.schedule = schedule;
+  }
+
+  /** An attempt begins: until its first line there is no status. */
+  public synchronized void begin() {
+    hasStatus = false;
+  }
 
   /**
-   * @param firstStep steps that were done before this attempt
-   * @param lastStep the step at which the run ends
+   * More of the record is there.
+   *
+   * @param all lines of it
+   * @param known how many of them were there before
    */
-  public ConsoleProgress(
-      Consumer<String> lines, InstantSource clock, long firstStep, long lastStep) {
-    this.lines = lines;
-    this.clock = clock;
-    this.started = clock.instant();
-    this.firstStep = firstStep;
-    this.lastStep = lastStep;
-  }
-
-  /** Standard error: standard output is for results. */
-  public static ConsoleProgress onStandardError(long firstStep, long lastStep) {
-    return new ConsoleProgress(System.err::println, InstantSource.system(), firstStep, lastStep);
-  }
-
-  /** A phase without steps, such as loading. */
-  public void phase(Phase phase, String what) {
-    line(phase.text(), what);
-  }
-
-  public void train(MetricsLine.Train line) {
-    line(
-        "train",
-        String.format(
-            Locale.ROOT,
-            "step %d/%d  loss %.4f  %.0f tokens/s  %s left",
-            line.step(),
-            lastStep,
-            line.loss(),
-            line.tokensPerSecond(),
-            left(line.step())));
-  }
-
-  public void evaluation(MetricsLine.Eval line) {
-    line(
-        "evaluate",
-        String.format(
-            Locale.ROOT,
-            "step %d/%d  eval loss %.4f over %d tokens",
-            line.step(),
-            lastStep,
-            line.evalLoss(),
-            line.evalTrainedTokens()));
-  }
-
-  private String left(long step) {
-    long done = step - firstStep;
-    if (done <= 0) {
-      return "unknown time";
+  public synchronized void show(List<MetricsLine> all, int known) {
+    lines = all;
+    arrived = clock.instant();
+    hasStatus = true;
+    for (int i = known; i < all.size(); i++) {
+      lines = all.subList(0, i + 1);
+      if (all.get(i) instanceof MetricsLine.Eval evaluation) {
+        line("evaluate", text(evaluation));
+      } else if (all.get(i) instanceof MetricsLine.Train train && !screen.isTerminal()) {
+        line("train", text(train));
+      }
     }
-    double seconds = Duration.between(started, clock.instant()).toMillis() / 1e3;
-    return shown(Duration.ofSeconds(Math.round(seconds / done * (lastStep - step))));
+    redraw();
   }
 
-  private static String shown(Duration time) {
-    if (time.toHours() > 0) {
-      return String.format(Locale.ROOT, "%dh %02dm", time.toHours(), time.toMinutesPart());
+  /** The status as of now: time passes between two lines, too. */
+  public synchronized void redraw() {
+    if (hasStatus) {
+      lastStep()
+          .ifPresent(
+              train ->
+                  screen.status(
+                      "train     %s  %s"
+                          .formatted(Shown.bar(train.step(), schedule.totalSteps()), text(train))));
     }
-    return time.toMinutes() > 0
-        ? String.format(Locale.ROOT, "%dm %02ds", time.toMinutes(), time.toSecondsPart())
-        : time.toSeconds() + "s";
+  }
+
+  private Optional<MetricsLine.Train> lastStep() {
+    for (int i = lines.size() - 1; i >= 0; i--) {
+      if (lines.get(i) instanceof MetricsLine.Train train) {
+        return Optional.of(train);
+      }
+    }
+    return Optional.empty();
+  }
+
+  private String text(MetricsLine.Train line) {
+    long memory = line.pace().anonymousBytes();
+    return String.format(
+        Locale.ROOT,
+        "step %d/%d  loss %.4f  %.0f tokens/s%s%s",
+        line.step(),
+        schedule.totalSteps(),
+        line.loss(),
+        line.tokensPerSecond(),
+        memory > 0 ? "  " + Shown.bytes(memory) : "",
+        left());
+  }
+
+  private String text(MetricsLine.Eval line) {
+    return String.format(
+        Locale.ROOT,
+        "step %d/%d  eval loss %.4f over %d tokens",
+        line.step(),
+        schedule.totalSteps(),
+        line.evalLoss(),
+        line.evalTrainedTokens());
+  }
+
+  private String left() {
+    OptionalDouble seconds = TimeLeft.seconds(lines, schedule);
+    if (seconds.isEmpty()) {
+      return "";
+    }
+    Duration since = Duration.between(arrived, clock.instant());
+    Duration left = Duration.ofMillis(Math.round(seconds.getAsDouble() * 1e3)).minus(since);
+    return "  " + Shown.time(left) + " left";
   }
 
   private void line(String phase, String text) {
-    lines.accept("INFO rank 0  %-9s %s".formatted(phase, text));
+    screen.line("INFO rank 0  %-9s %s".formatted(phase, text));
   }
 }

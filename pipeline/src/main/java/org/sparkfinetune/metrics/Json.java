@@ -27,6 +27,10 @@ final class Json {
     }
   }
 
+  static JsonNode tree(String json) throws IOException {
+    return MAPPER.readTree(json);
+  }
+
   static Optional<JsonNode> read(Path path, RunFiles files) {
     return files.read(path).map(bytes -> parse(path, bytes));
   }

@@ -40,9 +40,17 @@ public final class MetricsLog implements AutoCloseable {
   /** The lines so far; a last one that was cut off is left out. */
   public static List<MetricsLine> read(RunFolder folder, RunFiles files) {
     Path path = folder.metrics();
-    String text = new String(files.read(path).orElse(new byte[0]), StandardCharsets.UTF_8);
+    return parse(path, new String(files.read(path).orElse(new byte[0]), StandardCharsets.UTF_8), 0);
+  }
+
+  /**
+   * The whole lines in a text.
+   *
+   * @param before lines of the file before it
+   */
+  static List<MetricsLine> parse(Path path, String text, int before) {
     List<MetricsLine> lines = new ArrayList<>();
-    int number = 0;
+    int number = before;
     for (int from = 0, end; (end = text.indexOf('\n', from)) >= 0; from = end + 1) {
       number++;
       String line = text.substring(from, end);

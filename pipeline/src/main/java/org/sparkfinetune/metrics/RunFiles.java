@@ -1,8 +1,10 @@
 package org.sparkfinetune.metrics;
 
+import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Objects;
@@ -63,6 +65,53 @@ public final class RunFiles {
             return Optional.empty();
           }
         });
+  }
+
+  /** The bytes from {@code offset} on; none where there is no file, or no more of it. */
+  byte[] readFrom(Path path, long offset) {
+    return doing(
+        "read",
+        path,
+        () -> {
+          try (FSDataInputStream in = fileSystem(path).open(path)) {
+            in.seek(offset);
+            return in.readAllBytes();
+          } catch (FileNotFoundException | EOFException e) {
+            return new byte[0];
+          }
+        });
+  }
+
+  /**
+   * What tells an object from the one that it replaces, for one cheap request; empty where there is
+   * none, and on stores that append: those may know the length of a file only when it is closed.
+   */
+  Optional<String> version(Path path) {
+    return doing(
+        "looked up",
+        path,
+        () -> {
+          if (appends(path)) {
+            return Optional.empty();
+          }
+          try {
+            FileStatus status = fileSystem(path).getFileStatus(path);
+            return Optional.of(status.getLen() + " " + status.getModificationTime());
+          } catch (FileNotFoundException e) {
+            return Optional.empty();
+          }
+        });
+  }
+
+  /** How soon another look at a file that grows may find more of it. */
+  Duration freshness(Path path) {
+    return doing(
+        "reached",
+        path,
+        () ->
+            appends(path)
+                ? Duration.ofSeconds(isLocal(path) ? 1 : 5)
+                : GrowingFile.Rewritten.INTERVAL);
   }
 
   /** The files in a folder, by name; none where there is no folder. */

@@ -10,11 +10,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.llama.LlamaConfig;
 import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.safetensors.DType;
 import org.sparkfinetune.safetensors.Floats;
 import org.sparkfinetune.safetensors.ShardedSafetensorsWriter;
@@ -31,6 +33,7 @@ public final class ModelMaker {
 
   private final RandomWeights weights;
   private final long seed;
+  private LongConsumer drawn = weights -> {};
   private final ByteBuffer chunk = ByteBuffer.allocate(CHUNK_WEIGHTS * Short.BYTES);
 
   private ModelMaker(LlamaConfig config, long seed) {
@@ -97,10 +100,25 @@ public final class ModelMaker {
   }
 
   private void stream(List<NamedShape> tensors, Path folder, Storage storage) {
-    Nf4Model nf4 = new Nf4Model(this::draw);
+    long draws =
+        tensors.stream()
+            .mapToLong(
+                tensor -> tensor.elements() * (isQuantized(tensor, storage) ? Nf4Model.DRAWS : 1))
+            .sum();
+    try (Progress progress = Progress.onStandardError("make-model", draws, Progress.Unit.SHARE)) {
+      drawn = progress::add;
+      stream(tensors, folder, storage, new Nf4Model(this::draw));
+    }
+  }
+
+  private static boolean isQuantized(NamedShape tensor, Storage storage) {
+    return storage == Storage.NF4 && Nf4Model.quantizes(tensor);
+  }
+
+  private void stream(List<NamedShape> tensors, Path folder, Storage storage, Nf4Model nf4) {
     List<TensorSpec> specs = new ArrayList<>();
     for (NamedShape tensor : tensors) {
-      if (storage == Storage.NF4 && Nf4Model.quantizes(tensor)) {
+      if (isQuantized(tensor, storage)) {
         specs.addAll(nf4.specs(tensor));
       } else {
         specs.add(new TensorSpec(tensor.name(), DType.BF16, tensor.dimensions()));
@@ -114,7 +132,7 @@ public final class ModelMaker {
             specs,
             MAX_SHARD_BYTES)) {
       for (NamedShape tensor : tensors) {
-        if (storage == Storage.NF4 && Nf4Model.quantizes(tensor)) {
+        if (isQuantized(tensor, storage)) {
           nf4.write(tensor, out::write);
         } else {
           draw(tensor, out::write);
@@ -135,6 +153,7 @@ public final class ModelMaker {
         constant(tensor.name().endsWith(".bias") ? 0 : 1);
       }
       sink.accept(chunk.flip());
+      drawn.accept(count);
     }
   }
 

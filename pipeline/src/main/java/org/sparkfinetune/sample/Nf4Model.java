@@ -23,6 +23,9 @@ import org.sparkfinetune.tensor.NamedShape;
 final class Nf4Model {
   private static final PrequantizedWeight.Storage STORAGE = PrequantizedWeight.Storage.UINT8;
 
+  /** How often a weight is drawn: for its size in the file, its codes and its constants. */
+  static final int DRAWS = 3;
+
   private final Nf4Codec codec = Nf4Codec.fastest();
   private final Drawing drawing;
 

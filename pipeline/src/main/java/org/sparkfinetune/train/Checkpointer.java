@@ -131,19 +131,10 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       // A failed save must not stay unnoticed until the next one.
       exchange.await(writing);
     }
-    if (stop || isDue(step)) {
+    if (stop || schedule.isDue(settings.saveStrategy(), settings.saveSteps(), step)) {
       clock.in(Phase.CHECKPOINT, () -> save(step));
     }
     return stop ? Trainer.Next.STOP : Trainer.Next.STEP;
-  }
-
-  private boolean isDue(long step) {
-    boolean last = step == schedule.totalSteps();
-    return switch (settings.saveStrategy()) {
-      case NO -> false;
-      case STEPS -> step % settings.saveSteps() == 0 || last;
-      case EPOCH -> schedule.endsEpoch(step) || last;
-    };
   }
 
   private void save(long step) {

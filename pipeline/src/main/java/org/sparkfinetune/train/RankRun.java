@@ -12,6 +12,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.checkpoint.CheckpointManifest;
 import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.exchange.ExchangeStats;
@@ -64,9 +65,12 @@ public final class RankRun {
       Whereabouts whereabouts,
       BooleanSupplier stopRequested) {}
 
-  /** Told where the rank is, for messages about failures. */
+  /** Told where the rank is, for messages about failures and for who watches. */
   public interface Whereabouts {
     void enter(String phase, long step);
+
+    /** One more layer of this rank's part of the model is there. */
+    default void layerLoaded() {}
   }
 
   public RankRun(TrainConfig config, Place place, Continuation continuation, Configuration hadoop) {
@@ -123,14 +127,20 @@ public final class RankRun {
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable, KeptShards kept) {
-    return RankModel.load(
-        recipe(base),
-        torch,
-        place.exchange(),
-        base.weights(),
-        trainable,
-        place.scratch(),
-        kept.store());
+    boolean isFull = config.method() == Method.FULL;
+    LoadedLayers loaded =
+        new LoadedLayers(isFull ? trainable : base.weights(), place.whereabouts()::layerLoaded);
+    RankModel model =
+        RankModel.load(
+            recipe(base),
+            torch,
+            place.exchange(),
+            isFull ? base.weights() : loaded,
+            isFull ? loaded : trainable,
+            place.scratch(),
+            kept.store());
+    loaded.all(base.config().numHiddenLayers());
+    return model;
   }
 
   private RankReport run(Job job) {

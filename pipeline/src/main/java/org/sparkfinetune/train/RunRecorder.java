@@ -33,6 +33,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private final long started = System.nanoTime();
   private final double secondsBefore;
   private final List<Double> speeds = new ArrayList<>();
+  private final List<Double> secondsOfSteps = new ArrayList<>();
+  private long lastEnd = started;
   private double lossSinceLine;
   private long trainedSinceLine;
   private int stepsSinceLine;
@@ -139,6 +141,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
 
   @Override
   public void step(Step step) {
+    long now = System.nanoTime();
+    secondsOfSteps.add((now - lastEnd) * 1e-9);
     double speed = step.tokens() / step.seconds();
     speeds.add(speed);
     lossSinceLine += step.loss();
@@ -157,14 +161,22 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
               step.learningRate(),
               trainedSinceLine,
               speed,
-              attempt);
+              attempt,
+              pace());
       metrics.write(line);
       tensorBoard.train(line);
       tensorBoard.scalars(vitals.get(), line.step());
       lossSinceLine = 0;
       trainedSinceLine = 0;
       stepsSinceLine = 0;
+      secondsOfSteps.clear();
     }
+    lastEnd = now;
+  }
+
+  private MetricsLine.Pace pace() {
+    double[] sorted = secondsOfSteps.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+    return new MetricsLine.Pace(seconds(), sorted[sorted.length / 2], RankMemory.anonymousBytes());
   }
 
   @Override
@@ -172,9 +184,14 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     evalLoss = evaluated.loss();
     MetricsLine.Eval line =
         new MetricsLine.Eval(
-            evaluated.step(), evaluated.epoch(), evaluated.loss(), evaluated.trainedTokens());
+            evaluated.step(),
+            evaluated.epoch(),
+            evaluated.loss(),
+            evaluated.trainedTokens(),
+            seconds());
     metrics.write(line);
     tensorBoard.evaluation(line, new Speed(evaluated.seconds(), evaluationRows, evaluationRows));
+    lastEnd = System.nanoTime();
   }
 
   /** Ends the record; the rank's share of summary.json. */

@@ -3,6 +3,7 @@ package org.sparkfinetune.train;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.config.Loop;
 
 /**
@@ -66,6 +67,21 @@ public final class StepSchedule {
 
   public boolean endsEpoch(long step) {
     return step % stepsPerEpoch() == 0;
+  }
+
+  /**
+   * Whether an evaluation or a checkpoint comes after a step; with any but {@code NO} after the
+   * last one, too.
+   *
+   * @param every steps between two, under {@link IntervalStrategy#STEPS}
+   */
+  public boolean isDue(IntervalStrategy strategy, int every, long step) {
+    boolean last = step == totalSteps();
+    return switch (strategy) {
+      case NO -> false;
+      case STEPS -> step % every == 0 || last;
+      case EPOCH -> endsEpoch(step) || last;
+    };
   }
 
   /** Rows of a step (from 1), of all ranks, in order. */

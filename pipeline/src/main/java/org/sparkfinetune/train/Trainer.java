@@ -74,7 +74,7 @@ final class Trainer {
     }
     for (long step = done + 1; step <= schedule.totalSteps(); step++) {
       step(step);
-      if (evaluates(step)) {
+      if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
         evaluate(step);
       }
       if (afterStep.after(step) == Next.STOP) {
@@ -129,15 +129,6 @@ final class Trainer {
 
   private void publish(long version) {
     model.weights().trainable().forEach(group -> group.publish(version));
-  }
-
-  private boolean evaluates(long step) {
-    boolean last = step == schedule.totalSteps();
-    return switch (reporting.evalStrategy()) {
-      case NO -> false;
-      case STEPS -> step % reporting.evalSteps() == 0 || last;
-      case EPOCH -> schedule.endsEpoch(step) || last;
-    };
   }
 
   private void evaluate(long step) {

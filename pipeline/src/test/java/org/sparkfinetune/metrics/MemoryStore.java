@@ -23,7 +23,10 @@ public final class MemoryStore extends FileSystem {
 
   private final Map<String, byte[]> objects = new TreeMap<>();
   private URI uri = URI.create("memory:///");
+  private final Map<String, Integer> versions = new TreeMap<>();
   private int writes;
+  private int requests;
+  private long readBytes;
 
   /** A path in a new store, and the configuration that finds it. */
   static Path create(Configuration hadoop) {
@@ -33,6 +36,15 @@ public final class MemoryStore extends FileSystem {
 
   int writes() {
     return writes;
+  }
+
+  /** As a store counts them that has to be asked for a status before it is read. */
+  int requests() {
+    return requests;
+  }
+
+  long readBytes() {
+    return readBytes;
   }
 
   @Override
@@ -62,6 +74,7 @@ public final class MemoryStore extends FileSystem {
           public void close() {
             objects.put(path.toUri().getPath(), toByteArray());
             writes++;
+            versions.put(path.toUri().getPath(), writes);
           }
         },
         statistics);
@@ -69,6 +82,7 @@ public final class MemoryStore extends FileSystem {
 
   @Override
   public FSDataInputStream open(Path path, int bufferSize) throws IOException {
+    requests += 2;
     byte[] object = objects.get(path.toUri().getPath());
     if (object == null) {
       throw new FileNotFoundException(path.toString());
@@ -118,10 +132,16 @@ public final class MemoryStore extends FileSystem {
 
   @Override
   public FileStatus getFileStatus(Path path) throws IOException {
-    throw new FileNotFoundException(path.toString());
+    requests++;
+    byte[] object = objects.get(path.toUri().getPath());
+    if (object == null) {
+      throw new FileNotFoundException(path.toString());
+    }
+    long version = versions.getOrDefault(path.toUri().getPath(), 0);
+    return new FileStatus(object.length, false, 1, 1, version, path);
   }
 
-  private static final class ObjectStream extends FSInputStream {
+  private final class ObjectStream extends FSInputStream {
     private final byte[] bytes;
     private int position;
 
@@ -142,6 +162,7 @@ public final class MemoryStore extends FileSystem {
       int read = Math.min(count, bytes.length - position);
       System.arraycopy(bytes, position, into, from, read);
       position += read;
+      readBytes += read;
       return read;
     }
 

@@ -15,6 +15,7 @@ public final class SparkSessions {
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.executor.heartbeatInterval", "1s")
         .getOrCreate();
   }
 }
