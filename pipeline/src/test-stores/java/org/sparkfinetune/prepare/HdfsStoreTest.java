@@ -72,14 +72,14 @@ final class HdfsStoreTest {
   @Test
   void while_adapters_are_promoted_on_hdfs_commands_always_find_one_whole() {
     new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration())
-        .areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
+        .areSeenWhole(Promotions.Configurations.DIFFERENT, Promotions.Reader.COMMAND);
   }
 
   @Test
   void adapters_of_one_configuration_are_replaced_in_one_move_on_hdfs() throws IOException {
     Promotions promotions =
         new Promotions(root("shown"), spark.sparkContext().hadoopConfiguration());
-    promotions.areSeenWhole(Promotions.Reader.PEFT, Promotions.Configurations.EQUAL);
+    promotions.areSeenWhole(Promotions.Configurations.EQUAL, Promotions.Reader.PEFT);
     assertThat(promotions.names())
         .containsExactly("adapter", "config.yaml", "current.json", "evaluation.json", "versions");
   }

@@ -118,7 +118,7 @@ final class S3StoreTest {
       throws IOException {
     Promotions promotions =
         new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration());
-    promotions.areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
+    promotions.areSeenWhole(Promotions.Configurations.DIFFERENT, Promotions.Reader.COMMAND);
     assertThat(promotions.names()).containsExactly("current.json", "versions");
   }
 }

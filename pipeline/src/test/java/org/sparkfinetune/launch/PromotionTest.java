@@ -111,16 +111,11 @@ class PromotionTest {
   @Test
   void a_reader_always_finds_one_adapter_whole() throws IOException {
     Promotions promotions = new Promotions(folder.toString(), new Configuration());
-    promotions.areSeenWhole(Promotions.Reader.PEFT, Promotions.Configurations.DIFFERENT);
+    promotions.areSeenWhole(
+        Promotions.Configurations.DIFFERENT, Promotions.Reader.PEFT, Promotions.Reader.COMMAND);
     assertThat(promotions.names())
         .containsExactly(
             "adapter", "config.yaml", "current", "current.json", "evaluation.json", "versions");
-  }
-
-  @Test
-  void a_command_reads_the_files_of_one_adapter() throws IOException {
-    new Promotions(folder.toString(), new Configuration())
-        .areSeenWhole(Promotions.Reader.COMMAND, Promotions.Configurations.DIFFERENT);
   }
 
   @Test

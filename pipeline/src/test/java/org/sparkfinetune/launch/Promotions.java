@@ -45,11 +45,11 @@ public final class Promotions {
   /**
    * The reader always finds one, and never the weights of one with the configuration of another.
    */
-  public void areSeenWhole(Reader reader, Configurations configurations) {
+  public void areSeenWhole(Configurations configurations, Reader... readers) {
     AtomicBoolean done = new AtomicBoolean();
     promote(1, configurations);
     CompletableFuture<Integer> seen =
-        CompletableFuture.supplyAsync(() -> reads(reader, configurations, done));
+        CompletableFuture.supplyAsync(() -> reads(configurations, List.of(readers), done));
     try {
       for (int i = 2; i <= COUNT && !seen.isDone(); i++) {
         promote(i, configurations);
@@ -86,11 +86,12 @@ public final class Promotions {
     return weights;
   }
 
-  private int reads(Reader reader, Configurations configurations, AtomicBoolean done) {
+  private int reads(Configurations configurations, List<Reader> readers, AtomicBoolean done) {
     boolean[] seen = new boolean[COUNT + 1];
     int adapters = 0;
     try {
-      while (!done.get()) {
+      for (int i = 0; !done.get(); i++) {
+        Reader reader = readers.get(i % readers.size());
         Path adapter =
             switch (reader) {
               case COMMAND -> PromotedFolder.followed(new Path(best(), "adapter"), hadoop);
