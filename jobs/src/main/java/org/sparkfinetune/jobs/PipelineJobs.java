@@ -5,6 +5,7 @@ import java.io.InputStreamReader;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -124,7 +125,7 @@ final class PipelineJobs implements Jobs {
               config.data(),
               TokenizerFiles.load(folder, hadoop),
               new Path(config.outputDir(), "tokenized"),
-              LocalDate.now(),
+              LocalDate.now(ZoneId.systemDefault()),
               config.reporting().evaluates());
       return TokenizedJson.of(new TokenizeJob(spark).run(wanted, RunFolder.of(config.outputDir())));
     } finally {

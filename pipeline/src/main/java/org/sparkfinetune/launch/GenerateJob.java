@@ -85,8 +85,7 @@ public final class GenerateJob implements AutoCloseable {
       AnsweringModel model,
       AnsweringProgress.Counts counts) {
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
-    Broadcast<AnsweringModel> shared =
-        context.broadcast(model);
+    Broadcast<AnsweringModel> shared = context.broadcast(model);
     models.add(shared);
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
     // How many partitions there are is not known before the rows are computed.

@@ -8,6 +8,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.LocalDate;
+import java.time.ZoneId;
+import java.util.Collections;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -49,12 +51,12 @@ final class RunRows {
    * @param day that the template tells, in ISO's form
    * @param shaping what else shaped them, by name
    */
-  record Pinned(String rows, String dataset, String day, TreeMap<String, String> shaping) {
+  record Pinned(String rows, String dataset, String day, Map<String, String> shaping) {
     Pinned {
       Objects.requireNonNull(rows, "rows");
       Objects.requireNonNull(dataset, "dataset");
       LocalDate.parse(Objects.requireNonNull(day, "day"));
-      Objects.requireNonNull(shaping, "shaping");
+      shaping = Collections.unmodifiableMap(new TreeMap<>(shaping));
     }
   }
 
@@ -89,7 +91,7 @@ final class RunRows {
    */
   static boolean areKept(TrainConfig config, RunFiles files, Configuration hadoop) {
     RunFolder folder = RunFolder.of(config.outputDir());
-    RunRows rows = new RunRows(folder, files, hadoop, Clock.systemDefaultZone());
+    RunRows rows = new RunRows(folder, files, hadoop, Clock.system(ZoneId.systemDefault()));
     return rows.own(config.checkpointing().resumeFrom())
         .filter(
             own ->
@@ -115,7 +117,7 @@ final class RunRows {
         new TokenizeRequest(
             config.data(), tokenizer, folder.tokenized(), day, config.reporting().evaluates());
     ChatTemplate template = job.template(request);
-    TreeMap<String, String> shaping =
+    Map<String, String> shaping =
         TokenizedHash.shaping(
             TokenizedHash.settings(request, template),
             qualified(config.data().datasetPath(), hadoop));

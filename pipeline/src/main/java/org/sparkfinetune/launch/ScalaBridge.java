@@ -102,10 +102,15 @@ final class ScalaBridge {
     try {
       return (Seq<?>) store.getClass().getMethod("executorList", boolean.class).invoke(store, true);
     } catch (ReflectiveOperationException e) {
-      throw new UserError(
-          "Spark %s does not tell its executors. Use Spark 3.5 or 4.".formatted(spark.version()),
-          e);
+      throw otherSpark("its executors", e);
     }
+  }
+
+  private static UserError otherSpark(String what, ReflectiveOperationException e) {
+    return new UserError(
+        "Spark %s does not tell %s. Use Spark 3.5 or 4."
+            .formatted(org.apache.spark.package$.MODULE$.SPARK_VERSION(), what),
+        e);
   }
 
   /** What a task threw, if it is ours and arrived whole. */
@@ -143,7 +148,7 @@ final class ScalaBridge {
     try {
       return (Seq<?>) of.getClass().getMethod(method).invoke(of);
     } catch (ReflectiveOperationException e) {
-      throw new Bug("This version of Spark does not tell what tasks add up.", e);
+      throw otherSpark("what tasks add up", e);
     }
   }
 

@@ -132,8 +132,7 @@ public final class TokenizeJob {
         cache
             .find(hash)
             .filter(
-                rows ->
-                    !request.needsTest() || found.test().isEmpty() || rows.test().isPresent());
+                rows -> !request.needsTest() || found.test().isEmpty() || rows.test().isPresent());
     if (known.isPresent()) {
       LOG.info("Packed rows found in {}", known.get().path());
       return known.get();

@@ -1,12 +1,13 @@
 package org.sparkfinetune.launch;
 
 import java.time.LocalDate;
+import java.time.ZoneId;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 
 /**
- * What to tokenise, and for what.
+    this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
  *
  * @param cacheFolder on storage that driver and executors share; holds one folder for each way in
  *     which a data set was tokenised
@@ -22,6 +23,6 @@ public record TokenizeRequest(
 
   /** On this day, for training with evaluation. */
   public TokenizeRequest(TrainingData data, TokenizerFiles tokenizer, Path cacheFolder) {
-    this(data, tokenizer, cacheFolder, LocalDate.now(), true);
+    this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
   }
 }

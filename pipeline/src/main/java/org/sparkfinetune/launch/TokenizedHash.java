@@ -60,8 +60,8 @@ final class TokenizedHash {
    *
    * @param dataset qualified path
    */
-  static TreeMap<String, String> shaping(Map<String, String> settings, String dataset) {
-    TreeMap<String, String> shaping = new TreeMap<>();
+  static Map<String, String> shaping(Map<String, String> settings, String dataset) {
+    Map<String, String> shaping = new TreeMap<>();
     settings.forEach(
         (name, value) ->
             shaping.put(

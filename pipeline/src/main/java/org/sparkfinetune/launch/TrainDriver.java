@@ -5,6 +5,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.time.ZoneId;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -72,7 +73,7 @@ public final class TrainDriver {
 
   /** A run that has not started. */
   public TrainDriver(SparkSession spark, TrainPreflight preflight) {
-    this(spark, preflight, Clock.systemDefaultZone());
+    this(spark, preflight, Clock.system(ZoneId.systemDefault()));
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * The files by which a run tells what it did: {@code metrics.jsonl}, {@code summary.json}, {@code
- * provenance.json}, TensorBoard's events, and what the terminal shows of a run. Uses {@code errors},
- * {@code progress}, Hadoop's file systems, Jackson, and TensorFlow's protocol messages.
+ * provenance.json}, TensorBoard's events, and what the terminal shows of a run. Uses {@code
+ * errors}, {@code progress}, Hadoop's file systems, Jackson, and TensorFlow's protocol messages.
  *
  * <p>The decision a newcomer would question: a resumed run rewrites what was logged after its
  * checkpoint instead of appending. Tests, reports and people read these files with ten-line scripts

@@ -14,8 +14,7 @@ public final class Shown {
   public static String time(Duration time) {
     Duration shown = time.isNegative() ? Duration.ZERO : time;
     if (shown.toHours() > 0) {
-      return String.format(
-          Locale.ROOT, "%dh %02dm", shown.toHours(), shown.toMinutesPart());
+      return String.format(Locale.ROOT, "%dh %02dm", shown.toHours(), shown.toMinutesPart());
     }
     return shown.toMinutes() > 0
         ? String.format(Locale.ROOT, "%dm %02ds", shown.toMinutes(), shown.toSecondsPart())

@@ -39,7 +39,8 @@ class CheckpointCheckSparkTest {
   @BeforeEach
   void write() {
     for (int rank = 0; rank < RANKS; rank++) {
-      StateFile.Part part = new StateFile.Part("parameters/layer", ByteBuffer.allocate(1 << 16));
+      ByteBuffer values = ByteBuffer.allocate(1 << 16);
+      StateFile.Part part = new StateFile.Part("parameters/layer", List.of(values));
       files.add(StateFile.write(path("file://" + folder), hadoop, rank, RANKS, List.of(part)));
     }
   }

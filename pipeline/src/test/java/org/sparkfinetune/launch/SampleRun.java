@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -60,7 +61,7 @@ final class SampleRun {
 
   /** The same in a process with these settings of Hadoop. */
   void train(JavaSparkContext spark, Configuration hadoop, Path runFolder, String... overrides) {
-    train(spark, hadoop, Clock.systemDefaultZone(), runFolder, overrides);
+    train(spark, hadoop, Clock.system(ZoneId.systemDefault()), runFolder, overrides);
   }
 
   private void train(
