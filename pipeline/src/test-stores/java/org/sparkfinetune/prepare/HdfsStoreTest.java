@@ -30,6 +30,11 @@ final class HdfsStoreTest {
     HdfsConfiguration configuration = new HdfsConfiguration();
     cluster = new MiniDFSCluster.Builder(configuration, disk.toFile()).numDataNodes(1).build();
     cluster.waitActive();
+    // 400 ms otherwise, each time that a file is closed before its block was reported.
+    SparkSessions.shared()
+        .sparkContext()
+        .hadoopConfiguration()
+        .set("dfs.client.block.write.locateFollowingBlock.initial.delay.ms", "5");
   }
 
   @AfterAll
