@@ -7,7 +7,7 @@ import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.tokenize.TokenizerFiles;
 
 /**
-    this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
+ * this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
  *
  * @param cacheFolder on storage that driver and executors share; holds one folder for each way in
  *     which a data set was tokenised
