@@ -59,7 +59,7 @@ final class EmbeddingOf7b {
     Path scratch = Path.of(java.net.URI.create(arguments[0]));
     ModelGroups.Method method =
         new ModelGroups.Method.Lora(
-            new LoraTargets(CONFIG, 8, List.of("all-linear")),
+            new LoraTargets(CONFIG, config.lora().r(), List.of("all-linear")),
             List.of(ModelGroups.EMBED),
             ModelGroups.Base.PLAIN);
     RankMemory memory = new RankMemory();
