@@ -221,7 +221,8 @@ class ShardStoreTest {
           new ProcessBuilder(
                   ChildJvm.command(
                       ChildJvm.SHORT_LIVED, Eviction.class, folder.resolve("store").toString()))
-              .inheritIO()
+              .redirectErrorStream(true)
+              .redirectOutput(ChildJvm.log(ShardStoreTest.class))
               .start();
       assertThat(other.waitFor()).isZero();
     } catch (IOException | InterruptedException e) {

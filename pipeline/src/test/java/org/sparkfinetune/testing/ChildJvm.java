@@ -1,5 +1,7 @@
 package org.sparkfinetune.testing;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +17,13 @@ public final class ChildJvm {
   /** What a JVM needs to run Spark and our code. */
   public static List<String> sparkOptions() {
     return List.of(System.getProperty("test.jvm.arguments").trim().split("\\s+"));
+  }
+
+  /** Where a process writes what it says: beside the reports, in a file of the test's name. */
+  public static ProcessBuilder.Redirect log(Class<?> test) throws IOException {
+    Path reports = Files.createDirectories(Path.of("target", "surefire-reports"));
+    return ProcessBuilder.Redirect.appendTo(
+        reports.resolve(test.getName() + "-processes.txt").toFile());
   }
 
   /** The words of a command that runs {@code main}. */

@@ -58,7 +58,8 @@ class LargeGroupsTest {
     Process process =
         new ProcessBuilder(
                 ChildJvm.command(options, EmbeddingOf7b.class, scratch.toUri().toString()))
-            .inheritIO()
+            .redirectErrorStream(true)
+            .redirectOutput(ChildJvm.log(LargeGroupsTest.class))
             .start();
     assertThat(process.waitFor(1, TimeUnit.HOURS)).isTrue();
     assertThat(process.exitValue()).isZero();

@@ -38,7 +38,8 @@ class OverlappingRunsTest {
                     OverlappingRunsTest.class,
                     folder.toString(),
                     Integer.toString(ROUNDS)))
-            .inheritIO()
+            .redirectErrorStream(true)
+            .redirectOutput(ChildJvm.log(OverlappingRunsTest.class))
             .start();
     try {
       int rounds = 0;
