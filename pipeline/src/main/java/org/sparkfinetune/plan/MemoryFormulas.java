@@ -259,7 +259,7 @@ final class MemoryFormulas {
         + work.batchTokens() * hidden * 3 * Float.BYTES;
   }
 
-  /** On the host, of the own slice; made by the first checkpoint, and used again. */
+  /** On the host, of the own slice; all checkpoints use the same. */
   private long checkpointCopy() {
     return work.saves() ? checkpoint() / work.ranks() : 0;
   }
