@@ -5,6 +5,7 @@ import org.sparkfinetune.config.Method;
 import org.sparkfinetune.plan.Memory.Kind;
 import org.sparkfinetune.plan.Memory.Lines;
 import org.sparkfinetune.plan.Workload.Offload;
+import org.sparkfinetune.tensor.Torch;
 import org.sparkfinetune.train.BufferSizes;
 
 /**
@@ -127,9 +128,26 @@ final class MemoryFormulas {
     return Math.min(visible(onHost), 2 * work.frozenOfLayer() + embedding);
   }
 
-  /** Every rank's part of the gradients of the own slice, until the step ends: R times t / R. */
+  /**
+   * Every rank's part of the gradients of the own slice, until the step ends: R times t / R. Slices
+   * longer than a buffer arrive buffer by buffer, a few at a time.
+   */
   private long contributions() {
-    return Float.BYTES * work.trained();
+    if (work.ranks() == 1) {
+      return 0;
+    }
+    long layer = Float.BYTES * work.trainedOfLayer();
+    long embeddings = Float.BYTES * work.trainedEmbeddings();
+    long whole =
+        (isLong(layer) ? 0 : work.model().numHiddenLayers() * layer)
+            + (isLong(embeddings) ? 0 : embeddings);
+    return isLong(layer) || isLong(embeddings)
+        ? whole + Math.max(4, 2L * work.ranks()) * Torch.BUFFER_BYTES
+        : whole;
+  }
+
+  private boolean isLong(long bytes) {
+    return bytes / work.ranks() > Torch.BUFFER_BYTES;
   }
 
   /**
@@ -241,7 +259,7 @@ final class MemoryFormulas {
         + work.batchTokens() * hidden * 3 * Float.BYTES;
   }
 
-  /** On the host, of the own slice; made by the first checkpoint, and used again. */
+  /** On the host, of the own slice; all checkpoints use the same. */
   private long checkpointCopy() {
     return work.saves() ? checkpoint() / work.ranks() : 0;
   }

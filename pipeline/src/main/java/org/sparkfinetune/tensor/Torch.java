@@ -23,7 +23,7 @@ import org.sparkfinetune.errors.RunFailure;
  */
 public final class Torch implements AutoCloseable {
   /** Far below the 2 GiB of a Java buffer: so much is copied, sent or received at a time. */
-  private static final long BUFFER_BYTES = 64L << 20;
+  public static final long BUFFER_BYTES = 64L << 20;
 
   private final PtNDManager root;
   private final PtSymbolBlock module;

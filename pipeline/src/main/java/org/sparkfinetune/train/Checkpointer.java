@@ -20,6 +20,7 @@ import org.sparkfinetune.checkpoint.CheckpointStore;
 import org.sparkfinetune.checkpoint.SavedState;
 import org.sparkfinetune.checkpoint.StateFile;
 import org.sparkfinetune.config.Checkpointing;
+import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.exchange.Exchange;
 import org.sparkfinetune.fsdp.TrainableGroup;
 import org.sparkfinetune.metrics.Phase;
@@ -99,6 +100,10 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     this.clock = clock;
     this.scope = model.ops().torch().scope();
     this.patience = patience;
+    if (settings.saveStrategy() != IntervalStrategy.NO) {
+      // Takes the memory at the start: a run that has room for its first step has room to save.
+      copy();
+    }
   }
 
   /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.regex.MatchResult;
@@ -29,10 +30,14 @@ import org.sparkfinetune.sample.ModelShape;
 class MeasuredMemoryTest {
   private static final Path PAGE = Path.of("../jobs/docs/planning.md");
 
-  /** Model, method, row, rows, accumulation, other keys, planned and measured MiB. */
+  /** Data, model, method, row, rows, accumulation, other keys, planned and measured MiB. */
   private static final Pattern ROW =
       Pattern.compile(
-          "(?m)^\\| (sample|llama-135m) \\| (\\w+) \\| (\\d+) \\| (\\d+) \\| (\\d+) \\| (.*?) \\| (\\d+) \\| (\\d+) \\| \\S+ % \\|$");
+          "(?m)^\\| (?:sample|real) \\| (sample|llama-135m) \\| (\\w+) \\| (\\d+) \\| (\\d+) \\| (\\d+) \\| (.*?) \\| (\\d+) \\| (\\d+) \\| \\S+ % \\| .*\\|$");
+
+  /** What the script adds where a run does not say it. */
+  private static final Map<String, String> USUAL =
+      Map.of("bf16", "false", "max_steps", "2", "eval_strategy", "no", "save_strategy", "no");
 
   static Stream<MatchResult> runs() throws IOException {
     return ROW.matcher(Files.readString(PAGE)).results();
@@ -56,11 +61,17 @@ class MeasuredMemoryTest {
   private static Plan plan(MatchResult run) {
     List<String> words =
         new ArrayList<>(List.of("--model_id", "m", "--dataset_path", "d", "--output_dir", "o"));
-    words.addAll(List.of("--bf16", "false", "--method", run.group(2)));
+    words.addAll(List.of("--method", run.group(2)));
     words.addAll(List.of("--max_seq_length", run.group(3)));
     words.addAll(List.of("--per_device_train_batch_size", run.group(4)));
     words.addAll(List.of("--gradient_accumulation_steps", run.group(5)));
     String[] besides = run.group(6).isBlank() ? new String[0] : run.group(6).split(" ");
+    USUAL.forEach(
+        (key, value) -> {
+          if (!List.of(besides).contains(key)) {
+            words.addAll(List.of("--" + key, value));
+          }
+        });
     for (int i = 0; i < besides.length; i += 2) {
       words.addAll(List.of("--" + besides[i], besides[i + 1]));
     }
