@@ -70,7 +70,7 @@ final class RunLock implements AutoCloseable {
     if (files.exists(folder) && files.getFileStatus(folder).isFile()) {
       throw new UserError(
           ("%s is a file, where drivers that claim this output_dir have a folder. If no driver is"
-               + " at work here, delete it.")
+                  + " at work here, delete it.")
               .formatted(folder));
     }
   }
