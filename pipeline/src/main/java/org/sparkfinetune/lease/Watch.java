@@ -135,8 +135,14 @@ public final class Watch {
 
   /** What is in a file; empty if it is not there. */
   static Optional<String> read(FileSystem store, Path file) throws IOException {
-    try (InputStream in = store.open(file)) {
-      return Optional.of(new String(in.readAllBytes(), UTF_8));
+    try {
+      // HDFS fails, after seconds, when a file is read that is just being rewritten.
+      if (store.getFileStatus(file).getLen() == 0) {
+        return Optional.of("");
+      }
+      try (InputStream in = store.open(file)) {
+        return Optional.of(new String(in.readAllBytes(), UTF_8));
+      }
     } catch (FileNotFoundException e) {
       return Optional.empty();
     }

@@ -203,6 +203,7 @@ final class FaultCases {
         moments);
   }
 
+  /** The run is held up, in parts that peers wait for, until it is known what the others do. */
   private static void addOtherRuns(List<FaultCase> cases) {
     for (Moment moment : List.of(Moment.FORWARD, Moment.BACKWARD)) {
       cases.add(
@@ -218,12 +219,12 @@ final class FaultCases {
         cases,
         "clocks apart: the lock is 2 hours old, and a second driver comes",
         """
-        kill -STOP $SELF
         touch -d '2 hours ago' RUN/.lock/*
-        SECOND_DRIVER RUN
-        code=$?
-        kill -CONT $SELF
-        [ $code = 2 ] || kill -9 $SELF
+        (SECOND_DRIVER RUN; echo $? > RUN/../code) &
+        until [ -s RUN/../code ]; do
+          kill -STOP $SELF; sleep 4; kill -CONT $SELF; sleep 1
+        done
+        [ $(cat RUN/../code) = 2 ] || kill -9 $SELF
         """,
         Outcome.UNNOTICED,
         EnumSet.of(Moment.BACKWARD));

@@ -68,7 +68,7 @@ class LeaseTest {
           }
         };
     withoutChmod.initialize(URI.create("file:///"), new Configuration());
-    Takeovers.on(withoutChmod, folder, Integer.getInteger("lease.takeovers", 30));
+    Takeovers.on(withoutChmod, folder, 30);
   }
 
   @Test

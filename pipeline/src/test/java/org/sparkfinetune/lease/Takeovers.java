@@ -41,8 +41,13 @@ public final class Takeovers {
     this.takeovers = takeovers;
   }
 
-  /** Takes a lease over so many times, and never has two holders. */
-  public static void on(FileSystem store, Path folder, int takeovers) throws Exception {
+  /**
+   * Takes a lease over so many times, and never has two holders.
+   *
+   * @param few takeovers, where the property {@code lease.takeovers} does not ask for more
+   */
+  public static void on(FileSystem store, Path folder, int few) throws Exception {
+    int takeovers = Integer.getInteger("lease.takeovers", few);
     Takeovers all = new Takeovers(store, folder, takeovers);
     ExecutorService drivers = Executors.newFixedThreadPool(DRIVERS);
     try {
