@@ -36,9 +36,9 @@ class StopSignalsTest {
                 throw new RunFailure("The store is away.");
               }
             })) {
-      Signal.raise(new Signal("INT"));
+      Signal.raise(new Signal("TERM"));
       await().atMost(Duration.ofSeconds(60)).until(() -> told.get() == 2);
-      assertThat(signals.received()).contains("SIGINT");
+      assertThat(signals.received()).contains("SIGTERM");
     }
   }
 
@@ -51,7 +51,7 @@ class StopSignalsTest {
               told.incrementAndGet();
               throw new RunFailure("The store is away.");
             })) {
-      Signal.raise(new Signal("INT"));
+      Signal.raise(new Signal("TERM"));
       await().until(() -> told.get() >= 1);
     }
     assertThat(Thread.getAllStackTraces().keySet())
