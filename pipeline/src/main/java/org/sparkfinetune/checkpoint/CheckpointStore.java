@@ -191,7 +191,7 @@ public final class CheckpointStore {
     }
     RunFolder aside = folder.nextAside(files);
     String about =
-        "Set aside when the run went back to step %d (%s): steps %s.%n"
+        "Set aside when the run went back to step %s (%s): steps %s.%n"
             .formatted(start.manifest().step(), start.path(), others);
     files.replace(
         new Path(aside.checkpoints(), "about.txt"), about.getBytes(StandardCharsets.UTF_8));

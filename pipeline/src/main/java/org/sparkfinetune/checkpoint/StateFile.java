@@ -71,11 +71,13 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
       throw new RunFailure(file + " could not be read to its end: " + e.getMessage(), e);
     }
     if (length != bytes) {
-      return Optional.of("has %d bytes instead of %d".formatted(length, bytes));
+      return Optional.of("has %s bytes instead of %s".formatted(length, bytes));
     }
     return crc.getValue() == crc32c
         ? Optional.empty()
-        : Optional.of("has the checksum %08x instead of %08x".formatted(crc.getValue(), crc32c));
+        : Optional.of(
+            String.format(
+                Locale.ROOT, "has the checksum %08x instead of %08x", crc.getValue(), crc32c));
   }
 
   static String name(int rank, int worldSize) {

@@ -184,7 +184,7 @@ final class PeerLink implements AutoCloseable {
   CompletableFuture<Void> published(String name, long version, ByteBuffer into) {
     CompletableFuture<Void> done = new CompletableFuture<>();
     CompletableFuture<Void> unused =
-        stream("published/%d/%s".formatted(version, name), into)
+        stream("published/%s/%s".formatted(version, name), into)
             .whenComplete(
                 (filled, error) -> {
                   if (error == null) {

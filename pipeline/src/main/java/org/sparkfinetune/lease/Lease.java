@@ -219,7 +219,7 @@ public final class Lease {
   }
 
   private void write() throws IOException {
-    String news = "%s, generation %d, beat %d".formatted(state.word, generation, ++beats);
+    String news = "%s, generation %s, beat %s".formatted(state.word, generation, ++beats);
     for (int attempt = 1; ; attempt++) {
       try {
         owner.sign(store, own, news);

@@ -58,7 +58,7 @@ public final class Watch {
     String death() {
       return new Owner(owner()).isGone()
           ? owner() + " has ended"
-          : "no sign of life of %s for %d s".formatted(owner(), unchanged);
+          : "no sign of life of %s for %s s".formatted(owner(), unchanged);
     }
   }
 

@@ -68,7 +68,7 @@ final class BucketCounts {
       left -= counts[bucket];
     }
     throw new Bug(
-        "A split of %d rows ends behind the last row of its stratum.".formatted(position));
+        "A split of %s rows ends behind the last row of its stratum.".formatted(position));
   }
 
   /** Without what is zero, as most counts of a task are where there are many. */

@@ -210,7 +210,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       scope.close();
     } else {
       scope.abandon(
-          "a checkpoint is still being written %d s after it was given up"
+          "a checkpoint is still being written %s s after it was given up"
               .formatted(patience.toSeconds()));
     }
   }
