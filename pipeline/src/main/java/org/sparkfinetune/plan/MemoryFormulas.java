@@ -195,9 +195,12 @@ final class MemoryFormulas {
     return work.batchTokens() * layer.backward() + base;
   }
 
-  /** oneDNN computes products of bfloat16, and keeps what it compiled for each shape. */
+  /**
+   * oneDNN computes products of bfloat16, and keeps what it compiled for each shape. Rows of one
+   * data set meet about half of the shapes that there is room for.
+   */
   private long kernels() {
-    return compute == Float.BYTES ? 0 : KERNEL_BYTES * BufferSizes.KERNELS;
+    return compute == Float.BYTES ? 0 : KERNEL_BYTES * BufferSizes.KERNELS / 2;
   }
 
   /**
