@@ -49,7 +49,8 @@ import org.sparkfinetune.tokenize.PackedRow;
  * Training that fails at random moments, again and again in one process: it never crashes, and all
  * memory comes back. A few failures each time; {@code -Dfailures=300} for the leak to be measured,
  * best with GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4096, where memory that was freed is gone
- * and a touch of it ends the process.
+ * and a touch of it ends the process. What is measured includes the Java heap, so that has to be
+ * there from the start: JAVA_TOOL_OPTIONS="-Xms3g -XX:+AlwaysPreTouch".
  */
 class FailuresTest {
   private static final int FAILURES = Integer.getInteger("failures", 5);
