@@ -4,6 +4,7 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPac
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackage;
 import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -15,6 +16,8 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,96 +32,52 @@ import org.junit.jupiter.params.provider.MethodSource;
     importOptions = ImportOption.DoNotIncludeTests.class)
 final class ArchitectureTest {
   private static final String OURS = "org.sparkfinetune.";
+  private static final Path ROOT = Path.of("src/main/java/org/sparkfinetune");
 
-  /** Who may use whom, besides itself and {@code errors}. */
-  private static final Map<String, List<String>> MAY_USE =
-      Map.ofEntries(
-          Map.entry("errors", List.of()),
-          Map.entry("config", List.of()),
-          Map.entry("conversation", List.of()),
-          Map.entry("hub", List.of()),
-          Map.entry("metrics", List.of("progress")),
-          Map.entry("mlflow", List.of("metrics")),
-          Map.entry("progress", List.of()),
-          Map.entry("checkpoint", List.of("metrics", "safetensors")),
-          Map.entry("safetensors", List.of()),
-          Map.entry("tensor", List.of()),
-          Map.entry("exchange", List.of()),
-          Map.entry("dataset", List.of()),
-          Map.entry("lease", List.of()),
-          Map.entry(
-              "prepare", List.of("config", "conversation", "dataset", "html", "hub", "lease")),
-          Map.entry("html", List.of()),
-          Map.entry("report", List.of("html", "metrics")),
-          Map.entry("tokenize", List.of("config", "conversation")),
-          Map.entry("quant", List.of("tensor", "safetensors")),
-          Map.entry("llama", List.of("quant", "tensor", "safetensors")),
-          Map.entry("peft", List.of("llama", "quant", "safetensors", "tensor")),
-          Map.entry("fsdp", List.of("exchange", "quant", "safetensors", "tensor")),
-          Map.entry("sample", List.of("llama", "progress", "quant", "safetensors", "tensor")),
-          Map.entry("plan", List.of("config", "llama", "peft", "tensor", "train")),
-          Map.entry(
-              "export",
-              List.of("config", "llama", "peft", "progress", "quant", "safetensors", "tensor")),
-          Map.entry(
-              "generate",
-              List.of(
-                  "config",
-                  "conversation",
-                  "llama",
-                  "peft",
-                  "quant",
-                  "safetensors",
-                  "tensor",
-                  "tokenize")),
-          Map.entry("evaluate", List.of("config", "conversation", "generate", "tokenize")),
-          Map.entry(
-              "train",
-              List.of(
-                  "checkpoint",
-                  "config",
-                  "conversation",
-                  "exchange",
-                  "fsdp",
-                  "llama",
-                  "metrics",
-                  "peft",
-                  "quant",
-                  "safetensors",
-                  "tensor",
-                  "tokenize")),
-          Map.entry(
-              "launch",
-              List.of(
-                  "checkpoint",
-                  "config",
-                  "conversation",
-                  "dataset",
-                  "evaluate",
-                  "exchange",
-                  "export",
-                  "fsdp",
-                  "hub",
-                  "generate",
-                  "lease",
-                  "llama",
-                  "metrics",
-                  "mlflow",
-                  "peft",
-                  "plan",
-                  "progress",
-                  "quant",
-                  "report",
-                  "safetensors",
-                  "tensor",
-                  "tokenize",
-                  "train")));
+  /** Open to every floor. */
+  private static final List<String> GROUND = List.of("config", "errors", "progress", "store");
+
+  /** Which floors a floor may use, besides itself and the ground floor. */
+  private static final Map<String, List<String>> FLOORS =
+      Map.of(
+          "data", List.of(),
+          "model", List.of(),
+          "engine", List.of("data", "model"),
+          "plan", List.of("engine", "model"),
+          "inference", List.of("data", "engine", "model"),
+          "report", List.of("engine"),
+          "sample", List.of("engine", "model"),
+          "spark", List.of("data", "engine", "inference", "model", "plan", "report"));
 
   @ArchTest
-  static final ArchRule spark_is_used_where_jobs_start_and_data_is_prepared =
+  static void a_floor_uses_only_what_lies_below(JavaClasses ours) {
+    GROUND.forEach(floor -> uses(floor, List.of()).check(ours));
+    FLOORS.forEach((floor, below) -> uses(floor, below).check(ours));
+  }
+
+  private static ArchRule uses(String floor, List<String> below) {
+    String[] allowed =
+        Stream.of(List.of(floor), below, GROUND)
+            .flatMap(List::stream)
+            .map(name -> OURS + name + "..")
+            .toArray(String[]::new);
+    return classes()
+        .that()
+        .resideInAPackage(OURS + floor + "..")
+        .should()
+        .onlyDependOnClassesThat(
+            resideOutsideOfPackage("org.sparkfinetune..").or(resideInAnyPackage(allowed)));
+  }
+
+  @ArchTest
+  static final ArchRule rooms_form_no_cycles =
+      slices().assignedFrom(new Rooms()).should().beFreeOfCycles();
+
+  @ArchTest
+  static final ArchRule spark_is_used_by_the_commands =
       noClasses()
           .that()
-          .resideOutsideOfPackages(OURS + "prepare..", OURS + "launch..")
+          .resideOutsideOfPackage(OURS + "spark..")
           .should()
           .dependOnClassesThat(
               resideInAPackage("org.apache.spark..")
@@ -129,7 +88,7 @@ final class ArchitectureTest {
   static final ArchRule sparks_transport_is_used_by_the_exchange_alone =
       noClasses()
           .that()
-          .resideOutsideOfPackage(OURS + "exchange..")
+          .resideOutsideOfPackage(OURS + "engine.exchange")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("org.apache.spark.network..");
@@ -138,7 +97,7 @@ final class ArchitectureTest {
   static final ArchRule djl_is_behind_two_doors =
       noClasses()
           .that()
-          .resideOutsideOfPackages(OURS + "tensor..", OURS + "tokenize..")
+          .resideOutsideOfPackages(OURS + "engine.tensor", OURS + "data.tokenize")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("ai.djl..")
@@ -147,37 +106,11 @@ final class ArchitectureTest {
   @ArchTest
   static final ArchRule scala_is_spoken_by_one_class =
       noClasses()
-          .that(DescribedPredicate.not(nameMatching(".*\\.launch\\.ScalaBridge(\\$.*)?")))
+          .that(DescribedPredicate.not(nameMatching(".*\\.ScalaBridge(\\$.*)?")))
           .should()
           .dependOnClassesThat()
           .resideInAPackage("scala..")
           .because("what Java sees of Scala differs between 2.12 and 2.13");
-
-  @ArchTest
-  static final ArchRule packages_form_no_cycles =
-      slices().matching(OURS + "(*)..").should().beFreeOfCycles();
-
-  @ArchTest
-  static void each_package_uses_only_what_the_design_lets_it_use(JavaClasses ours) {
-    MAY_USE.forEach((user, used) -> onlyUses(user, used).check(ours));
-  }
-
-  private static ArchRule onlyUses(String user, List<String> used) {
-    String[] allowed =
-        Stream.concat(used.stream(), Stream.of(user, "errors"))
-            .map(name -> OURS + name + "..")
-            .toArray(String[]::new);
-    DescribedPredicate<JavaClass> forbidden =
-        resideInAPackage("org.sparkfinetune..")
-            .and(DescribedPredicate.not(resideInAnyPackage(allowed)))
-            .as("other packages of ours than " + used);
-    return noClasses()
-        .that()
-        .resideInAPackage(OURS + user + "..")
-        .should()
-        .dependOnClassesThat(forbidden)
-        .allowEmptyShould(true);
-  }
 
   @ArchTest
   static final ArchRule standard_output_belongs_to_the_commands =
@@ -187,18 +120,43 @@ final class ArchitectureTest {
           .because("results are printed by the commands");
 
   @ParameterizedTest
-  @MethodSource("packages")
-  void every_package_is_in_the_table_and_says_what_it_is_for(Path folder) throws IOException {
-    assertThat(MAY_USE).containsKey(folder.getFileName().toString());
-    assertThat(Files.readString(folder.resolve("package-info.java")))
+  @MethodSource("rooms")
+  void every_room_says_what_it_is_for(Path room) throws IOException {
+    assertThat(FLOORS.containsKey(floor(room)) || GROUND.contains(floor(room))).isTrue();
+    assertThat(Files.readString(room.resolve("package-info.java")))
         .contains("@NullMarked")
         .containsPattern("/\\*\\*\\s*\\n \\* \\w+");
   }
 
-  static Stream<Path> packages() throws IOException {
-    Path root = Path.of("src/main/java/org/sparkfinetune");
-    try (Stream<Path> entries = Files.list(root)) {
-      return entries.filter(Files::isDirectory).sorted().toList().stream();
+  /** Every folder with classes below the root. */
+  static Stream<Path> rooms() throws IOException {
+    try (Stream<Path> all = Files.walk(ROOT)) {
+      return all
+          .filter(path -> path.toString().endsWith(".java"))
+          .map(Path::getParent)
+          .filter(room -> !room.equals(ROOT))
+          .distinct()
+          .sorted()
+          .toList()
+          .stream();
+    }
+  }
+
+  private static String floor(Path room) {
+    return ROOT.relativize(room).getName(0).toString();
+  }
+
+  /** A package is a room. */
+  private static final class Rooms implements SliceAssignment {
+    @Override
+    public SliceIdentifier getIdentifierOf(JavaClass javaClass) {
+      String room = javaClass.getPackageName();
+      return room.startsWith(OURS) ? SliceIdentifier.of(room) : SliceIdentifier.ignore();
+    }
+
+    @Override
+    public String getDescription() {
+      return "rooms";
     }
   }
 }

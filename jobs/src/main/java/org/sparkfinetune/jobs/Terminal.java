@@ -13,14 +13,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.sparkfinetune.config.GenerateConfig;
-import org.sparkfinetune.conversation.Conversation;
-import org.sparkfinetune.conversation.Message;
-import org.sparkfinetune.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.generate.Completion;
-import org.sparkfinetune.generate.TextGenerator;
-import org.sparkfinetune.generate.TextListener;
-import org.sparkfinetune.generate.TextPrompt;
+import org.sparkfinetune.inference.generate.Completion;
+import org.sparkfinetune.inference.generate.TextGenerator;
+import org.sparkfinetune.inference.generate.TextListener;
+import org.sparkfinetune.inference.generate.TextPrompt;
 
 /** {@code generate} for one reader: text appears as it is made. */
 final class Terminal {

@@ -3,12 +3,12 @@ package org.sparkfinetune.plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.sparkfinetune.tensor.ElementType;
-import org.sparkfinetune.tensor.Ops;
-import org.sparkfinetune.tensor.Processor;
-import org.sparkfinetune.tensor.Scope;
-import org.sparkfinetune.tensor.Tensor;
-import org.sparkfinetune.tensor.Torch;
+import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Processor;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Torch;
 
 /** Measures this machine's processor in about a second. */
 public final class CpuProbe {

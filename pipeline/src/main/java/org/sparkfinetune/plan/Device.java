@@ -1,6 +1,6 @@
 package org.sparkfinetune.plan;
 
-import org.sparkfinetune.tensor.Processor;
+import org.sparkfinetune.engine.tensor.Processor;
 
 /**
  * What a rank computes on.

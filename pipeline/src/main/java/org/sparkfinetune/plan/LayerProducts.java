@@ -2,7 +2,7 @@ package org.sparkfinetune.plan;
 
 import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
-import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
  * Operations of the products with all layers' linears for one token, 2 to a weight.

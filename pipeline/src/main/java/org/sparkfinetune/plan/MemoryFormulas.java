@@ -2,11 +2,11 @@ package org.sparkfinetune.plan;
 
 import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.config.Method;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.plan.Memory.Kind;
 import org.sparkfinetune.plan.Memory.Lines;
 import org.sparkfinetune.plan.Workload.Offload;
-import org.sparkfinetune.tensor.Torch;
-import org.sparkfinetune.train.BufferSizes;
 
 /**
  * The trainer's memory as formulas. Letters: H hidden, L layers, N tokens of a batch, S of a step

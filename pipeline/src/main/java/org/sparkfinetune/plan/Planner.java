@@ -11,7 +11,7 @@ import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.llama.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.plan.Workload.Inputs;
 import org.sparkfinetune.plan.Workload.Kept;
 import org.sparkfinetune.plan.Workload.Rows;

@@ -4,10 +4,10 @@ import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.llama.LlamaConfig;
-import org.sparkfinetune.peft.LoraTargets;
-import org.sparkfinetune.train.ActivationBudget;
-import org.sparkfinetune.train.BufferSizes;
+import org.sparkfinetune.engine.train.ActivationBudget;
+import org.sparkfinetune.engine.train.BufferSizes;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.peft.LoraTargets;
 
 /**
  * What decides memory and time of a run.

@@ -4,8 +4,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.sparkfinetune.metrics.AttemptEvent;
-import org.sparkfinetune.metrics.AttemptEvent.Kind;
+import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.AttemptEvent.Kind;
 
 /**
  * A start of the training.

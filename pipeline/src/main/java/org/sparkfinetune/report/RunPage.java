@@ -9,19 +9,16 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
-import org.sparkfinetune.html.LineChart;
-import org.sparkfinetune.html.LineChart.Ink;
-import org.sparkfinetune.html.LineChart.Point;
-import org.sparkfinetune.html.LineChart.Series;
-import org.sparkfinetune.html.Numbers;
-import org.sparkfinetune.html.Page;
-import org.sparkfinetune.metrics.AttemptEvent;
-import org.sparkfinetune.metrics.MaskedSample;
-import org.sparkfinetune.metrics.MetricsLine;
-import org.sparkfinetune.metrics.Phase;
-import org.sparkfinetune.metrics.Provenance;
-import org.sparkfinetune.metrics.RankUse;
-import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.engine.metrics.MetricsLine;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.Provenance;
+import org.sparkfinetune.engine.metrics.RankUse;
+import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.report.LineChart.Ink;
+import org.sparkfinetune.report.LineChart.Point;
+import org.sparkfinetune.report.LineChart.Series;
 
 /** The report of a training run as one HTML file. */
 final class RunPage {

@@ -3,15 +3,15 @@ package org.sparkfinetune.report;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import org.sparkfinetune.metrics.AttemptEvent;
-import org.sparkfinetune.metrics.AttemptLog;
-import org.sparkfinetune.metrics.MaskedSample;
-import org.sparkfinetune.metrics.MetricsLine;
-import org.sparkfinetune.metrics.MetricsLog;
-import org.sparkfinetune.metrics.Provenance;
-import org.sparkfinetune.metrics.RunFiles;
-import org.sparkfinetune.metrics.RunFolder;
-import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.AttemptLog;
+import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.engine.metrics.MetricsLine;
+import org.sparkfinetune.engine.metrics.MetricsLog;
+import org.sparkfinetune.engine.metrics.Provenance;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.store.RunFiles;
 
 /**
  * What the files of a run folder say, for its page.

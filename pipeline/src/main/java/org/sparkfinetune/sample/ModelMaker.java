@@ -14,14 +14,14 @@ import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.llama.LlamaConfig;
-import org.sparkfinetune.llama.LlamaWeights;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.progress.Progress;
-import org.sparkfinetune.safetensors.DType;
-import org.sparkfinetune.safetensors.Floats;
-import org.sparkfinetune.safetensors.ShardedSafetensorsWriter;
-import org.sparkfinetune.safetensors.TensorSpec;
-import org.sparkfinetune.tensor.NamedShape;
 
 /**
  * Writes a Llama with random weights in Hugging Face layout, bf16, as a stream: the model may be

@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.llama.LlamaConfig;
-import org.sparkfinetune.llama.LlamaConfigReader;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaConfigReader;
 
 /**
  * The shape of a model to make.

@@ -8,13 +8,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.sparkfinetune.errors.Bug;
-import org.sparkfinetune.quant.DoubleQuantization;
-import org.sparkfinetune.quant.Nf4Codec;
-import org.sparkfinetune.quant.PrequantizedWeight;
-import org.sparkfinetune.safetensors.DType;
-import org.sparkfinetune.safetensors.Floats;
-import org.sparkfinetune.safetensors.TensorSpec;
-import org.sparkfinetune.tensor.NamedShape;
+import org.sparkfinetune.model.quant.DoubleQuantization;
+import org.sparkfinetune.model.quant.Nf4Codec;
+import org.sparkfinetune.model.quant.PrequantizedWeight;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.model.safetensors.TensorSpec;
 
 /**
  * Weights in bitsandbytes' NF4 layout with double quantisation. A weight is drawn again for each

@@ -2,7 +2,7 @@ package org.sparkfinetune.sample;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.Floats;
 
 /**
  * Normally distributed bf16 weights. Each is one of 65,536 equally likely quantiles, chosen by 16

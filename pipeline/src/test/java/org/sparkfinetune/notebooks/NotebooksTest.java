@@ -24,13 +24,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.sparkfinetune.metrics.MetricsLine;
-import org.sparkfinetune.metrics.MetricsLog;
-import org.sparkfinetune.metrics.Phase;
-import org.sparkfinetune.metrics.RankUse;
-import org.sparkfinetune.metrics.RunFiles;
-import org.sparkfinetune.metrics.RunFolder;
-import org.sparkfinetune.metrics.Summary;
+import org.sparkfinetune.engine.metrics.MetricsLine;
+import org.sparkfinetune.engine.metrics.MetricsLog;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.RankUse;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.store.RunFiles;
 
 /** Every cell of every notebook, in a process of its own as a notebook's kernel would run it. */
 class NotebooksTest {

@@ -13,9 +13,9 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.safetensors.Checkpoint;
-import org.sparkfinetune.safetensors.DType;
-import org.sparkfinetune.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
 
 final class ModelMakerTest {
   @TempDir private Path folder;

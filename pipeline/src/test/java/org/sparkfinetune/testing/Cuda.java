@@ -3,10 +3,10 @@ package org.sparkfinetune.testing;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import org.junit.jupiter.api.Assumptions;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.NvidiaSmi;
+import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.tensor.ComputeDevice;
-import org.sparkfinetune.tensor.NvidiaSmi;
-import org.sparkfinetune.tensor.Torch;
 
 /** For tests that need a GPU: where there is none they are skipped, and say what is missing. */
 public final class Cuda {

@@ -5,7 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import org.sparkfinetune.tensor.NvidiaSmi;
+import org.sparkfinetune.engine.tensor.NvidiaSmi;
 
 /** A program in nvidia-smi's place that gives one answer, whatever it is asked. */
 public final class FakeNvidiaSmi {

@@ -1,0 +1,62 @@
+package org.sparkfinetune.data.tokenize;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.data.jinja.BuiltInTemplates;
+import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.errors.UserError;
+
+/** The meaning of the key {@code chat_template}. */
+public final class ChatTemplates {
+  private static final String TOKENIZER = "tokenizer";
+
+  private ChatTemplates() {}
+
+  /**
+   * @param choice a built-in's name, {@code tokenizer} or a file; empty: the tokenizer's own if it
+   *     has one, else {@code reference}
+   * @throws UserError if there is no such template
+   */
+  public static ChatTemplate choose(
+      Optional<String> choice, TokenizerFiles files, Configuration configuration) {
+    Optional<String> own = files.chatTemplate();
+    if (choice.isEmpty()) {
+      return own.map(source -> ChatTemplate.of(TOKENIZER, source))
+          .orElseGet(BuiltInTemplates.REFERENCE::template);
+    }
+    String name = choice.get();
+    if (name.equals(TOKENIZER)) {
+      return ChatTemplate.of(
+          TOKENIZER,
+          own.orElseThrow(
+              () ->
+                  new UserError(
+                      "chat_template: 'tokenizer', but the tokenizer in '%s' has no chat template. Allowed: %s, or a file."
+                          .formatted(files.folder(), builtIn()))));
+    }
+    return BuiltInTemplates.withText(name)
+        .map(BuiltInTemplates::template)
+        .orElseGet(() -> ChatTemplate.of(name, read(name, configuration)));
+  }
+
+  private static String builtIn() {
+    return String.join(", ", Arrays.stream(BuiltInTemplates.values()).map(t -> t.text()).toList());
+  }
+
+  private static String read(String file, Configuration configuration) {
+    Path path = new Path(file);
+    try (InputStream in = path.getFileSystem(configuration).open(path)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UserError(
+          "chat_template: '%s' is neither one of %s, tokenizer nor a readable file (%s)."
+              .formatted(file, builtIn(), e.getMessage()),
+          e);
+    }
+  }
+}

@@ -1,0 +1,199 @@
+package org.sparkfinetune.engine.exchange;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPipeline;
+import java.time.Duration;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.spark.network.protocol.Message;
+import org.apache.spark.network.protocol.RpcRequest;
+import org.apache.spark.network.protocol.UploadStream;
+import org.apache.spark.network.server.RpcHandler;
+import org.apache.spark.network.server.TransportServerBootstrap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What stands between the port and the exchange. Spark's bootstrap checks the secret; this adds
+ * what it leaves open: streams are served by the transport without asking for authentication, a
+ * stranger may send without end or hold connections for ever, and each of its mistakes is logged
+ * with a stack trace. Here a connection has a few kilobytes and a few seconds to prove itself,
+ * there are only so many such connections, and refusals make one log line, not one each.
+ */
+final class Gate implements TransportServerBootstrap {
+  private static final Logger LOG = LoggerFactory.getLogger(Gate.class);
+  private static final int MAX_STRANGERS = 256;
+  private static final int MAX_BYTES = 64 * 1024;
+  private static final long QUIET_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+  private final TransportServerBootstrap authentication;
+  private final Duration timeout;
+  private final AtomicInteger strangers = new AtomicInteger();
+  private final Object logLock = new Object();
+  private long lastLogged = System.nanoTime() - QUIET_NANOS;
+  private long unlogged;
+
+  Gate(TransportServerBootstrap authentication, Duration timeout) {
+    this.authentication = authentication;
+    this.timeout = timeout;
+  }
+
+  @Override
+  public RpcHandler doBootstrap(Channel channel, RpcHandler exchange) {
+    Visitor visitor = new Visitor(channel);
+    RpcHandler behindLock = new AdmittingHandler(exchange, visitor);
+    RpcHandler lock = authentication.doBootstrap(channel, behindLock);
+    return new GuardedHandler(lock, visitor);
+  }
+
+  /** One connection and whether it has shown the secret. Used by its channel's thread only. */
+  final class Visitor {
+    private final Channel channel;
+    private final Limits limits = new Limits(this);
+    private boolean admitted;
+    private boolean counted = true;
+
+    Visitor(Channel channel) {
+      this.channel = channel;
+      channel.pipeline().addFirst("gate", limits);
+      ChannelFuture unused = channel.closeFuture().addListener(closed -> uncount());
+      ScheduledFuture<?> unusedAlarm =
+          channel
+              .eventLoop()
+              .schedule(
+                  () -> {
+                    if (!admitted && channel.isOpen()) {
+                      refuse("it did not authenticate in " + timeout.toMillis() / 1000.0 + " s");
+                    }
+                  },
+                  timeout.toMillis(),
+                  TimeUnit.MILLISECONDS);
+      if (strangers.incrementAndGet() > MAX_STRANGERS) {
+        refuse("there are too many connections that have not authenticated");
+      }
+    }
+
+    boolean isAdmitted() {
+      return admitted;
+    }
+
+    /** Called by the first message that came through the authentication. */
+    void admit() {
+      if (!admitted) {
+        admitted = true;
+        uncount();
+        limits.remove(channel.pipeline());
+      }
+    }
+
+    void refuse(String why) {
+      if (channel.isOpen()) {
+        log(channel.remoteAddress() + ": " + why);
+        ChannelFuture unused = channel.close();
+      }
+    }
+
+    private void uncount() {
+      if (counted) {
+        counted = false;
+        strangers.decrementAndGet();
+      }
+    }
+  }
+
+  private void log(String refusal) {
+    synchronized (logLock) {
+      if (System.nanoTime() - lastLogged < QUIET_NANOS) {
+        unlogged++;
+        return;
+      }
+      LOG.warn(
+          "Refused a connection to the exchange from {}{}",
+          refusal,
+          unlogged == 0 ? "" : " (and " + unlogged + " others since the last such line)");
+      lastLogged = System.nanoTime();
+      unlogged = 0;
+    }
+  }
+
+  /** Counts raw bytes before authentication. */
+  private static final class Limits extends ChannelInboundHandlerAdapter {
+    private static final String TRANSPORT = "handler";
+    private static final String FILTER = "gate-filter";
+
+    private final Visitor visitor;
+    private int bytes;
+
+    Limits(Visitor visitor) {
+      this.visitor = visitor;
+    }
+
+    @Override
+    public void channelActive(ChannelHandlerContext context) throws Exception {
+      if (context.pipeline().get(TRANSPORT) == null) {
+        visitor.refuse("this version of Spark's transport has no handler named " + TRANSPORT);
+        return;
+      }
+      context.pipeline().addBefore(TRANSPORT, FILTER, new Filter(visitor));
+      super.channelActive(context);
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+      if (message instanceof ByteBuf received) {
+        bytes += received.readableBytes();
+        if (bytes > MAX_BYTES) {
+          received.release();
+          visitor.refuse("it sent more than " + MAX_BYTES + " bytes without authenticating");
+          return;
+        }
+      }
+      super.channelRead(context, message);
+    }
+
+    void remove(ChannelPipeline pipeline) {
+      pipeline.remove(this);
+      pipeline.remove(FILTER);
+    }
+  }
+
+  /**
+   * Lets nothing but requests through to the transport, which hands those to the authentication:
+   * streams, chunks and uploads need an admitted visitor. Errors end here, out of the log.
+   */
+  private static final class Filter extends ChannelInboundHandlerAdapter {
+    private final Visitor visitor;
+
+    Filter(Visitor visitor) {
+      this.visitor = visitor;
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+      if (message instanceof RpcRequest) {
+        super.channelRead(context, message);
+      } else {
+        release(message);
+        visitor.refuse("it sent a " + message.getClass().getSimpleName() + " before anything else");
+      }
+    }
+
+    private static void release(Object message) {
+      if (message instanceof UploadStream upload) {
+        upload.meta.release();
+      } else if (message instanceof Message other && other.body() != null) {
+        other.body().release();
+      }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      visitor.refuse("it sent what is no message (" + cause + ")");
+    }
+  }
+}

@@ -1,0 +1,136 @@
+package org.sparkfinetune.engine.exchange;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.network.TransportContext;
+import org.apache.spark.network.client.TransportClientFactory;
+import org.apache.spark.network.crypto.AuthClientBootstrap;
+import org.apache.spark.network.crypto.AuthServerBootstrap;
+import org.apache.spark.network.server.NoOpRpcHandler;
+import org.apache.spark.network.server.TransportServer;
+import org.apache.spark.network.util.TransportConf;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * A rank that listens but does not know its peers yet. Ranks open an endpoint, tell each other the
+ * addresses (in a barrier stage by its {@code allGather}) and connect.
+ */
+public final class NetworkEndpoint implements AutoCloseable {
+  private static final long POOL_BYTES = 1L << 30;
+
+  private final ExchangeSettings settings;
+  private final PeerAddress address;
+  private final int worldSize;
+  private final BufferPool buffers;
+  private final Counters counters;
+  private final BorrowedMemory borrowed = new BorrowedMemory();
+  private final Desk desk;
+  private final TransportContext serving;
+  private final TransportServer server;
+  private final TransportContext calling;
+  private final TransportClientFactory clients;
+
+  private NetworkEndpoint(
+      ExchangeSettings settings, Secret secret, int rank, int worldSize, String host) {
+    this.settings = settings;
+    this.worldSize = worldSize;
+    this.buffers = new BufferPool(POOL_BYTES);
+    this.counters = new Counters();
+    TransportConf conf = Transport.conf(settings);
+    this.desk = new Desk(conf, rank, worldSize, buffers, borrowed, counters);
+    this.serving = new TransportContext(conf, desk);
+    Gate gate =
+        new Gate(new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
+    this.server = serving.createServer(host, 0, List.of(gate));
+    this.address = new PeerAddress(rank, host, server.getPort());
+    // The transport is symmetric: a client answers requests of the server it called. Ours does not.
+    this.calling = new TransportContext(conf, new NoOpRpcHandler(), false, true);
+    this.clients =
+        calling.createClientFactory(
+            List.of(new AuthClientBootstrap(conf, Secret.USER, secret.keyHolder())));
+  }
+
+  /**
+   * Listens on a free port of {@code host}, which must be an address or name of this machine that
+   * the peers can reach.
+   *
+   * @throws RunFailure if nothing can listen there
+   */
+  public static NetworkEndpoint open(
+      ExchangeSettings settings, Secret secret, int rank, int worldSize, String host) {
+    try {
+      return new NetworkEndpoint(settings, secret, rank, worldSize, host);
+    } catch (Exception e) {
+      // Netty throws checked exceptions without declaring them.
+      throw new RunFailure(
+          "Rank %s cannot listen on %s: %s. The host name has to be one of this machine's."
+              .formatted(rank, host, e),
+          e);
+    }
+  }
+
+  public PeerAddress address() {
+    return address;
+  }
+
+  /**
+   * Connects to every peer.
+   *
+   * @param addresses of all ranks in rank order, this one included
+   * @throws RunFailure if one cannot be reached or does not know the secret; the endpoint is closed
+   */
+  public Exchange connect(List<PeerAddress> addresses) {
+    Members members = new Members(address.rank(), addresses);
+    Waits waits = new Waits(members, settings.waitTimeout());
+    Map<Integer, PeerLink> links = new HashMap<>();
+    try {
+      for (int peer = 0; peer < worldSize; peer++) {
+        if (peer != address.rank()) {
+          links.put(peer, PeerLink.connect(clients, members, peer, waits, borrowed, settings));
+        }
+      }
+    } catch (RuntimeException e) {
+      links.values().forEach(PeerLink::close);
+      waits.close();
+      close();
+      throw e;
+    }
+    desk.joined(waits);
+    return new NetworkExchange(this, members, waits, links);
+  }
+
+  ExchangeSettings settings() {
+    return settings;
+  }
+
+  BufferPool buffers() {
+    return buffers;
+  }
+
+  BorrowedMemory borrowed() {
+    return borrowed;
+  }
+
+  Counters counters() {
+    return counters;
+  }
+
+  Desk desk() {
+    return desk;
+  }
+
+  /** Ends what is being sent to peers that called. */
+  void cutOff() {
+    server.close();
+  }
+
+  /** Stops listening; only for an endpoint that was never connected, else close the exchange. */
+  @Override
+  public void close() {
+    clients.close();
+    server.close();
+    calling.close();
+    serving.close();
+  }
+}

@@ -1,0 +1,31 @@
+package org.sparkfinetune.engine.exchange;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * A rank's frozen bytes: ranges of local files, one after the other. One range for a shard file of
+ * our own; many for a pre-quantised checkpoint that is used where it lies.
+ */
+public record Shard(List<FileRange> ranges) {
+  public Shard {
+    ranges = List.copyOf(ranges);
+  }
+
+  /** All bytes of one file. */
+  public static Shard file(Path file) {
+    try {
+      return new Shard(List.of(new FileRange(file, 0, Files.size(file))));
+    } catch (IOException e) {
+      throw new RunFailure("The shard file %s cannot be read: %s.".formatted(file, e), e);
+    }
+  }
+
+  /** Bytes in all ranges. */
+  public long size() {
+    return ranges.stream().mapToLong(FileRange::length).sum();
+  }
+}

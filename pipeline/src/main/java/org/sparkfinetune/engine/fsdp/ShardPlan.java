@@ -1,0 +1,55 @@
+package org.sparkfinetune.engine.fsdp;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** The frozen groups of a model, who holds them, and where each begins in every shard file. */
+public final class ShardPlan {
+  private static final long PAGE = 4096;
+
+  private final Map<String, FrozenLayout> groups;
+  private final ShardRanks ranks;
+
+  /**
+   * @param groups each split between {@code ranks}
+   */
+  public ShardPlan(Map<String, FrozenLayout> groups, ShardRanks ranks) {
+    this.groups = new LinkedHashMap<>(groups);
+    this.ranks = ranks;
+  }
+
+  ShardRanks ranks() {
+    return ranks;
+  }
+
+  public Map<String, FrozenLayout> groups() {
+    return groups;
+  }
+
+  FrozenLayout layout(String group) {
+    FrozenLayout layout = groups.get(group);
+    if (layout == null) {
+      throw new IllegalArgumentException("no frozen group " + group);
+    }
+    return layout;
+  }
+
+  /** Where a group's slice begins in the shard file of the rank at {@code position}. */
+  long offset(String group, int position) {
+    long at = 0;
+    for (Map.Entry<String, FrozenLayout> entry : groups.entrySet()) {
+      if (entry.getKey().equals(group)) {
+        return at;
+      }
+      at += FrozenLayout.align(entry.getValue().sliceBytes(position), PAGE);
+    }
+    throw new IllegalArgumentException("no frozen group " + group);
+  }
+
+  /** Bytes of this rank's shard file. */
+  public long fileBytes() {
+    return groups.values().stream()
+        .mapToLong(layout -> FrozenLayout.align(layout.sliceBytes(ranks.position()), PAGE))
+        .sum();
+  }
+}

@@ -1,0 +1,319 @@
+package org.sparkfinetune.engine.fsdp;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.tensor.AdamWStep;
+import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+
+/**
+ * This rank's slice of a group's trainable parameters, with Adam's moments: float32, one version a
+ * step. Not safe for several threads.
+ *
+ * <p>All of it lives on the device, because the optimizer runs there. Where host code does not see
+ * the device's memory, contributions to the gradient are added up in the host's, where they arrive,
+ * and go to the device as one sum; published parameters are copied to the host, which serves them.
+ */
+public final class TrainableGroup {
+  /** Values read from a source at a time. */
+  private static final int READ_ELEMENTS = 1 << 20;
+
+  /**
+   * So many buffers of full length may wait in a rank's memory outside the heap, which is limited.
+   */
+  private static final long WINDOW = 4;
+
+  private final String name;
+  private final TrainableLayout layout;
+  private final Exchange exchange;
+  private final Ops ops;
+  private final Tensor parameters;
+  private final Tensor firstMoment;
+  private final Tensor secondMoment;
+  private final Tensor gradient;
+
+  /** Where contributions are added up: the gradient's own memory on the CPU. */
+  private final Tensor sum;
+
+  /** What peers read: the parameters' own memory on the CPU. */
+  private final Tensor published;
+
+  /** The memory of the two, in as many buffers as it takes: a slice may have more than 2 GiB. */
+  private final List<ByteBuffer> sumBuffers;
+
+  private final List<ByteBuffer> publishedBuffers;
+
+  /** All ranks' contributions, a buffer of the own slice after the other, not added up yet. */
+  private final Deque<CompletableFuture<List<ByteBuffer>>> contributions = new ArrayDeque<>();
+
+  /** Buffers of the own slice whose contributions are added up. */
+  private int added;
+
+  private boolean gradientReady;
+
+  /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
+  public TrainableGroup(
+      String name, TrainableLayout layout, Exchange exchange, Ops ops, Scope scope) {
+    this.name = name;
+    this.layout = layout;
+    this.exchange = exchange;
+    this.ops = ops;
+    long n = layout.sliceElements();
+    this.parameters = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.firstMoment = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.secondMoment = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.sum = ops.staging().toHost(scope, gradient);
+    this.published = ops.staging().toHost(scope, parameters);
+    this.sumBuffers = ops.staging().buffers(sum, 0, n);
+    this.publishedBuffers = ops.staging().buffers(published, 0, n);
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public TrainableLayout layout() {
+    return layout;
+  }
+
+  /**
+   * What has to be kept for the next step, by name: this rank's slice of the parameters and of both
+   * moments, each of sliceElements float32.
+   */
+  public Map<String, Tensor> state() {
+    Map<String, Tensor> state = new LinkedHashMap<>();
+    state.put("parameters/" + name, parameters);
+    state.put("exp_avg/" + name, firstMoment);
+    state.put("exp_avg_sq/" + name, secondMoment);
+    return state;
+  }
+
+  /** Fills the parameters of this rank's slice. */
+  public void load(WeightSource source) {
+    ops.staging().write(parameters, (first, bytes) -> read(source, first, bytes.asFloatBuffer()));
+  }
+
+  private void read(WeightSource source, long first, FloatBuffer values) {
+    float[] part = new float[Math.min(values.limit(), READ_ELEMENTS)];
+    for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
+      long end = Math.min(first + values.limit(), piece.sliceElement() + piece.count());
+      for (long at = Math.max(first, piece.sliceElement()); at < end; at += part.length) {
+        int count = (int) Math.min(part.length, end - at);
+        long element = piece.firstElement() + at - piece.sliceElement();
+        source.read(piece.tensor().name(), element, part, count);
+        values.put((int) (at - first), part, 0, count);
+      }
+    }
+  }
+
+  /** Makes this rank's slice, as it is now, version {@code version}. */
+  public void publish(long version) {
+    ops.staging().copy(published, parameters);
+    for (int i = 0; i < publishedBuffers.size(); i++) {
+      exchange.publish(key("parameters", i), version, publishedBuffers.get(i));
+    }
+  }
+
+  /** What the exchange calls a buffer of a slice. */
+  private String key(String what, int buffer) {
+    String key = what + "/" + name;
+    return sumBuffers.size() == 1 ? key : key + "/" + buffer;
+  }
+
+  /** So many buffers of a slice are on their way at a time, {@code each} times all together. */
+  private long window(int each) {
+    long bytes = (long) each * sumBuffers.get(0).capacity();
+    return Math.max(2, WINDOW * ops.staging().bufferBytes() / bytes);
+  }
+
+  /** All ranks' slices at a version, on their way in order. */
+  public final class Slices {
+    private final long version;
+    private final Deque<CompletableFuture<ByteBuffer>> asked = new ArrayDeque<>();
+    private int next;
+
+    private Slices(long version) {
+      this.version = version;
+      if (exchange.worldSize() > 1) {
+        ask();
+      }
+    }
+
+    private void ask() {
+      int buffers = publishedBuffers.size();
+      while (next < buffers * exchange.worldSize() && asked.size() < window(1)) {
+        asked.add(exchange.published(next / buffers, key("parameters", next % buffers), version));
+        next++;
+      }
+    }
+
+    private ByteBuffer take() {
+      ByteBuffer bytes = exchange.await(asked.remove());
+      ask();
+      return bytes;
+    }
+  }
+
+  /** Asks for all ranks' slices at a version, if there are others; returns at once. */
+  public Slices fetch(long version) {
+    return new Slices(version);
+  }
+
+  /** The whole flat parameter at a version, as {@link #unshard(Scope, Slices)} gives it. */
+  public Tensor unshard(Scope scope, long version) {
+    return unshard(scope, fetch(version));
+  }
+
+  /**
+   * The whole flat parameter, float32; shares this rank's memory where it is the only rank.
+   *
+   * @param slices from {@link #fetch}; waited for, and of no use afterwards
+   */
+  public Tensor unshard(Scope scope, Slices slices) {
+    if (exchange.worldSize() == 1) {
+      return ops.view(scope, parameters, 0, layout.flatElements());
+    }
+    Tensor flat = ops.staging().empty(scope, ElementType.FLOAT32, layout.flatElements());
+    for (int rank = 0; rank < exchange.worldSize(); rank++) {
+      for (ByteBuffer bytes : slice(flat, rank)) {
+        ByteBuffer part = slices.take();
+        bytes.put(part.duplicate());
+        exchange.recycle(part);
+      }
+    }
+    ops.staging().catchUp();
+    return ops.staging().toDevice(flat);
+  }
+
+  /** A rank's slice of a flat tensor. */
+  private List<ByteBuffer> slice(Tensor flat, int rank) {
+    return ops.staging().buffers(flat, rank * layout.sliceElements(), layout.sliceElements());
+  }
+
+  /**
+   * Sends each rank its slice of this rank's gradient and asks for the others' contributions to the
+   * own slice. {@code flat} has to stay as it is until the returned future completes. Of a large
+   * group the last part is sent only when all ranks are there with the first: contributions wait in
+   * their owner's memory, which does not grow with the group.
+   *
+   * @param flat where host code sees it
+   */
+  public CompletableFuture<Void> reduceScatter(Tensor flat, long step) {
+    gradientReady = false;
+    int ranks = exchange.worldSize();
+    if (ranks == 1) {
+      ops.staging().copy(sum, flat);
+      complete();
+      return CompletableFuture.completedFuture(null);
+    }
+    List<List<ByteBuffer>> slices = new ArrayList<>();
+    for (int owner = 0; owner < ranks; owner++) {
+      slices.add(slice(flat, owner));
+    }
+    List<CompletableFuture<Void>> sent = new ArrayList<>();
+    for (int i = 0; i < sumBuffers.size(); i++) {
+      if (contributions.size() >= window(ranks)) {
+        addNext();
+      }
+      for (int owner = 0; owner < ranks; owner++) {
+        sent.add(exchange.push(owner, key("gradients", i), step, slices.get(owner).get(i)));
+      }
+      contributions.add(exchange.pushed(key("gradients", i), step));
+    }
+    return CompletableFuture.allOf(sent.toArray(CompletableFuture[]::new));
+  }
+
+  /**
+   * Adds up what arrived of all ranks' contributions, so that it needs no memory any more.
+   *
+   * @return whether the gradient is complete
+   */
+  public boolean addArrived() {
+    while (!contributions.isEmpty()
+        && contributions.element().isDone()
+        && !contributions.element().isCompletedExceptionally()) {
+      addNext();
+    }
+    return gradientReady;
+  }
+
+  /** Waits for what has not arrived; the sum of squares of the own slice. */
+  public double finishGradient() {
+    while (!contributions.isEmpty()) {
+      addNext();
+    }
+    return ops.sumOfSquares(gradient);
+  }
+
+  /** Waits for all ranks' contributions to the next buffer; adds them up in rank order. */
+  private void addNext() {
+    List<ByteBuffer> arrived = exchange.await(contributions.element());
+    ByteBuffer whole = sumBuffers.get(added);
+    for (int rank = 0; rank < arrived.size(); rank++) {
+      ByteBuffer contribution = arrived.get(rank);
+      if (rank == 0) {
+        whole.duplicate().put(contribution.duplicate());
+      } else {
+        addInto(whole, contribution);
+      }
+      exchange.recycle(contribution);
+    }
+    contributions.remove();
+    added++;
+    if (added == sumBuffers.size()) {
+      complete();
+    }
+  }
+
+  private void complete() {
+    ops.staging().copy(gradient, sum);
+    added = 0;
+    gradientReady = true;
+  }
+
+  private static void addInto(ByteBuffer sum, ByteBuffer contribution) {
+    var whole = sum.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+    var part = contribution.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+    for (int i = 0; i < whole.limit(); i++) {
+      whole.put(i, whole.get(i) + part.get(i));
+    }
+  }
+
+  /** One optimizer step on the own slice; weight decay only on tensors of two dimensions. */
+  public void update(Scope scope, AdamWStep step) {
+    if (!gradientReady) {
+      throw new IllegalStateException("gradient of " + name + " is not complete");
+    }
+    AdamWStep plain = step.withWeightDecay(0);
+    if (step.weightDecay() == 0) {
+      ops.adamw(scope, parameters, gradient, firstMoment, secondMoment, plain);
+      return;
+    }
+    for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
+      boolean decays = piece.tensor().shape().size() > 1;
+      ops.adamw(
+          scope,
+          part(scope, parameters, piece),
+          part(scope, gradient, piece),
+          part(scope, firstMoment, piece),
+          part(scope, secondMoment, piece),
+          decays ? step : plain);
+    }
+  }
+
+  private Tensor part(Scope scope, Tensor slice, TrainableLayout.Piece piece) {
+    return ops.view(scope, slice, piece.sliceElement(), piece.count());
+  }
+}

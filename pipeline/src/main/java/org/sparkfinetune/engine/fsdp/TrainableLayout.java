@@ -1,0 +1,90 @@
+package org.sparkfinetune.engine.fsdp;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/**
+ * The flat float32 parameter of a group's trainable tensors: one after the other, each begun at a
+ * multiple of 16 elements, padded so that every rank's slice has the same length.
+ */
+public final class TrainableLayout {
+  private static final int UNIT = 16;
+
+  private final Map<String, Place> places = new LinkedHashMap<>();
+  private final EvenSplit split;
+
+  public TrainableLayout(List<NamedShape> tensors, int ranks) {
+    long at = 0;
+    for (NamedShape tensor : tensors) {
+      places.put(tensor.name(), new Place(tensor, at));
+      at = FrozenLayout.align(at + tensor.elements(), UNIT);
+    }
+    this.split = new EvenSplit(at / UNIT, ranks);
+  }
+
+  /** A tensor and its first element in the flat parameter. */
+  public record Place(NamedShape tensor, long at) {}
+
+  /**
+   * The part of a tensor that lies in a slice.
+   *
+   * @param firstElement in the tensor
+   * @param sliceElement in the slice
+   */
+  public record Piece(NamedShape tensor, long firstElement, long count, long sliceElement) {}
+
+  public Iterable<Place> places() {
+    return places.values();
+  }
+
+  public boolean isEmpty() {
+    return places.isEmpty();
+  }
+
+  public Place place(String name) {
+    Place place = places.get(name);
+    if (place == null) {
+      throw new IllegalArgumentException("no trainable tensor " + name);
+    }
+    return place;
+  }
+
+  public boolean contains(String name) {
+    return places.containsKey(name);
+  }
+
+  int ranks() {
+    return split.ranks();
+  }
+
+  /** Elements of every rank's slice. */
+  public long sliceElements() {
+    return split.perRank() * UNIT;
+  }
+
+  /** Elements of the flat parameter, padding included. */
+  long flatElements() {
+    return sliceElements() * split.ranks();
+  }
+
+  /** Trainable elements, padding left out. */
+  public long elements() {
+    return places.values().stream().mapToLong(place -> place.tensor().elements()).sum();
+  }
+
+  public List<Piece> pieces(int rank) {
+    List<Piece> pieces = new ArrayList<>();
+    long begin = rank * sliceElements();
+    for (Place place : places.values()) {
+      long from = Math.max(place.at(), begin);
+      long to = Math.min(place.at() + place.tensor().elements(), begin + sliceElements());
+      if (from < to) {
+        pieces.add(new Piece(place.tensor(), from - place.at(), to - from, from - begin));
+      }
+    }
+    return pieces;
+  }
+}

@@ -1,0 +1,171 @@
+package org.sparkfinetune.engine.metrics;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.stream.DoubleStream;
+import org.sparkfinetune.store.RunFiles;
+
+/**
+ * {@code summary.json}: what a finished run amounts to. Written last, so that its being there says
+ * that the run has ended.
+ *
+ * @param trainRuntime seconds, over all attempts
+ * @param tokensPerSecond see {@link #medianSpeed}
+ * @param trainLoss mean over the steps
+ * @param evalLoss of the last evaluation; null in the file where there was none
+ * @param secondsByPhase of rank 0; phases that are missing took no time
+ */
+public record Summary(
+    long steps,
+    double trainRuntime,
+    double tokensPerSecond,
+    double trainLoss,
+    OptionalDouble evalLoss,
+    int attempts,
+    List<RankUse> ranks,
+    Map<Phase, Double> secondsByPhase) {
+
+  public Summary {
+    ranks = List.copyOf(ranks);
+    Map<Phase, Double> all = new EnumMap<>(Phase.class);
+    for (Phase phase : Phase.values()) {
+      all.put(phase, secondsByPhase.getOrDefault(phase, 0.0));
+    }
+    secondsByPhase = Collections.unmodifiableMap(all);
+  }
+
+  /** The median over steps, the first left out: it compiles and warms up. 0 without a step. */
+  public static double medianSpeed(double... tokensPerSecondOfSteps) {
+    double[] sorted =
+        DoubleStream.of(tokensPerSecondOfSteps)
+            .skip(tokensPerSecondOfSteps.length > 1 ? 1 : 0)
+            .sorted()
+            .toArray();
+    int middle = sorted.length / 2;
+    if (sorted.length == 0) {
+      return 0;
+    }
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+
+  /** Of rank 0. */
+  public ExchangeUse.Bottleneck bottleneck() {
+    return firstExchange().bottleneck(secondsByPhase);
+  }
+
+  /** The part of the steps' time in which rank 0 waited for others. */
+  public double waitedShare() {
+    return firstExchange().waitedShare(secondsByPhase);
+  }
+
+  private ExchangeUse firstExchange() {
+    return ranks.stream().findFirst().map(RankUse::exchange).orElse(ExchangeUse.NONE);
+  }
+
+  /** Adds what {@code provenance.json} says of the data that were used. */
+  public void write(RunFolder folder, RunFiles files) {
+    ObjectNode node = json();
+    Provenance.read(folder, files).ifPresent(from -> node.set("data", from.dataJson()));
+    files.replace(folder.summary(), Json.bytes(node));
+  }
+
+  /** The summary of a run that has ended; empty for others. */
+  public static Optional<Summary> read(RunFolder folder, RunFiles files) {
+    return Json.read(folder.summary(), files).map(Summary::of);
+  }
+
+  private ObjectNode json() {
+    ObjectNode node =
+        JsonNodeFactory.instance
+            .objectNode()
+            .put("steps", steps)
+            .put("train_runtime", trainRuntime)
+            .put("tokens_per_second", tokensPerSecond)
+            .put("train_loss", trainLoss);
+    evalLoss.ifPresentOrElse(loss -> node.put("eval_loss", loss), () -> node.putNull("eval_loss"));
+    node.put("attempts", attempts).put("bottleneck", bottleneck().text());
+    ArrayNode rankNodes = node.putArray("ranks");
+    ranks.forEach(rank -> rankNodes.add(json(rank)));
+    ObjectNode seconds = node.putObject("seconds_by_phase");
+    secondsByPhase.forEach((phase, time) -> seconds.put(phase.text(), time));
+    return node;
+  }
+
+  private static ObjectNode json(RankUse use) {
+    ObjectNode node =
+        JsonNodeFactory.instance
+            .objectNode()
+            .put("rank", use.rank())
+            .put("host", use.host())
+            .put("peak_rss_bytes", use.peakRssBytes())
+            .put("peak_anonymous_bytes", use.peakAnonymousBytes())
+            .put("peak_gpu_bytes", use.peakGpuBytes())
+            .put("shard_bytes", use.shardBytes());
+    ExchangeUse exchange = use.exchange();
+    node.putObject("exchange")
+        .put("mapped_bytes", exchange.mappedBytes())
+        .put("received_bytes", exchange.receivedBytes())
+        .put("sent_bytes", exchange.sentBytes())
+        .put("seconds_waited", exchange.secondsWaited());
+    if (!use.anonymousBytesByPhase().isEmpty()) {
+      ObjectNode phases = node.putObject("anonymous_bytes_by_phase");
+      use.anonymousBytesByPhase().forEach((phase, bytes) -> phases.put(phase.text(), bytes));
+    }
+    return node;
+  }
+
+  private static Summary of(JsonNode node) {
+    List<RankUse> ranks = new ArrayList<>();
+    node.path("ranks").forEach(rank -> ranks.add(rankOf(rank)));
+    Map<Phase, Double> seconds = new EnumMap<>(Phase.class);
+    for (Phase phase : Phase.values()) {
+      seconds.put(phase, node.path("seconds_by_phase").path(phase.text()).asDouble());
+    }
+    JsonNode evalLoss = node.path("eval_loss");
+    return new Summary(
+        node.path("steps").asLong(),
+        node.path("train_runtime").asDouble(),
+        node.path("tokens_per_second").asDouble(),
+        node.path("train_loss").asDouble(Double.NaN),
+        evalLoss.isNumber() ? OptionalDouble.of(evalLoss.asDouble()) : OptionalDouble.empty(),
+        node.path("attempts").asInt(),
+        ranks,
+        seconds);
+  }
+
+  private static RankUse rankOf(JsonNode node) {
+    Map<Phase, Long> phases = new EnumMap<>(Phase.class);
+    for (Phase phase : Phase.values()) {
+      JsonNode bytes = node.path("anonymous_bytes_by_phase").path(phase.text());
+      if (bytes.isIntegralNumber()) {
+        phases.put(phase, bytes.asLong());
+      }
+    }
+    return new RankUse(
+        node.path("rank").asInt(),
+        node.path("host").asText(),
+        node.path("peak_rss_bytes").asLong(),
+        node.path("peak_anonymous_bytes").asLong(),
+        node.path("peak_gpu_bytes").asLong(),
+        node.path("shard_bytes").asLong(),
+        exchangeOf(node.path("exchange")),
+        phases);
+  }
+
+  private static ExchangeUse exchangeOf(JsonNode node) {
+    return new ExchangeUse(
+        node.path("mapped_bytes").asLong(),
+        node.path("received_bytes").asLong(),
+        node.path("sent_bytes").asLong(),
+        node.path("seconds_waited").asDouble());
+  }
+}

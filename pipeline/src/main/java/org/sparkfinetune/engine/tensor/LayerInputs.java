@@ -1,0 +1,48 @@
+package org.sparkfinetune.engine.tensor;
+
+import static org.sparkfinetune.engine.tensor.Torch.value;
+import static org.sparkfinetune.engine.tensor.Torch.values;
+
+import ai.djl.pytorch.jni.IValue;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * All that a decoder layer needs beside its input.
+ *
+ * @param weights 16 tensors: input norm (H), q, k, v, o, post-attention norm, gate, up, down, then
+ *     the biases of the seven linears; empty tensors for biases that are not there
+ * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
+ * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
+ * @param loraScale alpha / r
+ * @param cos (N, 1, D)
+ * @param sin (N, 1, D)
+ * @param cuts where samples begin in the N tokens, and N at the end: attention stays between two
+ */
+public record LayerInputs(
+    List<Tensor> weights,
+    List<Tensor> lora,
+    List<Tensor> dropoutMasks,
+    double loraScale,
+    Tensor cos,
+    Tensor sin,
+    long[] cuts,
+    int headDim,
+    double eps) {
+
+  /** These inputs between what comes before them and after. */
+  IValue[] arguments(List<IValue> before, IValue after) {
+    List<IValue> all = new ArrayList<>(before);
+    all.add(values(weights));
+    all.add(values(lora));
+    all.add(values(dropoutMasks));
+    all.add(IValue.from(loraScale));
+    all.add(value(cos));
+    all.add(value(sin));
+    all.add(IValue.listFrom(cuts));
+    all.add(IValue.from((long) headDim));
+    all.add(IValue.from(eps));
+    all.add(after);
+    return all.toArray(IValue[]::new);
+  }
+}

@@ -1,0 +1,291 @@
+package org.sparkfinetune.engine.tensor;
+
+import static org.sparkfinetune.engine.tensor.Torch.value;
+import static org.sparkfinetune.engine.tensor.Torch.values;
+
+import ai.djl.pytorch.jni.IValue;
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/**
+ * Every tensor operation above this package, typed; formulas and shapes stand in {@code
+ * scripts.py}. Letters: N tokens of all rows laid end to end, H hidden, I intermediate, V
+ * vocabulary. Results belong to the scope given.
+ */
+public final class Ops {
+  private final Torch torch;
+  private final Staging staging;
+  private final OnDevice onDevice;
+
+  public Ops(Torch torch) {
+    this.torch = torch;
+    this.staging = new Staging(torch);
+    this.onDevice = new OnDevice(torch);
+  }
+
+  public Torch torch() {
+    return torch;
+  }
+
+  /** The way for values between host code and tensors. */
+  public Staging staging() {
+    return staging;
+  }
+
+  /** What host code does itself where it sees tensors' memory. */
+  public OnDevice onDevice() {
+    return onDevice;
+  }
+
+  // ---- making and moving ------------------------------------------------------------------------
+
+  /** Memory of undefined content. */
+  public Tensor empty(Scope scope, ElementType type, long... shape) {
+    return torch.tensor(scope, "empty", IValue.listFrom(shape), code(type), device());
+  }
+
+  public Tensor zeros(Scope scope, ElementType type, long... shape) {
+    return torch.tensor(scope, "zeros", IValue.listFrom(shape), code(type), device());
+  }
+
+  public Tensor ofFloats(Scope scope, float[] values, long... shape) {
+    Tensor tensor = staging.empty(scope, ElementType.FLOAT32, shape);
+    tensor.bytes().asFloatBuffer().put(values);
+    return staging.toDevice(tensor);
+  }
+
+  public Tensor ofInts(Scope scope, int[] values) {
+    Tensor tensor = staging.empty(scope, ElementType.INT64, values.length);
+    ByteBuffer bytes = tensor.bytes();
+    for (int i = 0; i < values.length; i++) {
+      bytes.putLong(8 * i, values[i]);
+    }
+    return staging.toDevice(tensor);
+  }
+
+  public Tensor cast(Scope scope, Tensor x, ElementType type) {
+    return torch.tensor(scope, "cast", value(x), code(type));
+  }
+
+  /** Elements {@code [start, start + product(shape))} of a flat tensor, sharing its memory. */
+  public Tensor view(Scope scope, Tensor flat, long start, long... shape) {
+    return torch.tensor(scope, "view", value(flat), IValue.from(start), IValue.listFrom(shape));
+  }
+
+  public Tensor flat(Scope scope, Tensor x) {
+    return torch.tensor(scope, "flat", value(x));
+  }
+
+  /** Copies in place. */
+  public void copy(Scope scope, Tensor to, Tensor source) {
+    torch.tensor(scope, "copy", value(to), value(source)).close();
+  }
+
+  /** {@code to += x}. */
+  public void add(Scope scope, Tensor to, Tensor x) {
+    torch.tensor(scope, "add", value(to), value(x)).close();
+  }
+
+  public Tensor concat(Scope scope, List<Tensor> parts) {
+    return torch.tensor(scope, "concat", values(parts));
+  }
+
+  /** {@code x[rows]}; rows int64. */
+  public Tensor selectRows(Scope scope, Tensor x, Tensor rows) {
+    return torch.tensor(scope, "select_rows", value(x), value(rows));
+  }
+
+  /** x (n, H) with rows of zeros behind it, (to, H). */
+  public Tensor padRows(Scope scope, Tensor x, long to) {
+    return torch.tensor(scope, "pad_rows", value(x), IValue.from(to));
+  }
+
+  /** Rows of x (N, H) from {@code start} on become zeros. */
+  public void zeroRows(Scope scope, Tensor x, long start) {
+    torch.tensor(scope, "zero_rows", value(x), IValue.from(start)).close();
+  }
+
+  /** {@code out[rows[i]] += x[i]}; x may have more rows, which are padding. */
+  public void addRows(Scope scope, Tensor out, Tensor rows, Tensor x) {
+    torch.tensor(scope, "add_rows", value(out), value(rows), value(x)).close();
+  }
+
+  // ---- looking ----------------------------------------------------------------------------------
+
+  /** Accumulated in float64. */
+  public double sumOfSquares(Tensor x) {
+    return torch.number("sum_of_squares", value(x));
+  }
+
+  public boolean allFinite(Tensor x) {
+    return torch.truth("all_finite", value(x));
+  }
+
+  // ---- the model --------------------------------------------------------------------------------
+
+  public Tensor rmsNorm(Scope scope, Tensor x, Tensor weight, double eps) {
+    return torch.tensor(scope, "rms_norm", value(x), value(weight), IValue.from(eps));
+  }
+
+  /** [dx, dweight (H, float32)]. */
+  public List<Tensor> rmsNormBackward(Scope scope, Tensor dy, Tensor x, Tensor weight, double eps) {
+    return torch.tensors(
+        scope,
+        "rms_norm_backward",
+        value(dy),
+        value(x),
+        value(weight),
+        IValue.from(eps),
+        IValue.from(true));
+  }
+
+  /**
+   * x (N, H) through a decoder layer.
+   *
+   * @return y (N, H), then what {@code keep} says
+   */
+  public List<Tensor> layer(Scope scope, Tensor x, LayerInputs inputs, LayerKeep keep) {
+    return torch.tensors(
+        scope, "layer", inputs.arguments(List.of(value(x)), IValue.from((long) keep.ordinal())));
+  }
+
+  /**
+   * Goes back through a layer, computing again what was not kept.
+   *
+   * @param kept what {@link #layer} returned after y
+   * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
+   *     LoRA) and, for {@code BaseGradients.YES}, of the sixteen base weights
+   */
+  public List<Tensor> layerBackward(
+      Scope scope, Tensor dy, Tensor x, List<Tensor> kept, LayerInputs inputs, BaseGradients base) {
+    return torch.tensors(
+        scope,
+        "layer_backward",
+        inputs.arguments(
+            List.of(value(dy), value(x), values(kept)), IValue.from(base == BaseGradients.YES)));
+  }
+
+  /**
+   * Cross-entropy of trained positions against the head.
+   *
+   * @param x (N, H) after the last norm, trained positions only, and padding behind them
+   * @param target (n) int64
+   * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
+   * @param chunk tokens whose logits exist at a time
+   */
+  public HeadLoss headLoss(
+      Scope scope,
+      Tensor x,
+      Tensor w,
+      Tensor target,
+      double factor,
+      int chunk,
+      HeadGradients want) {
+    List<Tensor> out =
+        torch.tensors(
+            scope,
+            "head_loss",
+            value(x),
+            value(w),
+            value(target),
+            IValue.from(factor),
+            IValue.from((long) chunk),
+            IValue.from(want != HeadGradients.NONE),
+            IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+  }
+
+  /**
+   * Begins the cross-entropy against a head that comes in chunks.
+   *
+   * @param x (N, H) after the last norm, trained positions only, and padding behind them
+   */
+  public HeadChunk.State headBegin(Scope scope, Tensor x, HeadGradients want) {
+    List<Tensor> state =
+        torch.tensors(scope, "head_begin", value(x), IValue.from(want != HeadGradients.NONE));
+    return new HeadChunk.State(
+        x, state.get(0), state.get(1), state.get(2), state.get(3), state.get(4));
+  }
+
+  /** Takes some rows of the head into account; changes {@code state} in place. */
+  public void headChunk(Scope scope, HeadChunk.State state, HeadChunk chunk) {
+    torch
+        .tensor(
+            scope,
+            "head_chunk",
+            value(state.x()),
+            value(chunk.w()),
+            value(state.max()),
+            value(state.sum()),
+            value(state.target()),
+            value(state.product()),
+            value(state.targetRow()),
+            value(chunk.rows()),
+            value(chunk.ids()))
+        .close();
+  }
+
+  /**
+   * After all rows: the sum of the losses, and the gradient of {@code factor} times it.
+   *
+   * @param count trained positions; what is behind them is padding
+   */
+  public HeadLoss headFinish(Scope scope, HeadChunk.State state, double factor, int count) {
+    List<Tensor> out =
+        torch.tensors(
+            scope,
+            "head_finish",
+            value(state.max()),
+            value(state.sum()),
+            value(state.target()),
+            value(state.product()),
+            value(state.targetRow()),
+            IValue.from(factor),
+            IValue.from((long) count));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+  }
+
+  private double item(Tensor x) {
+    return torch.number("item", value(x));
+  }
+
+  /** (n, in) and (out, in) to (n, out): nothing but a product, to measure how fast one is. */
+  public Tensor product(Scope scope, Tensor x, Tensor w) {
+    return torch.tensor(scope, "product", value(x), value(w));
+  }
+
+  /** (n, H) and (V, H) to (n, V) float32. */
+  public Tensor logits(Scope scope, Tensor x, Tensor w) {
+    return torch.tensor(scope, "logits", value(x), value(w));
+  }
+
+  // ---- the optimizer ----------------------------------------------------------------------------
+
+  /** One AdamW step in place on flat float32 tensors of equal length, as torch.optim.AdamW. */
+  public void adamw(Scope scope, Tensor p, Tensor g, Tensor m, Tensor v, AdamWStep step) {
+    torch
+        .tensor(
+            scope,
+            "adamw",
+            value(p),
+            value(g),
+            value(m),
+            value(v),
+            IValue.from(step.clipCoefficient()),
+            IValue.from(step.learningRate()),
+            IValue.from(step.weightDecay()),
+            IValue.from(step.beta1()),
+            IValue.from(step.beta2()),
+            IValue.from(step.eps()),
+            IValue.from(step.step()))
+        .close();
+  }
+
+  private static IValue code(ElementType type) {
+    return IValue.from((long) type.code());
+  }
+
+  private IValue device() {
+    return IValue.from(torch.device().text());
+  }
+}

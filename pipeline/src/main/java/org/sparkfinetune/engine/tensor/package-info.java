@@ -1,0 +1,24 @@
+/**
+ * The one door to libtorch. {@code scripts.py} beside this package holds every tensor operation as
+ * TorchScript, compiled from text when a process starts; {@link
+ * org.sparkfinetune.engine.tensor.Ops} is its typed facade. Only this package (and {@code
+ * tokenize}, for tokenizers) may use DJL.
+ *
+ * <p>Why scripts and not DJL's own arrays: those lack bfloat16 (an argument of that type aborts the
+ * JVM) and most fused operators, while a script reaches all of libtorch, on CPU and CUDA alike. Why
+ * gradients are written by hand: a decoder layer's backward is known, autograd inside it would only
+ * keep more alive. Attention of bfloat16 has two ways on the CPU ({@link
+ * org.sparkfinetune.engine.tensor.CpuAttention}): libtorch's kernel is made for matrix units, and
+ * where there are none it takes twice as long as blocks of products.
+ *
+ * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
+ * code works in their own memory; for CUDA everything passes through {@link
+ * org.sparkfinetune.engine.tensor.Staging}. What a GPU does differently is in few places: memory
+ * that is pinned, the name of the device, and attention's operators, chosen in the script. None of
+ * these has run yet; all else is tested on {@link
+ * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
+ */
+@NullMarked
+package org.sparkfinetune.engine.tensor;
+
+import org.jspecify.annotations.NullMarked;

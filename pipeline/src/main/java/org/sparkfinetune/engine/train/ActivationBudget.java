@@ -1,0 +1,130 @@
+package org.sparkfinetune.engine.train;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.Collections;
+import java.util.List;
+import java.util.OptionalLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+
+/**
+ * Which batches of a step go through the layers together: all, unless what they keep for backward
+ * would take more memory than it may. Then a layer is gathered once for each group of batches, and
+ * all gradients wait for the last one. The numbers are the same but for the order in which the head
+ * takes its tokens.
+ */
+public final class ActivationBudget {
+  private static final Logger LOG = LoggerFactory.getLogger(ActivationBudget.class);
+
+  /** Of a machine's memory, what is taken without a word from the user. */
+  private static final int SHARE = 2;
+
+  private final long bytes;
+  private final long perToken;
+  private final long gradients;
+  private int groupsSaid;
+
+  /**
+   * @param bytes that may be kept
+   * @param perToken bytes that all layers keep of a token
+   * @param gradients bytes that wait if there are several groups
+   */
+  public ActivationBudget(long bytes, long perToken, long gradients) {
+    this.bytes = bytes;
+    this.perToken = perToken;
+    this.gradients = gradients;
+  }
+
+  static ActivationBudget of(RankModel model) {
+    long gradients = 0;
+    for (TrainableGroup group : model.weights().trainable()) {
+      gradients += group.layout().sliceElements() * model.exchange().worldSize();
+    }
+    return new ActivationBudget(
+        model.recipe().activationMemory().orElseGet(() -> usual(model)),
+        model.recipe().keptPerToken(),
+        gradients * Float.BYTES);
+  }
+
+  /** A GPU is one rank's alone, the host's memory that of all ranks on it. */
+  private static long usual(RankModel model) {
+    OptionalLong own = model.ops().torch().device().memory();
+    return own.isPresent()
+        ? usual(own.getAsLong(), 1)
+        : usual(memory(), ranksOfHost(model.exchange()));
+  }
+
+  /**
+   * For each rank.
+   *
+   * @param memory bytes, shared by all ranks
+   */
+  public static long usual(long memory, int ranks) {
+    return memory / SHARE / ranks;
+  }
+
+  /** Of a rank's step, how many go together: all, where groups would gain nothing. */
+  public long tokens(long step) {
+    return isWithin(step) || gradients > bytes ? step : bytes / perToken;
+  }
+
+  private boolean isWithin(long tokens) {
+    return tokens * perToken <= bytes;
+  }
+
+  private static long memory() {
+    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+        .getTotalMemorySize();
+  }
+
+  private static int ranksOfHost(Exchange exchange) {
+    return Collections.frequency(exchange.hosts(), exchange.hosts().get(exchange.rank()));
+  }
+
+  /**
+   * In order; of each group as many as are within the budget, at least one. A rank without batches
+   * has one group too: the others wait for its gradients.
+   */
+  List<List<TokenBatch>> groups(List<TokenBatch> batches) {
+    long all = batches.stream().mapToLong(TokenBatch::length).sum();
+    List<List<TokenBatch>> groups =
+        batches.isEmpty()
+            ? List.of(batches)
+            : InOrder.runs(batches, TokenBatch::length, tokens(all));
+    say(all, groups.size());
+    return groups;
+  }
+
+  /** Once, and again if there are more groups. */
+  private void say(long tokens, int groups) {
+    if (isWithin(tokens) || groups <= groupsSaid) {
+      return;
+    }
+    groupsSaid = groups;
+    LOG.warn(
+        "What the layers keep of {} tokens takes {} MiB, more than activation_memory, {} MiB: {}",
+        tokens,
+        mib(tokens * perToken),
+        mib(bytes),
+        consequence(groups));
+  }
+
+  private String consequence(int groups) {
+    if (groups > 1) {
+      return "a step runs in %s groups, and fetches each layer as many times".formatted(groups);
+    }
+    String whole =
+        gradients > bytes
+            ? "groups would have to wait with gradients of %s MiB".formatted(mib(gradients))
+            : "it is one batch";
+    return whole
+        + ", so it runs whole; activation_offload: true takes layers' inputs out of memory";
+  }
+
+  private static long mib(long bytes) {
+    return bytes >> 20;
+  }
+}

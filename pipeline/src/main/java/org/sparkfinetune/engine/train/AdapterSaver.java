@@ -1,0 +1,167 @@
+package org.sparkfinetune.engine.train;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableLayout;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Staging;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.TargetModules;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.SafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorSpec;
+
+/** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
+final class AdapterSaver {
+  /** The revision that needs no mention. */
+  private static final String MAIN = "main";
+
+  private final RankModel model;
+  private final Configuration hadoop;
+  private final long version;
+
+  AdapterSaver(RankModel model, Configuration hadoop, long version) {
+    this.model = model;
+    this.hadoop = hadoop;
+    this.version = version;
+  }
+
+  /** What a run leaves: {@code adapter/}, or {@code model/} where all weights were trained. */
+  void result(TrainConfig config, LoraConfig lora) {
+    RunFolder folder = RunFolder.of(config.outputDir());
+    sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
+    if (config.method() == Method.FULL) {
+      model(folder.model());
+      ModelFiles.copy(config.model(), folder.model(), hadoop);
+    } else {
+      adapter(folder.adapter(), config.model(), lora);
+    }
+  }
+
+  /** Deletes what a start that was killed in this place left half-written. */
+  private void sweep(Path folder) {
+    try {
+      FileSystem files = folder.getFileSystem(hadoop);
+      if (!files.exists(folder)) {
+        return;
+      }
+      for (FileStatus file : files.listStatus(folder)) {
+        if (file.getPath().getName().matches("\\..*\\.tmp")) {
+          files.delete(file.getPath(), false);
+        }
+      }
+    } catch (IOException e) {
+      throw new RunFailure(
+          "%s could not be cleared: %s; check that the store is there and lets this user write"
+              .formatted(folder, e.getMessage()),
+          e);
+    }
+  }
+
+  /** A PEFT adapter folder. */
+  private void adapter(Path folder, ModelSource source, LoraConfig lora) {
+    Map<String, String> names = new LinkedHashMap<>();
+    List<TensorSpec> specs = new ArrayList<>();
+    for (TrainableLayout.Place place : places()) {
+      String file = fileName(place.tensor().name());
+      names.put(file, place.tensor().name());
+      specs.add(new TensorSpec(file, DType.F32, place.tensor().dimensions()));
+    }
+    AdapterConfig config =
+        new AdapterConfig(
+            Optional.of(source.modelId()),
+            Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)),
+            lora.r(),
+            lora.alpha(),
+            lora.dropout(),
+            targets(lora),
+            lora.useRslora(),
+            lora.modulesToSave());
+    AdapterFiles.write(
+        folder,
+        hadoop,
+        config,
+        specs,
+        (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
+  }
+
+  /** A model's weights in float32, for full fine-tuning. */
+  private void model(Path folder) {
+    List<TensorSpec> specs = new ArrayList<>();
+    for (TrainableLayout.Place place : places()) {
+      specs.add(new TensorSpec(place.tensor().name(), DType.F32, place.tensor().dimensions()));
+    }
+    try (SafetensorsWriter writer =
+        SafetensorsWriter.create(
+            new Path(folder, "model.safetensors"), hadoop, Map.of("format", "pt"), specs)) {
+      specs.forEach(spec -> write(spec.name(), writer::write));
+      writer.commit();
+    }
+  }
+
+  private static TargetModules targets(LoraConfig lora) {
+    List<String> wanted = lora.targetModules();
+    if (wanted.equals(List.of("all-linear"))) {
+      return new TargetModules.Names(
+          List.copyOf(
+              new TreeSet<>(LinearModule.all().stream().map(LinearModule::shortName).toList())));
+    }
+    boolean pattern = wanted.size() == 1 && !wanted.get(0).matches("[A-Za-z0-9_.]+");
+    return pattern ? new TargetModules.Pattern(wanted.get(0)) : new TargetModules.Names(wanted);
+  }
+
+  private static String fileName(String tensor) {
+    for (String part : List.of(".lora_A.weight", ".lora_B.weight")) {
+      if (tensor.endsWith(part)) {
+        String module = tensor.substring(0, tensor.length() - part.length());
+        return part.contains("_A") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
+      }
+    }
+    return AdapterNames.saved(tensor);
+  }
+
+  private List<TrainableLayout.Place> places() {
+    List<TrainableLayout.Place> places = new ArrayList<>();
+    for (TrainableGroup group : model.weights().trainable()) {
+      group.layout().places().forEach(places::add);
+    }
+    return places;
+  }
+
+  private void write(String tensor, Consumer<ByteBuffer> sink) {
+    for (TrainableGroup group : model.weights().trainable()) {
+      if (group.layout().contains(tensor)) {
+        try (Scope scope = model.ops().torch().scope()) {
+          TrainableLayout.Place place = group.layout().place(tensor);
+          Staging staging = model.ops().staging();
+          Tensor flat = staging.toHost(scope, group.unshard(scope, version));
+          staging.buffers(flat, place.at(), place.tensor().elements()).forEach(sink);
+        }
+        return;
+      }
+    }
+    throw new IllegalArgumentException("no trained tensor " + tensor);
+  }
+}

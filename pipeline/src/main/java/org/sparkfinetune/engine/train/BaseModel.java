@@ -1,0 +1,55 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.Map;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.DType;
+
+/** The model that training begins with: a folder in Hugging Face layout, read by ranges. */
+public final class BaseModel implements AutoCloseable {
+  private final LlamaFolder folder;
+  private final CheckpointWeights weights;
+
+  private BaseModel(LlamaFolder folder) {
+    this.folder = folder;
+    this.weights =
+        new CheckpointWeights(
+            folder.checkpoint(),
+            folder.config().tieWordEmbeddings()
+                ? Map.of(LlamaWeights.LM_HEAD, LlamaWeights.EMBED_TOKENS)
+                : Map.of());
+  }
+
+  /**
+   * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing,
+   *     short or of another shape
+   */
+  public static BaseModel open(String folder, Configuration hadoop) {
+    return new BaseModel(LlamaFolder.open(new Path(folder), hadoop));
+  }
+
+  public LlamaConfig config() {
+    return folder.config();
+  }
+
+  CheckpointWeights weights() {
+    return weights;
+  }
+
+  /** A float32 (or float16) model keeps its values exactly. */
+  PlainType plainType() {
+    return folder.dtype(LlamaWeights.EMBED_TOKENS) == DType.BF16
+        ? PlainType.BFLOAT16
+        : PlainType.FLOAT32;
+  }
+
+  @Override
+  public void close() {
+    folder.close();
+  }
+}

@@ -1,0 +1,236 @@
+package org.sparkfinetune.engine.train;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.Checkpointing;
+import org.sparkfinetune.config.IntervalStrategy;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
+import org.sparkfinetune.engine.checkpoint.SavedState;
+import org.sparkfinetune.engine.checkpoint.StateFile;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Staging;
+import org.sparkfinetune.engine.tensor.Tensor;
+
+/**
+ * Saves a run's state after the steps that are due, and when the run is asked to stop. Training
+ * waits only while this rank's slice is copied; writing, and on rank 0 waiting for the others and
+ * publishing the manifest, is done by a thread beside it.
+ */
+final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
+  private static final String RECEIPT = "checkpoint";
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  private final RankModel model;
+  private final CheckpointStore store;
+  private final Configuration hadoop;
+  private final Checkpointing settings;
+  private final StepSchedule schedule;
+  private final Continuation continuation;
+  private final Optional<RunRecorder> recorder;
+  private final BooleanSupplier stopRequested;
+  private final PhaseClock clock;
+  private final Map<String, Tensor> copies = new LinkedHashMap<>();
+
+  /** Copies are tensors: a JVM allows itself only as much memory outside its heap as inside. */
+  private final Scope scope;
+
+  private final Duration patience;
+
+  private final ExecutorService writer =
+      Executors.newSingleThreadExecutor(
+          work -> {
+            Thread thread = new Thread(work, "checkpoint-writer");
+            thread.setDaemon(true);
+            return thread;
+          });
+  private CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
+
+  /**
+   * What a run gives its checkpoints.
+   *
+   * @param recorder of rank 0
+   * @param stopRequested whether the run should end after this step; one rank's yes is enough
+   */
+  record Setting(
+      CheckpointStore store,
+      Configuration hadoop,
+      Checkpointing settings,
+      Continuation continuation,
+      Optional<RunRecorder> recorder,
+      BooleanSupplier stopRequested) {}
+
+  Checkpointer(RankModel model, StepSchedule schedule, Setting setting, PhaseClock clock) {
+    this(model, schedule, setting, clock, PATIENCE);
+  }
+
+  /**
+   * @param patience for the writer to end after a failure
+   */
+  Checkpointer(
+      RankModel model,
+      StepSchedule schedule,
+      Setting setting,
+      PhaseClock clock,
+      Duration patience) {
+    this.model = model;
+    this.store = setting.store();
+    this.hadoop = setting.hadoop();
+    this.settings = setting.settings();
+    this.schedule = schedule;
+    this.continuation = setting.continuation();
+    this.recorder = setting.recorder();
+    this.stopRequested = setting.stopRequested();
+    this.clock = clock;
+    this.scope = model.ops().torch().scope();
+    this.patience = patience;
+    if (settings.saveStrategy() != IntervalStrategy.NO) {
+      // Takes the memory at the start: a run that has room for its first step has room to save.
+      copy();
+    }
+  }
+
+  /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
+  static void restore(
+      RankModel model, Path checkpoint, CheckpointManifest manifest, Configuration hadoop) {
+    int rank = model.exchange().rank();
+    try (SavedState saved = SavedState.open(checkpoint, manifest, hadoop)) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        long first = rank * group.layout().sliceElements();
+        group
+            .state()
+            .forEach(
+                (name, tensor) ->
+                    model
+                        .ops()
+                        .staging()
+                        .write(
+                            tensor,
+                            (at, bytes) -> saved.read(name, first + at, bytes.asFloatBuffer())));
+      }
+    }
+  }
+
+  @Override
+  public Trainer.Next after(long step) {
+    Exchange exchange = model.exchange();
+    double[] own = {stopRequested.getAsBoolean() ? 1 : 0};
+    boolean stop = exchange.sum("stop", step, own)[0] > 0 && step < schedule.totalSteps();
+    if (writing.isDone()) {
+      // A failed save must not stay unnoticed until the next one.
+      exchange.await(writing);
+    }
+    if (stop || schedule.isDue(settings.saveStrategy(), settings.saveSteps(), step)) {
+      clock.in(Phase.CHECKPOINT, () -> save(step));
+    }
+    return stop ? Trainer.Next.STOP : Trainer.Next.STEP;
+  }
+
+  private void save(long step) {
+    model.exchange().await(writing);
+    List<StateFile.Part> parts = copy();
+    recorder.ifPresent(RunRecorder::flush);
+    Map<String, Double> counters = recorder.map(RunRecorder::counters).orElse(Map.of());
+    writing = CompletableFuture.runAsync(() -> write(step, parts, counters), writer);
+  }
+
+  private List<StateFile.Part> copy() {
+    List<StateFile.Part> parts = new ArrayList<>();
+    for (TrainableGroup group : model.weights().trainable()) {
+      group
+          .state()
+          .forEach(
+              (name, tensor) -> {
+                Staging staging = model.ops().staging();
+                Tensor copy = copies.computeIfAbsent(name, n -> memory(tensor));
+                staging.copy(copy, tensor);
+                parts.add(new StateFile.Part(name, staging.buffers(copy, 0, copy.elements())));
+              });
+    }
+    return parts;
+  }
+
+  private Tensor memory(Tensor tensor) {
+    return model.ops().staging().empty(scope, tensor.type(), tensor.shape());
+  }
+
+  private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {
+    Exchange exchange = model.exchange();
+    int rank = exchange.rank();
+    StateFile file =
+        StateFile.write(store.writing(step), hadoop, rank, exchange.worldSize(), parts);
+    String receipt = "%s %s %s".formatted(file.name(), file.bytes(), file.crc32c());
+    ByteBuffer bytes = ByteBuffer.wrap(receipt.getBytes(StandardCharsets.UTF_8));
+    exchange.await(exchange.push(0, RECEIPT, step, bytes));
+    if (rank == 0) {
+      List<StateFile> files =
+          exchange.await(exchange.pushed(RECEIPT, step)).stream().map(this::received).toList();
+      store.commit(
+          new CheckpointManifest(
+              step, continuation.rowsPerStep(), continuation.identity(), counters, files));
+      store.prune(settings.saveTotalLimit());
+    }
+  }
+
+  private StateFile received(ByteBuffer receipt) {
+    String[] words = StandardCharsets.UTF_8.decode(receipt.duplicate()).toString().split(" ");
+    model.exchange().recycle(receipt);
+    return new StateFile(words[0], Long.parseLong(words[1]), Long.parseLong(words[2]));
+  }
+
+  /** Waits until what was begun is visible. */
+  void finish() {
+    clock.in(Phase.CHECKPOINT, () -> model.exchange().await(writing));
+  }
+
+  /**
+   * After a failure what is being written is given up. A writer that its store does not let go
+   * keeps the copies.
+   */
+  @Override
+  public void close() {
+    writer.shutdownNow();
+    if (hasEnded()) {
+      scope.close();
+    } else {
+      scope.abandon(
+          "a checkpoint is still being written %s s after it was given up"
+              .formatted(patience.toSeconds()));
+    }
+  }
+
+  /** An interrupt, which may be why the run ends, does not make the writer end sooner. */
+  private boolean hasEnded() {
+    boolean interrupted = false;
+    long end = System.nanoTime() + patience.toNanos();
+    try {
+      while (true) {
+        try {
+          return writer.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+}

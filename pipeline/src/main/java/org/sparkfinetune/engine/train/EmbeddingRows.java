@@ -1,0 +1,37 @@
+package org.sparkfinetune.engine.train;
+
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+
+/** Single rows of a model's embedding, read by range. */
+public final class EmbeddingRows implements AutoCloseable {
+  private final Checkpoint checkpoint;
+  private final CheckpointWeights weights;
+
+  private EmbeddingRows(Checkpoint checkpoint) {
+    this.checkpoint = checkpoint;
+    this.weights = new CheckpointWeights(checkpoint);
+  }
+
+  public static EmbeddingRows open(Path modelFolder, Configuration hadoop) {
+    return new EmbeddingRows(Checkpoint.open(modelFolder, hadoop));
+  }
+
+  /** The 2-norm of a token's row of {@code width} numbers. */
+  public double norm(int token, int width) {
+    float[] row = new float[width];
+    weights.read(LlamaWeights.EMBED_TOKENS, (long) token * width, row, width);
+    double squares = 0;
+    for (float x : row) {
+      squares += (double) x * x;
+    }
+    return Math.sqrt(squares);
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}

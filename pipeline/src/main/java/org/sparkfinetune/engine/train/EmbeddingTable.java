@@ -1,0 +1,49 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.Arrays;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/** Token embeddings. Of a frozen table only the rows of the batch's tokens are read. */
+final class EmbeddingTable {
+  private final Ops ops;
+  private final Precision precision;
+  private final Weights weights;
+  private final NamedShape table;
+
+  EmbeddingTable(Ops ops, Precision precision, Weights weights, LlamaConfig config) {
+    this.ops = ops;
+    this.precision = precision;
+    this.weights = weights;
+    this.table = LlamaWeights.embedTokens(config);
+  }
+
+  /** (N, H) in the compute type. */
+  Tensor lookUp(Scope scope, TokenBatch batch, long version) {
+    try (Scope local = scope.child()) {
+      return ops.padRows(scope, rows(local, batch, version), batch.length());
+    }
+  }
+
+  private Tensor rows(Scope scope, TokenBatch batch, long version) {
+    if (weights.trainable(ModelGroups.EMBED).isPresent()) {
+      Tensor whole = weights.whole(scope, ModelGroups.EMBED, version).tensor(table.name());
+      return ops.selectRows(scope, whole, ops.ofInts(scope, batch.ids()));
+    }
+    int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
+    Tensor rows = ops.empty(scope, precision.compute(), distinct.length, table.dimensions()[1]);
+    weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
+    int[] index = Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
+    return ops.selectRows(scope, rows, ops.ofInts(scope, index));
+  }
+
+  /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */
+  void backward(Scope scope, Gradients.Flat gradient, TokenBatch batch, Tensor dx) {
+    Tensor rows = ops.ofInts(scope, batch.ids());
+    ops.addRows(scope, gradient.view(scope, table.name()), rows, dx);
+  }
+}

@@ -1,0 +1,135 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.sparkfinetune.engine.tensor.LayerInputs;
+import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.model.family.LlamaConfig;
+
+/**
+ * All batches through all layers, layer by layer: a layer is gathered once for all of them. Between
+ * layers activations are kept in the stored type.
+ */
+final class ForwardPass {
+  private final Ops ops;
+  private final LlamaConfig config;
+  private final Precision precision;
+  private final Weights weights;
+  private final DecoderLayers layers;
+  private final EmbeddingTable embedding;
+  private final ActivationStore inputStore;
+  private final ActivationStore keptStore;
+
+  ForwardPass(RankModel model) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.inputStore = model.inputs();
+    this.keptStore = model.kept();
+  }
+
+  /**
+   * What a layer's backward starts from, for one batch.
+   *
+   * @param x the layer's input (N, H), stored type
+   * @param rest as {@link LayerKeep} says
+   */
+  record Kept(ActivationStore.Stored x, List<ActivationStore.Stored> rest)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      x.close();
+      rest.forEach(ActivationStore.Stored::close);
+    }
+  }
+
+  /**
+   * @param kept for each layer, for each batch; empty if nothing goes back
+   * @param output for each batch, what the last layer gave
+   */
+  record Activations(List<List<Kept>> kept, List<Tensor> output) {}
+
+  /** Forward for a backward to come. */
+  Activations run(
+      Scope scope,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      long version,
+      DecoderLayers.Mode mode,
+      LayerKeep keep) {
+    inputStore.reset();
+    keptStore.reset();
+    List<List<Kept>> kept = new ArrayList<>();
+    List<Tensor> output =
+        run(scope, batches, angles, version, mode, keep, inputStore, layer -> kept.add(layer));
+    return new Activations(kept, output);
+  }
+
+  /** Forward alone: what the last layer gives for each batch. */
+  List<Tensor> output(
+      Scope scope, List<TokenBatch> batches, List<RotaryEmbedding.Angles> angles, long version) {
+    return run(
+        scope,
+        batches,
+        angles,
+        version,
+        new DecoderLayers.Mode.Evaluation(),
+        LayerKeep.NOTHING,
+        ActivationStore.IN_MEMORY,
+        layer -> layer.forEach(Kept::close));
+  }
+
+  private List<Tensor> run(
+      Scope scope,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      long version,
+      DecoderLayers.Mode mode,
+      LayerKeep keep,
+      ActivationStore inputs,
+      Consumer<List<Kept>> after) {
+    weights.prefetch(ModelGroups.layer(0), version);
+    List<Tensor> x = new ArrayList<>();
+    for (TokenBatch batch : batches) {
+      x.add(stored(scope, embedding.lookUp(scope, batch, version)));
+    }
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      if (layer + 1 < config.numHiddenLayers()) {
+        weights.prefetch(ModelGroups.layer(layer + 1), version);
+      }
+      List<Tensor> y = new ArrayList<>();
+      List<Kept> kept = new ArrayList<>();
+      try (Scope layerScope = scope.child()) {
+        Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
+        for (int i = 0; i < batches.size(); i++) {
+          try (Scope local = layerScope.child()) {
+            LayerInputs weightsAndMasks =
+                layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
+            Tensor typed = ops.cast(local, x.get(i), precision.compute());
+            List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
+            y.add(stored(scope, out.get(0)));
+            List<Tensor> rest = out.subList(1, out.size());
+            kept.add(new Kept(inputs.keep(x.get(i)), rest.stream().map(keptStore::keep).toList()));
+          }
+        }
+      }
+      after.accept(kept);
+      x = y;
+    }
+    return x;
+  }
+
+  /** In the stored type, belonging to {@code scope}; {@code x} itself if it is of that type. */
+  private Tensor stored(Scope scope, Tensor x) {
+    return precision.stored() == precision.compute()
+        ? x.moveTo(scope)
+        : ops.cast(scope, x, precision.stored());
+  }
+}

@@ -1,0 +1,144 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.engine.tensor.HeadGradients;
+import org.sparkfinetune.engine.tensor.HeadLoss;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/**
+ * The last norm, the head and the loss; only trained positions reach the head. A frozen head is
+ * read and decoded in chunks of its vocabulary, once for all batches, and never exists whole.
+ */
+final class HeadOfModel {
+  private final Ops ops;
+  private final Precision precision;
+  private final LlamaConfig config;
+  private final Weights weights;
+  private final FrozenHead frozen;
+
+  HeadOfModel(Ops ops, Precision precision, LlamaConfig config, Weights weights) {
+    this.ops = ops;
+    this.precision = precision;
+    this.config = config;
+    this.weights = weights;
+    this.frozen = new FrozenHead(ops, precision, weights, group(), shape());
+  }
+
+  private String group() {
+    return weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED;
+  }
+
+  /** Name of the tensor that is the head. */
+  String weight() {
+    return shape().name();
+  }
+
+  private NamedShape shape() {
+    return weights.hasHead() ? LlamaWeights.lmHead(config) : LlamaWeights.embedTokens(config);
+  }
+
+  /** Sum of losses over the batches' trained positions. */
+  double loss(List<TokenBatch> batches, List<Tensor> x, long version) {
+    try (Scope scope = ops.torch().scope()) {
+      List<Part> parts = parts(scope, batches, x, norm(scope, version));
+      return losses(scope, parts, 0, version, HeadGradients.NONE).stream()
+          .mapToDouble(HeadLoss::sum)
+          .sum();
+    }
+  }
+
+  /**
+   * What going through the head and back gives.
+   *
+   * @param dx (N, H), of {@code factor * sum}
+   * @param dNorm (H) float32
+   * @param dHead (V, H) float32, empty if not wanted
+   */
+  record Backward(double sum, Tensor dx, Tensor dNorm, Tensor dHead) {}
+
+  /**
+   * Loss and gradients of every batch.
+   *
+   * @param x what the last layer gave for each batch, (N, H)
+   */
+  List<Backward> lossAndGradients(
+      Scope scope,
+      List<TokenBatch> batches,
+      List<Tensor> x,
+      double factor,
+      long version,
+      HeadGradients want) {
+    Tensor norm = norm(scope, version);
+    List<Part> parts = parts(scope, batches, x, norm);
+    List<HeadLoss> losses = losses(scope, parts, factor, version, want);
+    List<Backward> all = new ArrayList<>();
+    for (int i = 0; i < parts.size(); i++) {
+      all.add(backward(scope, batches.get(i), x.get(i), norm, losses.get(i)));
+    }
+    return all;
+  }
+
+  private Backward backward(Scope scope, TokenBatch batch, Tensor x, Tensor norm, HeadLoss loss) {
+    Tensor typed = ops.cast(scope, x, precision.compute());
+    Tensor dNormed = ops.zeros(scope, precision.compute(), x.size(0), x.size(1));
+    if (batch.trainedTokens() > 0) {
+      ops.addRows(
+          scope, dNormed, ops.ofInts(scope, batch.trainedPositions()), loss.inputGradient());
+    }
+    var back = ops.rmsNormBackward(scope, dNormed, typed, norm, config.rmsNormEps());
+    return new Backward(loss.sum(), back.get(0), back.get(1), loss.weightGradient());
+  }
+
+  private Tensor norm(Scope scope, long version) {
+    return weights.whole(scope, ModelGroups.NORM, version).tensor(LlamaWeights.FINAL_NORM);
+  }
+
+  /**
+   * The trained positions of a batch.
+   *
+   * @param normed (N, H) after the last norm, with padding behind the trained positions
+   * @param targets (n)
+   */
+  record Part(Tensor normed, int[] targets) {}
+
+  private List<Part> parts(Scope scope, List<TokenBatch> batches, List<Tensor> x, Tensor norm) {
+    List<Part> parts = new ArrayList<>();
+    for (int i = 0; i < batches.size(); i++) {
+      TokenBatch batch = batches.get(i);
+      int[] positions = batch.trainedPositions();
+      int[] targets = new int[positions.length];
+      for (int t = 0; t < targets.length; t++) {
+        targets[t] = batch.targets()[positions[t]];
+      }
+      try (Scope local = scope.child()) {
+        Tensor selected = ops.selectRows(local, x.get(i), ops.ofInts(local, positions));
+        Tensor padded = ops.padRows(local, selected, BufferSizes.padded(positions.length));
+        Tensor typed = ops.cast(local, padded, precision.compute());
+        Tensor normed = ops.rmsNorm(local, typed, norm, config.rmsNormEps());
+        parts.add(new Part(normed.moveTo(scope), targets));
+      }
+    }
+    return parts;
+  }
+
+  private List<HeadLoss> losses(
+      Scope scope, List<Part> parts, double factor, long version, HeadGradients want) {
+    if (weights.trainable(group()).isEmpty()) {
+      return frozen.losses(scope, parts, factor, want);
+    }
+    int chunk = BufferSizes.logitsTokens(config.vocabSize());
+    Tensor head = weights.whole(scope, group(), version).tensor(weight());
+    List<HeadLoss> losses = new ArrayList<>();
+    for (Part part : parts) {
+      Tensor targets = ops.ofInts(scope, part.targets());
+      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, want));
+    }
+    return losses;
+  }
+}

@@ -1,0 +1,101 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/**
+ * The groups of weights that are gathered together, and what of each is frozen or trained. The
+ * three methods differ in this table and in nothing else.
+ */
+final class ModelGroups {
+  static final String EMBED = "embed_tokens";
+  static final String NORM = "norm";
+  static final String HEAD = "lm_head";
+
+  private ModelGroups() {}
+
+  /**
+   * @param quantized frozen, kept in NF4
+   * @param plain frozen, kept as they are
+   */
+  record Group(
+      String name, List<NamedShape> quantized, List<NamedShape> plain, List<NamedShape> trained) {}
+
+  /** What is trained. */
+  sealed interface Method {
+    /** Every weight. */
+    record Full() implements Method {}
+
+    /**
+     * LoRA beside frozen weights.
+     *
+     * @param modulesToSave of {@code embed_tokens}, {@code lm_head}: trained whole
+     */
+    record Lora(LoraTargets targets, List<String> modulesToSave, Base base) implements Method {}
+  }
+
+  /** How the linears under LoRA are kept. */
+  enum Base {
+    PLAIN,
+    NF4
+  }
+
+  static String layer(int layer) {
+    return "layers." + layer;
+  }
+
+  static List<Group> of(LlamaConfig config, Method method) {
+    List<Group> groups = new ArrayList<>();
+    groups.add(single(EMBED, LlamaWeights.embedTokens(config), method));
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      groups.add(layer(config, layer, method));
+    }
+    groups.add(single(NORM, LlamaWeights.finalNorm(config), method));
+    if (hasHead(config, method)) {
+      groups.add(single(HEAD, LlamaWeights.lmHead(config), method));
+    }
+    return groups;
+  }
+
+  /**
+   * Whether the head is a weight of its own. PEFT copies what {@code modules_to_save} names, so
+   * tied embeddings part there: each copy is trained by itself, and what is not copied stays.
+   */
+  private static boolean hasHead(LlamaConfig config, Method method) {
+    return !config.tieWordEmbeddings()
+        || method instanceof Method.Lora lora && !lora.modulesToSave().isEmpty();
+  }
+
+  private static Group single(String name, NamedShape weight, Method method) {
+    boolean trained =
+        method instanceof Method.Full
+            || method instanceof Method.Lora lora && lora.modulesToSave().contains(name);
+    return trained
+        ? new Group(name, List.of(), List.of(), List.of(weight))
+        : new Group(name, List.of(), List.of(weight), List.of());
+  }
+
+  private static Group layer(LlamaConfig config, int layer, Method method) {
+    List<NamedShape> all = LlamaWeights.layer(config, layer);
+    if (!(method instanceof Method.Lora lora)) {
+      return new Group(layer(layer), List.of(), List.of(), all);
+    }
+    List<NamedShape> trained = lora.targets().weights(layer);
+    if (lora.base() == Base.PLAIN) {
+      return new Group(layer(layer), List.of(), all, trained);
+    }
+    List<NamedShape> linears = all.stream().filter(w -> w.shape().size() == 2).toList();
+    List<NamedShape> rest = all.stream().filter(w -> w.shape().size() == 1).toList();
+    return new Group(layer(layer), linears, rest, trained);
+  }
+
+  /** The sixteen slots of a layer's script, in order. */
+  static List<Optional<NamedShape>> slots(LlamaConfig config, int layer) {
+    return LlamaWeights.layerSlots(config, layer);
+  }
+}

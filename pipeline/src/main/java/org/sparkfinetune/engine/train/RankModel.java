@@ -1,0 +1,166 @@
+package org.sparkfinetune.engine.train;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.fsdp.FrozenLayout;
+import org.sparkfinetune.engine.fsdp.FrozenReader;
+import org.sparkfinetune.engine.fsdp.ShardPlan;
+import org.sparkfinetune.engine.fsdp.ShardRanks;
+import org.sparkfinetune.engine.fsdp.ShardStore;
+import org.sparkfinetune.engine.fsdp.ShardWriter;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableLayout;
+import org.sparkfinetune.engine.fsdp.WeightDecoder;
+import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.fsdp.Workers;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.quant.Nf4Codec;
+
+/** A sharded model on one rank: its shard file served, its slice of the trainable weights held. */
+final class RankModel implements AutoCloseable {
+  private final ModelRecipe recipe;
+  private final Ops ops;
+  private final Exchange exchange;
+  private final Scope scope;
+  private final Workers workers;
+  private final ShardPlan plan;
+  private final Weights weights;
+  private final DecoderLayers layers;
+  private final ActivationStore inputs;
+  private final ActivationStore kept;
+
+  private RankModel(ModelRecipe recipe, Torch torch, Exchange exchange, Path activationFile) {
+    this.recipe = recipe;
+    this.ops = new Ops(torch);
+    this.exchange = exchange;
+    this.scope = torch.scope();
+    this.workers = new Workers(torch.threads());
+    List<ModelGroups.Group> groups = ModelGroups.of(recipe.config(), recipe.method());
+    this.plan = plan(recipe, recipe.sharding().frozenRanks(exchange));
+    FrozenReader frozen =
+        new FrozenReader(
+            plan,
+            exchange,
+            WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+            recipe.sharding().gathering());
+    List<TrainableGroup> trainable = trainable(groups);
+    this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
+    DropoutMasks dropout =
+        new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
+    this.layers =
+        new DecoderLayers(
+            ops, recipe.config(), recipe.precision(), dropout, recipe.loraScale(), scope);
+    this.kept = new ActivationBlocks(ops, scope);
+    this.inputs =
+        switch (recipe.inputs()) {
+          case IN_MEMORY -> kept;
+          case IN_A_FILE -> ActivationFile.create(ops, activationFile);
+        };
+  }
+
+  /** The frozen groups of a model between some ranks. */
+  static ShardPlan plan(ModelRecipe recipe, ShardRanks ranks) {
+    Map<String, FrozenLayout> layouts = new LinkedHashMap<>();
+    for (ModelGroups.Group group : ModelGroups.of(recipe.config(), recipe.method())) {
+      if (!group.quantized().isEmpty() || !group.plain().isEmpty()) {
+        layouts.put(
+            group.name(),
+            new FrozenLayout(group.quantized(), group.plain(), recipe.plainType(), ranks.size()));
+      }
+    }
+    return new ShardPlan(layouts, ranks);
+  }
+
+  /**
+   * Makes this rank's shard of the checkpoint, or finds it, and serves it; all ranks together.
+   *
+   * @param frozenSource the base model
+   * @param trainableSource first values of what is trained
+   * @param scratch for files of this process alone
+   * @param store where shard files are kept for later runs, if they are
+   */
+  static RankModel load(
+      ModelRecipe recipe,
+      Torch torch,
+      Exchange exchange,
+      WeightSource frozenSource,
+      WeightSource trainableSource,
+      Path scratch,
+      Optional<ShardStore> store) {
+    RankModel model = new RankModel(recipe, torch, exchange, scratch.resolve("activations"));
+    try {
+      model.weights.trainable().forEach(group -> group.load(trainableSource));
+      ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
+      exchange.serve(writer.shard(scratch, store));
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private List<TrainableGroup> trainable(List<ModelGroups.Group> groups) {
+    List<TrainableGroup> trainable = new ArrayList<>();
+    for (ModelGroups.Group group : groups) {
+      TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize());
+      if (!layout.isEmpty()) {
+        trainable.add(new TrainableGroup(group.name(), layout, exchange, ops, scope));
+      }
+    }
+    return trainable;
+  }
+
+  ModelRecipe recipe() {
+    return recipe;
+  }
+
+  Ops ops() {
+    return ops;
+  }
+
+  Exchange exchange() {
+    return exchange;
+  }
+
+  Weights weights() {
+    return weights;
+  }
+
+  DecoderLayers layers() {
+    return layers;
+  }
+
+  /** Where the inputs of layers wait. */
+  ActivationStore inputs() {
+    return inputs;
+  }
+
+  /** Where all else waits that layers keep. */
+  ActivationStore kept() {
+    return kept;
+  }
+
+  /** Bytes of this rank's shard file. */
+  long shardBytes() {
+    return plan.fileBytes();
+  }
+
+  /** Peers may be reading what was published, if this rank failed. */
+  @Override
+  public void close() {
+    workers.close();
+    if (exchange.withdraw()) {
+      scope.close();
+    } else {
+      scope.abandon("a peer still reads this rank's weights");
+    }
+    inputs.close();
+  }
+}

@@ -1,0 +1,272 @@
+package org.sparkfinetune.engine.train;
+
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import org.apache.hadoop.conf.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.data.tokenize.PackedRows;
+import org.sparkfinetune.data.tokenize.PackedRowsFile;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ExchangeStats;
+import org.sparkfinetune.engine.exchange.Traffic;
+import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.metrics.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.RankUse;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.NvidiaSmi;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.store.RunFiles;
+
+/** One rank's whole run: load, train, evaluate, save. Knows nothing of Spark. */
+public final class RankRun {
+  private static final Logger LOG = LoggerFactory.getLogger(RankRun.class);
+
+  private final TrainConfig config;
+  private final LoraConfig lora;
+  private final Place place;
+  private final Continuation continuation;
+  private final Configuration hadoop;
+  private final RunFolder folder;
+  private final RunFiles files;
+  private final CheckpointStore checkpoints;
+  private final RankMemory memory = new RankMemory();
+  private final GpuMemory gpuMemory = new GpuMemory();
+
+  /**
+   * Where the rank runs.
+   *
+   * @param threads for operators
+   * @param device what the rank computes on
+   * @param scratch a local folder that may vanish afterwards
+   * @param tokenizedPath Hadoop URI of the packed rows
+   * @param attempt starts of this run before
+   * @param stopRequested whether the run should save and end after the step it is in
+   */
+  public record Place(
+      Exchange exchange,
+      String host,
+      int threads,
+      ComputeDevice device,
+      Path scratch,
+      String tokenizedPath,
+      int attempt,
+      Whereabouts whereabouts,
+      BooleanSupplier stopRequested) {}
+
+  /** Told where the rank is, for messages about failures and for who watches. */
+  public interface Whereabouts {
+    void enter(String phase, long step);
+
+    /** One more layer of this rank's part of the model is there. */
+    default void layerLoaded() {}
+  }
+
+  public RankRun(TrainConfig config, Place place, Continuation continuation, Configuration hadoop) {
+    this.config = config;
+    this.lora = TrainableSource.lora(config, hadoop);
+    this.place = place;
+    this.continuation = continuation;
+    this.hadoop = hadoop;
+    this.folder = RunFolder.of(config.outputDir());
+    this.files = new RunFiles(hadoop, InstantSource.system());
+    this.checkpoints = new CheckpointStore(folder, files);
+  }
+
+  /**
+   * What is there once a rank has loaded.
+   *
+   * @param waitedBefore seconds it waited for other ranks until then
+   */
+  private record Job(
+      RankModel model,
+      PackedRows train,
+      PackedRows test,
+      StepSchedule schedule,
+      PhaseClock clock,
+      double waitedBefore) {
+    int rank() {
+      return model.exchange().rank();
+    }
+  }
+
+  /** All ranks have to run at the same time. */
+  public RankReport run() {
+    place.whereabouts().enter("loading", 0);
+    PhaseClock clock = new PhaseClock();
+    org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
+    try (RankMemory.Watch unused = memory.watch(clock::current);
+        NvidiaSmi.Watch unusedToo = gpuMemory.watch(place.device());
+        Torch torch = Torch.start(place.threads(), place.device());
+        BaseModel base = BaseModel.open(config.model().folder(), hadoop);
+        PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
+        PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
+        TrainableSource trainable = TrainableSource.of(config, base, hadoop);
+        KeptShards kept = KeptShards.of(config, recipe(base), continuation, hadoop);
+        RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
+      StepSchedule schedule =
+          new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
+      double waited = place.exchange().stats().secondsWaited();
+      return run(new Job(model, train, test, schedule, clock, waited));
+    }
+  }
+
+  private ModelRecipe recipe(BaseModel base) {
+    return ModelRecipe.of(config, lora, base, place.device());
+  }
+
+  private RankModel load(Torch torch, BaseModel base, WeightSource trainable, KeptShards kept) {
+    boolean isFull = config.method() == Method.FULL;
+    LoadedLayers loaded =
+        new LoadedLayers(isFull ? trainable : base.weights(), place.whereabouts()::layerLoaded);
+    RankModel model =
+        RankModel.load(
+            recipe(base),
+            torch,
+            place.exchange(),
+            isFull ? base.weights() : loaded,
+            isFull ? loaded : trainable,
+            place.scratch(),
+            kept.store());
+    loaded.all(base.config().numHiddenLayers());
+    return model;
+  }
+
+  private RankReport run(Job job) {
+    Optional<CheckpointManifest> saved = continuation.checkpoint().map(path -> restore(job, path));
+    if (job.rank() != 0) {
+      train(job, saved, Optional.empty());
+      finish(job);
+      return report(job, List.of());
+    }
+    checkpoints.sweep();
+    try (RunRecorder recorder = recorder(job, saved)) {
+      long done = train(job, saved, Optional.of(recorder));
+      boolean ended = done == job.schedule().totalSteps();
+      if (ended) {
+        place.whereabouts().enter("saving", done);
+        AdapterSaver saver = new AdapterSaver(job.model(), hadoop, done);
+        job.clock().in(Phase.CHECKPOINT, () -> saver.result(config, lora));
+      }
+      finish(job);
+      return report(job, List.of(ended ? recorder.finish(flos(job)) : recorder.totals()));
+    }
+  }
+
+  private CheckpointManifest restore(Job job, org.apache.hadoop.fs.Path checkpoint) {
+    CheckpointManifest manifest = checkpoints.manifest(checkpoint);
+    Checkpointer.restore(job.model(), checkpoint, manifest, hadoop);
+    return manifest;
+  }
+
+  private RunRecorder recorder(Job job, Optional<CheckpointManifest> saved) {
+    RunRecorder.Setting setting =
+        new RunRecorder.Setting(
+            folder,
+            files,
+            config.reporting().loggingSteps(),
+            job.schedule().totalSteps(),
+            job.test().size(),
+            place.attempt() + 1,
+            new Vitals(job.clock())::sinceLast);
+    return saved
+        .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
+        .orElseGet(() -> RunRecorder.start(setting));
+  }
+
+  /** Returns the steps done at the end. */
+  private long train(Job job, Optional<CheckpointManifest> saved, Optional<RunRecorder> recorder) {
+    Trainer trainer =
+        new Trainer(
+            job.model(),
+            job.schedule(),
+            config.optimization(),
+            config.reporting(),
+            job.train(),
+            job.test(),
+            recorder.isPresent() ? recorder.get() : new Unrecorded(),
+            job.clock());
+    Checkpointer.Setting setting =
+        new Checkpointer.Setting(
+            checkpoints,
+            hadoop,
+            config.checkpointing(),
+            continuation,
+            recorder,
+            place.stopRequested());
+    long before = saved.map(CheckpointManifest::step).orElse(0L);
+    try (Checkpointer checkpointer =
+        new Checkpointer(job.model(), job.schedule(), setting, job.clock())) {
+      place.whereabouts().enter("training", before + 1);
+      long done = trainer.run(before, step -> after(step, checkpointer));
+      checkpointer.finish();
+      return done;
+    }
+  }
+
+  private Trainer.Next after(long step, Checkpointer checkpointer) {
+    memory.sample(Phase.IDLE);
+    Trainer.Next next = checkpointer.after(step);
+    place.whereabouts().enter("training", step + 1);
+    return next;
+  }
+
+  /** Peers' slices stay readable until rank 0 has saved them. */
+  private static void finish(Job job) {
+    job.model().exchange().sum("saved", job.schedule().totalSteps(), new double[] {0});
+  }
+
+  private ExchangeUse exchanged(Job job) {
+    ExchangeStats stats = place.exchange().stats();
+    return new ExchangeUse(
+        stats.bytes(Traffic.MAPPED),
+        stats.bytes(Traffic.FROZEN) + stats.bytes(Traffic.PUBLISHED),
+        stats.bytes(Traffic.PUSHED) + stats.bytes(Traffic.SERVED),
+        stats.secondsWaited() - job.waitedBefore());
+  }
+
+  /** Of one pass over the rows, 6 for each parameter and token. */
+  private static double flos(Job job) {
+    long tokens = (long) job.train().rowLength() * job.train().size();
+    return 6.0 * job.model().recipe().config().parameters() * tokens;
+  }
+
+  private RankReport report(Job job, List<RankReport.Totals> totals) {
+    RankUse use =
+        new RankUse(
+            job.rank(),
+            place.host(),
+            memory.peakRssBytes(),
+            memory.peakAnonymousBytes(),
+            gpuMemory.peakBytes(),
+            job.model().shardBytes(),
+            exchanged(job),
+            memory.anonymousBytesByPhase());
+    return new RankReport(
+        use, job.clock().seconds(), job.model().ops().torch().times().uses(), totals);
+  }
+
+  /** Ranks other than 0 keep no record. */
+  private static final class Unrecorded implements TrainingEvents {
+    @Override
+    public void step(Step step) {
+      LOG.debug(String.format(Locale.ROOT, "step %d loss %.4f", step.step(), step.loss()));
+    }
+
+    @Override
+    public void evaluated(Evaluated evaluated) {
+      LOG.debug(String.format(Locale.ROOT, "step %d evaluated", evaluated.step()));
+    }
+  }
+}

@@ -1,0 +1,148 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.config.Optimization;
+import org.sparkfinetune.config.Reporting;
+import org.sparkfinetune.data.tokenize.PackedRows;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.tensor.AdamWStep;
+import org.sparkfinetune.engine.tensor.Scope;
+
+/** The training loop of one rank: steps, evaluations, checkpoints. All ranks run it together. */
+final class Trainer {
+  private static final double BETA1 = 0.9;
+  private static final double BETA2 = 0.999;
+  private static final double EPS = 1e-8;
+  private static final double NORM_EPS = 1e-6;
+
+  private final RankModel model;
+  private final StepSchedule schedule;
+  private final LearningRate learningRate;
+  private final Optimization optimization;
+  private final Reporting reporting;
+  private final PackedRows train;
+  private final PackedRows test;
+  private final TrainingEvents events;
+  private final TrainingStep trainingStep;
+  private final int batchTokens;
+  private final Evaluation evaluation;
+  private final PhaseClock clock;
+
+  Trainer(
+      RankModel model,
+      StepSchedule schedule,
+      Optimization optimization,
+      Reporting reporting,
+      PackedRows train,
+      PackedRows test,
+      TrainingEvents events,
+      PhaseClock clock) {
+    this.model = model;
+    this.schedule = schedule;
+    this.learningRate = new LearningRate(optimization, schedule.totalSteps());
+    this.optimization = optimization;
+    this.reporting = reporting;
+    this.train = train;
+    this.test = test;
+    this.events = events;
+    this.clock = clock;
+    this.trainingStep = new TrainingStep(model, clock);
+    this.batchTokens = BufferSizes.batchTokens(model.recipe().config());
+    this.evaluation = new Evaluation(model, batchTokens);
+  }
+
+  /** What is done between two steps; called by all ranks after the same steps. */
+  interface AfterStep {
+    Next after(long step);
+  }
+
+  enum Next {
+    STEP,
+    STOP
+  }
+
+  /**
+   * @param done steps already done: 0, or those of the checkpoint that was restored
+   * @return steps done at the end; fewer than the schedule's if {@code afterStep} said stop
+   */
+  long run(long done, AfterStep afterStep) {
+    publish(done);
+    if (done == 0 && reporting.evalOnStart()) {
+      evaluate(0);
+    }
+    for (long step = done + 1; step <= schedule.totalSteps(); step++) {
+      step(step);
+      if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
+        evaluate(step);
+      }
+      if (afterStep.after(step) == Next.STOP) {
+        return step;
+      }
+    }
+    return schedule.totalSteps();
+  }
+
+  private void step(long step) {
+    long start = System.nanoTime();
+    int[] all = schedule.rows(step);
+    int rank = model.exchange().rank();
+    int ranks = model.exchange().worldSize();
+    List<StepRow> own = new ArrayList<>();
+    for (int i = StepSchedule.shareBegin(all.length, rank, ranks);
+        i < StepSchedule.shareBegin(all.length, rank + 1, ranks);
+        i++) {
+      own.add(new StepRow(train.row(all[i]), i));
+    }
+    List<TokenBatch> batches = TokenBatch.of(own, batchTokens, model.recipe().attention());
+    TrainingStep.Outcome outcome = trainingStep.run(step, batches);
+    double rate = learningRate.at(step);
+    clock.in(Phase.OPTIMIZER, () -> update(step, rate, outcome.gradNorm()));
+    events.step(
+        new TrainingEvents.Step(
+            step,
+            schedule.epoch(step),
+            outcome.loss(),
+            outcome.gradNorm(),
+            rate,
+            outcome.trainedTokens(),
+            outcome.tokens(),
+            all.length,
+            (System.nanoTime() - start) * 1e-9));
+  }
+
+  private void update(long step, double rate, double norm) {
+    double clip =
+        optimization.maxGradNorm() > 0
+            ? Math.min(1, optimization.maxGradNorm() / (norm + NORM_EPS))
+            : 1;
+    AdamWStep numbers =
+        new AdamWStep(clip, rate, optimization.weightDecay(), BETA1, BETA2, EPS, step);
+    try (Scope scope = model.ops().torch().scope()) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        group.update(scope, numbers);
+      }
+    }
+    publish(step);
+  }
+
+  private void publish(long version) {
+    model.weights().trainable().forEach(group -> group.publish(version));
+  }
+
+  private void evaluate(long step) {
+    if (test.size() == 0) {
+      return;
+    }
+    long start = System.nanoTime();
+    Evaluation.Result result = clock.in(Phase.FORWARD, () -> evaluation.run(step, test));
+    events.evaluated(
+        new TrainingEvents.Evaluated(
+            step,
+            schedule.epoch(step),
+            result.loss(),
+            result.trainedTokens(),
+            (System.nanoTime() - start) * 1e-9));
+  }
+}

@@ -1,0 +1,230 @@
+package org.sparkfinetune.engine.train;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.tensor.BaseGradients;
+import org.sparkfinetune.engine.tensor.HeadGradients;
+import org.sparkfinetune.engine.tensor.LayerInputs;
+import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+
+/**
+ * One step's loss and gradients: forward through all layers, the head, and back down, every layer
+ * from what was kept of its forward, for as many batches as {@link ActivationBudget} allows. The
+ * loss is the mean over the trained tokens of all ranks.
+ */
+final class TrainingStep {
+  private final Ops ops;
+  private final LlamaConfig config;
+  private final Precision precision;
+  private final Exchange exchange;
+  private final Weights weights;
+  private final DecoderLayers layers;
+  private final LayerKeep keep;
+  private final ForwardPass forward;
+  private final EmbeddingTable embedding;
+  private final HeadOfModel head;
+  private final ActivationBudget budget;
+  private final PhaseClock clock;
+
+  TrainingStep(RankModel model, PhaseClock clock) {
+    this.ops = model.ops();
+    this.config = model.recipe().config();
+    this.precision = model.recipe().precision();
+    this.keep = model.recipe().keep();
+    this.exchange = model.exchange();
+    this.weights = model.weights();
+    this.layers = model.layers();
+    this.forward = new ForwardPass(model);
+    this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.head = new HeadOfModel(ops, precision, config, weights);
+    this.budget = ActivationBudget.of(model);
+    this.clock = clock;
+  }
+
+  /**
+   * @param loss mean over the trained tokens of the global step
+   * @param gradNorm 2-norm over all trained parameters of all ranks, before clipping
+   */
+  record Outcome(double loss, double gradNorm, long trainedTokens, long tokens) {}
+
+  /**
+   * Leaves every owner's gradient complete.
+   *
+   * @param step from 1; the parameters of version {@code step - 1} are used
+   * @throws org.sparkfinetune.errors.RunFailure if the loss or the norm is not finite
+   */
+  Outcome run(long step, List<TokenBatch> batches) {
+    double[] own = {
+      batches.stream().mapToLong(TokenBatch::trainedTokens).sum(),
+      batches.stream().mapToLong(TokenBatch::tokens).sum()
+    };
+    double[] all = exchange.sum("tokens", step, own);
+    long trained = (long) all[0];
+    double factor = trained == 0 ? 0 : 1.0 / trained;
+    try (Gradients gradients = new Gradients(ops, exchange, step)) {
+      double lossSum = 0;
+      List<List<TokenBatch>> groups = budget.groups(batches);
+      for (int i = 0; i < groups.size(); i++) {
+        if (i == groups.size() - 1) {
+          gradients.lastBatches();
+        }
+        lossSum += forwardAndBackward(step, groups.get(i), factor, gradients);
+      }
+      clock.in(Phase.EXCHANGE, gradients::finish);
+      return outcome(step, lossSum, trained, (long) all[1]);
+    }
+  }
+
+  /** Of batches whose activations fit into memory together; the sum of their losses. */
+  private double forwardAndBackward(
+      long step, List<TokenBatch> batches, double factor, Gradients gradients) {
+    DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
+    long version = step - 1;
+    try (Scope scope = ops.torch().scope()) {
+      List<RotaryEmbedding.Angles> angles =
+          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+      ForwardPass.Activations activations =
+          clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
+      List<Tensor> dx = new ArrayList<>();
+      double lossSum =
+          clock.in(
+              Phase.BACKWARD, () -> head(scope, step, batches, activations, factor, gradients, dx));
+      clock.in(
+          Phase.BACKWARD,
+          () -> {
+            for (int layer = config.numHiddenLayers() - 1; layer >= 0; layer--) {
+              layerBackward(
+                  scope, layer, version, mode, batches, angles, activations, dx, gradients);
+            }
+            weights
+                .trainable(ModelGroups.EMBED)
+                .ifPresent(group -> embeddingBackward(scope, group, batches, dx, gradients));
+          });
+      return lossSum;
+    }
+  }
+
+  private double head(
+      Scope scope,
+      long step,
+      List<TokenBatch> batches,
+      ForwardPass.Activations activations,
+      double factor,
+      Gradients gradients,
+      List<Tensor> dx) {
+    long version = step - 1;
+    weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1), version);
+    Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
+    Optional<Gradients.Flat> headGradient =
+        weights
+            .trainable(weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED)
+            .map(gradients::of);
+    HeadGradients want =
+        headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
+    double lossSum = 0;
+    try (Scope local = scope.child()) {
+      for (HeadOfModel.Backward back :
+          head.lossAndGradients(local, batches, activations.output(), factor, version, want)) {
+        lossSum += back.sum();
+        dx.add(back.dx().moveTo(scope));
+        normGradient.ifPresent(g -> g.add(local, LlamaWeights.FINAL_NORM, back.dNorm()));
+        headGradient.ifPresent(g -> g.add(local, head.weight(), back.dHead()));
+      }
+    }
+    NonFinite.checkLoss(ops, exchange.rank(), step, lossSum, activations);
+    weights.trainable(ModelGroups.NORM).ifPresent(gradients::added);
+    if (weights.hasHead()) {
+      weights.trainable(ModelGroups.HEAD).ifPresent(gradients::added);
+    }
+    return lossSum;
+  }
+
+  private void layerBackward(
+      Scope scope,
+      int layer,
+      long version,
+      DecoderLayers.Mode mode,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      ForwardPass.Activations activations,
+      List<Tensor> dx,
+      Gradients gradients) {
+    String group = ModelGroups.layer(layer);
+    if (layer > 0) {
+      weights.prefetch(ModelGroups.layer(layer - 1), version);
+    }
+    Optional<Gradients.Flat> flat = weights.trainable(group).map(gradients::of);
+    List<Optional<String>> names = layers.gradientNames(layer);
+    try (Scope layerScope = scope.child()) {
+      Weights.Gathered gathered = weights.layer(layerScope, group, version);
+      for (int i = 0; i < batches.size(); i++) {
+        try (Scope local = layerScope.child()) {
+          LayerInputs inputs =
+              layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
+          List<Tensor> back;
+          try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
+            Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
+            List<Tensor> rest = kept.rest().stream().map(stored -> stored.open(local)).toList();
+            back = ops.layerBackward(local, dx.get(i), x, rest, inputs, base(group));
+          }
+          dx.set(i, back.get(0).moveTo(scope)).close();
+          flat.ifPresent(g -> addAll(local, g, names, back));
+        }
+      }
+    }
+    weights.trainable(group).ifPresent(gradients::added);
+  }
+
+  /** Base weights have gradients where the group holds no frozen ones. */
+  private BaseGradients base(String group) {
+    boolean trained =
+        weights.group(group).plain().isEmpty() && weights.group(group).quantized().isEmpty();
+    return trained ? BaseGradients.YES : BaseGradients.NO;
+  }
+
+  private static void addAll(
+      Scope scope, Gradients.Flat flat, List<Optional<String>> names, List<Tensor> back) {
+    for (int i = 1; i < back.size(); i++) {
+      Tensor gradient = back.get(i);
+      names.get(i - 1).ifPresent(name -> flat.add(scope, name, gradient));
+    }
+  }
+
+  private void embeddingBackward(
+      Scope scope,
+      TrainableGroup group,
+      List<TokenBatch> batches,
+      List<Tensor> dx,
+      Gradients gradients) {
+    Gradients.Flat flat = gradients.of(group);
+    for (int i = 0; i < batches.size(); i++) {
+      embedding.backward(scope, flat, batches.get(i), dx.get(i));
+    }
+    gradients.added(group);
+  }
+
+  private Outcome outcome(long step, double lossSum, long trained, long tokens) {
+    double squares = 0;
+    Map<String, Double> parts = new LinkedHashMap<>();
+    for (var group : weights.trainable()) {
+      double part = clock.in(Phase.EXCHANGE, group::finishGradient);
+      parts.put(group.name(), part);
+      squares += part;
+    }
+    NonFinite.checkGradients(exchange.rank(), step, parts);
+    double[] own = {lossSum, squares};
+    double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
+    return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained, tokens);
+  }
+}

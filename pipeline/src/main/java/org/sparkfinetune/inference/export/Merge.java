@@ -1,0 +1,105 @@
+package org.sparkfinetune.inference.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.WeightValues;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorSpec;
+import org.sparkfinetune.progress.Progress;
+
+/** Writes a merged model in Hugging Face layout. */
+public final class Merge {
+  private static final Logger LOG = LoggerFactory.getLogger(Merge.class);
+  private static final int PIECE = 1 << 20;
+
+  private final Configuration hadoop;
+
+  public Merge(Configuration hadoop) {
+    this.hadoop = hadoop;
+  }
+
+  /**
+   * The folder's weights come last, so that one that was not finished cannot be loaded.
+   *
+   * @throws UserError if model and adapter do not fit together, or the output is not empty
+   */
+  public void run(MergeRequest request) {
+    requireEmpty(request.output(), hadoop);
+    try (MergedWeights weights =
+        MergedWeights.open(request.model(), request.adapter(), request.base(), hadoop)) {
+      new ModelFolderFiles(hadoop)
+          .copy(weights.model().path(), request.output(), weights.isTied(), request.dtype());
+      write(weights, request);
+    }
+  }
+
+  static void requireEmpty(Path output, Configuration hadoop) {
+    try {
+      FileSystem files = output.getFileSystem(hadoop);
+      if (files.exists(output) && files.listStatus(output).length > 0) {
+        throw new UserError(
+            "output is %s, which is not empty. Name another folder, or delete it."
+                .formatted(output));
+      }
+    } catch (IOException e) {
+      throw new RunFailure("Looking at " + output + " failed: " + e.getMessage(), e);
+    }
+  }
+
+  private void write(MergedWeights weights, MergeRequest request) {
+    List<TensorSpec> specs =
+        weights.weights().stream()
+            .map(
+                weight ->
+                    new TensorSpec(
+                        weight.name(),
+                        request.dtype().orElseGet(() -> weights.dtype(weight)),
+                        weight.dimensions()))
+            .toList();
+    long total = specs.stream().mapToLong(TensorSpec::byteCount).sum();
+    try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
+        ShardedSafetensorsWriter writer =
+            ShardedSafetensorsWriter.create(
+                request.output(), hadoop, Map.of("format", "pt"), specs, request.maxShardSize())) {
+      for (int i = 0; i < specs.size(); i++) {
+        NamedShape weight = weights.weights().get(i);
+        stream(
+            weights.values(weight),
+            weight.elements(),
+            specs.get(i).dtype(),
+            bytes -> {
+              int count = bytes.remaining();
+              writer.write(bytes);
+              progress.add(count);
+            });
+        LOG.debug("merged {}", weight.name());
+      }
+      writer.commit();
+    }
+  }
+
+  /** The weight's values as bytes of {@code type}, in pieces. */
+  static void stream(WeightValues values, long elements, DType type, Consumer<ByteBuffer> sink) {
+    float[] piece = new float[(int) Math.min(PIECE, elements)];
+    ByteBuffer bytes = ByteBuffer.allocate(piece.length * type.bytes());
+    for (long at = 0; at < elements; at += PIECE) {
+      int n = (int) Math.min(PIECE, elements - at);
+      values.read(at, piece, n);
+      Floats.fromFloats(type, piece, 0, n, bytes.clear());
+      sink.accept(bytes.flip());
+    }
+  }
+}

@@ -1,0 +1,174 @@
+package org.sparkfinetune.inference.export;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/**
+ * The weights of {@code W + scaling * B A}, in float32, piece by piece (Hu et al. 2021, section
+ * 4.1). Modules that were trained whole replace the base's.
+ */
+final class MergedWeights implements AutoCloseable {
+  private static final String WEIGHT = ".weight";
+
+  private final LlamaFolder model;
+  private final Optional<AdapterFiles> adapter;
+  private final MergeBase base;
+
+  private MergedWeights(LlamaFolder model, Optional<AdapterFiles> adapter, MergeBase base) {
+    this.model = model;
+    this.adapter = adapter;
+    this.base = base;
+  }
+
+  /**
+   * @throws UserError if the two do not fit together
+   */
+  static MergedWeights open(
+      Path model, Optional<Path> adapter, MergeBase base, Configuration hadoop) {
+    LlamaFolder folder = LlamaFolder.open(model, hadoop);
+    try {
+      MergedWeights merged =
+          new MergedWeights(folder, adapter.map(path -> AdapterFiles.open(path, hadoop)), base);
+      merged.checkAdapter();
+      return merged;
+    } catch (RuntimeException e) {
+      folder.close();
+      throw e;
+    }
+  }
+
+  private void checkAdapter() {
+    if (adapter.isEmpty()) {
+      return;
+    }
+    Set<String> known = new HashSet<>();
+    model.weights().forEach(weight -> known.add(weight.name()));
+    for (String module : adapter.get().modules()) {
+      if (!known.contains(module + WEIGHT)) {
+        throw new UserError(
+            "The adapter has LoRA for %s, which the model %s does not have. Was it trained for another model?"
+                .formatted(module, model.path()));
+      }
+    }
+    for (NamedShape weight : weights()) {
+      checkShapes(weight);
+    }
+  }
+
+  private void checkShapes(NamedShape weight) {
+    AdapterFiles files = adapter.orElseThrow();
+    String module = module(weight.name());
+    if (files.modules().contains(module)) {
+      long out = files.info(AdapterNames.loraB(module)).shape()[0];
+      long in = files.info(AdapterNames.loraA(module)).shape()[1];
+      requireShape(weight, List.of(out, in));
+    }
+    if (files.savedParameters().contains(weight.name())) {
+      List<Long> saved = new ArrayList<>();
+      for (long size : files.info(AdapterNames.saved(weight.name())).shape()) {
+        saved.add(size);
+      }
+      requireShape(weight, saved);
+    }
+  }
+
+  private void requireShape(NamedShape weight, List<Long> found) {
+    if (!weight.shape().equals(found)) {
+      throw new UserError(
+          "The adapter's %s is for a shape of %s, but in the model %s it is %s. Was it trained for another model?"
+              .formatted(weight.name(), found, model.path(), weight.shape()));
+    }
+  }
+
+  LlamaFolder model() {
+    return model;
+  }
+
+  LlamaConfig config() {
+    return model.config();
+  }
+
+  boolean isTied() {
+    return config().tieWordEmbeddings() && adapter.stream().noneMatch(AdapterFiles::untiesHead);
+  }
+
+  List<NamedShape> weights() {
+    List<NamedShape> weights = new ArrayList<>(model.weights());
+    if (config().tieWordEmbeddings() && !isTied()) {
+      weights.add(LlamaWeights.lmHead(config()));
+    }
+    return weights;
+  }
+
+  /** The type that the base has for a weight. */
+  DType dtype(NamedShape weight) {
+    return model.dtype(inBase(weight));
+  }
+
+  /** A head that the adapter unties begins as the base's embedding. */
+  private String inBase(NamedShape weight) {
+    return config().tieWordEmbeddings() && weight.name().equals(LlamaWeights.LM_HEAD)
+        ? LlamaWeights.EMBED_TOKENS
+        : weight.name();
+  }
+
+  WeightValues values(NamedShape weight) {
+    Optional<AdapterFiles> saved =
+        adapter.filter(files -> files.savedParameters().contains(weight.name()));
+    if (saved.isPresent()) {
+      String tensor = AdapterNames.saved(weight.name());
+      return (first, out, count) -> saved.get().read(tensor, first, out, count);
+    }
+    String module = module(weight.name());
+    WeightValues values = baseValues(weight);
+    return adapter
+        .filter(files -> files.modules().contains(module))
+        .<WeightValues>map(files -> LoraDelta.of(files, module, weight).addedTo(values))
+        .orElse(values);
+  }
+
+  private WeightValues baseValues(NamedShape weight) {
+    WeightValues values = model.values(inBase(weight));
+    boolean quantize =
+        base == MergeBase.DEQUANTIZED
+            && !model.isQuantized(weight.name())
+            && LinearModule.all().stream()
+                .anyMatch(module -> weight.name().endsWith(module.path() + WEIGHT));
+    return quantize ? new QuantizedValues(values, weight.elements(), rounding(weight)) : values;
+  }
+
+  private QuantizedValues.Rounding rounding(NamedShape weight) {
+    return model.dtype(weight.name()) == DType.F32
+        ? QuantizedValues.Rounding.FLOAT32
+        : QuantizedValues.Rounding.BFLOAT16;
+  }
+
+  private static String module(String weight) {
+    return weight.endsWith(WEIGHT)
+        ? weight.substring(0, weight.length() - WEIGHT.length())
+        : weight;
+  }
+
+  @Override
+  public void close() {
+    adapter.ifPresent(AdapterFiles::close);
+    model.close();
+  }
+}

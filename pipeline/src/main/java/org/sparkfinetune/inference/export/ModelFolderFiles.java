@@ -1,0 +1,77 @@
+package org.sparkfinetune.inference.export;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.store.AtomicCopy;
+import org.sparkfinetune.store.AtomicText;
+
+/** What belongs beside a model's weights: configuration, tokenizer, templates, licence. */
+final class ModelFolderFiles {
+  private static final List<String> COPIED =
+      List.of(
+          "generation_config.json",
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "tokenizer.model",
+          "vocab.json",
+          "merges.txt",
+          "chat_template.jinja",
+          "chat_template.json",
+          "LICENSE",
+          "LICENSE.txt");
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Configuration hadoop;
+
+  ModelFolderFiles(Configuration hadoop) {
+    this.hadoop = hadoop;
+  }
+
+  void copy(Path from, Path to, boolean tied, Optional<DType> dtype) {
+    AtomicCopy.present(from, to, COPIED, hadoop);
+    try {
+      AtomicText.write(
+          new Path(to, "config.json"),
+          hadoop,
+          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config(from, tied, dtype))
+              + "\n");
+    } catch (IOException e) {
+      throw new RunFailure("Copying files from %s to %s failed: %s".formatted(from, to, e), e);
+    }
+  }
+
+  private ObjectNode config(Path from, boolean tied, Optional<DType> dtype) throws IOException {
+    Path file = new Path(from, "config.json");
+    try (InputStream in = file.getFileSystem(hadoop).open(file)) {
+      ObjectNode config = (ObjectNode) JSON.readTree(in);
+      config.remove("quantization_config");
+      if (config.path("tie_word_embeddings").asBoolean() != tied) {
+        config.put("tie_word_embeddings", tied);
+      }
+      dtype.ifPresent(
+          type -> config.put(config.has("dtype") ? "dtype" : "torch_dtype", torchName(type)));
+      return config;
+    }
+  }
+
+  private static String torchName(DType type) {
+    return switch (type) {
+      case F32 -> "float32";
+      case F16 -> "float16";
+      case BF16 -> "bfloat16";
+      case F64, I64, I32, I16, I8, U8, BOOL ->
+          throw new org.sparkfinetune.errors.Bug("A model in " + type + ".");
+    };
+  }
+}

@@ -1,0 +1,107 @@
+package org.sparkfinetune.inference.generate;
+
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaFolder;
+
+/**
+ * A base model and maybe an adapter, ready for decoding. Weights lie outside the heap, mapped from
+ * the checkpoint where it is on a local disk. May be used by any number of threads, each with a
+ * {@link Generator} of its own.
+ */
+public final class DecodingModel implements AutoCloseable {
+  private final LlamaConfig config;
+  private final PlainMatrix embedding;
+  private final List<Layer> layers;
+  private final float[] finalNorm;
+  private final Linear head;
+  private final Spool spool;
+
+  DecodingModel(
+      LlamaConfig config,
+      PlainMatrix embedding,
+      List<Layer> layers,
+      float[] finalNorm,
+      Linear head,
+      Spool spool) {
+    this.config = config;
+    this.embedding = embedding;
+    this.layers = List.copyOf(layers);
+    this.finalNorm = finalNorm;
+    this.head = head;
+    this.spool = spool;
+  }
+
+  /**
+   * Looks at configurations and headers alone, for a word before anything is loaded elsewhere.
+   *
+   * @throws UserError as {@link #load} would
+   */
+  public static void check(
+      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop) {
+    try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
+      loader.abandon();
+    }
+  }
+
+  /**
+   * Opens a model folder.
+   *
+   * @param adapter a PEFT adapter folder
+   * @param threads to quantise with
+   * @param layerLoaded is run after each layer, by any thread
+   * @throws UserError if a folder is not what it should be, or the two do not fit together
+   */
+  public static DecodingModel load(
+      Path model,
+      Optional<Path> adapter,
+      BaseForm form,
+      Configuration hadoop,
+      int threads,
+      Runnable layerLoaded) {
+    try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
+      return loader.load(threads, layerLoaded);
+    }
+  }
+
+  /** The same, seen by nobody. */
+  public static DecodingModel load(
+      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop, int threads) {
+    return load(model, adapter, form, hadoop, threads, () -> {});
+  }
+
+  /** How many layers a model folder's model has. */
+  public static int layers(Path model, Configuration hadoop) {
+    return LlamaFolder.config(model, hadoop).numHiddenLayers();
+  }
+
+  public LlamaConfig config() {
+    return config;
+  }
+
+  PlainMatrix embedding() {
+    return embedding;
+  }
+
+  List<Layer> layers() {
+    return layers;
+  }
+
+  float[] finalNorm() {
+    return finalNorm;
+  }
+
+  Linear head() {
+    return head;
+  }
+
+  /** Nothing may decode with the model any more. */
+  @Override
+  public void close() {
+    spool.close();
+  }
+}

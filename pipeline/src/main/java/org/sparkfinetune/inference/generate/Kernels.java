@@ -1,0 +1,53 @@
+package org.sparkfinetune.inference.generate;
+
+/**
+ * The loops in which decoding spends its time. A dot product is summed in an order that depends on
+ * its length alone.
+ */
+interface Kernels {
+
+  /**
+   * {@code y[yAt + t * yStride + r] = w[r] · x[t]} for bf16 weights in pairs.
+   *
+   * @param w row r at {@code [at + r * half, …)}, an int two neighbouring weights, the first low
+   * @param even (n, half) the even elements of x, from {@code xAt}
+   * @param odd (n, half) the odd ones, from there too
+   */
+  void pairs(
+      int[] w,
+      int at,
+      int rows,
+      int half,
+      float[] even,
+      float[] odd,
+      int xAt,
+      int n,
+      float[] y,
+      int yAt,
+      int yStride);
+
+  /** The same for float32 weights (rows, in) and x (n, in). */
+  void floats(
+      float[] w,
+      int at,
+      int rows,
+      int in,
+      float[] x,
+      int xAt,
+      int n,
+      float[] y,
+      int yAt,
+      int yStride);
+
+  /** {@code a · b} over n elements. */
+  float dot(float[] a, int aAt, float[] b, int bAt, int n);
+
+  /** {@code y += factor * x} over n elements. */
+  void addScaled(float factor, float[] x, int xAt, float[] y, int yAt, int n);
+
+  /** {@code gate = gate / (1 + exp(-gate)) * up} on {@code [from, to)}. */
+  void siluTimes(float[] gate, float[] up, int from, int to);
+
+  /** {@code x = exp(x - max)} on {@code [at, at + n)}; gives the sum. */
+  float exponentials(float[] x, int at, int n, float max);
+}

@@ -1,0 +1,262 @@
+package org.sparkfinetune.inference.generate;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.quant.Absmax;
+import org.sparkfinetune.model.quant.DoubleQuantization;
+import org.sparkfinetune.model.quant.NestedAbsmax;
+import org.sparkfinetune.model.quant.Nf4Codec;
+import org.sparkfinetune.model.quant.PlainAbsmax;
+import org.sparkfinetune.model.quant.PrequantizedWeight;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.model.safetensors.TensorInfo;
+
+/** Makes a {@link DecodingModel} from folders. */
+final class ModelLoader implements AutoCloseable {
+  private static final int PIECE = 1 << 20;
+  private static final String WEIGHT = ".weight";
+
+  private final LlamaFolder folder;
+  private final Optional<AdapterFiles> adapter;
+  private final BaseForm form;
+  private final Spool spool = Spool.create();
+
+  private ModelLoader(LlamaFolder folder, Optional<AdapterFiles> adapter, BaseForm form) {
+    this.folder = folder;
+    this.adapter = adapter;
+    this.form = form;
+  }
+
+  static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop) {
+    LlamaFolder folder = LlamaFolder.open(model, hadoop);
+    try {
+      ModelLoader loader =
+          new ModelLoader(folder, adapter.map(path -> AdapterFiles.open(path, hadoop)), form);
+      loader.adapter.ifPresent(loader::check);
+      return loader;
+    } catch (RuntimeException e) {
+      folder.close();
+      throw e;
+    }
+  }
+
+  private void check(AdapterFiles files) {
+    List<String> names = folder.weights().stream().map(NamedShape::name).toList();
+    for (String module : files.modules()) {
+      boolean linear =
+          LinearModule.all().stream().anyMatch(known -> module.endsWith("." + known.path()));
+      if (!linear || !names.contains(module + WEIGHT)) {
+        throw new UserError(
+            "The adapter has LoRA for %s, but in the model %s no linear of a layer has that name. Was it trained for another model?"
+                .formatted(module, folder.path()));
+      }
+    }
+    List<String> saved = List.of(LlamaWeights.EMBED_TOKENS, LlamaWeights.LM_HEAD);
+    for (String parameter : files.savedParameters()) {
+      if (!saved.contains(parameter)) {
+        throw new UserError(
+            "The adapter holds %s; of modules that were trained whole, %s are used here."
+                .formatted(parameter, saved));
+      }
+    }
+  }
+
+  /** Nothing will be loaded. */
+  void abandon() {
+    spool.close();
+  }
+
+  /**
+   * @param layerLoaded is run after each layer, by any thread
+   */
+  DecodingModel load(int threads, Runnable layerLoaded) {
+    LlamaConfig config = folder.config();
+    List<Layer> layers = new ArrayList<>();
+    for (int i = 0; i < config.numHiddenLayers(); i++) {
+      layers.add(null);
+    }
+    try (Team team = new Team(threads)) {
+      team.run(
+          config.numHiddenLayers(),
+          i -> {
+            layers.set(i, layer(i));
+            layerLoaded.run();
+          });
+    }
+    PlainMatrix embedding = table(LlamaWeights.embedTokens(config));
+    return new DecodingModel(
+        config,
+        embedding,
+        layers,
+        floats(LlamaWeights.finalNorm(config)),
+        new Linear(head(embedding), new float[0], Optional.empty()),
+        spool);
+  }
+
+  private PlainMatrix head(PlainMatrix embedding) {
+    LlamaConfig config = folder.config();
+    NamedShape head = LlamaWeights.lmHead(config);
+    if (!config.tieWordEmbeddings()
+        || adapter.stream().anyMatch(files -> files.savedParameters().contains(head.name()))) {
+      return table(head);
+    }
+    return adapter.stream().anyMatch(AdapterFiles::untiesHead)
+        ? plain(LlamaWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
+        : embedding;
+  }
+
+  private Layer layer(int index) {
+    String prefix = LlamaWeights.layerPrefix(index);
+    int hidden = folder.config().hiddenSize();
+    return new Layer(
+        floats(NamedShape.of(prefix + "input_layernorm.weight", hidden)),
+        linear(prefix, LinearModule.Q_PROJ),
+        linear(prefix, LinearModule.K_PROJ),
+        linear(prefix, LinearModule.V_PROJ),
+        linear(prefix, LinearModule.O_PROJ),
+        floats(NamedShape.of(prefix + "post_attention_layernorm.weight", hidden)),
+        linear(prefix, LinearModule.GATE_PROJ),
+        linear(prefix, LinearModule.UP_PROJ),
+        linear(prefix, LinearModule.DOWN_PROJ));
+  }
+
+  private Linear linear(String prefix, LinearModule module) {
+    LlamaConfig config = folder.config();
+    String name = prefix + module.path();
+    int out = Math.toIntExact(module.outFeatures(config));
+    int in = Math.toIntExact(module.inFeatures(config));
+    float[] bias =
+        module.hasBias(config) ? floats(NamedShape.of(name + ".bias", out)) : new float[0];
+    return new Linear(matrix(name + WEIGHT, out, in), bias, lora(name, out, in));
+  }
+
+  private Optional<Lora> lora(String module, int out, int in) {
+    return adapter
+        .filter(files -> files.modules().contains(module))
+        .map(
+            files -> {
+              requireShape(files, AdapterNames.loraA(module), files.config().r(), in);
+              requireShape(files, AdapterNames.loraB(module), out, files.config().r());
+              return Lora.read(files, module, out, in);
+            });
+  }
+
+  private void requireShape(AdapterFiles files, String tensor, long... shape) {
+    if (!Arrays.equals(files.info(tensor).shape(), shape)) {
+      throw new UserError(
+          "The adapter's %s has shape %s, but the model %s needs %s. Was it trained for another model?"
+              .formatted(
+                  tensor,
+                  Arrays.toString(files.info(tensor).shape()),
+                  folder.path(),
+                  Arrays.toString(shape)));
+    }
+  }
+
+  private Matrix matrix(String name, int out, int in) {
+    if (folder.isQuantized(name)) {
+      PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
+      Matrix.Form decoded =
+          weight.dtype() == DType.F32 || in % 2 != 0 ? Matrix.Form.FLOATS : Matrix.Form.PAIRS;
+      return new Nf4Matrix(
+          out, in, bytes(name, weight.packedBytes()), scales(weight.absmax()), decoded);
+    }
+    return switch (form) {
+      case AS_STORED -> plain(name, out, in);
+      case NF4 -> quantized(name, out, in, in % 2 == 0 ? Matrix.Form.PAIRS : Matrix.Form.FLOATS);
+      case NF4_FLOAT32 -> quantized(name, out, in, Matrix.Form.FLOATS);
+    };
+  }
+
+  private Nf4Matrix quantized(String name, int out, int in, Matrix.Form decoded) {
+    WeightValues values = folder.values(name);
+    long elements = (long) out * in;
+    ByteBuffer packed = spool.allocate((elements + 1) / 2);
+    float[] piece = new float[(int) Math.min(PIECE, elements)];
+    float[] absmax = new float[Nf4Codec.blocks(piece.length)];
+    for (long at = 0; at < elements; at += PIECE) {
+      int n = (int) Math.min(PIECE, elements - at);
+      values.read(at, piece, n);
+      Nf4Codec.fastest().absmax(piece, 0, n, absmax, 0);
+      Nf4Codec.fastest().encode(piece, 0, n, absmax, 0, packed);
+    }
+    return new Nf4Matrix(
+        out, in, packed.flip(), scales(QuantizedValues.scales(values, elements)), decoded);
+  }
+
+  private static float[] scales(Absmax absmax) {
+    if (absmax instanceof PlainAbsmax plain) {
+      return plain.values();
+    }
+    float[] scales = new float[absmax.blocks()];
+    DoubleQuantization.decode((NestedAbsmax) absmax, 0, scales.length, scales, 0);
+    return scales;
+  }
+
+  private PlainMatrix plain(String name, int out, int in) {
+    TensorInfo info = folder.checkpoint().info(name);
+    return new PlainMatrix(out, in, bytes(name, info.byteCount()), info.dtype());
+  }
+
+  /** In place if the checkpoint is on a local disk, else copied to one. */
+  private ByteBuffer bytes(String name, long count) {
+    if (count > Integer.MAX_VALUE) {
+      throw new UserError(
+          "%s has %s bytes; weights of more than 2 GiB cannot be decoded with here."
+              .formatted(name, count));
+    }
+    return folder
+        .checkpoint()
+        .map(name, 0, count)
+        .orElseGet(
+            () -> {
+              ByteBuffer copy = spool.allocate(count);
+              folder.checkpoint().read(name, 0, copy);
+              return copy.flip();
+            });
+  }
+
+  /** The embedding or the head; what an adapter trained whole replaces the base's. */
+  private PlainMatrix table(NamedShape shape) {
+    int out = Math.toIntExact(shape.shape().get(0));
+    int in = Math.toIntExact(shape.shape().get(1));
+    Optional<AdapterFiles> saved =
+        adapter.filter(files -> files.savedParameters().contains(shape.name()));
+    if (saved.isEmpty()) {
+      return plain(shape.name(), out, in);
+    }
+    String tensor = AdapterNames.saved(shape.name());
+    requireShape(saved.get(), tensor, out, in);
+    TensorInfo info = saved.get().info(tensor);
+    ByteBuffer copy = spool.allocate(info.byteCount());
+    saved.get().read(tensor, 0, copy);
+    return new PlainMatrix(out, in, copy.flip(), info.dtype());
+  }
+
+  private float[] floats(NamedShape shape) {
+    float[] values = new float[Math.toIntExact(shape.elements())];
+    folder.values(shape.name()).read(0, values, values.length);
+    return values;
+  }
+
+  @Override
+  public void close() {
+    adapter.ifPresent(AdapterFiles::close);
+    folder.close();
+  }
+}

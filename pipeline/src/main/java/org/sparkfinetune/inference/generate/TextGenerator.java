@@ -1,0 +1,144 @@
+package org.sparkfinetune.inference.generate;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer;
+import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.data.tokenize.LossExtent;
+import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.TokenizedSample;
+
+/**
+ * {@link Generator} from texts and conversations to texts. One thread at a time may use it.
+ *
+ * <p>A chat template may end with a space before the answer, as the reference's does. Where the
+ * answer stood in training, that space was part of its first token ({@code " SELECT"}); a prompt
+ * that has it as a token of its own asks for something that never came. So it is left to the answer
+ * to begin with it, and is not shown.
+ */
+public final class TextGenerator implements AutoCloseable {
+  private final Generator generator;
+  private final LlamaTokenizer tokenizer;
+  private final ChatTemplate template;
+  private final ConversationTokenizer conversations;
+  private final GenerationSettings settings;
+  private final List<String> stop;
+
+  /**
+   * @param tokenizer stays the caller's
+   * @param stop texts that end an answer
+   */
+  public TextGenerator(
+      Generator generator,
+      LlamaTokenizer tokenizer,
+      ChatTemplate template,
+      GenerationSettings settings,
+      List<String> stop) {
+    this.generator = generator;
+    this.tokenizer = tokenizer;
+    this.template = template;
+    this.conversations = new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN);
+    this.settings = settings;
+    this.stop = List.copyOf(stop);
+  }
+
+  /** The answers, in the order of the prompts. */
+  public List<Completion> complete(List<TextPrompt> prompts, TextListener listener) {
+    List<Asked> asked = prompts.stream().map(this::asked).toList();
+    List<Prompt> tokens = asked.stream().map(Asked::tokens).toList();
+    List<AnswerText> answers = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      int index = i;
+      answers.add(
+          new AnswerText(
+              tokenizer, stop, asked.get(i).lead(), piece -> listener.text(index, piece)));
+    }
+    List<Generated> generated =
+        generator.run(
+            tokens,
+            settings,
+            new TokenListener() {
+              @Override
+              public Then token(int prompt, int id) {
+                return answers.get(prompt).add(id);
+              }
+
+              @Override
+              public void ended(int prompt) {
+                listener.ended(prompt);
+              }
+            });
+    return IntStream.range(0, prompts.size())
+        .mapToObj(
+            i ->
+                new Completion(
+                    answers.get(i).finish(),
+                    tokens.get(i).ids().length,
+                    generated.get(i).ids().length,
+                    generated.get(i).finish()))
+        .toList();
+  }
+
+  /** How many tokens a prompt has. */
+  public int length(TextPrompt prompt) {
+    return asked(prompt).tokens().ids().length;
+  }
+
+  /**
+   * @param lead what the answer is to begin with, and is not shown
+   */
+  private record Asked(Prompt tokens, String lead) {}
+
+  private Asked asked(TextPrompt prompt) {
+    if (prompt instanceof TextPrompt.Chat chat) {
+      int[] ids = conversations.prompt(chat.conversation());
+      boolean space = endsWithSpace(ids);
+      int[] kept = space ? Arrays.copyOf(ids, ids.length - 1) : ids;
+      return new Asked(new Prompt(chat.sequence(), kept), space ? " " : "");
+    }
+    TextPrompt.Plain plain = (TextPrompt.Plain) prompt;
+    int[] ids = plain.text().isEmpty() ? new int[0] : tokenizer.encode(plain.text());
+    OptionalInt bos =
+        tokenizer.specialTokens().bos().map(tokenizer::idOf).orElse(OptionalInt.empty());
+    boolean add = bos.isPresent() && (ids.length == 0 || ids[0] != bos.getAsInt());
+    int[] begun = add ? IntStream.concat(bos.stream(), IntStream.of(ids)).toArray() : ids;
+    return new Asked(new Prompt(plain.sequence(), begun), "");
+  }
+
+  private boolean endsWithSpace(int[] ids) {
+    int[] word = tokenizer.encode("a ");
+    return ids.length > 1 && word.length > 1 && ids[ids.length - 1] == word[word.length - 1];
+  }
+
+  /**
+   * Summed loss of a text and how many tokens it is over.
+   *
+   * @param loss sum of minus log-probabilities
+   */
+  public record Loss(double loss, int tokens) {}
+
+  /** The loss of a conversation as training takes it; over no tokens where it takes none. */
+  public Loss loss(Conversation conversation, LossExtent extent) {
+    ConversationTokenizer marking = new ConversationTokenizer(tokenizer, template, extent.target());
+    double sum = 0;
+    int tokens = 0;
+    for (TokenizedSample piece : extent.pieces(marking.tokenize(conversation))) {
+      double[] losses = generator.losses(piece.ids());
+      for (int i = 1; i < losses.length; i++) {
+        sum += piece.trained()[i] ? losses[i] : 0;
+      }
+      tokens += piece.trainedTokens();
+    }
+    return new Loss(sum, tokens);
+  }
+
+  @Override
+  public void close() {
+    generator.close();
+  }
+}

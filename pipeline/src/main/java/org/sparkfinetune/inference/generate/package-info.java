@@ -1,0 +1,20 @@
+/**
+ * Text from a model: decoding with a key/value cache, sampling, and the loss of given texts.
+ *
+ * <p>May use {@code llama}, {@code peft}, {@code quant}, {@code safetensors}, {@code tokenize},
+ * {@code conversation} and {@code config}'s words; neither Spark nor libtorch.
+ *
+ * <p>The decision a newcomer would question: the whole decoder is Java on arrays and the Vector
+ * API, although {@code tensor} has libtorch. One token is a matrix times a vector, so its time is
+ * that of reading the weights: read in NF4 they are a quarter of bf16, and libtorch has no such
+ * operator. Batch inference on executors then needs no libtorch either (446 MB to unpack, a second
+ * thread pool), a prompt is the same code with more columns, and no padding exists anywhere.
+ *
+ * <p>Activations and sums are float32, weights are what the checkpoint holds or what QLoRA trained
+ * over. Every sum is made in the same order whatever else is in the batch and however many threads
+ * there are, so a row of a DataFrame gets the same answer wherever it is computed.
+ */
+@NullMarked
+package org.sparkfinetune.inference.generate;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,164 @@
+package org.sparkfinetune.model.family;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.quant.PrequantizedWeight;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.model.safetensors.TensorInfo;
+
+/**
+ * A Llama in Hugging Face layout, checked as a whole when it is opened: every weight that {@code
+ * config.json} asks for is there, with its shape, as floats or as bitsandbytes' NF4.
+ */
+public final class LlamaFolder implements AutoCloseable {
+  private final Path path;
+  private final LlamaConfig config;
+  private final Checkpoint checkpoint;
+
+  private LlamaFolder(Path path, LlamaConfig config, Checkpoint checkpoint) {
+    this.path = path;
+    this.config = config;
+    this.checkpoint = checkpoint;
+  }
+
+  /**
+   * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing or
+   *     of another shape or type
+   */
+  public static LlamaFolder open(Path folder, Configuration hadoop) {
+    LlamaFolder opened =
+        new LlamaFolder(folder, config(folder, hadoop), Checkpoint.open(folder, hadoop));
+    try {
+      opened.weights().forEach(opened::check);
+      return opened;
+    } catch (RuntimeException e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  /**
+   * The configuration alone.
+   *
+   * @throws UserError if the folder has no config.json, or it is no Llama
+   */
+  public static LlamaConfig config(Path folder, Configuration hadoop) {
+    Path file = new Path(folder, "config.json");
+    return LlamaConfigReader.read(text(file, hadoop), file.toString());
+  }
+
+  private static String text(Path file, Configuration hadoop) {
+    try (FSDataInputStream in = file.getFileSystem(hadoop).open(file)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (FileNotFoundException e) {
+      throw new UserError(
+          "model_id is %s, but there is no config.json in that folder. It has to be a model in Hugging Face layout: config.json, safetensors, tokenizer.json.%s"
+              .formatted(file.getParent(), elsewhere(file, hadoop)),
+          e);
+    } catch (IOException e) {
+      throw new UserError(
+          "model_id is %s, which cannot be read: %s".formatted(file.getParent(), e.getMessage()),
+          e);
+    }
+  }
+
+  /** Who has a cluster's file system by default may have meant his own disk. */
+  private static String elsewhere(Path file, Configuration hadoop) {
+    String store = hadoop.get("fs.defaultFS", "file:///");
+    return file.toUri().getScheme() != null || store.startsWith("file:")
+        ? ""
+        : " It was looked for on %s; write file:/… for this machine's disk.".formatted(store);
+  }
+
+  private void check(NamedShape expected) {
+    String name = expected.name();
+    if (isQuantized(name)) {
+      checkShape(expected, PrequantizedWeight.shape(checkpoint, name));
+      return;
+    }
+    TensorInfo info = checkpoint.info(name);
+    checkShape(expected, info.shape());
+    switch (info.dtype()) {
+      case F32, F16, BF16 -> {}
+      case F64, I64, I32, I16, I8, U8, BOOL ->
+          throw new UserError(
+              "%s: the tensor %s is of type %s; weights are read from F32, F16 and BF16."
+                  .formatted(checkpoint.where(name), name, info.dtype()));
+    }
+  }
+
+  private void checkShape(NamedShape expected, long[] found) {
+    if (!Arrays.equals(found, expected.dimensions())) {
+      throw new UserError(
+          "%s: the tensor %s has shape %s, but config.json asks for %s. The weights and the configuration are of different models."
+              .formatted(
+                  checkpoint.where(expected.name()),
+                  expected.name(),
+                  Arrays.toString(found),
+                  expected.shape()));
+    }
+  }
+
+  public Path path() {
+    return path;
+  }
+
+  public LlamaConfig config() {
+    return config;
+  }
+
+  public Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  /** All weights that the model computes with, first to last; a tied head is not one of them. */
+  public List<NamedShape> weights() {
+    List<NamedShape> names = new ArrayList<>();
+    names.add(LlamaWeights.embedTokens(config));
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      names.addAll(LlamaWeights.layer(config, layer));
+    }
+    names.add(LlamaWeights.finalNorm(config));
+    if (!config.tieWordEmbeddings()) {
+      names.add(LlamaWeights.lmHead(config));
+    }
+    return names;
+  }
+
+  /** Whether bitsandbytes quantised the weight. */
+  public boolean isQuantized(String name) {
+    return PrequantizedWeight.in(checkpoint, name);
+  }
+
+  /** The weight's type, that before quantisation if it is quantised. */
+  public DType dtype(String name) {
+    return isQuantized(name)
+        ? PrequantizedWeight.read(checkpoint, name).dtype()
+        : checkpoint.info(name).dtype();
+  }
+
+  /** The weight's values. */
+  public WeightValues values(String name) {
+    return isQuantized(name)
+        ? new Nf4Values(
+            PrequantizedWeight.read(checkpoint, name),
+            (firstByte, bytes) -> checkpoint.read(name, firstByte, ByteBuffer.wrap(bytes)))
+        : new PlainWeightValues(checkpoint, name);
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}

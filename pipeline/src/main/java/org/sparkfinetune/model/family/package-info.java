@@ -1,0 +1,13 @@
+/**
+ * Llama as Hugging Face lays it out: configuration, rotary embedding, the names and shapes of its
+ * weights. The arithmetic of a layer is a script ({@code tensor/scripts.py}); the loop over layers
+ * is the trainer's. May use {@code tensor}, {@code quant}, {@code safetensors} and {@code errors}.
+ *
+ * <p>A newcomer may ask why there is no model class with a forward method: weights are only there
+ * while their layer runs (see {@code fsdp}), so the model is a list of shapes, not of objects that
+ * own memory.
+ */
+@NullMarked
+package org.sparkfinetune.model.family;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,172 @@
+package org.sparkfinetune.model.hub;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.security.MessageDigest;
+import org.apache.hadoop.fs.CommonPathCapabilities;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * Brings one file into the cache. A connection that breaks is taken up where it broke; so is a
+ * process that died, on file systems that can append (an object store keeps nothing of a file that
+ * was not finished).
+ */
+final class HubDownload {
+  private static final int BUFFER = 1 << 18;
+
+  private final HubClient client;
+  private final HubCache cache;
+  private final Patience patience;
+  private final String commit;
+  private final HubFile file;
+  private final byte[] buffer = new byte[BUFFER];
+  private MessageDigest digest;
+  private long have;
+
+  HubDownload(HubClient client, HubCache cache, Patience patience, String commit, HubFile file) {
+    this.client = client;
+    this.cache = cache;
+    this.patience = patience;
+    this.commit = commit;
+    this.file = file;
+    this.digest = file.checksum().begin(file.size());
+  }
+
+  /** Returns once the file is in the cache under its name. */
+  void run() throws IOException {
+    if (!complete(startingPoint())) {
+      // What an earlier process left may be what was wrong, so once more from nothing.
+      cache.files().delete(cache.partial(file), false);
+      if (!complete(0)) {
+        cache.files().delete(cache.partial(file), false);
+        throw new RunFailure(
+            "%s came with other bytes than the hub promised (%s %s), twice. Something between here and the hub changes files; use another mirror (HF_ENDPOINT) or network."
+                .formatted(file.path(), file.checksum().kind(), file.checksum().hex()));
+      }
+    }
+    publish();
+  }
+
+  /** Bytes that an earlier process left and that can be added to. */
+  private long startingPoint() throws IOException {
+    Path partial = cache.partial(file);
+    if (!cache.files().hasPathCapability(partial, CommonPathCapabilities.FS_APPEND)) {
+      return 0;
+    }
+    try {
+      long length = cache.files().getFileStatus(partial).getLen();
+      if (length == 0 || length > file.size()) {
+        return 0;
+      }
+      // HDFS may still hold the file for the process that died; then it is begun anew.
+      cache.files().append(partial, BUFFER).close();
+      return length;
+    } catch (FileNotFoundException e) {
+      return 0;
+    } catch (IOException e) {
+      HubRepository.LOG.info("{} cannot be continued: {}", partial, e.getMessage());
+      return 0;
+    }
+  }
+
+  private boolean complete(long start) throws IOException {
+    Path partial = cache.partial(file);
+    digest = file.checksum().begin(file.size());
+    have = start;
+    if (start > 0) {
+      digestFirst(partial, start);
+    }
+    try (OutputStream out = opened(partial, start)) {
+      fetchAll(out);
+    }
+    // The length too: another process may have written to the same file.
+    return file.checksum().fits(digest)
+        && cache.files().getFileStatus(partial).getLen() == file.size();
+  }
+
+  private OutputStream opened(Path partial, long start) throws IOException {
+    FileSystem files = cache.files();
+    return start > 0 ? files.append(partial, BUFFER) : files.create(partial, true, BUFFER);
+  }
+
+  private void digestFirst(Path partial, long bytes) throws IOException {
+    try (InputStream in = cache.files().open(partial)) {
+      for (long left = bytes; left > 0; ) {
+        int read = in.read(buffer, 0, (int) Math.min(left, buffer.length));
+        if (read < 0) {
+          throw new IOException(partial + " is shorter than it was a moment ago");
+        }
+        digest.update(buffer, 0, read);
+        left -= read;
+      }
+    }
+  }
+
+  private void fetchAll(OutputStream out) throws IOException {
+    Retries retries = new Retries(patience);
+    try {
+      if (have < file.size()) {
+        retries.call(file.path(), () -> fetchMore(out, retries));
+      }
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  /** All that is missing, or as much as comes. */
+  private long fetchMore(OutputStream out, Retries retries) throws IOException {
+    long before = have;
+    try {
+      fetch(out);
+    } finally {
+      if (have > before) {
+        retries.progressed();
+      }
+    }
+    if (have < file.size()) {
+      throw new IOException(
+          "the connection ended after %s of %s bytes".formatted(have, file.size()));
+    }
+    return have;
+  }
+
+  private void fetch(OutputStream out) throws IOException {
+    try (HubAnswer answer = client.open(commit, file, have)) {
+      try (InputStream in = answer.body()) {
+        if (answer.status() != 206) {
+          in.skipNBytes(have);
+        }
+        for (int read = in.read(buffer); read > 0 && have < file.size(); read = in.read(buffer)) {
+          int wanted = (int) Math.min(read, file.size() - have);
+          store(out, wanted);
+          digest.update(buffer, 0, wanted);
+          have += wanted;
+        }
+      }
+    }
+  }
+
+  /** Unchecked where the cache's disk fails, which asking the hub again does not mend. */
+  private void store(OutputStream out, int bytes) {
+    try {
+      out.write(buffer, 0, bytes);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void publish() throws IOException {
+    FileSystem files = cache.files();
+    Path target = cache.file(commit, file);
+    files.mkdirs(target.getParent());
+    files.delete(target, false);
+    if (!files.rename(cache.partial(file), target) && !cache.holds(commit, file)) {
+      throw new IOException("cannot rename %s to %s".formatted(cache.partial(file), target));
+    }
+  }
+}

@@ -1,0 +1,72 @@
+package org.sparkfinetune.model.hub;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * The hub's answer to {@code /api/…/revision/…?blobs=true}, reduced to what is used: {@code sha},
+ * and of each of {@code siblings} {@code rfilename}, {@code size}, {@code blobId} (git's) and
+ * {@code lfs.sha256} (large files; the blob is then only a pointer).
+ */
+final class HubListing {
+  private HubListing() {}
+
+  static HubSnapshot read(JsonNode answer) {
+    List<HubFile> files = new ArrayList<>();
+    for (JsonNode sibling : answer.path("siblings")) {
+      files.add(file(sibling));
+    }
+    files.sort(Comparator.comparing(HubFile::path));
+    String commit = answer.path("sha").asText();
+    if (!commit.matches("[0-9a-f]{40}")) {
+      throw unlikeAHub("its commit is '" + commit + "'");
+    }
+    return new HubSnapshot(commit, files);
+  }
+
+  private static HubFile file(JsonNode sibling) {
+    String path = sibling.path("rfilename").asText();
+    String sha256 = sibling.path("lfs").path("sha256").asText();
+    String blob = sibling.path("blobId").asText();
+    JsonNode size = sibling.path("lfs").path("size");
+    long bytes = (size.isNumber() ? size : sibling.path("size")).asLong(-1);
+    if (bytes < 0 || (sha256.isEmpty() && blob.isEmpty())) {
+      throw unlikeAHub("the file '%s' has no size or no checksum".formatted(path));
+    }
+    Checksum checksum =
+        sha256.isEmpty()
+            ? new Checksum(Checksum.Kind.GIT_BLOB, blob)
+            : new Checksum(Checksum.Kind.SHA256, sha256);
+    HubFile file = new HubFile(path, bytes, checksum);
+    if (file.isUnsafe() || !checksum.hex().matches("[0-9a-f]{40}|[0-9a-f]{64}")) {
+      throw unlikeAHub("the file '%s' has a name or checksum that is not used".formatted(path));
+    }
+    return file;
+  }
+
+  static RunFailure unlikeAHub(String what) {
+    return new RunFailure(
+        "The hub's answer is not one that can be used: %s. Check HF_ENDPOINT.".formatted(what));
+  }
+
+  static JsonNode write(HubSnapshot snapshot) {
+    ObjectNode listing = new ObjectMapper().createObjectNode();
+    listing.put("sha", snapshot.commit());
+    ArrayNode siblings = listing.putArray("siblings");
+    for (HubFile file : snapshot.files()) {
+      ObjectNode sibling = siblings.addObject();
+      sibling.put("rfilename", file.path()).put("size", file.size());
+      switch (file.checksum().kind()) {
+        case SHA256 -> sibling.putObject("lfs").put("sha256", file.checksum().hex());
+        case GIT_BLOB -> sibling.put("blobId", file.checksum().hex());
+      }
+    }
+    return listing;
+  }
+}

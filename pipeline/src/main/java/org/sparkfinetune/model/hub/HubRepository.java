@@ -1,0 +1,188 @@
+package org.sparkfinetune.model.hub;
+
+import java.io.IOException;
+import java.net.UnknownHostException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * A repository of a hub, seen from here.
+ *
+ * <pre>
+ * Path folder = HubRepository.of(id, HubSettings.of(hadoop), hadoop).download(List.of("*.safetensors", "*.json"));
+ * </pre>
+ *
+ * Nothing is downloaded twice. A commit as revision whose files are here needs no hub at all; other
+ * revisions are asked for each time, unless offline. Not thread-safe.
+ */
+public final class HubRepository {
+  static final Logger LOG = LoggerFactory.getLogger(HubRepository.class);
+
+  private final HubId id;
+  private final HubSettings settings;
+  private final HubClient client;
+  private final HubCache cache;
+  private Optional<HubSnapshot> known = Optional.empty();
+
+  private HubRepository(HubId id, HubSettings settings, HubCache cache) {
+    this.id = id;
+    this.settings = settings;
+    this.client = new HubClient(id, settings);
+    this.cache = cache;
+  }
+
+  /**
+   * A repository that nobody asked for yet.
+   *
+   * @throws UserError if the cache's file system cannot be used
+   */
+  public static HubRepository of(HubId id, HubSettings settings, Configuration hadoop) {
+    try {
+      return new HubRepository(id, settings, new HubCache(id, settings, hadoop));
+    } catch (IOException | IllegalArgumentException e) {
+      throw new UserError(
+          "%s (HF_HUB_CACHE): %s cannot be used: %s"
+              .formatted(HubSettings.CACHE, settings.cache(), e.getMessage()),
+          e);
+    }
+  }
+
+  /**
+   * Commit and files of the revision; the same for the life of this object.
+   *
+   * @throws UserError if there is no such repository or revision for us, or, offline, none here
+   * @throws RunFailure if the hub or the cache fails
+   */
+  public HubSnapshot snapshot() {
+    if (known.isEmpty()) {
+      try {
+        known = Optional.of(resolved());
+      } catch (IOException e) {
+        throw failed(e);
+      }
+    }
+    return known.orElseThrow();
+  }
+
+  private HubSnapshot resolved() throws IOException {
+    boolean offline = settings.access() == HubAccess.OFFLINE;
+    if (offline || id.isPinned()) {
+      Optional<String> commit =
+          id.isPinned() ? Optional.of(id.revision()) : cache.commitOf(id.revision());
+      Optional<HubSnapshot> here =
+          commit.isEmpty() ? Optional.empty() : cache.listing(commit.get());
+      if (here.isPresent()) {
+        return here.get();
+      }
+      if (offline) {
+        throw new UserError(
+            "%s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s). Go online once, or name a folder instead."
+                .formatted(id, settings.cache(), HubSettings.OFFLINE));
+      }
+    }
+    HubSnapshot asked = ask();
+    if (id.isPinned() && !asked.commit().equals(id.revision())) {
+      throw new RunFailure(
+          "%s: the hub answers with commit %s. Check HF_ENDPOINT.".formatted(id, asked.commit()));
+    }
+    cache.remember(id.revision(), asked);
+    return asked;
+  }
+
+  private HubSnapshot ask() throws IOException {
+    return new Retries(settings.patience()).call(id.toString(), client::snapshot);
+  }
+
+  /**
+   * Brings all files that match one of the patterns (see {@link HubFile#matches}).
+   *
+   * @return the folder that holds them, under their paths in the repository
+   * @throws UserError if none matches, or, offline, one is not here
+   * @throws RunFailure if the hub or the cache fails
+   */
+  public Path download(List<String> patterns) {
+    List<HubFile> wanted =
+        snapshot().files().stream().filter(file -> file.matches(patterns)).toList();
+    if (wanted.isEmpty()) {
+      throw new UserError(
+          "%s has no file %s. There are: %s"
+              .formatted(id, String.join(" or ", patterns), shortList(snapshot().files())));
+    }
+    return downloadFiles(wanted);
+  }
+
+  /**
+   * Brings these files of {@link #snapshot}.
+   *
+   * @return the folder that holds them
+   */
+  public Path downloadFiles(List<HubFile> files) {
+    String commit = snapshot().commit();
+    try {
+      for (HubFile file : files) {
+        if (!cache.holds(commit, file)) {
+          bring(commit, file);
+        }
+      }
+      return cache.folder(commit);
+    } catch (IOException e) {
+      throw failed(e);
+    }
+  }
+
+  /**
+   * Those of {@link #snapshot}'s files that a download would bring: the others are here.
+   *
+   * @throws RunFailure if the cache fails
+   */
+  public List<HubFile> missing(List<HubFile> files) {
+    try {
+      List<HubFile> missing = new ArrayList<>();
+      for (HubFile file : files) {
+        if (!cache.holds(snapshot().commit(), file)) {
+          missing.add(file);
+        }
+      }
+      return missing;
+    } catch (IOException e) {
+      throw failed(e);
+    }
+  }
+
+  private void bring(String commit, HubFile file) throws IOException {
+    if (settings.access() == HubAccess.OFFLINE) {
+      throw new UserError(
+          "%s of %s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s). Go online once."
+              .formatted(file.path(), id, settings.cache(), HubSettings.OFFLINE));
+    }
+    LOG.info("{}: {} ({} MiB)", id, file.path(), file.size() >> 20);
+    new HubDownload(client, cache, settings.patience(), commit, file).run();
+  }
+
+  private static String shortList(List<HubFile> files) {
+    List<String> names = files.stream().map(HubFile::path).limit(20).toList();
+    return String.join(", ", names) + (files.size() > names.size() ? ", …" : "");
+  }
+
+  private RunFailure failed(IOException e) {
+    return new RunFailure(
+        "%s cannot be downloaded from %s to %s: %s. Check the network (a proxy is told to Java by https.proxyHost), name a mirror by HF_ENDPOINT, or download it elsewhere and name the folder. What has come so far is kept."
+            .formatted(id, settings.endpoint(), settings.cache(), reason(e)),
+        e);
+  }
+
+  /** In words: Java's message for a host without an address is its bare name. */
+  static String reason(Throwable e) {
+    if (e instanceof UnknownHostException) {
+      return "the host %s is not known here".formatted(e.getMessage());
+    }
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+  }
+}

@@ -1,0 +1,240 @@
+package org.sparkfinetune.model.peft;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.SafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.model.safetensors.TensorSpec;
+import org.sparkfinetune.store.AtomicText;
+
+/**
+ * An open adapter folder of any Hadoop file system, checked as a whole: {@code adapter_config.json}
+ * and {@code adapter_model.safetensors}. For {@code y = W x + scaling * B(A(x))}, A is (r, in) and
+ * B (out, r).
+ */
+public final class AdapterFiles implements AutoCloseable {
+  private static final String CONFIG = "adapter_config.json";
+  private static final String WEIGHTS = "adapter_model.safetensors";
+  private static final String WEIGHT = ".weight";
+  private static final int MAX_CONFIG_BYTES = 1 << 20;
+
+  /** Elements read at a time. */
+  private static final int CHUNK = 1 << 20;
+
+  private static final Set<DType> FLOATS = Set.of(DType.F32, DType.BF16, DType.F16);
+
+  private final AdapterConfig config;
+  private final Checkpoint weights;
+  private final SortedSet<String> modules = new TreeSet<>();
+  private final SortedSet<String> saved = new TreeSet<>();
+
+  private AdapterFiles(AdapterConfig config, Checkpoint weights) {
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /**
+   * Opens and checks a folder.
+   *
+   * @throws UserError if the folder is no adapter, or one that uses what we do not support
+   */
+  public static AdapterFiles open(Path folder, Configuration conf) {
+    AdapterConfig config = readConfig(folder, conf);
+    AdapterFiles files =
+        new AdapterFiles(config, Checkpoint.openFile(new Path(folder, WEIGHTS), conf));
+    try {
+      files.weights.names().forEach(files::sort);
+      files.modules.forEach(files::checkPair);
+      return files;
+    } catch (RuntimeException e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  /** The configuration alone. */
+  public static AdapterConfig readConfig(Path folder, Configuration conf) {
+    Path path = new Path(folder, CONFIG);
+    try {
+      FileSystem fileSystem = path.getFileSystem(conf);
+      if (!fileSystem.exists(path)) {
+        throw new UserError(
+            "%s has no %s: it is no adapter folder of PEFT. Name the folder that has it; train writes one as output_dir/adapter."
+                .formatted(folder, CONFIG));
+      }
+      if (fileSystem.getFileStatus(path).getLen() > MAX_CONFIG_BYTES) {
+        throw new UserError(path + " has more than " + MAX_CONFIG_BYTES + " bytes.");
+      }
+      try (FSDataInputStream stream = fileSystem.open(path)) {
+        return AdapterConfigJson.parse(path.toString(), stream.readAllBytes());
+      }
+    } catch (IOException e) {
+      throw new RunFailure("Reading " + path + " failed: " + e.getMessage(), e);
+    }
+  }
+
+  private void sort(String tensor) {
+    String name =
+        tensor.startsWith(AdapterNames.PREFIX)
+            ? tensor.substring(AdapterNames.PREFIX.length())
+            : "";
+    TensorInfo info = weights.info(tensor);
+    boolean matrix = FLOATS.contains(info.dtype()) && info.shape().length == 2;
+    if (name.endsWith(AdapterNames.LORA_A) || name.endsWith(AdapterNames.LORA_B)) {
+      check(matrix, info, "a matrix of F32, BF16 or F16");
+      modules.add(name.substring(0, name.length() - AdapterNames.LORA_A.length()));
+    } else {
+      check(
+          FLOATS.contains(info.dtype()) && isSaved(name),
+          info,
+          "LoRA's A and B of a linear layer, or one of modules_to_save");
+      saved.add(name);
+    }
+  }
+
+  /**
+   * {@code lm_head.weight} of {@code lm_head}, {@code model.embed_tokens.weight} of {@code
+   * embed_tokens}.
+   */
+  private boolean isSaved(String parameter) {
+    if (!parameter.endsWith(WEIGHT)) {
+      return false;
+    }
+    String module = parameter.substring(0, parameter.length() - WEIGHT.length());
+    return config.modulesToSave().stream()
+        .anyMatch(name -> module.equals(name) || module.endsWith("." + name));
+  }
+
+  private void checkPair(String module) {
+    TensorInfo a = weights.info(AdapterNames.loraA(module));
+    TensorInfo b = weights.info(AdapterNames.loraB(module));
+    check(a.shape()[0] == config.r(), a, "(r, in) with the r of the configuration, " + config.r());
+    check(b.shape()[1] == config.r(), b, "(out, r) with the r of the configuration, " + config.r());
+  }
+
+  private void check(boolean right, TensorInfo found, String expected) {
+    if (!right) {
+      throw new UserError(
+          "%s: %s is %s %s, supported is %s."
+              .formatted(
+                  weights.where(found.name()),
+                  found.name().replaceAll("\\p{Cntrl}", "?"),
+                  found.dtype(),
+                  Arrays.toString(found.shape()),
+                  expected));
+    }
+  }
+
+  public AdapterConfig config() {
+    return config;
+  }
+
+  /** Names of the adapted layers, as {@code model.layers.0.self_attn.q_proj}. */
+  public SortedSet<String> modules() {
+    return Collections.unmodifiableSortedSet(modules);
+  }
+
+  /** Names of the parameters that are saved whole, as {@code lm_head.weight}. */
+  public SortedSet<String> savedParameters() {
+    return Collections.unmodifiableSortedSet(saved);
+  }
+
+  /**
+   * Whether a head that is tied to the embedding no longer is: PEFT trains a copy of a module, and
+   * of a tied pair the other stays what it was.
+   */
+  public boolean untiesHead() {
+    return saved.contains(LlamaWeights.LM_HEAD) || saved.contains(LlamaWeights.EMBED_TOKENS);
+  }
+
+  /**
+   * Type and shape of a tensor.
+   *
+   * @param tensor named by {@link AdapterNames}
+   */
+  public TensorInfo info(String tensor) {
+    return weights.info(tensor);
+  }
+
+  /** Fills {@code dst} with the tensor's bytes from {@code firstByte} on. */
+  public void read(String tensor, long firstByte, ByteBuffer dst) {
+    weights.read(tensor, firstByte, dst);
+  }
+
+  /** A whole tensor as float32, row by row. */
+  public float[] floats(String tensor) {
+    float[] values = new float[Math.toIntExact(weights.info(tensor).elements())];
+    read(tensor, 0, values, values.length);
+    return values;
+  }
+
+  /** Elements {@code [first, first + count)} of a tensor as float32. */
+  public void read(String tensor, long first, float[] out, int count) {
+    TensorInfo info = weights.info(tensor);
+    int size = info.dtype().bytes();
+    ByteBuffer bytes = ByteBuffer.allocate(Math.min(count, CHUNK) * size);
+    for (int done = 0; done < count; done += CHUNK) {
+      int n = Math.min(CHUNK, count - done);
+      weights.read(tensor, (first + done) * size, bytes.clear().limit(n * size));
+      Floats.toFloats(info.dtype(), bytes.flip(), out, done, n);
+    }
+  }
+
+  @Override
+  public void close() {
+    weights.close();
+  }
+
+  /** Gives the bytes of one tensor after the other. */
+  @FunctionalInterface
+  public interface Content {
+    /**
+     * Hands over one tensor.
+     *
+     * @param sink takes the tensor's bytes, little endian, in pieces of any size
+     */
+    void write(TensorSpec tensor, Consumer<ByteBuffer> sink);
+  }
+
+  /**
+   * Writes an adapter folder; the configuration comes last, so that a folder without one was not
+   * finished.
+   *
+   * @param tensors named by {@link AdapterNames}, in any order
+   * @param content is asked for each of them once
+   */
+  public static void write(
+      Path folder,
+      Configuration conf,
+      AdapterConfig config,
+      List<TensorSpec> tensors,
+      Content content) {
+    List<TensorSpec> inOrder = TensorSpec.inReferenceOrder(new ArrayList<>(tensors));
+    try (SafetensorsWriter writer =
+        SafetensorsWriter.create(
+            new Path(folder, WEIGHTS), conf, Map.of("format", "pt"), inOrder)) {
+      inOrder.forEach(tensor -> content.write(tensor, writer::write));
+      writer.commit();
+    }
+    AtomicText.write(new Path(folder, CONFIG), conf, AdapterConfigJson.write(config));
+  }
+}

@@ -1,0 +1,91 @@
+package org.sparkfinetune.model.quant;
+
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * 256-bit vectors (AVX2). The sixteen bf16 values of a block fit one register of eight ints, value
+ * {@code c} in the low half and {@code c + 8} in the high half of lane {@code c}: one permutation
+ * by the code's low three bits and one shift by its fourth look a weight up.
+ */
+final class Nf4Kernel256 implements Nf4Kernel {
+  private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_256;
+  private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_256;
+  private static final VectorSpecies<Byte> BYTES = ByteVector.SPECIES_64;
+  private static final int LANES = 8;
+  private static final FloatVector LOW = FloatVector.fromArray(FLOATS, Nf4.values(), 0);
+  private static final FloatVector HIGH = FloatVector.fromArray(FLOATS, Nf4.values(), LANES);
+
+  /**
+   * Lane {@code i} of the first and second half of the weights takes byte {@code i / 2} of its
+   * half.
+   */
+  private static final VectorShuffle<Integer> FIRST_HALF =
+      VectorShuffle.fromOp(INTS, lane -> lane / 2);
+
+  private static final VectorShuffle<Integer> SECOND_HALF =
+      VectorShuffle.fromOp(INTS, lane -> (lane + LANES) / 2);
+
+  /** 4, 0, 4, 0…: the first weight of a pair is its high nibble. */
+  private static final IntVector NIBBLE =
+      (IntVector)
+          INTS.broadcast(0)
+              .addIndex(1)
+              .lanewise(VectorOperators.AND, 1)
+              .lanewise(VectorOperators.XOR, 1)
+              .lanewise(VectorOperators.LSHL, 2);
+
+  @Override
+  public String toString() {
+    return "256-bit vectors";
+  }
+
+  private static IntVector pairs(byte[] pairs, int at) {
+    return (IntVector)
+        ByteVector.fromArray(BYTES, pairs, at).convertShape(VectorOperators.B2I, INTS, 0);
+  }
+
+  /** Float32 to bf16 in the low half, to nearest even. */
+  private static IntVector bf16(FloatVector values) {
+    IntVector bits = values.reinterpretAsInts();
+    IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+    return bits.add(odd).add(0x7fff).lanewise(VectorOperators.LSHR, 16);
+  }
+
+  @Override
+  public void decodeToBf16(byte[] pairs, int at, float absmax, int[] decoded) {
+    IntVector low = bf16(LOW.mul(absmax));
+    IntVector high = bf16(HIGH.mul(absmax));
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
+      IntVector first = values(pair.lanewise(VectorOperators.LSHR, 4).and(15), low, high);
+      IntVector second = values(pair.and(15), low, high);
+      first.or(second.lanewise(VectorOperators.LSHL, 16)).intoArray(decoded, at + i);
+    }
+  }
+
+  private static IntVector values(IntVector code, IntVector low, IntVector high) {
+    VectorShuffle<Integer> lane = code.and(7).toShuffle();
+    return low.rearrange(lane).blend(high.rearrange(lane), code.compare(VectorOperators.GT, 7));
+  }
+
+  @Override
+  public void decodeToFloat32(byte[] pairs, int at, float absmax, float[] decoded) {
+    IntVector low = LOW.mul(absmax).reinterpretAsInts();
+    IntVector high = HIGH.mul(absmax).reinterpretAsInts();
+    for (int i = 0; i < Nf4Codec.BLOCK_BYTES; i += LANES) {
+      IntVector pair = pairs(pairs, at + i);
+      weights(pair.rearrange(FIRST_HALF), low, high).intoArray(decoded, 2 * (at + i));
+      weights(pair.rearrange(SECOND_HALF), low, high).intoArray(decoded, 2 * (at + i) + LANES);
+    }
+  }
+
+  private static FloatVector weights(IntVector pair, IntVector low, IntVector high) {
+    IntVector code = pair.lanewise(VectorOperators.LSHR, NIBBLE).and(15);
+    return values(code, low, high).reinterpretAsFloats();
+  }
+}

@@ -1,0 +1,31 @@
+package org.sparkfinetune.model.quant;
+
+import java.util.Arrays;
+
+/**
+ * Scales without double quantisation.
+ *
+ * @param values one a block
+ */
+@SuppressWarnings("ArrayRecordComponent")
+public record PlainAbsmax(float[] values) implements Absmax {
+  @Override
+  public int blocks() {
+    return values.length;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof PlainAbsmax that && Arrays.equals(values, that.values);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(values);
+  }
+
+  @Override
+  public String toString() {
+    return "PlainAbsmax of " + values.length + " blocks";
+  }
+}

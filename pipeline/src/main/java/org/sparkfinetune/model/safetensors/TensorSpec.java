@@ -1,0 +1,50 @@
+package org.sparkfinetune.model.safetensors;
+
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import org.sparkfinetune.errors.Bug;
+
+/** A tensor that is going to be written: what the header says about it, but for the offsets. */
+@SuppressWarnings("ArrayRecordComponent")
+public record TensorSpec(String name, DType dtype, long... shape) {
+  public TensorSpec {
+    if (Arrays.stream(shape).anyMatch(size -> size < 0)) {
+      throw new Bug("Tensor " + name + " has the shape " + Arrays.toString(shape) + ".");
+    }
+  }
+
+  public long byteCount() {
+    return Math.multiplyExact(Shapes.elements(shape).orElseThrow(), dtype.bytes());
+  }
+
+  /**
+   * The order in which the format's reference library lays tensors out: wide types first, so that
+   * every tensor is aligned, then by name.
+   */
+  public static List<TensorSpec> inReferenceOrder(List<TensorSpec> tensors) {
+    return tensors.stream()
+        .sorted(
+            Comparator.comparing((TensorSpec tensor) -> -tensor.dtype().layoutRank())
+                .thenComparing(TensorSpec::name, Names.BY_UTF8))
+        .toList();
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof TensorSpec that
+        && name.equals(that.name)
+        && dtype == that.dtype
+        && Arrays.equals(shape, that.shape);
+  }
+
+  @Override
+  public int hashCode() {
+    return name.hashCode();
+  }
+
+  @Override
+  public String toString() {
+    return name + ": " + dtype + " " + Arrays.toString(shape);
+  }
+}

@@ -1,7 +1,0 @@
-package org.sparkfinetune.quant;
-
-/** The scales of a weight's blocks: quantised themselves, or plain float32. */
-public sealed interface Absmax permits NestedAbsmax, PlainAbsmax {
-  /** Number of blocks. */
-  int blocks();
-}

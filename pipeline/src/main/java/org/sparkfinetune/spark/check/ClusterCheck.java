@@ -1,0 +1,191 @@
+package org.sparkfinetune.spark.check;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.plan.Device;
+import org.sparkfinetune.plan.Plan;
+import org.sparkfinetune.plan.Planner;
+import org.sparkfinetune.spark.cluster.BarrierStage;
+import org.sparkfinetune.spark.cluster.Master;
+import org.sparkfinetune.spark.cluster.RankDevice;
+import org.sparkfinetune.spark.cluster.RankPlan;
+import org.sparkfinetune.spark.cluster.RankPlanner;
+
+/** Executors, barrier, ports, native library, disk, and memory against the plan. */
+final class ClusterCheck {
+  private static final String CLUSTER = "cluster";
+  private static final String MEMORY = "memory";
+  private static final double GIB = 1L << 30;
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  private final JavaSparkContext spark;
+  private final TrainConfig config;
+  private final LlamaConfig model;
+  private final String modelFolder;
+
+  ClusterCheck(JavaSparkContext spark, TrainConfig config, LlamaConfig model, String modelFolder) {
+    this.spark = spark;
+    this.modelFolder = modelFolder;
+    this.config = config;
+    this.model = model;
+  }
+
+  List<CheckLine> run() {
+    RankPlanner planner = new RankPlanner(spark, PATIENCE);
+    RankPlan plan = planner.plan(config.parallelism().numRanks());
+    List<CheckLine> lines = new ArrayList<>();
+    lines.add(
+        CheckLine.passed(
+            CLUSTER,
+            "%s rank(s) of %s core(s) from %s"
+                .formatted(plan.worldSize(), plan.coresPerRank(), planner.master().url())));
+    BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
+    List<ClusterProbe.Found> found =
+        stage
+            .run(new ClusterProbe(modelFolder, config.compute(), spark.hadoopConfiguration()), 0)
+            .stream()
+            .map(ClusterProbe.Found::decoded)
+            .toList();
+    lines.add(
+        CheckLine.passed(
+            CLUSTER,
+            "a barrier stage started on all of them, they reach each other, and libtorch loads on %s"
+                .formatted(String.join(", ", hosts(found).keySet()))));
+    blind(found).ifPresent(lines::add);
+    gpus(found).ifPresent(lines::add);
+    hosts(found).forEach((host, there) -> lines.addAll(host(host, there, plan.worldSize())));
+    container(plan.worldSize()).ifPresent(lines::add);
+    return lines;
+  }
+
+  private static Map<String, List<ClusterProbe.Found>> hosts(List<ClusterProbe.Found> found) {
+    Map<String, List<ClusterProbe.Found>> hosts = new LinkedHashMap<>();
+    found.forEach(one -> hosts.computeIfAbsent(one.host(), h -> new ArrayList<>()).add(one));
+    return hosts;
+  }
+
+  /** The driver's own disk is not that of the executors. */
+  private Optional<CheckLine> blind(List<ClusterProbe.Found> found) {
+    List<ClusterProbe.Found> blind =
+        found.stream().filter(one -> one.sight() == ClusterProbe.Sight.DOES_NOT).toList();
+    return blind.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            CheckLine.failed(
+                "model",
+                "%s is not there for the executors on %s"
+                    .formatted(modelFolder, String.join(", ", hosts(blind).keySet())),
+                "Put it where every worker sees it; models of a hub go where HF_HUB_CACHE or"
+                    + " finetune.hub.cache says (hdfs:, s3a:, a shared disk)."));
+  }
+
+  static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {
+    String gpus = "gpus";
+    Optional<String> objection =
+        found.stream().map(ClusterProbe.Found::objection).filter(o -> !o.isEmpty()).findFirst();
+    if (objection.isPresent()) {
+      return Optional.of(
+          new CheckLine(gpus, CheckLine.Verdict.FAILED, objection.get(), Optional.empty()));
+    }
+    long with = found.stream().filter(one -> !one.gpu().isEmpty()).count();
+    long used = found.stream().filter(one -> one.device().startsWith("cuda")).count();
+    String what = "Spark gives a GPU to %s of %s rank(s)".formatted(with, found.size());
+    if (with == 0) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        used == with
+            ? CheckLine.passed(gpus, what + ", which compute on them")
+            : CheckLine.warned(
+                gpus,
+                what + ", %s compute on them".formatted(used),
+                "With device: cpu the others stay idle; with auto their libtorch has no CUDA. "
+                    + RankDevice.CUDA_LIBRARY
+                    + "."));
+  }
+
+  private List<CheckLine> host(String host, List<ClusterProbe.Found> there, int ranks) {
+    int onHost = there.size();
+    ClusterProbe.Found one = there.get(0);
+    Plan plan = plan(one.memory(), onHost, ranks);
+    long needed = plan.memory().needed() * onHost;
+    String what =
+        String.format(
+            Locale.ROOT,
+            "%s: %d rank(s) will need about %.1f GiB and map %.1f GiB of files; %.1f of %.1f GiB"
+                + " are free",
+            host,
+            onHost,
+            needed / GIB,
+            plan.memory().mapped() / GIB,
+            one.available() / GIB,
+            one.memory() / GIB);
+    List<CheckLine> lines = new ArrayList<>();
+    if (needed > one.memory()) {
+      lines.add(CheckLine.failed(MEMORY, what, "Ask plan what to change."));
+    } else if (needed > one.available()) {
+      lines.add(CheckLine.warned(MEMORY, what, "Free some, or ask plan what to change."));
+    } else {
+      lines.add(CheckLine.passed(MEMORY, what));
+    }
+    String disk =
+        String.format(
+            Locale.ROOT,
+            "%s: shard files take %.1f GiB of %.1f GiB free in Spark's local folder",
+            host,
+            plan.memory().disk() / GIB,
+            one.disk() / GIB);
+    lines.add(
+        plan.memory().disk() < one.disk()
+            ? CheckLine.passed("disk", disk)
+            : CheckLine.failed("disk", disk, "Let spark.local.dir name a larger disk."));
+    return lines;
+  }
+
+  private Plan plan(long memory, int onHost, int ranks) {
+    Device host =
+        new Device("host", Device.Kind.CPU, Device.Bfloat16.here(), memory, 1, 1, 1, onHost, 1, 0);
+    return new Planner(config, model, OptionalLong.empty()).plan(host, ranks, List.of());
+  }
+
+  /** YARN and Kubernetes end an executor that takes more than it asked for. */
+  private Optional<CheckLine> container(int ranks) {
+    SparkConf conf = spark.getConf();
+    if (Master.of(conf).kind() != Master.Kind.QUEUED) {
+      return Optional.empty();
+    }
+    long heap = conf.getSizeAsBytes("spark.executor.memory", "1g");
+    double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
+    long overhead =
+        conf.contains("spark.executor.memoryOverhead")
+            ? conf.getSizeAsMb("spark.executor.memoryOverhead") << 20
+            : Math.max(384L << 20, (long) (factor * heap));
+    long needed = plan(Long.MAX_VALUE, 1, ranks).memory().needed();
+    String what =
+        String.format(
+            Locale.ROOT,
+            "an executor may take %.1f GiB (spark.executor.memory and memoryOverhead), a rank needs"
+                + " about %.1f GiB",
+            (heap + overhead) / GIB,
+            needed / GIB);
+    return Optional.of(
+        heap + overhead >= needed
+            ? CheckLine.passed(MEMORY, what)
+            : CheckLine.failed(
+                MEMORY,
+                what,
+                "Set spark.executor.memoryOverhead to at least %sg: weights live outside the heap."
+                    .formatted((long) Math.ceil(needed / GIB))));
+  }
+}

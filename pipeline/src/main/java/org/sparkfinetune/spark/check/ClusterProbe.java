@@ -1,0 +1,143 @@
+package org.sparkfinetune.spark.check;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.util.SerializableConfiguration;
+import org.sparkfinetune.config.Compute;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.RankContext;
+import org.sparkfinetune.spark.cluster.RankDevice;
+import org.sparkfinetune.spark.cluster.RankTask;
+
+/**
+ * Runs on every executor at once and looks around; that it comes back shows that a barrier stage
+ * starts, that the ranks reach each other's ports and that libtorch loads.
+ */
+final class ClusterProbe implements RankTask {
+  private static final long serialVersionUID = 1L;
+  private static final String CONFIG = "config.json";
+  private static final Path MEMORY = Path.of("/proc/meminfo");
+
+  private final String modelFolder;
+  private final Compute compute;
+  private final SerializableConfiguration hadoop;
+
+  ClusterProbe(String modelFolder, Compute compute, Configuration hadoop) {
+    this.modelFolder = modelFolder;
+    this.compute = compute;
+    this.hadoop = new SerializableConfiguration(hadoop);
+  }
+
+  /** Whether an executor finds the model. */
+  enum Sight {
+    SEES_MODEL,
+    DOES_NOT
+  }
+
+  /**
+   * What an executor has.
+   *
+   * @param memory of its host
+   * @param available of it, now
+   * @param disk free where shard files go
+   * @param gpu its address, empty where there is none
+   * @param device what it would compute on, as libtorch calls it
+   * @param objection why it cannot, empty if it can
+   */
+  record Found(
+      String host,
+      long memory,
+      long available,
+      long disk,
+      String gpu,
+      String device,
+      String objection,
+      Sight sight) {
+    String encoded() {
+      return String.join(
+          "\t",
+          host,
+          Long.toString(memory),
+          Long.toString(available),
+          Long.toString(disk),
+          gpu,
+          device,
+          objection,
+          sight.name());
+    }
+
+    static Found decoded(byte[] bytes) {
+      String[] parts = new String(bytes, StandardCharsets.UTF_8).split("\t", -1);
+      return new Found(
+          parts[0],
+          Long.parseLong(parts[1]),
+          Long.parseLong(parts[2]),
+          Long.parseLong(parts[3]),
+          parts[4],
+          parts[5],
+          parts[6],
+          Sight.valueOf(parts[7]));
+    }
+  }
+
+  @Override
+  public byte[] run(RankContext context) throws IOException {
+    context.progress().enter("connecting to the other ranks");
+    context.exchange().sum("check", 0, new double[] {context.rank()});
+    context.progress().enter("loading libtorch");
+    Torch.start(context.cores()).close();
+    String chosen = "";
+    String objection = "";
+    try {
+      chosen = device(context).text();
+    } catch (UserError e) {
+      objection = String.valueOf(e.getMessage());
+    }
+    Found found =
+        new Found(
+            context.host(),
+            memory("MemTotal:"),
+            memory("MemAvailable:"),
+            Files.getFileStore(context.scratch()).getUsableSpace(),
+            context.gpuAddress().orElse(""),
+            chosen,
+            objection,
+            sight());
+    return found.encoded().getBytes(StandardCharsets.UTF_8);
+  }
+
+  private ComputeDevice device(RankContext context) {
+    ComputeDevice chosen = new RankDevice().choose(compute, RankDevice.Asking.of(context));
+    if (!chosen.sharesHostMemory()) {
+      Torch.start(context.cores(), chosen).close();
+    }
+    return chosen;
+  }
+
+  @Override
+  public String description() {
+    return "check";
+  }
+
+  private Sight sight() throws IOException {
+    org.apache.hadoop.fs.Path file = new org.apache.hadoop.fs.Path(modelFolder, CONFIG);
+    return file.getFileSystem(hadoop.value()).exists(file) ? Sight.SEES_MODEL : Sight.DOES_NOT;
+  }
+
+  private static long memory(String key) throws IOException {
+    if (!Files.exists(MEMORY)) {
+      return Long.MAX_VALUE;
+    }
+    for (String line : Files.readAllLines(MEMORY)) {
+      if (line.startsWith(key)) {
+        return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+      }
+    }
+    return Long.MAX_VALUE;
+  }
+}

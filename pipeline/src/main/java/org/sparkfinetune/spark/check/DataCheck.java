@@ -1,0 +1,188 @@
+package org.sparkfinetune.spark.check;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.tokenize.ChatTemplates;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer;
+import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.TokenizedSample;
+import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.ConversationCoder;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.model.ModelAndTokenizer;
+import org.sparkfinetune.spark.tokenize.ChunkConversations;
+import org.sparkfinetune.spark.tokenize.SampleMasks;
+import org.sparkfinetune.spark.train.TrainPreflight;
+
+/** The first conversations, really tokenised: lengths, masks, special tokens. */
+final class DataCheck {
+  private static final String DATA = "data";
+  private static final int ROWS = 200;
+  private static final int SHOWN = 2;
+
+  private final SparkSession spark;
+  private final TrainConfig config;
+  private final Configuration hadoop;
+  private final ModelAndTokenizer model;
+  private final Optional<ModelSource> source;
+
+  /**
+   * @param source where the weights are, if they are here
+   */
+  DataCheck(
+      SparkSession spark,
+      TrainConfig config,
+      Configuration hadoop,
+      ModelAndTokenizer model,
+      Optional<ModelSource> source) {
+    this.source = source;
+    this.spark = spark;
+    this.config = config;
+    this.hadoop = hadoop;
+    this.model = model;
+  }
+
+  CheckReport run() {
+    Optional<String> missing = TrainPreflight.missingData(config, hadoop);
+    if (missing.isPresent()) {
+      return new CheckReport(
+          List.of(
+              CheckLine.warned(
+                  DATA, missing.get(), "train goes on with the rows that its run began with.")),
+          List.of());
+    }
+    List<CheckLine> lines = new ArrayList<>();
+    List<MaskedSample> shown = new ArrayList<>();
+    TrainingData data = config.data();
+    List<Conversation> conversations = firstConversations(data);
+    lines.addAll(test(data));
+    ChatTemplate template = ChatTemplates.choose(data.chatTemplate(), model.tokenizer(), hadoop);
+    lines.add(CheckLine.passed("template", "chat template: " + template.name()));
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(model.tokenizer())) {
+      List<TokenizedSample> samples =
+          new ConversationTokenizer(
+                  tokenizer, template, LossTarget.assistantOnly(data.assistantOnlyLoss()))
+              .tokenize(conversations);
+      lines.addAll(lengths(samples));
+      lines.addAll(specialTokens(samples, tokenizer));
+      samples.stream().limit(SHOWN).forEach(s -> shown.add(SampleMasks.of(s, tokenizer)));
+    }
+    return new CheckReport(lines, shown);
+  }
+
+  private List<Conversation> firstConversations(TrainingData data) {
+    DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), hadoop);
+    List<Conversation> conversations = first(split, ROWS);
+    if (conversations.isEmpty()) {
+      throw split.empty(data.datasetPath());
+    }
+    return conversations;
+  }
+
+  /** A test split without a conversation, where evaluation needs one. */
+  private List<CheckLine> test(TrainingData data) {
+    return DatasetSplit.find(new Path(data.datasetPath()), DatasetSplit.TEST, hadoop)
+        .filter(split -> config.reporting().evaluates() && first(split, 1).isEmpty())
+        .map(split -> CheckLine.failed(DATA, split.empty(data.datasetPath())))
+        .stream()
+        .toList();
+  }
+
+  private List<Conversation> first(DatasetSplit split, int rows) {
+    List<Conversation> conversations = new ArrayList<>();
+    List<Row> chunks =
+        split
+            .read(spark)
+            .limit(rows)
+            .mapPartitions(
+                new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
+            .collectAsList();
+    for (Row chunk : chunks) {
+      if (!chunk.isNullAt(4)) {
+        throw new UserError(chunk.getString(4));
+      }
+      byte[] bytes = chunk.getAs(3);
+      conversations.addAll(ConversationCoder.decode(bytes));
+    }
+    return conversations;
+  }
+
+  private List<CheckLine> lengths(List<TokenizedSample> samples) {
+    int[] lengths = samples.stream().mapToInt(TokenizedSample::length).sorted().toArray();
+    int most = config.data().maxSeqLength();
+    long tooLong = samples.stream().filter(sample -> sample.length() > most).count();
+    long nothing = samples.stream().filter(sample -> sample.trainedTokens() == 0).count();
+    List<CheckLine> lines = new ArrayList<>();
+    String found =
+        "the first %s conversations have %s to %s tokens, half of them at most %s"
+            .formatted(
+                samples.size(),
+                lengths[0],
+                lengths[lengths.length - 1],
+                lengths[lengths.length / 2]);
+    lines.add(
+        tooLong == 0
+            ? CheckLine.passed(DATA, found)
+            : CheckLine.warned(
+                DATA,
+                "%s; %s are longer than max_seq_length: %s".formatted(found, tooLong, most),
+                "They are treated as overlong says (drop, truncate, split, error); raise"
+                    + " max_seq_length to keep them whole."));
+    if (nothing > 0) {
+      String what = "%s of them have no token with a loss".formatted(nothing);
+      String advice = "Change chat_template or assistant_only_loss.";
+      lines.add(
+          nothing == samples.size()
+              ? CheckLine.failed(DATA, what, advice)
+              : CheckLine.warned(DATA, what, advice));
+    }
+    return lines;
+  }
+
+  private List<CheckLine> specialTokens(List<TokenizedSample> samples, LlamaTokenizer tokenizer) {
+    Set<Integer> used = new TreeSet<>();
+    for (TokenizedSample sample : samples) {
+      for (int id : sample.ids()) {
+        if (tokenizer.isSpecial(id)) {
+          used.add(id);
+        }
+      }
+    }
+    boolean trainsEmbedding =
+        config.method() == Method.FULL || config.lora().modulesToSave().contains("embed_tokens");
+    if (source.isEmpty()) {
+      return List.of();
+    }
+    List<Integer> untrained =
+        UntrainedTokens.of(used, source.get().folder(), model.model(), hadoop);
+    if (untrained.isEmpty() || trainsEmbedding) {
+      return List.of(
+          CheckLine.passed(
+              "special tokens", used.size() + " are used, and all of them can be learnt from"));
+    }
+    List<String> texts = untrained.stream().map(tokenizer::decode).toList();
+    return List.of(
+        CheckLine.warned(
+            "special tokens",
+            "the template uses %s, which this model has never been trained on: their embeddings are empty"
+                .formatted(String.join(", ", texts)),
+            "Add modules_to_save: [embed_tokens, lm_head], take the instruct model, or another"
+                + " chat_template."));
+  }
+}

@@ -1,0 +1,63 @@
+package org.sparkfinetune.spark.cluster;
+
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * What made a stage fail, as opposed to what failed because of it.
+ *
+ * @param place rank, host and phase in words, as far as known
+ * @param stack of the exception on the executor, or empty
+ */
+public record FirstCause(
+    FailureKind kind,
+    OptionalInt rank,
+    OptionalLong step,
+    String place,
+    String what,
+    String stack) {
+
+  public static FirstCause of(RankFailure failure) {
+    return new FirstCause(
+        failure.kind(),
+        OptionalInt.of(failure.rank()),
+        failure.step(),
+        "rank %s on %s in %s".formatted(failure.rank(), failure.host(), failure.phase()),
+        failure.what(),
+        failure.stack());
+  }
+
+  public static FirstCause lost(int rank, String host, String how) {
+    return new FirstCause(
+        FailureKind.LOST,
+        OptionalInt.of(rank),
+        OptionalLong.empty(),
+        "rank %s on %s".formatted(rank, host),
+        "its executor was lost: " + how,
+        "");
+  }
+
+  static FirstCause stage(String what) {
+    return new FirstCause(
+        FailureKind.ERROR, OptionalInt.empty(), OptionalLong.empty(), "the stage", what, "");
+  }
+
+  public String text() {
+    return "%s: %s".formatted(place, what);
+  }
+
+  /** The same failure of our own at the same step: trying again would end there again. */
+  public boolean repeats(FirstCause earlier) {
+    return isDeterministic()
+        && earlier.isDeterministic()
+        && step.equals(earlier.step)
+        && what.equals(earlier.what);
+  }
+
+  private boolean isDeterministic() {
+    return switch (kind) {
+      case BUG, ERROR -> rank.isPresent();
+      case USER, CONSEQUENCE, CANCELLED, LOST -> false;
+    };
+  }
+}

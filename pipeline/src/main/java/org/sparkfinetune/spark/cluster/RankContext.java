@@ -1,0 +1,30 @@
+package org.sparkfinetune.spark.cluster;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import org.sparkfinetune.engine.exchange.Exchange;
+
+/**
+ * What a rank knows of its place.
+ *
+ * @param host name by which Spark knows the executor
+ * @param attempt starts of the stage before this one
+ * @param cores of the executor, all of them this rank's
+ * @param exchange to the other ranks; closed by the stage
+ * @param scratch local folder of this rank, deleted afterwards
+ * @param gpuAddress the executor's first GPU as Spark's discovery names it, if it has one
+ * @param progress where the rank is; part of every failure's message
+ * @param cancelled whether Spark wants the task to end
+ */
+public record RankContext(
+    int rank,
+    int worldSize,
+    String host,
+    int attempt,
+    int cores,
+    Exchange exchange,
+    Path scratch,
+    Optional<String> gpuAddress,
+    RankProgress progress,
+    BooleanSupplier cancelled) {}

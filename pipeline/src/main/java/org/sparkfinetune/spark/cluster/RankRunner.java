@@ -1,0 +1,166 @@
+package org.sparkfinetune.spark.cluster;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.apache.spark.BarrierTaskContext;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.resource.ResourceInformation;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint;
+import org.sparkfinetune.engine.exchange.Secret;
+import org.sparkfinetune.errors.RunFailure;
+
+/**
+ * A rank's life on its executor: rendezvous, the task, the end. A normal end closes the group after
+ * all ranks have come to it; an exception aborts the group, so that the others end within moments
+ * and say who failed.
+ */
+final class RankRunner implements ScalaBridge.BarrierFunction {
+  private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(RankRunner.class);
+  private static final Duration PREDECESSOR = Duration.ofSeconds(60);
+
+  private final RankTask task;
+  private final RankPlan plan;
+  private final ExchangeSettings settings;
+  private final Secret secret;
+  private final int attempt;
+
+  RankRunner(RankTask task, RankPlan plan, ExchangeSettings settings, Secret secret, int attempt) {
+    this.task = task;
+    this.plan = plan;
+    this.settings = settings;
+    this.secret = secret;
+    this.attempt = attempt;
+  }
+
+  @Override
+  public byte[] apply(BarrierTaskContext spark) {
+    int rank = spark.partitionId();
+    String host = SparkEnv.get().blockManager().blockManagerId().host();
+    RankProgress progress = new RankProgress();
+    try (Exchange exchange = join(spark, rank, host)) {
+      return runIn(exchange, spark, host, progress);
+    } catch (RankFailure e) {
+      throw e;
+    } catch (RuntimeException | Error e) {
+      throw failure(spark, rank, host, progress, e, false);
+    }
+  }
+
+  private Exchange join(BarrierTaskContext spark, int rank, String host) {
+    if (plan.worldSize() == 1) {
+      return InProcessExchange.alone();
+    }
+    NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, rank, plan.worldSize(), host);
+    try {
+      Seat own =
+          new Seat(endpoint.address(), SparkEnv.get().executorId(), ProcessHandle.current().pid());
+      List<Seat> seats = Seat.arranged(spark.allGather(own.encoded()));
+      return endpoint.connect(seats.stream().map(Seat::address).toList());
+    } catch (RuntimeException e) {
+      endpoint.close();
+      throw e;
+    }
+  }
+
+  private byte[] runIn(
+      Exchange exchange, BarrierTaskContext spark, String host, RankProgress progress) {
+    String owner = "rank %s of attempt %s".formatted(exchange.rank(), attempt);
+    Path scratch = scratch(exchange.rank());
+    try (RankLock unused = RankLock.acquire(owner, PREDECESSOR)) {
+      LOG.info(
+          "Rank {} of {} starts on {}, attempt {}",
+          exchange.rank(),
+          plan.worldSize(),
+          host,
+          attempt);
+      progress.enter("start");
+      byte[] result = task.run(context(exchange, spark, host, scratch, progress));
+      progress.enter("end");
+      exchange.sum("end of run", 0, new double[0]);
+      return result;
+    } catch (Throwable e) {
+      boolean consequence = exchange.failure().isPresent();
+      RankFailure failure = failure(spark, exchange.rank(), host, progress, e, consequence);
+      if (!consequence) {
+        exchange.abort(failure.what());
+      }
+      throw failure;
+    } finally {
+      delete(scratch);
+    }
+  }
+
+  private RankContext context(
+      Exchange exchange,
+      BarrierTaskContext spark,
+      String host,
+      Path scratch,
+      RankProgress progress) {
+    return new RankContext(
+        exchange.rank(),
+        exchange.worldSize(),
+        host,
+        attempt,
+        plan.coresPerRank(),
+        exchange,
+        scratch,
+        gpuAddress(spark.resourcesJMap()),
+        progress,
+        spark::isInterrupted);
+  }
+
+  private static Optional<String> gpuAddress(Map<String, ResourceInformation> resources) {
+    return Optional.ofNullable(resources.get("gpu"))
+        .flatMap(gpu -> Stream.of(gpu.addresses()).findFirst());
+  }
+
+  private static RankFailure failure(
+      BarrierTaskContext spark,
+      int rank,
+      String host,
+      RankProgress progress,
+      Throwable thrown,
+      boolean consequence) {
+    RankFailure failure =
+        spark.isInterrupted()
+            ? RankFailure.cancelled(rank, host, progress.place(), thrown)
+            : RankFailure.of(rank, host, progress.place(), thrown, consequence);
+    LOG.error("{}", failure.getMessage(), thrown);
+    return failure;
+  }
+
+  private static Path scratch(int rank) {
+    try {
+      Path disk = SparkEnv.get().blockManager().diskBlockManager().localDirs()[0].toPath();
+      return Files.createTempDirectory(Files.createDirectories(disk), "rank-" + rank + "-");
+    } catch (IOException e) {
+      throw new RunFailure(
+          "No folder can be made on the executor's local disk (spark.local.dir): " + e.getMessage(),
+          e);
+    }
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException | UncheckedIOException e) {
+      LOG.debug("Spark will delete {} when the executor ends", folder, e);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+package org.sparkfinetune.spark.dataset;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.URI;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.SortedSet;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Names every file of a prepared data set with its size.
+ *
+ * @param bytes by path under the data set's folder
+ */
+public record DatasetManifest(SortedMap<String, Long> bytes) {
+  /** The file itself; written last. */
+  public static final String NAME = "_manifest.json";
+
+  /** There from the first change to the last while a folder is filled in place. */
+  public static final String AT_WORK = "_preparing";
+
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  public DatasetManifest {
+    bytes = Collections.unmodifiableSortedMap(new TreeMap<>(bytes));
+  }
+
+  /** Of the files that are in a folder now. */
+  public static DatasetManifest ofFilesIn(FileSystem store, Path folder) throws IOException {
+    SortedMap<String, Long> bytes = new TreeMap<>();
+    RemoteIterator<LocatedFileStatus> files = store.listFiles(folder, true);
+    URI base = URI.create(store.makeQualified(folder).toUri() + "/").normalize();
+    while (files.hasNext()) {
+      FileStatus file = files.next();
+      bytes.put(base.relativize(file.getPath().toUri()).getPath(), file.getLen());
+    }
+    bytes.remove(NAME);
+    bytes.remove(AT_WORK);
+    return new DatasetManifest(bytes);
+  }
+
+  public void write(FileSystem store, Path folder) throws IOException {
+    ObjectNode json = MAPPER.createObjectNode();
+    ArrayNode entries = json.putArray("files");
+    bytes.forEach((path, length) -> entries.addObject().put("path", path).put("bytes", length));
+    try (OutputStream out = store.create(new Path(folder, NAME), true)) {
+      out.write((json.toPrettyString() + "\n").getBytes(UTF_8));
+    }
+  }
+
+  /**
+   * The manifest of a folder that somebody wants to read; empty where a person put the files there.
+   *
+   * @throws UserError if {@code prepare} has not finished there
+   */
+  public static Optional<DatasetManifest> find(FileSystem store, Path folder) throws IOException {
+    try (InputStream in = store.open(new Path(folder, NAME))) {
+      SortedMap<String, Long> bytes = new TreeMap<>();
+      for (JsonNode file : MAPPER.readTree(in).path("files")) {
+        bytes.put(file.path("path").asText(), file.path("bytes").asLong());
+      }
+      return Optional.of(new DatasetManifest(bytes));
+    } catch (FileNotFoundException none) {
+      if (store.exists(new Path(folder, AT_WORK))) {
+        throw new UserError(
+            "dataset_path: '%s' is not whole: prepare is still at work there, or was killed. Wait for it, or run it again."
+                .formatted(folder));
+      }
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Compares files with those that were written: part of a data set would train without a word.
+   *
+   * @param inside beginning of their paths under the data set's folder
+   * @param found all files there
+   * @throws UserError if one is missing, too many, or of another size
+   */
+  public void check(Path folder, String inside, List<FileStatus> found) {
+    SortedMap<String, Long> actual = new TreeMap<>();
+    for (FileStatus file : found) {
+      String path = file.getPath().toString();
+      actual.put(path.substring(path.lastIndexOf("/" + inside) + 1), file.getLen());
+    }
+    SortedSet<String> paths = new TreeSet<>(actual.keySet());
+    bytes.keySet().stream().filter(path -> path.startsWith(inside)).forEach(paths::add);
+    for (String path : paths) {
+      String written = size(bytes.get(path));
+      String there = size(actual.get(path));
+      if (!written.equals(there)) {
+        throw new UserError(
+            "dataset_path: '%s' has %s of %s, but prepare wrote %s. Copy the data set again, or run prepare again; if you changed it on purpose, delete %s there."
+                .formatted(folder, there, path, written, NAME));
+      }
+    }
+  }
+
+  private static String size(@Nullable Long bytes) {
+    return bytes == null ? "nothing" : bytes + " bytes";
+  }
+}

@@ -1,0 +1,193 @@
+package org.sparkfinetune.spark.dataset;
+
+import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.length;
+import static org.apache.spark.sql.functions.trim;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.DataFrameReader;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.execution.datasources.DataSource;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.errors.UserError;
+
+/** The files of one split of a prepared data set, in the order of their names. */
+public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
+  /** The split that evaluation takes. */
+  public static final String TEST = "test";
+
+  /**
+   * @throws UserError if the folder cannot be read
+   */
+  public static Optional<DatasetSplit> find(
+      Path dataset, String name, Configuration configuration) {
+    try {
+      FileSystem files = dataset.getFileSystem(configuration);
+      Optional<DatasetManifest> manifest = DatasetManifest.find(files, dataset);
+      Optional<DatasetSplit> split = inFolder(files, dataset, name);
+      manifest.ifPresent(written -> check(written, dataset, name, split));
+      return split;
+    } catch (IOException e) {
+      throw new UserError(
+          "dataset_path: '%s' cannot be read: %s".formatted(dataset, e.getMessage()), e);
+    }
+  }
+
+  private static Optional<DatasetSplit> inFolder(FileSystem files, Path dataset, String name)
+      throws IOException {
+    List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
+    if (!parquet.isEmpty()) {
+      return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet));
+    }
+    Path json = new Path(dataset, name + "_dataset.json");
+    return files.exists(json)
+        ? Optional.of(
+            new DatasetSplit(name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json))))
+        : Optional.empty();
+  }
+
+  private static void check(
+      DatasetManifest manifest, Path dataset, String name, Optional<DatasetSplit> found) {
+    List<FileStatus> files = found.map(DatasetSplit::files).orElse(List.of());
+    String parquet = name + "/";
+    String json = name + "_dataset.json";
+    if (found.isEmpty()) {
+      manifest.check(dataset, parquet, files);
+      manifest.check(dataset, json, files);
+      return;
+    }
+    switch (found.get().layout()) {
+      case PARQUET -> manifest.check(dataset, parquet, files);
+      case JSON_LINES -> manifest.check(dataset, json, files);
+    }
+  }
+
+  /**
+   * The split to train on.
+   *
+   * @throws UserError if there is none
+   */
+  public static DatasetSplit train(Path dataset, Configuration configuration) {
+    return find(dataset, "train", configuration)
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "dataset_path: there is neither train/*.parquet nor train_dataset.json in '%s'. Name the folder that prepare wrote."
+                        .formatted(dataset)));
+  }
+
+  private static List<FileStatus> parquetFiles(FileSystem files, Path folder) throws IOException {
+    try {
+      return Arrays.stream(files.listStatus(folder))
+          .filter(FileStatus::isFile)
+          .filter(file -> file.getPath().getName().endsWith(".parquet"))
+          .filter(file -> !file.getPath().getName().startsWith("_"))
+          .filter(file -> !file.getPath().getName().startsWith("."))
+          .sorted(Comparator.comparing(file -> file.getPath().getName()))
+          .toList();
+    } catch (FileNotFoundException none) {
+      return List.of();
+    }
+  }
+
+  /**
+   * Compares the files with those that were found.
+   *
+   * @throws UserError if one was replaced, deleted or cannot be reached
+   */
+  public void checkUnchanged(Configuration configuration) {
+    for (FileStatus found : files) {
+      Path path = found.getPath();
+      try {
+        FileStatus now = path.getFileSystem(configuration).getFileStatus(path);
+        if (now.getLen() != found.getLen()
+            || now.getModificationTime() != found.getModificationTime()) {
+          throw new FileNotFoundException("it has other bytes now");
+        }
+      } catch (IOException e) {
+        throw new UserError(
+            "dataset_path: '%s' was replaced while its rows were packed (%s). Give the same command again."
+                .formatted(path, e.getMessage()),
+            e);
+      }
+    }
+  }
+
+  /** What is wrong with a split that has no conversation. */
+  public UserError empty(String dataset) {
+    String advice =
+        name.equals(TEST)
+            ? " Evaluation needs one: let prepare make it (test_size), or set eval_strategy: no and eval_on_start: false."
+            : " Let prepare write one with rows.";
+    return new UserError(
+        "dataset_path: the %s split in '%s' is empty.%s".formatted(name, dataset, advice));
+  }
+
+  public long bytes() {
+    return files.stream().mapToLong(FileStatus::getLen).sum();
+  }
+
+  private String[] paths() {
+    return files.stream().map(file -> file.getPath().toString()).toArray(String[]::new);
+  }
+
+  /** Rows of (conversation, file, block), as {@link DatasetLayout#read} wants them. */
+  public Dataset<Row> read(SparkSession spark) {
+    Dataset<Row> conversations =
+        switch (layout) {
+          case PARQUET ->
+              checked(literally(spark).parquet(paths()))
+                  .withColumn(
+                      "conversation",
+                      expr(
+                          "transform(messages, m -> struct(m.role as role, m.content as content))"));
+          case JSON_LINES ->
+              literally(spark)
+                  .text(paths())
+                  .where(length(trim(col("value"))).gt(0))
+                  .withColumnRenamed("value", "conversation");
+        };
+    return conversations.select(
+        col("conversation"), col("_metadata.file_path"), col("_metadata.file_block_start"));
+  }
+
+  /** A reader that takes a path for what it says: brackets and stars in a name are no glob. */
+  public static DataFrameReader literally(SparkSession spark) {
+    return spark.read().option(DataSource.GLOB_PATHS_KEY(), "false");
+  }
+
+  private Dataset<Row> checked(Dataset<Row> rows) {
+    StructType schema = rows.schema();
+    boolean fits =
+        Arrays.asList(schema.fieldNames()).contains("messages")
+            && schema.apply("messages").dataType() instanceof ArrayType array
+            && array.elementType() instanceof StructType message
+            && hasText(message, "role")
+            && hasText(message, "content");
+    if (!fits) {
+      throw new UserError(
+          "dataset_path: the Parquet files of '%s' have no column messages of {role, content} texts, but: %s. Let prepare write the data set."
+              .formatted(files.get(0).getPath().getParent(), schema.simpleString()));
+    }
+    return rows;
+  }
+
+  private static boolean hasText(StructType message, String field) {
+    return Arrays.asList(message.fieldNames()).contains(field)
+        && message.apply(field).dataType().equals(DataTypes.StringType);
+  }
+}

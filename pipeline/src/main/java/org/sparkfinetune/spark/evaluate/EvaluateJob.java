@@ -1,0 +1,234 @@
+package org.sparkfinetune.spark.evaluate;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.SparkSession;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.Metric;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.tokenize.LossExtent;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.EvaluationReport;
+import org.sparkfinetune.inference.evaluate.ModelResult;
+import org.sparkfinetune.model.hub.HubFolder;
+import org.sparkfinetune.model.hub.HubId;
+import org.sparkfinetune.model.hub.HubKind;
+import org.sparkfinetune.spark.dataset.ConversationCoder;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.generate.AnswerRows;
+import org.sparkfinetune.spark.generate.AnsweringModel;
+import org.sparkfinetune.spark.generate.AnsweringProgress;
+import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.model.RunOfAdapter;
+import org.sparkfinetune.store.AtomicText;
+import org.sparkfinetune.store.PromotedFolder;
+
+/** Measures a model, and the base model beside it, on a prepared test split on all executors. */
+public final class EvaluateJob {
+  private static final Logger LOG = LoggerFactory.getLogger(EvaluateJob.class);
+  private static final int TASKS_PER_CORE = 4;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration hadoop;
+
+  public EvaluateJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Runs to the end and writes {@code evaluation.json}.
+   *
+   * @throws UserError if there is no test split, or it has a conversation without an answer, or
+   *     model and adapter are not there or do not fit together
+   */
+  public EvaluationReport run(EvaluateConfig config) {
+    List<Conversation> samples = samples(config);
+    ModelChoice model = resolved(config.model());
+    // Before others are measured, which may take hours: what is wrong with it is told at once.
+    AnsweringModel answering = answering(model, config);
+    LossExtent extent = RunOfAdapter.lossExtent(model, hadoop);
+    Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
+    Map<String, AnsweringModel> models = new LinkedHashMap<>();
+    if (model.adapter().isPresent() && config.compareBase()) {
+      models.put("base", answering(model.withoutAdapter(), config));
+    }
+    promotion
+        .flatMap(to -> to.incumbent(model))
+        .ifPresent(there -> models.put("promoted", answering(there, config)));
+    String last = model.adapter().isPresent() ? "adapter" : "base";
+    models.put(last, answering);
+    Map<String, ModelResult> results = measure(models, config, extent, samples);
+    ModelResult result = Objects.requireNonNull(results.get(last));
+    Map<String, ModelResult> others = new LinkedHashMap<>(results);
+    others.remove(last);
+    EvaluationReport report =
+        new EvaluationReport(
+            about(config, model, extent),
+            samples.stream().map(AnswerRows::question).toList(),
+            samples.stream().map(EvaluateRows::expected).toList(),
+            results);
+    Path file = new Path(output(config), "evaluation.json");
+    AtomicText.write(file, hadoop, report.json());
+    LOG.info("Written: {}", file);
+    promotion.ifPresent(to -> to.decide(model, result, others, report.json()));
+    return report;
+  }
+
+  /** Base and template are those of the adapter's run for the base model alone too. */
+  private ModelChoice resolved(ModelChoice named) {
+    ModelChoice model = new ModelFolders(hadoop).located(named);
+    return model.with(
+        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), hadoop)),
+        RunOfAdapter.template(model, hadoop));
+  }
+
+  private Map<String, String> about(EvaluateConfig config, ModelChoice model, LossExtent extent) {
+    Map<String, String> about = new LinkedHashMap<>();
+    about.put("model_id", model.modelId());
+    model.adapter().ifPresent(adapter -> about.put("adapter", adapter));
+    about.put("base", model.base().map(MergeBase::text).orElse(""));
+    about.put("dataset_path", config.datasetPath());
+    if (config.metrics().contains(Metric.LOSS)) {
+      about.put("loss_over", extent.words());
+    }
+    return about;
+  }
+
+  private String output(EvaluateConfig config) {
+    return config
+        .output()
+        .or(
+            () ->
+                config
+                    .model()
+                    .adapter()
+                    .filter(this::isFolder)
+                    .map(Path::new)
+                    .map(this::folderOf)
+                    .map(Path::toString))
+        .orElse(".");
+  }
+
+  private @Nullable Path folderOf(Path adapter) {
+    return PromotedFolder.named(adapter, hadoop)
+        .map(PromotedFolder::path)
+        .orElseGet(adapter::getParent);
+  }
+
+  private boolean isFolder(String adapter) {
+    return HubFolder.repository(adapter, HubId.MAIN, HubKind.MODEL, hadoop).isEmpty();
+  }
+
+  private List<Conversation> samples(EvaluateConfig config) {
+    Path path = new Path(config.datasetPath());
+    DatasetSplit split =
+        DatasetSplit.find(path, "test", hadoop)
+            .orElseThrow(
+                () ->
+                    new UserError(
+                        "dataset_path is %s, which has neither test/*.parquet nor test_dataset.json. Let prepare write the data set."
+                            .formatted(path)));
+    Dataset<Row> rows = split.read(spark);
+    int wanted = config.numSamples().orElse(Integer.MAX_VALUE);
+    List<Conversation> samples = new ArrayList<>();
+    for (Row row :
+        config.numSamples().isPresent() ? rows.takeAsList(wanted) : rows.collectAsList()) {
+      samples.add(answered(split.layout().read(row, samples.size()), samples.size()));
+    }
+    if (samples.isEmpty()) {
+      throw new UserError("dataset_path is %s, whose test split is empty.".formatted(path));
+    }
+    return samples;
+  }
+
+  private static Conversation answered(Conversation conversation, int number) {
+    List<Message> messages = conversation.messages();
+    if (messages.size() < 2 || messages.get(messages.size() - 1).role() != Role.ASSISTANT) {
+      throw new UserError(
+          "Conversation %s of the test split does not end with an assistant's answer after a question."
+              .formatted(number + 1));
+    }
+    return conversation;
+  }
+
+  private AnsweringModel answering(ModelChoice model, EvaluateConfig config) {
+    return AnsweringModel.of(model, config.sampling(), hadoop);
+  }
+
+  /** One after the other. */
+  private Map<String, ModelResult> measure(
+      Map<String, AnsweringModel> models,
+      EvaluateConfig config,
+      LossExtent extent,
+      List<Conversation> samples) {
+    Map<String, ModelResult> results = new LinkedHashMap<>();
+    try (AnsweringProgress progress =
+        new AnsweringProgress(
+            context,
+            "evaluate",
+            (long) models.size() * samples.size(),
+            models.values().iterator().next().layers())) {
+      models.forEach(
+          (name, model) -> {
+            progress.enter("evaluate " + name);
+            results.put(name, measure(model, config, extent, samples, progress.counts()));
+          });
+    }
+    return results;
+  }
+
+  private ModelResult measure(
+      AnsweringModel model,
+      EvaluateConfig config,
+      LossExtent extent,
+      List<Conversation> samples,
+      AnsweringProgress.Counts counts) {
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < samples.size(); i++) {
+      rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
+    }
+    int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
+    int tasks =
+        Math.max(1, Math.min(samples.size(), TASKS_PER_CORE * context.defaultParallelism()));
+    Broadcast<AnsweringModel> shared = context.broadcast(model);
+    try {
+      context.setJobDescription("evaluate " + model.name());
+      List<Row> results =
+          new ArrayList<>(
+              spark
+                  .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
+                  .repartition(tasks)
+                  .mapPartitions(
+                      new EvaluateRows(shared, config.metrics(), extent, threads, counts),
+                      Encoders.row(EvaluateRows.RESULT))
+                  .collectAsList());
+      results.sort(Comparator.comparingInt(row -> row.getInt(0)));
+      return new ModelResult(results.stream().map(EvaluateRows::read).toList());
+    } finally {
+      shared.destroy();
+    }
+  }
+}

@@ -1,0 +1,171 @@
+package org.sparkfinetune.spark.generate;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.NoSuchElementException;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.Completion;
+import org.sparkfinetune.inference.generate.TextGenerator;
+import org.sparkfinetune.inference.generate.TextListener;
+import org.sparkfinetune.inference.generate.TextPrompt;
+
+/** Rows with a prompt in one column into the same rows with an answer. */
+public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
+  private static final long serialVersionUID = 1L;
+
+  private final Broadcast<AnsweringModel> model;
+  private final int column;
+  private final boolean conversations;
+  private final int threads;
+  private final AnsweringProgress.Counts counts;
+
+  AnswerRows(
+      Broadcast<AnsweringModel> model,
+      int column,
+      boolean conversations,
+      int threads,
+      AnsweringProgress.Counts counts) {
+    this.model = model;
+    this.column = column;
+    this.conversations = conversations;
+    this.threads = threads;
+    this.counts = counts;
+  }
+
+  /** The columns that are added. */
+  static StructType schema(StructType rows) {
+    return rows.add("answer", DataTypes.StringType)
+        .add("answer_tokens", DataTypes.IntegerType)
+        .add("finish_reason", DataTypes.StringType);
+  }
+
+  @Override
+  public Iterator<Row> call(Iterator<Row> rows) {
+    if (!rows.hasNext()) {
+      return rows;
+    }
+    TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
+    return new Answers(rows, generator, model.value().chunk());
+  }
+
+  private final class Answers implements Iterator<Row> {
+    private final Iterator<Row> rows;
+    private final TextGenerator generator;
+    private final int chunk;
+    private final ArrayDeque<Row> ready = new ArrayDeque<>();
+
+    Answers(Iterator<Row> rows, TextGenerator generator, int chunk) {
+      this.rows = rows;
+      this.generator = generator;
+      this.chunk = chunk;
+    }
+
+    @Override
+    public boolean hasNext() {
+      return !ready.isEmpty() || rows.hasNext();
+    }
+
+    @Override
+    public Row next() {
+      if (ready.isEmpty()) {
+        fill();
+      }
+      Row row = ready.poll();
+      if (row == null) {
+        throw new NoSuchElementException();
+      }
+      return row;
+    }
+
+    private void fill() {
+      List<Row> taken = new ArrayList<>();
+      while (rows.hasNext() && taken.size() < chunk) {
+        taken.add(rows.next());
+      }
+      LongAccumulator done = counts.rowsDone();
+      long before = done.value();
+      try {
+        List<TextPrompt> prompts = taken.stream().map(AnswerRows.this::prompt).toList();
+        List<Completion> answers =
+            generator.complete(prompts, TextListener.ends(() -> done.add(1)));
+        for (int i = 0; i < taken.size(); i++) {
+          ready.add(answered(taken.get(i), answers.get(i)));
+        }
+      } catch (UserError ofOneRow) {
+        taken.forEach(row -> ready.add(answerAlone(row)));
+        done.add(taken.size() - (done.value() - before));
+      }
+    }
+
+    /** A row that cannot be answered says why, and the job goes on. */
+    private Row answerAlone(Row row) {
+      try {
+        List<TextPrompt> prompt = List.of(prompt(row));
+        return answered(row, generator.complete(prompt, TextListener.NONE).get(0));
+      } catch (UserError e) {
+        return with(row, null, null, "error: " + e.getMessage());
+      }
+    }
+  }
+
+  private static Row answered(Row row, Completion answer) {
+    return with(
+        row, answer.text(), answer.tokens(), answer.finish().name().toLowerCase(Locale.ROOT));
+  }
+
+  private static Row with(
+      Row row, @Nullable String answer, @Nullable Integer tokens, String finish) {
+    @Nullable Object[] values = new Object[row.size() + 3];
+    for (int i = 0; i < row.size(); i++) {
+      values[i] = row.get(i);
+    }
+    values[row.size()] = answer;
+    values[row.size() + 1] = tokens;
+    values[row.size() + 2] = finish;
+    return RowFactory.create(values);
+  }
+
+  private TextPrompt prompt(Row row) {
+    if (row.isNullAt(column)) {
+      throw new UserError("the prompt is null");
+    }
+    if (!conversations) {
+      String text = row.getString(column);
+      return new TextPrompt.Plain(text.hashCode(), text);
+    }
+    List<Message> messages = new ArrayList<>();
+    for (Object element : row.getList(column)) {
+      Row message = (Row) element;
+      String role = message == null ? null : message.<String>getAs("role");
+      String content = message == null ? null : message.<String>getAs("content");
+      if (role == null || content == null) {
+        throw new UserError("a message has no role or no content");
+      }
+      messages.add(new Message(Role.named(role), content));
+    }
+    Conversation question = question(new Conversation(messages));
+    return new TextPrompt.Chat(question.hashCode(), question);
+  }
+
+  /** Without the assistant's last turn, if there is one: that is what is to be generated. */
+  public static Conversation question(Conversation conversation) {
+    List<Message> messages = conversation.messages();
+    boolean answered =
+        !messages.isEmpty() && messages.get(messages.size() - 1).role() == Role.ASSISTANT;
+    return answered ? new Conversation(messages.subList(0, messages.size() - 1)) : conversation;
+  }
+}

@@ -1,0 +1,204 @@
+package org.sparkfinetune.spark.generate;
+
+import java.io.Serializable;
+import java.time.LocalDateTime;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.TaskContext;
+import org.apache.spark.util.LongAccumulator;
+import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.util.TaskCompletionListener;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.tokenize.ChatTemplates;
+import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.BaseForm;
+import org.sparkfinetune.inference.generate.DecodingModel;
+import org.sparkfinetune.inference.generate.GenerationSettings;
+import org.sparkfinetune.inference.generate.Generator;
+import org.sparkfinetune.inference.generate.StopTokens;
+import org.sparkfinetune.inference.generate.TextGenerator;
+import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.model.RunOfAdapter;
+
+/**
+ * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
+ * each JVM for all tasks there; it lives as long as the broadcast.
+ */
+public final class AnsweringModel implements Serializable, AutoCloseable {
+  private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(AnsweringModel.class);
+
+  private final String modelId;
+  private final String adapter;
+  private final BaseForm form;
+  private final TokenizerFiles files;
+  private final String templateName;
+  private final String templateSource;
+  private final LocalDateTime now;
+  private final GenerationSettings settings;
+  private final List<String> stop;
+  private final int batchSize;
+  private final SerializableConfiguration hadoop;
+  private transient @Nullable Open open;
+
+  private record Open(DecodingModel model, LlamaTokenizer tokenizer, ChatTemplate template) {}
+
+  private AnsweringModel(
+      ModelChoice model,
+      BaseForm form,
+      TokenizerFiles files,
+      ChatTemplate template,
+      GenerationSettings settings,
+      Sampling sampling,
+      Configuration hadoop) {
+    this.modelId = model.modelId();
+    this.adapter = model.adapter().orElse("");
+    this.form = form;
+    this.files = files;
+    this.templateName = template.name();
+    this.templateSource = template.source();
+    this.now = template.now();
+    this.settings = settings;
+    this.stop = sampling.stop();
+    this.batchSize = sampling.batchSize();
+    this.hadoop = new SerializableConfiguration(hadoop);
+  }
+
+  /**
+   * Reads what is small; weights are loaded by {@link #newGenerator}.
+   *
+   * @throws UserError if model, adapter or tokenizer are not there or do not fit together: here,
+   *     once, and not from every task
+   */
+  public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
+    ModelChoice model = new ModelFolders(hadoop).located(named);
+    String tokenizer = model.tokenizer().orElse(model.modelId());
+    TokenizerFiles files = TokenizerFiles.load(new Path(tokenizer), hadoop);
+    ChatTemplate template =
+        ChatTemplates.choose(RunOfAdapter.template(model, hadoop), files, hadoop);
+    Set<Integer> stopIds;
+    try (LlamaTokenizer made = LlamaTokenizer.of(files)) {
+      stopIds = StopTokens.of(made, new Path(model.modelId()), hadoop);
+    }
+    BaseForm form = form(model, hadoop);
+    DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, hadoop);
+    return new AnsweringModel(
+        model, form, files, template, settings(sampling, stopIds), sampling, hadoop);
+  }
+
+  private static BaseForm form(ModelChoice model, Configuration hadoop) {
+    MergeBase base = RunOfAdapter.base(model.base(), model.adapter(), hadoop);
+    return switch (base) {
+      case SIXTEEN_BIT -> BaseForm.AS_STORED;
+      case DEQUANTIZED ->
+          RunOfAdapter.computesInFloat32(model, hadoop) ? BaseForm.NF4_FLOAT32 : BaseForm.NF4;
+    };
+  }
+
+  private static GenerationSettings settings(Sampling sampling, Set<Integer> stopIds) {
+    GenerationSettings.Choice choice =
+        sampling.doSample()
+            ? new GenerationSettings.Sampled(
+                sampling.temperature(), sampling.topK(), sampling.topP(), sampling.seed())
+            : new GenerationSettings.Greedy();
+    return new GenerationSettings(
+        sampling.maxNewTokens(), choice, sampling.repetitionPenalty(), stopIds);
+  }
+
+  /** Of the adapter's folder, or else the model's. */
+  public String name() {
+    return adapter.isEmpty() ? modelId : adapter;
+  }
+
+  /** The most answers that are worth giving to a generator at once. */
+  int chunk() {
+    return 8 * batchSize;
+  }
+
+  /** A generator of this thread's own over the JVM's one model; loading it is shown. */
+  public TextGenerator newGenerator(int threads) {
+    try (Progress progress = Progress.onStandardError("load", layers(), Progress.Unit.LAYERS)) {
+      return generator(open(threads, () -> progress.add(1)), threads);
+    }
+  }
+
+  private TextGenerator generator(Open made, int threads) {
+    return new TextGenerator(
+        new Generator(made.model(), threads, batchSize),
+        made.tokenizer(),
+        made.template(),
+        settings,
+        stop);
+  }
+
+  /**
+   * The same, closed when the Spark task that this thread runs has ended.
+   *
+   * @param layersLoaded counts layers, if this task loads the model
+   */
+  public TextGenerator newTaskGenerator(int threads, LongAccumulator layersLoaded) {
+    TextGenerator generator = generator(open(threads, () -> add(layersLoaded)), threads);
+    TaskContext.get()
+        .addTaskCompletionListener((TaskCompletionListener) context -> generator.close());
+    return generator;
+  }
+
+  /** By the threads that load, one at a time. */
+  private static void add(LongAccumulator layers) {
+    synchronized (layers) {
+      layers.add(1);
+    }
+  }
+
+  public int layers() {
+    return DecodingModel.layers(new Path(modelId), hadoop.value());
+  }
+
+  private synchronized Open open(int threads, Runnable layerLoaded) {
+    Open made = open;
+    if (made == null) {
+      long started = System.nanoTime();
+      made =
+          new Open(
+              DecodingModel.load(
+                  new Path(modelId),
+                  adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
+                  form,
+                  hadoop.value(),
+                  threads,
+                  layerLoaded),
+              LlamaTokenizer.of(files),
+              ChatTemplate.of(templateName, templateSource, now));
+      LOG.info(
+          "Loaded {} ({}) in {} s.",
+          modelId,
+          form,
+          String.format(Locale.ROOT, "%.1f", (System.nanoTime() - started) * 1e-9));
+      open = made;
+    }
+    return made;
+  }
+
+  @Override
+  public synchronized void close() {
+    Open made = open;
+    if (made != null) {
+      made.model().close();
+      made.tokenizer().close();
+      open = null;
+    }
+  }
+}

@@ -1,0 +1,85 @@
+package org.sparkfinetune.spark.generate;
+
+import java.io.Serializable;
+import java.util.Optional;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.util.LongAccumulator;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.progress.Screen;
+import org.sparkfinetune.spark.cluster.ScalaBridge;
+import org.sparkfinetune.spark.cluster.TaskProgress;
+
+/**
+ * Shows how far executors are with a model's answers: layers while they load it, rows from the
+ * first one on.
+ */
+public final class AnsweringProgress implements AutoCloseable {
+  private final Screen screen = Screen.onStandardError();
+  private final Counts counts;
+  private final long rows;
+  private final Progress loading;
+  private final TaskProgress layersOfTasks;
+  private final TaskProgress rowsOfTasks;
+  private String what;
+  private @Nullable Progress answering;
+
+  /** What tasks add to. */
+  public record Counts(LongAccumulator layersLoaded, LongAccumulator rowsDone)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    static Counts of(JavaSparkContext spark) {
+      return new Counts(
+          spark.sc().longAccumulator("layers loaded"), spark.sc().longAccumulator("rows answered"));
+    }
+  }
+
+  /**
+   * Begins.
+   *
+   * @param what is done, in a word
+   * @param rows of all models that are asked
+   * @param layers of a model, which every executor loads
+   */
+  public AnsweringProgress(JavaSparkContext spark, String what, long rows, int layers) {
+    this.what = what;
+    this.rows = rows;
+    this.counts = Counts.of(spark);
+    long executors = Math.max(1, ScalaBridge.executors(spark, spark.isLocal()).size());
+    this.loading = Progress.on(screen, "load", executors * layers, Progress.Unit.LAYERS);
+    this.layersOfTasks = TaskProgress.listen(spark.sc(), counts.layersLoaded(), loading::reach);
+    this.rowsOfTasks = TaskProgress.listen(spark.sc(), counts.rowsDone(), this::reach);
+  }
+
+  public Counts counts() {
+    return counts;
+  }
+
+  /** Another model is asked. */
+  public synchronized void enter(String next) {
+    what = next;
+    Optional.ofNullable(answering).ifPresent(progress -> progress.enter(next));
+  }
+
+  private synchronized void reach(long done) {
+    Progress progress = answering;
+    if (progress == null && done > 0) {
+      loading.close();
+      progress = Progress.on(screen, what, rows, Progress.Unit.ROWS);
+      answering = progress;
+    }
+    if (progress != null) {
+      progress.reach(done);
+    }
+  }
+
+  @Override
+  public synchronized void close() {
+    layersOfTasks.close();
+    rowsOfTasks.close();
+    loading.close();
+    Optional.ofNullable(answering).ifPresent(Progress::close);
+    screen.close();
+  }
+}

@@ -1,0 +1,204 @@
+package org.sparkfinetune.spark.generate;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.DataFrameReader;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.GenerateConfig;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+
+/**
+ * Batch inference: a column of prompts or conversations to a column of answers, on all executors.
+ *
+ * <p>An answer depends on its own prompt, the model and the settings alone; not on the other rows,
+ * the partitions or the number of executors. Equal prompts get equal answers, with sampling too.
+ *
+ * <p>Executors keep a model for as long as the job is open, so that a DataFrame of answers can be
+ * evaluated more than once without loading it again. A job that nobody closes keeps them until its
+ * DataFrames are garbage or the session ends.
+ */
+public final class GenerateJob implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(GenerateJob.class);
+
+  /** Answers differ in length, so tasks do; several for each core even that out. */
+  private static final int TASKS_PER_CORE = 4;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration hadoop;
+  private final List<Broadcast<AnsweringModel>> models = new ArrayList<>();
+
+  /**
+   * Over a session whose executors were started with {@code --add-modules jdk.incubator.vector}.
+   */
+  public GenerateJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /**
+   * Adds the columns {@code answer} (null where a row could not be answered), {@code answer_tokens}
+   * and {@code finish_reason} ({@code stop}, {@code length}, or {@code error: …}). Lazy, as
+   * transformations are: no row is computed before an action. The model is loaded by the first task
+   * of each executor.
+   *
+   * @param column texts to continue, or arrays of {role, content} to answer; an assistant's last
+   *     turn is left out
+   * @throws UserError if there is no such column, or it is of another type
+   */
+  public Dataset<Row> answer(
+      Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
+    boolean conversations = isConversations(rows, column);
+    return answer(
+        rows,
+        column,
+        conversations,
+        AnsweringModel.of(model, sampling, hadoop),
+        AnsweringProgress.Counts.of(context));
+  }
+
+  private Dataset<Row> answer(
+      Dataset<Row> rows,
+      String column,
+      boolean conversations,
+      AnsweringModel model,
+      AnsweringProgress.Counts counts) {
+    int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
+    Broadcast<AnsweringModel> shared = context.broadcast(model);
+    models.add(shared);
+    int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
+    // How many partitions there are is not known before the rows are computed.
+    return rows.repartition(TASKS_PER_CORE * context.defaultParallelism())
+        .mapPartitions(
+            new AnswerRows(shared, index, conversations, threads, counts),
+            Encoders.row(AnswerRows.schema(rows.schema())));
+  }
+
+  private static boolean isConversations(Dataset<Row> rows, String column) {
+    StructType schema = rows.schema();
+    if (!Arrays.asList(schema.fieldNames()).contains(column)) {
+      throw new UserError(
+          "column is %s, but the input has %s."
+              .formatted(column, Arrays.toString(schema.fieldNames())));
+    }
+    DataType type = schema.apply(column).dataType();
+    boolean messages =
+        type instanceof ArrayType array
+            && array.elementType() instanceof StructType message
+            && Arrays.asList(message.fieldNames()).containsAll(Arrays.asList("role", "content"));
+    if (!messages && !type.equals(DataTypes.StringType)) {
+      throw new UserError(
+          "column is %s of type %s; prompts are texts, or arrays of {role, content}."
+              .formatted(column, type.simpleString()));
+    }
+    return messages;
+  }
+
+  /** Frees the models on all executors. What {@link #answer} gave cannot be evaluated any more. */
+  @Override
+  public void close() {
+    models.forEach(Broadcast::destroy);
+    models.clear();
+  }
+
+  /**
+   * Answers the rows of a file or folder, Parquet or JSON lines, and writes them as Parquet. The
+   * output appears when all of it is there.
+   *
+   * @return how many rows were written
+   */
+  public long run(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling) {
+    Path output = new Path(batch.output());
+    requireNew(output);
+    Path aside =
+        new Path(output.getParent(), "." + output.getName() + "." + UUID.randomUUID() + ".tmp");
+    try {
+      write(batch, model, sampling, aside);
+      FileSystem files = output.getFileSystem(hadoop);
+      if (!files.rename(aside, output)) {
+        throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
+      }
+      long rows = DatasetSplit.literally(spark).parquet(output.toString()).count();
+      LOG.info("{} rows written to {}", rows, output);
+      return rows;
+    } catch (IOException e) {
+      throw new RunFailure("Writing " + output + " failed: " + e.getMessage(), e);
+    } finally {
+      discard(aside);
+    }
+  }
+
+  private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
+    Dataset<Row> rows = read(batch.input());
+    boolean conversations = isConversations(rows, batch.column());
+    AnsweringModel answering = AnsweringModel.of(model, sampling, hadoop);
+    try (AnsweringProgress progress =
+        new AnsweringProgress(context, "generate", rows.count(), answering.layers())) {
+      answer(rows, batch.column(), conversations, answering, progress.counts())
+          .write()
+          .parquet(to.toString());
+    }
+  }
+
+  private void requireNew(Path output) {
+    try {
+      if (output.getFileSystem(hadoop).exists(output)) {
+        throw new UserError(
+            "output is %s, which exists. Name another folder, or delete it.".formatted(output));
+      }
+    } catch (IOException e) {
+      throw new UserError("output is %s: %s".formatted(output, e.getMessage()), e);
+    }
+  }
+
+  private Dataset<Row> read(String input) {
+    try {
+      // A glob only where nothing is there under the very name.
+      DataFrameReader reader = exists(input) ? DatasetSplit.literally(spark) : spark.read();
+      return input.matches(".*\\.(json|jsonl)(\\.\\w+)?")
+          ? reader.json(input)
+          : reader.parquet(input);
+    } catch (Exception e) {
+      // Spark throws a checked AnalysisException that its Scala methods do not declare.
+      throw new UserError(
+          "input is %s, which cannot be read as Parquet or (named .json or .jsonl) JSON lines: %s"
+              .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
+          e);
+    }
+  }
+
+  private boolean exists(String input) throws IOException {
+    Path path = new Path(input);
+    return path.getFileSystem(hadoop).exists(path);
+  }
+
+  private void discard(Path aside) {
+    try {
+      aside.getFileSystem(hadoop).delete(aside, true);
+    } catch (IOException e) {
+      LOG.warn("{} could not be deleted: {}", aside, e.getMessage());
+    }
+  }
+}

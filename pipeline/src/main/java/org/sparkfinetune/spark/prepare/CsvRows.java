@@ -1,0 +1,244 @@
+package org.sparkfinetune.spark.prepare;
+
+import static org.sparkfinetune.data.conversation.RejectionReason.CSV_COLUMNS;
+import static org.sparkfinetune.data.conversation.RejectionReason.CSV_QUOTES;
+import static org.sparkfinetune.data.conversation.RejectionReason.NOT_UTF8;
+import static org.sparkfinetune.data.conversation.RejectionReason.TOO_LONG;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.Set;
+import org.sparkfinetune.data.conversation.RejectedRow;
+
+/**
+ * CSV as RFC 4180 has it, with a header: commas, double quotes doubled inside quotes, any line end.
+ * All values are texts; an empty field is an empty text.
+ */
+final class CsvRows implements SourceRows {
+  private final Window window;
+  private final Utf8 utf8 = new Utf8();
+  private final List<String> header = new ArrayList<>();
+  private boolean opened;
+  private long number;
+  private long blankLines;
+  private int recordEnd;
+
+  CsvRows(Window window) {
+    this.window = window;
+  }
+
+  @Override
+  public boolean next() throws IOException {
+    if (!opened) {
+      opened = true;
+      if (!nextRecord()) {
+        return false;
+      }
+      readHeader();
+    }
+    if (!nextRecord()) {
+      return false;
+    }
+    number++;
+    return true;
+  }
+
+  private void readHeader() throws IOException {
+    try {
+      header.addAll(fields());
+    } catch (RejectedRow e) {
+      throw new UnreadableFile("the header: " + e.detail(), e);
+    }
+    Set<String> seen = new HashSet<>();
+    for (String name : header) {
+      if (!seen.add(name)) {
+        throw new UnreadableFile("the header names the column '%s' twice".formatted(name));
+      }
+    }
+  }
+
+  /**
+   * Finds the end of the record at the window: a line end outside quotes. A quote opens only where
+   * a field begins, so that a stray one spoils its own row and not those behind it.
+   */
+  private boolean nextRecord() throws IOException {
+    window.advance(recordEnd == 0 ? window.from() : recordEnd);
+    Quotes quotes = Quotes.BEFORE_FIELD;
+    int at = window.from();
+    while (true) {
+      if (at == window.to()) {
+        at -= window.from();
+        if (at > Window.LONGEST_ROW) {
+          throw new UnreadableFile(
+              "row %s has no end within %s bytes: a quote is opened and never closed"
+                  .formatted(number + 1, Window.LONGEST_ROW));
+        }
+        if (!window.more()) {
+          recordEnd = at;
+          return endOfFile(quotes, at);
+        }
+        continue;
+      }
+      byte b = window.bytes()[at];
+      quotes = quotes.after(b);
+      if (b == '\n' && quotes != Quotes.INSIDE) {
+        if (!isBlank(window.from(), at)) {
+          recordEnd = at + 1;
+          return true;
+        }
+        blankLines++;
+        window.advance(at + 1);
+      }
+      at++;
+    }
+  }
+
+  /** Where in a field the bytes read so far end. */
+  private enum Quotes {
+    BEFORE_FIELD,
+    UNQUOTED,
+    INSIDE,
+    CLOSED;
+
+    Quotes after(byte b) {
+      return switch (this) {
+        case INSIDE -> b == '"' ? CLOSED : INSIDE;
+        case BEFORE_FIELD, CLOSED -> b == '"' ? INSIDE : unquoted(b);
+        case UNQUOTED -> unquoted(b);
+      };
+    }
+
+    private static Quotes unquoted(byte b) {
+      return b == ',' || b == '\n' ? BEFORE_FIELD : UNQUOTED;
+    }
+  }
+
+  private boolean endOfFile(Quotes quotes, int end) throws IOException {
+    if (quotes == Quotes.INSIDE) {
+      throw new UnreadableFile(
+          "row %s begins a quote that is never closed: the file is cut short, or a quote inside"
+                  .formatted(number + 1)
+              + " quotes is not doubled");
+    }
+    return !isBlank(window.from(), end);
+  }
+
+  private boolean isBlank(int from, int to) {
+    return to == from || (to == from + 1 && window.bytes()[from] == '\r');
+  }
+
+  private int textEnd() {
+    int end = recordEnd;
+    if (end > window.from() && window.bytes()[end - 1] == '\n') {
+      end--;
+    }
+    return end > window.from() && window.bytes()[end - 1] == '\r' ? end - 1 : end;
+  }
+
+  @Override
+  public long number() {
+    return number;
+  }
+
+  @Override
+  public ObjectNode tree() throws RejectedRow {
+    List<String> fields = fields();
+    if (fields.size() != header.size()) {
+      throw new RejectedRow(
+          CSV_COLUMNS,
+          "%s fields, but the header names %s columns".formatted(fields.size(), header.size()));
+    }
+    ObjectNode row = JsonNodeFactory.instance.objectNode();
+    for (int i = 0; i < fields.size(); i++) {
+      row.put(header.get(i), fields.get(i));
+    }
+    return row;
+  }
+
+  private List<String> fields() throws RejectedRow {
+    int end = textEnd();
+    checkBytes(end);
+    List<String> fields = new ArrayList<>();
+    int at = window.from();
+    while (true) {
+      at = field(at, end, fields);
+      if (at >= end) {
+        return fields;
+      }
+      at++;
+      if (at == end) {
+        fields.add("");
+        return fields;
+      }
+    }
+  }
+
+  private void checkBytes(int end) throws RejectedRow {
+    if (end - window.from() > Window.LONGEST_ROW) {
+      throw new RejectedRow(
+          TOO_LONG, "the row is longer than %s bytes".formatted(Window.LONGEST_ROW));
+    }
+    OptionalInt wrong = utf8.firstWrong(window.bytes(), window.from(), end);
+    if (wrong.isPresent()) {
+      int value = window.bytes()[window.from() + wrong.getAsInt()] & 0xff;
+      throw new RejectedRow(
+          NOT_UTF8,
+          String.format(Locale.ROOT, "byte %d of the row is 0x%02x", wrong.getAsInt() + 1, value));
+    }
+  }
+
+  /** Adds the field that begins at {@code at} and returns where its comma or the end is. */
+  private int field(int at, int end, List<String> fields) throws RejectedRow {
+    byte[] bytes = window.bytes();
+    if (at < end && bytes[at] == '"') {
+      return quotedField(at + 1, end, fields);
+    }
+    int stop = at;
+    while (stop < end && bytes[stop] != ',') {
+      if (bytes[stop] == '"') {
+        throw new RejectedRow(
+            CSV_QUOTES, "field %s holds a quote but is not in quotes".formatted(fields.size() + 1));
+      }
+      stop++;
+    }
+    fields.add(new String(bytes, at, stop - at, StandardCharsets.UTF_8));
+    return stop;
+  }
+
+  private int quotedField(int start, int end, List<String> fields) throws RejectedRow {
+    byte[] bytes = window.bytes();
+    int at = start;
+    while (at < end && (bytes[at] != '"' || (at + 1 < end && bytes[at + 1] == '"'))) {
+      at += bytes[at] == '"' ? 2 : 1;
+    }
+    if (at >= end || (at + 1 < end && bytes[at + 1] != ',')) {
+      throw new RejectedRow(
+          CSV_QUOTES, "field %s goes on after its closing quote".formatted(fields.size() + 1));
+    }
+    String text = new String(bytes, start, at - start, StandardCharsets.UTF_8);
+    fields.add(text.replace("\"\"", "\""));
+    return at + 1;
+  }
+
+  @Override
+  public String excerpt() {
+    return Utf8.shortened(window.bytes(), window.from(), textEnd());
+  }
+
+  @Override
+  public long blankLines() {
+    return blankLines;
+  }
+
+  @Override
+  public void close() throws IOException {
+    window.close();
+  }
+}

@@ -1,0 +1,87 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubFile;
+import org.sparkfinetune.model.hub.HubId;
+import org.sparkfinetune.model.hub.HubKind;
+import org.sparkfinetune.model.hub.HubRepository;
+import org.sparkfinetune.model.hub.HubSettings;
+import org.sparkfinetune.model.hub.HubSnapshot;
+
+/**
+ * Input on a hub: {@code hub:owner/name}, with {@code @revision} and then a path or glob behind it
+ * if wanted. Without a path the files' names decide: those of the training split are the input,
+ * those of the test split the test input.
+ */
+record HubInput(String key, HubId id, Optional<String> path) {
+  static final String SCHEME = "hub:";
+
+  private static final Logger LOG = LoggerFactory.getLogger(HubInput.class);
+  private static final Pattern FORM =
+      Pattern.compile("hub:([^/@]*/[^/@]*)(?:@(refs/[^/@]+/[^/@]+|[^/@]+))?(?:/(.+))?");
+
+  /** Files in the cache, and the commit they are of. */
+  record Downloaded(List<Path> files, String source) {}
+
+  static HubInput parse(String key, String text) {
+    Matcher matcher = FORM.matcher(text);
+    if (!matcher.matches()) {
+      throw new UserError(
+          "%s: '%s'. Write hub:owner/name, with @revision and then /path or a glob of paths behind it if wanted (hub:owner/name@main/data/train-*.parquet)."
+              .formatted(key, text));
+    }
+    String revision = Optional.ofNullable(matcher.group(2)).orElse(HubId.MAIN);
+    return new HubInput(
+        key,
+        new HubId(HubKind.DATASET, matcher.group(1), revision),
+        Optional.ofNullable(matcher.group(3)));
+  }
+
+  Downloaded download(InputFile.Origin origin, Configuration configuration) {
+    HubRepository repository = HubRepository.of(id, HubSettings.of(configuration), configuration);
+    HubSnapshot snapshot = repository.snapshot();
+    List<HubFile> wanted = wanted(snapshot.files(), origin);
+    String names = String.join(", ", wanted.stream().map(HubFile::path).toList());
+    LOG.info("{}: {} is commit {}; taking {}", key, id, snapshot.commit(), names);
+    Path folder = repository.downloadFiles(wanted);
+    return new Downloaded(
+        wanted.stream().map(file -> new Path(folder, file.path())).toList(),
+        "%s is hub:%s@%s: %s".formatted(key, id.name(), snapshot.commit(), names));
+  }
+
+  private List<HubFile> wanted(List<HubFile> all, InputFile.Origin origin) {
+    List<HubFile> data = all.stream().filter(HubInput::isData).toList();
+    List<HubFile> wanted =
+        path.isPresent()
+            ? all.stream().filter(file -> file.matches(List.of(path.get()))).toList()
+            : HubSplit.choose(data, origin);
+    if (wanted.isEmpty()) {
+      String names = String.join(", ", data.stream().map(HubFile::path).limit(20).toList());
+      throw new UserError(
+          "%s: %s has no file for it%s. Data files there: %s. Name the ones you want: hub:%s/PATH."
+              .formatted(
+                  key,
+                  id,
+                  path.map(given -> " (" + given + ")").orElse(""),
+                  names.isEmpty() ? "none" : names,
+                  id.name()));
+    }
+    return wanted;
+  }
+
+  /** Repositories hold pages, pictures and descriptions of themselves beside their data. */
+  private static boolean isData(HubFile file) {
+    String name = file.path().substring(file.path().lastIndexOf('/') + 1);
+    boolean describes = name.equals("dataset_infos.json") || name.equals("dataset_info.json");
+    boolean hidden = file.path().startsWith(".") || file.path().contains("/.");
+    return !describes && !hidden && InputFiles.formatOf(name).isPresent();
+  }
+}

@@ -1,0 +1,53 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.io.Serializable;
+import java.util.Locale;
+
+/**
+ * One file of the input.
+ *
+ * @param index its place among all files, which orders rejections and settles ties
+ * @param length bytes as stored
+ */
+record InputFile(
+    int index, String uri, Origin origin, Format format, Compression compression, long length)
+    implements Serializable {
+
+  /** Which key named the file. */
+  enum Origin {
+    INPUT,
+    TEST_INPUT
+  }
+
+  enum Format {
+    JSON,
+    CSV,
+    PARQUET
+  }
+
+  enum Compression {
+    NONE(""),
+    GZIP(".gz"),
+    ZSTD(".zst");
+
+    private final String suffix;
+
+    Compression(String suffix) {
+      this.suffix = suffix;
+    }
+
+    static Compression of(String name) {
+      String lower = name.toLowerCase(Locale.ROOT);
+      return lower.endsWith(GZIP.suffix) ? GZIP : lower.endsWith(ZSTD.suffix) ? ZSTD : NONE;
+    }
+
+    String strippedName(String name) {
+      return name.substring(0, name.length() - suffix.length());
+    }
+  }
+
+  /** Whether a reader may begin in the middle. CSV may not: a quoted field can hold line ends. */
+  boolean splittable() {
+    return format == Format.JSON && compression == Compression.NONE;
+  }
+}

@@ -1,0 +1,163 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.errors.UserError;
+
+/** Resolves the paths, folders and globs of a request to files, in an order that never varies. */
+final class InputFiles {
+  private static final String ALLOWED =
+      ".json, .jsonl, .ndjson, .csv (each also with .gz or .zst), .parquet";
+
+  private final Configuration configuration;
+  private final List<String> sources = new ArrayList<>();
+
+  InputFiles(Configuration configuration) {
+    this.configuration = configuration;
+  }
+
+  List<InputFile> resolve(PrepareConfig config) {
+    List<InputFile> files = new ArrayList<>();
+    add(files, "input", config.input(), InputFile.Origin.INPUT);
+    config
+        .testInput()
+        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
+    return List.copyOf(files);
+  }
+
+  private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
+    Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
+    for (String path : paths) {
+      List<FileStatus> matches =
+          path.startsWith(HubInput.SCHEME) ? ofHub(key, path, origin) : matches(key, path);
+      for (FileStatus status : matches) {
+        found.put(status.getPath().toString(), status);
+      }
+    }
+    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin)));
+  }
+
+  private static InputFile file(
+      int index, String key, String uri, FileStatus status, InputFile.Origin origin) {
+    String name = status.getPath().getName();
+    InputFile.Compression compression = InputFile.Compression.of(name);
+    InputFile.Format format = format(key, uri, name);
+    if (format == InputFile.Format.PARQUET && compression != InputFile.Compression.NONE) {
+      throw new UserError(
+          "%s: %s is Parquet inside %s; Parquet compresses its own pages. Unpack it first."
+              .formatted(key, uri, compression));
+    }
+    return new InputFile(index, uri, origin, format, compression, status.getLen());
+  }
+
+  private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {
+    HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, configuration);
+    sources.add(downloaded.source());
+    List<FileStatus> files = new ArrayList<>();
+    for (Path path : downloaded.files()) {
+      try {
+        files.add(path.getFileSystem(configuration).getFileStatus(path));
+      } catch (IOException e) {
+        throw new UserError("%s: cannot read %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+      }
+    }
+    return files;
+  }
+
+  /** Where files came from that have no address of their own; after {@link #resolve}. */
+  List<String> sources() {
+    return List.copyOf(sources);
+  }
+
+  private static InputFile.Format format(String key, String uri, String name) {
+    return formatOf(name)
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "%s: cannot tell the format of %s from its name. Allowed endings: %s. Rename it, or name the files by a glob."
+                        .formatted(key, uri, ALLOWED)));
+  }
+
+  /** Of a file's name, with or without the ending of its compression. */
+  static Optional<InputFile.Format> formatOf(String name) {
+    String lower = InputFile.Compression.of(name).strippedName(name).toLowerCase(Locale.ROOT);
+    if (lower.endsWith(".json") || lower.endsWith(".jsonl") || lower.endsWith(".ndjson")) {
+      return Optional.of(InputFile.Format.JSON);
+    }
+    if (lower.endsWith(".csv")) {
+      return Optional.of(InputFile.Format.CSV);
+    }
+    return lower.endsWith(".parquet") ? Optional.of(InputFile.Format.PARQUET) : Optional.empty();
+  }
+
+  private List<FileStatus> matches(String key, String path) {
+    try {
+      Path pattern = new Path(path);
+      FileSystem fileSystem = pattern.getFileSystem(configuration);
+      List<FileStatus> files = new ArrayList<>();
+      for (FileStatus status : named(fileSystem, pattern)) {
+        addFiles(fileSystem, status, files);
+      }
+      if (files.isEmpty()) {
+        throw new UserError(
+            "%s: %s matches no file. Check the path; relative paths start at %s."
+                .formatted(key, path, fileSystem.getWorkingDirectory()));
+      }
+      return files;
+    } catch (IOException | IllegalArgumentException e) {
+      throw new UserError("%s: cannot list %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+    }
+  }
+
+  /** What is there under the very name; it is a glob only where nothing is. */
+  private static FileStatus[] named(FileSystem fileSystem, Path pattern) throws IOException {
+    try {
+      return new FileStatus[] {fileSystem.getFileStatus(pattern)};
+    } catch (FileNotFoundException e) {
+      FileStatus[] matching = fileSystem.globStatus(pattern);
+      return matching == null ? new FileStatus[0] : matching;
+    }
+  }
+
+  private static void addFiles(FileSystem fileSystem, FileStatus status, List<FileStatus> files)
+      throws IOException {
+    if (status.isFile()) {
+      files.add(status);
+      return;
+    }
+    RemoteIterator<LocatedFileStatus> inside = fileSystem.listFiles(status.getPath(), true);
+    while (inside.hasNext()) {
+      FileStatus file = inside.next();
+      if (!isHidden(status.getPath(), file.getPath())) {
+        files.add(file);
+      }
+    }
+    if (files.isEmpty()) {
+      throw new FileNotFoundException("the folder " + status.getPath() + " holds no files");
+    }
+  }
+
+  /** Spark and Hadoop mark what is no data with a dot or an underscore, folders too. */
+  private static boolean isHidden(Path folder, Path file) {
+    for (Path at = file; at != null && !at.equals(folder); at = at.getParent()) {
+      if (at.getName().startsWith(".") || at.getName().startsWith("_")) {
+        return true;
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,205 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.data.conversation.TokenCounter;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
+ * all or nothing. One exchange; the reading pass runs once, the writing pass once, and with {@code
+ * deduplicate} a counting pass between them.
+ */
+public final class Prepare {
+  private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
+
+  private final SparkSession spark;
+  private final PrepareConfig config;
+  private final Configuration configuration;
+  private final OptionalLong splitBytes;
+  private final Optional<TokenCounter> counter;
+
+  public Prepare(SparkSession spark, PrepareConfig config) {
+    this(spark, config, OptionalLong.empty(), Optional.empty());
+  }
+
+  /** With splits of a given size, for tests that show that it does not matter. */
+  Prepare(SparkSession spark, PrepareConfig config, OptionalLong splitBytes) {
+    this(spark, config, splitBytes, Optional.empty());
+  }
+
+  private Prepare(
+      SparkSession spark,
+      PrepareConfig config,
+      OptionalLong splitBytes,
+      Optional<TokenCounter> counter) {
+    this.splitBytes = splitBytes;
+    this.counter = counter;
+    // A session of our own: a setting for our plan must not change the caller's other queries.
+    this.spark = spark.newSession();
+    this.config = config;
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+  }
+
+  /** The same, counting tokens for the report: whoever can tokenise hands that in. */
+  public Prepare counting(TokenCounter tokens) {
+    return new Prepare(spark, config, splitBytes, Optional.of(tokens));
+  }
+
+  /**
+   * Runs the job. The output folder is there when this returns, and is not when it throws.
+   *
+   * @throws UserError for whatever the user has to change, too many rejected rows included
+   * @throws RunFailure if the cluster or a store fails
+   */
+  public PrepareReport run() {
+    Settings.check(config);
+    InputFiles input = new InputFiles(configuration);
+    List<InputFile> files = input.resolve(config);
+    Intake.Plan intake = intakePlan(files);
+    try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
+      LOG.info(
+          "prepare: reading {} file(s), {} MiB",
+          files.size(),
+          files.stream().mapToLong(InputFile::length).sum() >> 20);
+      JavaRDD<Row> sorted = new SortedInput(spark, files, intake).rows(splitBytes);
+      Tally tally = CountedRows.tally(sorted, intake.buckets());
+      new TallyCheck(config, files).check(tally);
+      LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
+      Selection selection = selection(sorted, tally, intake.buckets());
+      LOG.info(
+          "prepare: writing {} rows to train and {} to test",
+          selection.trainRows(),
+          selection.testRows());
+      List<WriteTask.Result> results =
+          sorted
+              .mapPartitionsWithIndex(
+                  new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
+              .collect();
+      PrepareReport report = PrepareReport.of(config, files, input.sources(), tally, results);
+      finish(output, report, results);
+      return report;
+    } catch (Exception e) {
+      // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
+      throw explained(e);
+    }
+  }
+
+  private Intake.Plan intakePlan(List<InputFile> files) {
+    long bytes = files.stream().mapToLong(InputFile::length).sum();
+    return new Intake.Plan(
+        Settings.converter(config),
+        config.seed(),
+        Buckets.forInputOf(bytes),
+        FileOrder.of(files),
+        config.stratifyBy().orElse(null));
+  }
+
+  private Selection selection(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
+    CountedRows counted =
+        config.deduplicate()
+            ? CountedRows.withoutRepeats(sorted, buckets)
+            : CountedRows.all(sorted, buckets);
+    Map<Stratum, Selection.Share> shares =
+        Selection.shares(config.deduplicate() ? counted.totals() : tally.samples(), config);
+    return new Selection(shares, counted.ends(shares));
+  }
+
+  private WriteTask.Plan writePlan(
+      List<InputFile> files,
+      Buckets buckets,
+      Tally tally,
+      Selection selection,
+      OutputFolder output) {
+    return new WriteTask.Plan(
+        buckets,
+        selection,
+        repeats(),
+        EnumSet.copyOf(config.formats()),
+        Settings.escaping(config),
+        LineNumbers.of(tally.lines()),
+        files.stream().map(InputFile::uri).toList(),
+        output.parts(),
+        counter.map(this::broadcast).orElse(null));
+  }
+
+  private Broadcast<TokenCounter> broadcast(TokenCounter tokens) {
+    return JavaSparkContext.fromSparkContext(spark.sparkContext()).broadcast(tokens);
+  }
+
+  private Repeats.Policy repeats() {
+    return config.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
+  }
+
+  private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
+    Concatenation concatenation =
+        new Concatenation(JavaSparkContext.fromSparkContext(spark.sparkContext()), output.parts());
+    concatenation.join(
+        "rejected/rejected.json",
+        results.stream()
+            .filter(result -> result.rejected() > 0)
+            .map(result -> WriteTask.rejectedName(result.bucket()))
+            .toList());
+    for (SplitName split : SplitName.values()) {
+      finish(output, concatenation, split, results);
+    }
+    output.deleteFolder(WriteTask.PARTS);
+    new ReportFiles(report).write(output);
+    output.commit();
+    LOG.info("prepare: done, {}", output.output());
+  }
+
+  private void finish(
+      OutputFolder output,
+      Concatenation concatenation,
+      SplitName split,
+      List<WriteTask.Result> results) {
+    List<Integer> buckets =
+        results.stream()
+            .filter(result -> result.statistics(split).rows() > 0)
+            .map(WriteTask.Result::bucket)
+            .toList();
+    if (config.formats().contains(OutputFormat.JSON)) {
+      concatenation.join(
+          split.jsonFile(),
+          buckets.stream().map(bucket -> SplitWriter.jsonName(split, bucket)).toList());
+    }
+    if (config.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
+      // Readers need the columns even where there are no rows.
+      output.writeEmptyParquet(SplitWriter.parquetName(split, 0));
+    }
+  }
+
+  /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
+  private static RuntimeException explained(Exception e) {
+    for (Throwable at = e; at != null; at = at.getCause()) {
+      if (at instanceof UserError || at instanceof RunFailure || at instanceof Bug) {
+        return (RuntimeException) at;
+      }
+    }
+    boolean sparks = e.getClass().getName().startsWith("org.apache.spark");
+    return e instanceof RuntimeException ours && !sparks ? ours : failed(e);
+  }
+
+  private static RunFailure failed(Exception e) {
+    return new RunFailure(
+        "prepare failed on the cluster: %s. The output was not made; the executors' logs say more."
+            .formatted(Failures.oneLine(e)),
+        e);
+  }
+}

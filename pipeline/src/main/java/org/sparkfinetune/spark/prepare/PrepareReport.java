@@ -1,0 +1,178 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.sparkfinetune.config.PrepareConfig;
+
+/**
+ * What prepare did: rows in = train + test + rejected + repeats dropped + not selected.
+ *
+ * @param rejected by reason, the commonest first
+ * @param notes what a user should know and would not look for
+ */
+public record PrepareReport(
+    String dataset,
+    String output,
+    long seed,
+    List<FileRows> files,
+    Rows rows,
+    long blankLines,
+    List<Rejected> rejected,
+    Repeated repeats,
+    SplitSummary train,
+    SplitSummary test,
+    List<ShownSample> samples,
+    List<String> notes) {
+
+  /** One input file and the rows found in it. */
+  public record FileRows(String file, String key, String compression, long bytes, long rows) {}
+
+  /** Every row of the input is in exactly one of the last five. */
+  public record Rows(
+      long in, long train, long test, long rejected, long repeatsDropped, long notSelected) {}
+
+  /** A reason with its first row. */
+  public record Rejected(
+      String reason, long rows, String file, long row, String detail, String excerpt) {}
+
+  /**
+   * Rows whose text was there before.
+   *
+   * @param near but for case, width and white space
+   * @param testRowsInTrain test rows whose text the training split has too
+   */
+  public record Repeated(long exact, long near, long dropped, long testRowsInTrain) {}
+
+  /** Rows of one length: {@code from} to {@code to} characters or tokens. */
+  public record LengthRows(long from, long to, long rows) {
+    static List<LengthRows> of(Map<Integer, Long> byLog2) {
+      return byLog2.entrySet().stream()
+          .map(
+              entry ->
+                  new LengthRows(
+                      entry.getKey() == 0 ? 0 : 1L << entry.getKey(),
+                      (2L << entry.getKey()) - 1,
+                      entry.getValue()))
+          .toList();
+    }
+  }
+
+  /**
+   * One split. Characters are Unicode's, of all messages together.
+   *
+   * @param tokens if a tokenizer was named and there are rows
+   */
+  public record SplitSummary(
+      long rows,
+      long characters,
+      Map<Integer, Long> rowsByMessages,
+      List<LengthRows> rowsByCharacters,
+      List<Extreme> shortest,
+      List<Extreme> longest,
+      Optional<TokenReport> tokens) {}
+
+  /** A sample at either end of the lengths, with the beginning of its last answer. */
+  public record Extreme(String id, long characters, String excerpt) {}
+
+  /** A whole sample. */
+  public record ShownSample(String id, List<ShownMessage> messages) {}
+
+  /** One of its messages. */
+  public record ShownMessage(String role, String content) {}
+
+  static PrepareReport of(
+      PrepareConfig config,
+      List<InputFile> files,
+      List<String> sources,
+      Tally tally,
+      List<WriteTask.Result> results) {
+    SplitStatistics train = new SplitStatistics();
+    SplitStatistics test = new SplitStatistics();
+    Repeats.Counts repeats = Repeats.Counts.NONE;
+    long testRowsInTrain = 0;
+    for (WriteTask.Result result : results) {
+      train.add(result.train());
+      test.add(result.test());
+      repeats = repeats.plus(result.repeats());
+      testRowsInTrain += result.testRowsInTrain();
+    }
+    long accounted = train.rows() + test.rows() + tally.rejectedRows() + repeats.dropped();
+    return new PrepareReport(
+        config.dataset().text(),
+        config.output(),
+        config.seed(),
+        files.stream().map(file -> fileRows(file, tally)).toList(),
+        new Rows(
+            tally.rows(),
+            train.rows(),
+            test.rows(),
+            tally.rejectedRows(),
+            repeats.dropped(),
+            tally.rows() - accounted),
+        tally.blankLines(),
+        rejected(files, tally),
+        new Repeated(repeats.exact(), repeats.near(), repeats.dropped(), testRowsInTrain),
+        summary(train, config),
+        summary(test, config),
+        train.shown().stream().map(PrepareReport::shown).toList(),
+        ReportNotes.of(files, sources, test.rows(), testRowsInTrain));
+  }
+
+  private static FileRows fileRows(InputFile file, Tally tally) {
+    String key =
+        switch (file.origin()) {
+          case INPUT -> "input";
+          case TEST_INPUT -> "test_input";
+        };
+    String compression =
+        switch (file.compression()) {
+          case NONE -> "none";
+          case GZIP -> "gzip";
+          case ZSTD -> "zstd";
+        };
+    return new FileRows(file.uri(), key, compression, file.length(), tally.rowsOf(file.index()));
+  }
+
+  private static List<Rejected> rejected(List<InputFile> files, Tally tally) {
+    LineNumbers lines = LineNumbers.of(tally.lines());
+    return tally.commonestReasons().stream()
+        .map(
+            count ->
+                new Rejected(
+                    count.first().reason().text(),
+                    count.rows(),
+                    files.get(count.first().place().file()).uri(),
+                    lines.rowInFile(count.first().place()),
+                    count.first().detail(),
+                    count.first().excerpt()))
+        .toList();
+  }
+
+  private static SplitSummary summary(SplitStatistics statistics, PrepareConfig config) {
+    return new SplitSummary(
+        statistics.rows(),
+        statistics.characters(),
+        new TreeMap<>(statistics.byTurns()),
+        LengthRows.of(statistics.byCharactersLog2()),
+        statistics.shortest().stream().map(PrepareReport::extreme).toList(),
+        statistics.longest().stream().map(PrepareReport::extreme).toList(),
+        config
+            .tokens()
+            .filter(counting -> statistics.tokens().rows() > 0)
+            .map(counting -> TokenReport.of(statistics.tokens(), counting.maxSeqLength())));
+  }
+
+  private static Extreme extreme(SplitStatistics.Extreme extreme) {
+    return new Extreme(extreme.id(), extreme.characters(), extreme.excerpt());
+  }
+
+  private static ShownSample shown(SplitStatistics.Shown shown) {
+    return new ShownSample(
+        shown.id(),
+        shown.messages().stream()
+            .map(message -> new ShownMessage(message[0], message[1]))
+            .toList());
+  }
+}

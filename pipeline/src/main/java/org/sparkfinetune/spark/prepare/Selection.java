@@ -1,0 +1,163 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.io.Serializable;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Which rows of each stratum go where: in the shuffled order, the first {@code test} rows are the
+ * test split and the {@code train} rows behind them the training split. Test comes first so that a
+ * test split of N rows stays the same when more rows are taken.
+ *
+ * @param ends where the splits of each stratum end
+ */
+record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements Serializable {
+  /** Rows of one stratum for each split. */
+  record Share(long test, long train) implements Serializable {
+    static final Share NONE = new Share(0, 0);
+  }
+
+  /** The place behind {@code rows} rows of a stratum in a bucket. */
+  record End(int bucket, long rows) implements Serializable {
+    boolean isBehind(int otherBucket, long row) {
+      return otherBucket < bucket || (otherBucket == bucket && row < rows);
+    }
+  }
+
+  /** Of the test split, and of the training split behind it. */
+  record Ends(End test, End train) implements Serializable {}
+
+  enum Target {
+    TEST,
+    TRAIN,
+    NOT_SELECTED
+  }
+
+  /**
+   * Of a row that is to be written.
+   *
+   * @param row how many rows of its stratum are before it in its bucket
+   */
+  Target targetOf(Stratum stratum, int bucket, long row) {
+    Ends of = ends.get(stratum);
+    if (of == null) {
+      throw new Bug("The rows of %s were not counted.".formatted(stratum));
+    }
+    return of.test().isBehind(bucket, row)
+        ? Target.TEST
+        : of.train().isBehind(bucket, row) ? Target.TRAIN : Target.NOT_SELECTED;
+  }
+
+  long trainRows() {
+    return shares.values().stream().mapToLong(Share::train).sum();
+  }
+
+  long testRows() {
+    return shares.values().stream().mapToLong(Share::test).sum();
+  }
+
+  /**
+   * How many rows of each stratum each split gets.
+   *
+   * @param available rows of each stratum
+   * @throws UserError if there are fewer than wanted
+   */
+  static Map<Stratum, Share> shares(Map<Stratum, Long> available, PrepareConfig config) {
+    Map<Stratum, Long> sizes = new TreeMap<>();
+    Map<Stratum, Share> shares = new HashMap<>();
+    available.forEach(
+        (stratum, rows) -> {
+          if (stratum.origin() == InputFile.Origin.TEST_INPUT) {
+            shares.put(stratum, new Share(rows, 0));
+          } else {
+            sizes.put(stratum, rows);
+          }
+        });
+    long all = sum(sizes);
+    long taken = taken(all, config);
+    Map<Stratum, Long> takenOf = apportioned(taken, sizes);
+    Map<Stratum, Long> testOf = apportioned(testRows(taken, config), takenOf);
+    takenOf.forEach(
+        (stratum, rows) -> {
+          long test = testOf.getOrDefault(stratum, 0L);
+          shares.put(stratum, new Share(test, rows - test));
+        });
+    return shares;
+  }
+
+  private static long taken(long all, PrepareConfig config) {
+    if (config.numSamples().isEmpty()) {
+      return all;
+    }
+    long wanted = config.numSamples().getAsLong();
+    if (wanted > all) {
+      throw new UserError(
+          "num_samples: %s rows wanted, but the input has %s that can be taken%s. Take at most %s, or leave the key out to take all."
+              .formatted(wanted, all, config.deduplicate() ? " without repeats" : "", all));
+    }
+    return wanted;
+  }
+
+  private static long testRows(long taken, PrepareConfig config) {
+    if (config.testInput().isPresent()) {
+      return 0;
+    }
+    long test = rows(config.testSize(), taken);
+    if (test >= taken) {
+      throw new UserError(
+          "test_size: %s of %s rows for the test split leaves none to train on. Make it smaller, or take more rows."
+              .formatted(test, taken));
+    }
+    return test;
+  }
+
+  /** A fraction is rounded up as in the reference, in decimals: 0.07 of 100 is 7, not 8. */
+  static long rows(TestSize size, long taken) {
+    if (size instanceof TestSize.Fraction part) {
+      return BigDecimal.valueOf(part.fraction())
+          .multiply(BigDecimal.valueOf(taken))
+          .setScale(0, RoundingMode.CEILING)
+          .longValueExact();
+    }
+    return ((TestSize.Rows) size).rows();
+  }
+
+  /**
+   * {@code total} divided in proportion to {@code sizes}: everyone's whole part, and what is left
+   * one by one to the largest fractions.
+   */
+  static Map<Stratum, Long> apportioned(long total, Map<Stratum, Long> sizes) {
+    record Fraction(Stratum stratum, long numerator) {}
+    long sum = sum(sizes);
+    Map<Stratum, Long> parts = new TreeMap<>();
+    List<Fraction> fractions = new ArrayList<>();
+    long left = total;
+    for (Map.Entry<Stratum, Long> entry : sizes.entrySet()) {
+      long product = Math.multiplyExact(total, entry.getValue());
+      long part = sum == 0 ? 0 : product / sum;
+      parts.put(entry.getKey(), part);
+      left -= part;
+      fractions.add(new Fraction(entry.getKey(), sum == 0 ? 0 : product % sum));
+    }
+    fractions.sort(
+        Comparator.comparingLong(Fraction::numerator).reversed().thenComparing(Fraction::stratum));
+    for (int i = 0; i < left; i++) {
+      parts.merge(fractions.get(i).stratum(), 1L, Long::sum);
+    }
+    return parts;
+  }
+
+  private static long sum(Map<Stratum, Long> sizes) {
+    return sizes.values().stream().mapToLong(Long::longValue).sum();
+  }
+}

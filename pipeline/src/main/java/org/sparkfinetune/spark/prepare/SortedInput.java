@@ -1,0 +1,109 @@
+package org.sparkfinetune.spark.prepare;
+
+import static org.apache.spark.sql.functions.col;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
+
+/** The reading pass and the one exchange: all rows of the input, in sorted buckets. */
+final class SortedInput {
+  /** Many small files are read by one task; each costs the driver as much as a large one. */
+  private static final long BYTES_A_TASK = 32L << 20;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration configuration;
+  private final List<InputFile> files;
+  private final Intake.Plan plan;
+
+  /**
+   * @param spark a session of our own, since settings of it are changed
+   */
+  SortedInput(SparkSession spark, List<InputFile> files, Intake.Plan plan) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.files = files;
+    this.plan = plan;
+  }
+
+  /**
+   * The sorted buckets, and behind them the tallies; computed once, however often it is read.
+   *
+   * @param splitBytes bytes of a text split; chosen by the cores of the cluster if absent
+   */
+  JavaRDD<Row> rows(OptionalLong splitBytes) {
+    List<JavaRDD<Row>> parts = new ArrayList<>();
+    List<TextSplit> splits =
+        splits(splitBytes.orElse(TextSplit.bytesEach(files, context.defaultParallelism())));
+    if (!splits.isEmpty()) {
+      parts.add(text(splits));
+    }
+    for (Dataset<Row> rows : new ParquetInput(spark).read(files)) {
+      parts.add(parquet(rows));
+    }
+    return sorted(parts.stream().reduce(JavaRDD::union).orElseThrow());
+  }
+
+  private JavaRDD<Row> parquet(Dataset<Row> rows) {
+    Map<String, InputFile> byPath = ParquetInput.byPath(files);
+    Intake.Plan intake = plan;
+    return rows.javaRDD()
+        .mapPartitions(part -> new Intake(new ParquetSequence(part, byPath), new Tally(), intake));
+  }
+
+  private JavaRDD<Row> text(List<TextSplit> splits) {
+    SerializableConfiguration settings = new SerializableConfiguration(configuration);
+    Intake.Plan intake = plan;
+    long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
+    long wanted = Math.max(bytes / BYTES_A_TASK, Math.max(64, 4 * context.defaultParallelism()));
+    int tasks = (int) Math.min(splits.size(), wanted);
+    return context
+        .parallelize(splits, tasks)
+        .mapPartitions(
+            part -> {
+              Tally tally = new Tally();
+              RowOpener opener = new RowOpener(settings.value());
+              return new Intake(new TextSequence(part, opener, tally), tally, intake);
+            });
+  }
+
+  /** Large JSON files are looked into first: one that is an array cannot be split. */
+  private List<TextSplit> splits(long bytesEach) {
+    List<TextSplit> splits = new ArrayList<>();
+    RowOpener opener = new RowOpener(configuration);
+    TextSplit.of(files, bytesEach).stream()
+        .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
+        .forEach(
+            (file, own) ->
+                splits.addAll(
+                    own.size() > 1 && opener.isArray(file) ? List.of(TextSplit.whole(file)) : own));
+    return splits;
+  }
+
+  private JavaRDD<Row> sorted(JavaRDD<Row> rows) {
+    // Adaptive execution would merge small partitions, and a partition here is a bucket.
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    return spark
+        .createDataFrame(rows, ShuffledRow.SCHEMA)
+        .repartition(plan.buckets().partitions(), col(ShuffledRow.SLOT))
+        .sortWithinPartitions(
+            ShuffledRow.ORDER,
+            ShuffledRow.GROUP,
+            ShuffledRow.KIND,
+            ShuffledRow.BODY,
+            ShuffledRow.STRATUM)
+        .javaRDD();
+  }
+}

@@ -1,0 +1,323 @@
+package org.sparkfinetune.spark.tokenize;
+
+import static org.apache.spark.sql.functions.col;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.commons.codec.digest.DigestUtils;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaFutureAction;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.storage.StorageLevel;
+import org.apache.spark.util.SerializableConfiguration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.tokenize.ChatTemplates;
+import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.Packer;
+import org.sparkfinetune.data.tokenize.Packing;
+import org.sparkfinetune.data.tokenize.PackingPlan;
+import org.sparkfinetune.data.tokenize.PackingReport;
+import org.sparkfinetune.data.tokenize.SampleLengths;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.store.RunLock;
+
+/**
+ * From conversations to packed rows, on all executors:
+ *
+ * <pre>
+ * files -> chunks of conversations -> (shuffle) -> chunks of ids, kept on the executors' disks
+ *                                                   | lengths                 |
+ *                                       driver: plan of rows -> (broadcast) -> pieces -> (shuffle by file) -> Parquet
+ * </pre>
+ *
+ * The driver sees two numbers of each sample and never an id. Neither the number of executors nor
+ * the way Spark spreads the files changes a row: chunks are put back into the data set's order.
+ */
+public final class TokenizeJob {
+  private static final Logger LOG = LoggerFactory.getLogger(TokenizeJob.class);
+
+  /** Some 20 MB of Parquet; small sets get several files for several executors. */
+  private static final int TOKENS_PER_FILE = 1 << 21;
+
+  private static final long BYTES_PER_TASK = 32L << 20;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration configuration;
+  private final Broadcast<SerializableConfiguration> hadoop;
+
+  public TokenizeJob(SparkSession spark) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.hadoop = context.broadcast(new SerializableConfiguration(configuration));
+  }
+
+  /**
+   * Tokenises and packs a data set, or finds that done before.
+   *
+   * @throws UserError if the data set is missing or broken, no sample fits a row, or nothing would
+   *     be trained
+   */
+  public TokenizedDataset run(TokenizeRequest request) {
+    return pack(request, look(request, template(request)));
+  }
+
+  /**
+   * A data set as it is now.
+   *
+   * @param files split, name and content hash of every file
+   * @param rowsHash of the rows that it would become
+   */
+  public record Found(
+      DatasetSplit train,
+      Optional<DatasetSplit> test,
+      ChatTemplate template,
+      List<String> files,
+      String rowsHash) {
+
+    /** Of the files' names and contents, with the algorithm's name before a colon. */
+    public String contentHash() {
+      return "sha256:" + DigestUtils.sha256Hex(String.join("\n", files));
+    }
+
+    private void checkUnchanged(Configuration configuration) {
+      train.checkUnchanged(configuration);
+      test.ifPresent(split -> split.checkUnchanged(configuration));
+    }
+  }
+
+  /**
+   * Reads the files of the data set for their hashes.
+   *
+   * @throws UserError if the data set is missing, broken or changed at this moment
+   */
+  public Found look(TokenizeRequest request, ChatTemplate template) {
+    Path dataset = new Path(request.data().datasetPath());
+    DatasetSplit train = DatasetSplit.train(dataset, configuration);
+    Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, configuration);
+    List<DatasetSplit> splits = new ArrayList<>(List.of(train));
+    test.ifPresent(splits::add);
+    List<String> files = TokenizedHash.files(context, hadoop, splits);
+    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), files);
+    return new Found(train, test, template, files, hash);
+  }
+
+  /**
+   * The rows of a data set that was looked at before.
+   *
+   * @throws UserError if it was replaced since then, no sample fits a row, or nothing would be
+   *     trained
+   */
+  public TokenizedDataset pack(TokenizeRequest request, Found found) {
+    TrainingData data = request.data();
+    ChatTemplate template = found.template();
+    String hash = found.rowsHash();
+    TokenizedCache cache = new TokenizedCache(request.cacheFolder(), configuration);
+    Optional<TokenizedDataset> known =
+        cache
+            .find(hash)
+            .filter(
+                rows -> !request.needsTest() || found.test().isEmpty() || rows.test().isPresent());
+    if (known.isPresent()) {
+      LOG.info("Packed rows found in {}", known.get().path());
+      return known.get();
+    }
+    Path aside = cache.aside(hash);
+    Broadcast<TokenizerOnExecutor> tokenizer =
+        context.broadcast(
+            new TokenizerOnExecutor(
+                request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
+    warmUp(tokenizer);
+    try {
+      SplitJob job = new SplitJob(request, template, tokenizer, aside);
+      TokenizedSplit trained = job.run(found.train()).orElseThrow();
+      Optional<TokenizedSplit> tested = found.test().flatMap(job::run);
+      found.checkUnchanged(configuration);
+      return cache.publish(aside, hash, trained, tested);
+    } catch (Exception e) {
+      // Whatever Spark says of files that are gone or have other rows now: this is why.
+      found.checkUnchanged(configuration);
+      throw e;
+    } finally {
+      cache.discard(aside);
+      tokenizer.destroy();
+    }
+  }
+
+  /**
+   * The same for a driver that only tokenises.
+   *
+   * @throws UserError also if another driver is at work in the run folder
+   */
+  public TokenizedDataset run(TokenizeRequest request, RunFolder folder) {
+    try (RunLock unused =
+        RunLock.acquire(folder.lock(), configuration, spark.sparkContext()::cancelAllJobs)) {
+      return run(request);
+    }
+  }
+
+  private void warmUp(Broadcast<TokenizerOnExecutor> tokenizer) {
+    int tasks = context.defaultParallelism();
+    List<Integer> any = new ArrayList<>(Collections.nCopies(tasks, 0));
+    JavaFutureAction<Void> unused =
+        context
+            .parallelize(any, tasks)
+            .foreachPartitionAsync(nothing -> tokenizer.value().warmUp());
+  }
+
+  /** The day begins for the run, so that a template that tells the time tells one. */
+  public ChatTemplate template(TokenizeRequest request) {
+    ChatTemplate chosen =
+        ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), configuration);
+    return ChatTemplate.of(chosen.name(), chosen.source(), request.day().atStartOfDay());
+  }
+
+  private final class SplitJob {
+    private final TrainingData data;
+    private final TokenizerFiles files;
+    private final boolean needsTest;
+    private final ChatTemplate template;
+    private final Broadcast<TokenizerOnExecutor> tokenizer;
+    private final Path folder;
+
+    SplitJob(
+        TokenizeRequest request,
+        ChatTemplate template,
+        Broadcast<TokenizerOnExecutor> tokenizer,
+        Path folder) {
+      this.data = request.data();
+      this.files = request.tokenizer();
+      this.needsTest = request.needsTest();
+      this.template = template;
+      this.tokenizer = tokenizer;
+      this.folder = folder;
+    }
+
+    /** Empty for a split without rows that nothing asks for. */
+    Optional<TokenizedSplit> run(DatasetSplit split) {
+      Dataset<Row> chunks = tokenized(split);
+      try {
+        List<PlacedLengths> lengths = lengths(chunks);
+        PackingPlan plan = plan(PlacedLengths.concatenated(lengths));
+        if (plan.rows() == 0) {
+          if (needsTest || !split.name().equals(DatasetSplit.TEST)) {
+            throw nothingFits(split, plan.report());
+          }
+          return Optional.empty();
+        }
+        long trained = write(split, chunks, PlacedLengths.firstSamples(lengths), plan);
+        TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
+        LOG.debug("{}: {}", split.name(), plan.report());
+        return Optional.of(result);
+      } finally {
+        chunks.unpersist();
+      }
+    }
+
+    private Dataset<Row> tokenized(DatasetSplit split) {
+      int parallelism = context.defaultParallelism();
+      // One Parquet file is often one task; chunks are spread so that every core has some.
+      int tasks =
+          Math.max(3 * parallelism, (int) Math.min(100_000, split.bytes() / BYTES_PER_TASK));
+      context.setJobDescription("tokenize " + split.name());
+      return split
+          .read(spark)
+          .mapPartitions(
+              new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
+          .repartition(tasks)
+          .map(new TokenizeChunks(tokenizer), Encoders.row(TokenizeChunks.SCHEMA))
+          .persist(StorageLevel.DISK_ONLY());
+    }
+
+    private List<PlacedLengths> lengths(Dataset<Row> chunks) {
+      List<PlacedLengths> lengths = new ArrayList<>();
+      for (Row row : chunks.drop("ids").collectAsList()) {
+        lengths.add(PlacedLengths.of(row));
+      }
+      lengths.sort(PlacedLengths.ORDER);
+      for (PlacedLengths chunk : lengths) {
+        chunk
+            .error()
+            .ifPresent(
+                message -> {
+                  throw new UserError(message);
+                });
+      }
+      return lengths;
+    }
+
+    private PackingPlan plan(SampleLengths lengths) {
+      return new Packer(data.maxSeqLength(), Packing.of(data.packing()), data.overlong())
+          .pack(lengths);
+    }
+
+    private UserError nothingFits(DatasetSplit split, PackingReport report) {
+      if (report.samples() == 0) {
+        return split.empty(data.datasetPath());
+      }
+      if (report.nothingToTrain() > 0) {
+        return new UserError(
+            "Nothing of the %s split would be trained: with the chat template '%s'%s no token of %s samples (%s of them longer than max_seq_length: %s) has a loss. Change chat_template, assistant_only_loss, overlong or max_seq_length."
+                .formatted(
+                    split.name(),
+                    template.name(),
+                    data.assistantOnlyLoss() ? " and assistant_only_loss: true" : "",
+                    report.samples(),
+                    report.dropped(),
+                    data.maxSeqLength()));
+      }
+      return new UserError(
+          "max_seq_length: %s, but no sample of the %s split is that short: the shortest has %s tokens, the longest %s (%s samples). Raise max_seq_length, or set overlong to truncate or split."
+              .formatted(
+                  data.maxSeqLength(),
+                  split.name(),
+                  report.shortest(),
+                  report.longest(),
+                  report.samples()));
+    }
+
+    private long write(
+        DatasetSplit split,
+        Dataset<Row> chunks,
+        Map<Chunk, Integer> firstSamples,
+        PackingPlan plan) {
+      int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.maxSeqLength());
+      int fileCount = (plan.rows() + rowsPerFile - 1) / rowsPerFile;
+      Broadcast<PlacedChunks> placed =
+          context.broadcast(new PlacedChunks(new HashMap<>(firstSamples), plan));
+      context.setJobDescription("pack " + split.name());
+      int padId = files.padId();
+      Dataset<Row> written =
+          chunks
+              .flatMap(new PlacePieces(placed, rowsPerFile), Encoders.row(PlacePieces.SCHEMA))
+              .repartition(fileCount, col("file"))
+              .sortWithinPartitions("row", "piece")
+              .mapPartitions(
+                  new WritePackedRows(hadoop, folder, split.name(), data.maxSeqLength(), padId),
+                  Encoders.row(WritePackedRows.SCHEMA));
+      long trained = 0;
+      for (Row file : written.collectAsList()) {
+        trained += file.getLong(1);
+      }
+      placed.destroy();
+      return trained;
+    }
+  }
+}

@@ -1,0 +1,30 @@
+package org.sparkfinetune.spark.tokenize;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/** What tokenising came to, for programs. */
+public final class TokenizedJson {
+  private static final ObjectMapper JSON =
+      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
+
+  private TokenizedJson() {}
+
+  /** One line: the folder, its hash, and the counts of each split with its fill. */
+  public static String of(TokenizedDataset dataset) {
+    ObjectNode json = JSON.createObjectNode();
+    json.put("path", dataset.path().toString()).put("hash", dataset.hash());
+    json.set("train", split(dataset.train()));
+    dataset.test().ifPresent(test -> json.set("test", split(test)));
+    return json.toString();
+  }
+
+  private static ObjectNode split(TokenizedSplit split) {
+    ObjectNode json = JSON.valueToTree(split.packing());
+    json.put("fill", split.packing().fill());
+    json.put("trained_tokens", split.trainedTokens());
+    return json;
+  }
+}

@@ -1,0 +1,66 @@
+package org.sparkfinetune.spark.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.errors.Bug;
+
+/** What of a configuration has to stay as it is for a run to go on. */
+final class RunIdentities {
+  /** Settings that shape the result; what shapes the rows is in their hash, too. */
+  private static final List<String> KEYS =
+      List.of(
+          "method",
+          "lora_r",
+          "lora_alpha",
+          "lora_dropout",
+          "lora_target_modules",
+          "use_rslora",
+          "modules_to_save",
+          "adapter",
+          "bf16",
+          "cross_sample_attention",
+          "max_seq_length",
+          "learning_rate",
+          "lr_scheduler_type",
+          "warmup_ratio",
+          "warmup_steps",
+          "weight_decay",
+          "max_grad_norm",
+          "per_device_train_batch_size",
+          "gradient_accumulation_steps",
+          "seed");
+
+  /** A run of constant rate may be made longer; every other schedule would change its past. */
+  private static final List<String> LENGTH = List.of("num_train_epochs", "max_steps");
+
+  private RunIdentities() {}
+
+  static RunIdentity of(Loaded<TrainConfig> loaded, String modelHash, String dataHash) {
+    try {
+      JsonNode yaml = new YAMLMapper().readTree(loaded.yaml());
+      Map<String, String> values = new TreeMap<>();
+      KEYS.forEach(key -> values.put(key, text(yaml, key)));
+      if (loaded.config().optimization().lrSchedulerType() != LrSchedulerType.CONSTANT) {
+        LENGTH.forEach(key -> values.put(key, text(yaml, key)));
+      }
+      values.put("hash of the model", modelHash);
+      values.put("hash of the rows", dataHash);
+      return new RunIdentity(values);
+    } catch (JsonProcessingException e) {
+      throw new Bug("A resolved configuration is not YAML.", e);
+    }
+  }
+
+  private static String text(JsonNode yaml, String key) {
+    JsonNode value = yaml.path(key);
+    return value.isValueNode() && !value.isNull() ? value.asText() : value.toString();
+  }
+}

@@ -1,0 +1,339 @@
+package org.sparkfinetune.spark.train;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.ZoneId;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ResumeFrom;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.data.tokenize.PackedRowsFile;
+import org.sparkfinetune.data.tokenize.PackingReport;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
+import org.sparkfinetune.engine.metrics.AttemptLog;
+import org.sparkfinetune.engine.metrics.ExchangeUse;
+import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.Provenance;
+import org.sparkfinetune.engine.metrics.RankUse;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.engine.metrics.TimeLeft;
+import org.sparkfinetune.engine.train.RankReport;
+import org.sparkfinetune.engine.train.StepSchedule;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.report.RunReport;
+import org.sparkfinetune.report.mlflow.MlflowRun;
+import org.sparkfinetune.spark.cluster.BarrierStage;
+import org.sparkfinetune.spark.cluster.RankPlan;
+import org.sparkfinetune.spark.cluster.RankPlanner;
+import org.sparkfinetune.spark.cluster.RunExchange;
+import org.sparkfinetune.spark.cluster.StageCancelled;
+import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.model.ModelHash;
+import org.sparkfinetune.spark.tokenize.SampleMasks;
+import org.sparkfinetune.spark.tokenize.TokenizeJob;
+import org.sparkfinetune.spark.tokenize.TokenizedCache;
+import org.sparkfinetune.spark.tokenize.TokenizedDataset;
+import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.RunLock;
+import org.sparkfinetune.store.StorePatience;
+
+/** The driver's side of {@code train}: check, tokenise, start the ranks, sum up. */
+public final class TrainDriver {
+  private static final Logger LOG = LoggerFactory.getLogger(TrainDriver.class);
+
+  /** How long a cluster may take to give executors. */
+  private static final Duration PATIENCE = Duration.ofSeconds(120);
+
+  /** Conversations that the report shows. */
+  private static final int SAMPLES = 3;
+
+  /** How long a store may be away between two attempts. */
+  private static final StorePatience STORE =
+      new StorePatience(Duration.ofMinutes(5), Duration.ofSeconds(2));
+
+  private static final StorePatience RECORDS =
+      new StorePatience(Duration.ofSeconds(10), Duration.ofSeconds(1));
+
+  private final SparkSession spark;
+  private final TrainPreflight preflight;
+  private final TrainConfig config;
+  private final Loaded<TrainConfig> loaded;
+  private final Configuration hadoop;
+  private final RunFolder folder;
+  private final RunFiles files;
+  private final Clock clock;
+
+  /** A run that has not started. */
+  public TrainDriver(SparkSession spark, TrainPreflight preflight) {
+    this(spark, preflight, Clock.system(ZoneId.systemDefault()));
+  }
+
+  /**
+   * The same on another day.
+   *
+   * @param clock that a template tells the day of
+   */
+  TrainDriver(SparkSession spark, TrainPreflight preflight, Clock clock) {
+    this.clock = clock;
+    this.spark = spark;
+    this.preflight = preflight;
+    this.loaded = preflight.loaded();
+    this.config = loaded.config().with(preflight.source());
+    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.folder = RunFolder.of(config.outputDir());
+    this.files = new RunFiles(hadoop, InstantSource.system());
+  }
+
+  /**
+   * Runs to the end.
+   *
+   * @throws UserError if something has to be changed first; nothing is written then
+   */
+  public void run() {
+    JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
+    RankPlanner planner = new RankPlanner(context, PATIENCE);
+    RankPlan plan = planner.plan(config.parallelism().numRanks());
+    try (RunLock unused =
+        RunLock.acquire(folder.lock(), hadoop, spark.sparkContext()::cancelAllJobs)) {
+      train(context, planner, plan, preflight.model().tokenizer());
+    }
+  }
+
+  private void train(
+      JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
+    String modelHash = ModelHash.of(config.model().folder(), hadoop);
+    new TokenizedCache(folder.tokenized(), hadoop).sweep();
+    List.of(folder.root(), folder.tensorboard()).forEach(files::sweep);
+    long started = System.nanoTime();
+    TokenizeJob tokenize = new TokenizeJob(spark);
+    RunRows rows = new RunRows(folder, files, hadoop, clock);
+    RunRows.Choice choice = rows.choose(tokenize, config, tokenizer);
+    double secondsToChoose = secondsSince(started);
+    CheckpointStore checkpoints =
+        new CheckpointStore(folder, files, new CheckpointCheck(context, hadoop));
+    ResumePoint resume =
+        ResumePoint.decide(
+            checkpoints,
+            RunIdentities.of(loaded, modelHash, choice.pinned().rows()),
+            plan.worldSize(),
+            config.loop(),
+            config.checkpointing().resumeFrom());
+    long chosen = System.nanoTime();
+    TokenizedDataset tokenized = rows.take(choice, tokenize);
+    double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
+    explain(tokenized);
+    resume.leaveOthersBehind(folder, files);
+    record(tokenized, choice, modelHash);
+    MaskedSample.write(samples(tokenized, tokenizer), folder, files);
+    StepSchedule schedule =
+        new StepSchedule(
+            tokenized.train().packing().rows(),
+            resume.next().rowsPerStep(),
+            config.loop(),
+            config.seed());
+    LOG.info(
+        "Training on {} rank(s) of {} core(s): {} steps.",
+        plan.worldSize(),
+        plan.coresPerRank(),
+        schedule.totalSteps());
+    BarrierStage stage =
+        new BarrierStage(
+            context,
+            planner,
+            plan,
+            RunExchange.settings(spark.sparkContext().getConf(), config.parallelism().exchange()));
+    int layers = preflight.model().model().numHiddenLayers();
+    int[] attempts = {0};
+    List<RankReport> reports =
+        attempts(
+            schedule,
+            ProgressWatch.schedule(
+                config, schedule, resume.next().rowsPerStep(), testRows(tokenized)),
+            checkpoints,
+            () -> begin(attempts[0], resume, planner, plan),
+            (number, watch) -> {
+              attempts[0] = number + 1;
+              TrainTask task =
+                  new TrainTask(
+                      folder.config().toString(),
+                      config.model(),
+                      tokenized.path().toString(),
+                      new SerializableConfiguration(hadoop),
+                      resume.next(),
+                      watch.loading(context, layers * plan.worldSize()));
+              return stage.run(task, number).stream().map(TrainTask::report).toList();
+            });
+    summarize(reports, attempts[0], tokenizeSeconds);
+  }
+
+  private static double secondsSince(long nanos) {
+    return (System.nanoTime() - nanos) * 1e-9;
+  }
+
+  /** The step after which a start begins; executors that were lost have to be back to look. */
+  private static OptionalLong begin(
+      int startsBefore, ResumePoint resume, RankPlanner planner, RankPlan plan) {
+    if (startsBefore == 0) {
+      return resume.step();
+    }
+    planner.awaitExecutors(plan);
+    return STORE.ask(resume::again);
+  }
+
+  /** What the report shows of the rows. */
+  private List<MaskedSample> samples(TokenizedDataset tokenized, TokenizerFiles files) {
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
+      return PackedRowsFile.first(tokenized.path(), "train", hadoop)
+          .map(row -> SampleMasks.of(row, SAMPLES, tokenizer))
+          .orElse(List.of());
+    }
+  }
+
+  private static int testRows(TokenizedDataset tokenized) {
+    return tokenized.test().map(test -> test.packing().rows()).orElse(0);
+  }
+
+  /** One start of the ranks, and what shows how it goes. */
+  private interface Attempt {
+    List<RankReport> run(int number, ProgressWatch watch);
+  }
+
+  /** Attempts until one reaches the end, or the process is asked to stop. */
+  private List<RankReport> attempts(
+      StepSchedule schedule,
+      TimeLeft.Schedule toCome,
+      CheckpointStore checkpoints,
+      Supplier<OptionalLong> begin,
+      Attempt attempt) {
+    StopRequest stop = new StopRequest(folder, files);
+    stop.clear();
+    RecordedAttempts recorded =
+        new RecordedAttempts(new AttemptLog(folder, files), RECORDS, schedule.totalSteps());
+    Tracking tracking = Tracking.open(loaded, folder, files);
+    MlflowRun.End end = MlflowRun.End.FAILED;
+    try (ProgressWatch watch = ProgressWatch.start(folder, files, toCome, tracking::tell);
+        StopSignals signals = StopSignals.listen(stop::make)) {
+      List<RankReport> reports =
+          new AttemptLoop(
+                  config.checkpointing().maxAttempts(), begin, () -> signals.received().isPresent())
+              .run(recorded.recording(number -> attempt.run(number, watch)));
+      long steps = steps(reports);
+      if (steps < schedule.totalSteps()) {
+        end = MlflowRun.End.KILLED;
+        throw stopped(signals.received().orElse("by " + folder.stopRequest()), steps, schedule);
+      }
+      end = MlflowRun.End.FINISHED;
+      return reports;
+    } catch (StageCancelled e) {
+      end = MlflowRun.End.KILLED;
+      throw stopped("cancelled in Spark", checkpoints.newest().orElse(0), schedule);
+    } finally {
+      stop.clearIfPossible();
+      tracking.end(end);
+    }
+  }
+
+  static long steps(List<RankReport> reports) {
+    return reports.get(0).totals().get(0).steps();
+  }
+
+  private RunFailure stopped(String why, long steps, StepSchedule schedule) {
+    String how =
+        config.checkpointing().resumeFrom() instanceof ResumeFrom.Auto
+            ? "The same command"
+            : "resume_from_checkpoint: auto";
+    return new RunFailure(
+        "The run was stopped (%s) after step %s of %s, which is saved. %s goes on from there."
+            .formatted(why, steps, schedule.totalSteps(), how));
+  }
+
+  private static void explain(TokenizedDataset tokenized) {
+    explain("train", tokenized.train().packing());
+    tokenized.test().ifPresent(test -> explain("test", test.packing()));
+  }
+
+  private static void explain(String split, PackingReport report) {
+    LOG.info(
+        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated"
+            + " {}, split {}, with nothing to train {}.",
+        split,
+        report.samples(),
+        report.packed(),
+        report.rows(),
+        report.rowLength(),
+        String.format(Locale.ROOT, "%.3f", report.fill()),
+        report.dropped(),
+        report.truncated(),
+        report.split(),
+        report.nothingToTrain());
+  }
+
+  private void record(TokenizedDataset tokenized, RunRows.Choice choice, String modelHash) {
+    files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
+    Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
+    versions.put("spark", spark.version());
+    new Provenance(
+            versions,
+            config.seed(),
+            new Provenance.Source(
+                config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
+            new Provenance.Dataset(choice.pinned().dataset(), choice.replacedBy()),
+            new Provenance.Source(
+                config.model().modelId(), ModelFolders.commit(config.model()), modelHash),
+            tokenized.path().toString(),
+            Instant.now())
+        .write(folder, files);
+  }
+
+  private void summarize(List<RankReport> reports, int attempts, double tokenizeSeconds) {
+    RankReport.Totals totals = reports.get(0).totals().get(0);
+    Map<Phase, Double> seconds = new TreeMap<>(reports.get(0).seconds());
+    seconds.put(Phase.TOKENIZE, tokenizeSeconds);
+    List<RankUse> uses = reports.stream().map(RankReport::use).toList();
+    OptionalDouble evalLoss =
+        Double.isNaN(totals.evalLoss())
+            ? OptionalDouble.empty()
+            : OptionalDouble.of(totals.evalLoss());
+    Summary summary =
+        new Summary(
+            totals.steps(),
+            totals.trainRuntime(),
+            totals.tokensPerSecond(),
+            totals.trainLoss(),
+            evalLoss,
+            attempts,
+            uses,
+            seconds);
+    summary.write(folder, files);
+    if (summary.bottleneck() == ExchangeUse.Bottleneck.EXCHANGE) {
+      LOG.warn(
+          "Rank 0 waited for other ranks during {} % of its steps' time: the exchange between ranks"
+              + " is the bottleneck. More micro-batches a step (gradient_accumulation_steps) move"
+              + " the same bytes for more tokens.",
+          Math.round(100 * summary.waitedShare()));
+    }
+    RunReport.write(folder, files);
+    LOG.info("Done: {}", folder.root());
+  }
+}

@@ -1,0 +1,120 @@
+package org.sparkfinetune.spark.train;
+
+import java.nio.charset.StandardCharsets;
+import java.time.InstantSource;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.ResumeFrom;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.report.mlflow.MlflowSettings;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.model.ModelAndTokenizer;
+import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.store.RunFiles;
+
+/**
+ * What is found out about a run before Spark is started, so that a mistake is told in a second and
+ * nothing stands around the message.
+ */
+public final class TrainPreflight {
+  private final Loaded<TrainConfig> loaded;
+  private final ModelSource source;
+  private final ModelAndTokenizer model;
+
+  private TrainPreflight(Loaded<TrainConfig> loaded, ModelSource source, ModelAndTokenizer model) {
+    this.loaded = loaded;
+    this.source = source;
+    this.model = model;
+  }
+
+  /**
+   * Looks at data, model, tokenizer and what the run begins with; reads headers only, writes
+   * nothing but what it downloads from a hub.
+   *
+   * @throws UserError if something has to be changed first
+   */
+  public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    TrainConfig config = loaded.config();
+    NotYet.check(config);
+    Optional<MlflowSettings> unusedSettings = Tracking.settings(config);
+    // Before a download that may take an hour.
+    Optional<String> unusedReason = missingData(config, hadoop);
+    ModelSource source = new ModelFolders(hadoop).located(config.model());
+    ModelAndTokenizer model = ModelAndTokenizer.check(source, hadoop);
+    checkBeginning(config.with(source), hadoop);
+    return new TrainPreflight(loaded, source, model);
+  }
+
+  /**
+   * Whether there is nothing left to do in the run folder.
+   *
+   * @throws UserError if it holds the finished run of another configuration
+   */
+  public static boolean isFinished(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    RunFolder folder = RunFolder.of(loaded.config().outputDir());
+    RunFiles files = new RunFiles(hadoop, InstantSource.system());
+    if (Summary.read(folder, files).isEmpty()) {
+      return false;
+    }
+    Optional<String> before =
+        files.read(folder.config()).map(bytes -> new String(bytes, StandardCharsets.UTF_8));
+    if (!before.equals(Optional.of(loaded.yaml()))) {
+      throw new UserError(
+          String.format(
+              "output_dir is %s, which holds the finished run of another configuration (see its"
+                  + " config.yaml). Choose another output_dir, or delete that folder.",
+              folder.root()));
+    }
+    return true;
+  }
+
+  /**
+   * Why the data set cannot be read, for a run that was cut off and has its own rows.
+   *
+   * @throws UserError if it cannot be read and is needed
+   */
+  public static Optional<String> missingData(TrainConfig config, Configuration hadoop) {
+    try {
+      DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+      return Optional.empty();
+    } catch (UserError e) {
+      if (!RunRows.areKept(config, new RunFiles(hadoop, InstantSource.system()), hadoop)) {
+        throw e;
+      }
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** What the run is to begin with can be opened. */
+  public static void checkBeginning(TrainConfig config, Configuration hadoop) {
+    config
+        .model()
+        .adapter()
+        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
+    if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
+      RunFiles files = new RunFiles(hadoop, InstantSource.system());
+      new CheckpointStore(RunFolder.of(config.outputDir()), files).manifest(new Path(path.uri()));
+    }
+  }
+
+  Loaded<TrainConfig> loaded() {
+    return loaded;
+  }
+
+  /** Where everything of the model is. */
+  ModelSource source() {
+    return source;
+  }
+
+  ModelAndTokenizer model() {
+    return model;
+  }
+}

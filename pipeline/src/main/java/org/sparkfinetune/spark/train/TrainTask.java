@@ -1,0 +1,145 @@
+package org.sparkfinetune.spark.train;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.util.LongAccumulator;
+import org.apache.spark.util.SerializableConfiguration;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.train.Continuation;
+import org.sparkfinetune.engine.train.RankReport;
+import org.sparkfinetune.engine.train.RankRun;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.spark.cluster.RankContext;
+import org.sparkfinetune.spark.cluster.RankDevice;
+import org.sparkfinetune.spark.cluster.RankTask;
+import org.sparkfinetune.store.RunFiles;
+
+/**
+ * A rank's run as it travels to an executor: where the resolved configuration lies, the model and
+ * the rows.
+ */
+final class TrainTask implements RankTask {
+  private static final long serialVersionUID = 1L;
+
+  private final String configFile;
+  private final String modelId;
+  private final String revision;
+  private final String modelFolder;
+  private final @Nullable String adapter;
+  private final String tokenizedPath;
+  private final SerializableConfiguration hadoop;
+  private final TreeMap<String, String> identity;
+  private final int rowsPerStep;
+  private final @Nullable String checkpoint;
+  private final LongAccumulator loadedLayers;
+
+  /**
+   * @param loadedLayers counts layers of all ranks
+   */
+  TrainTask(
+      String configFile,
+      ModelSource model,
+      String tokenizedPath,
+      SerializableConfiguration hadoop,
+      Continuation continuation,
+      LongAccumulator loadedLayers) {
+    this.configFile = configFile;
+    this.modelId = model.modelId();
+    this.revision = model.revision();
+    this.modelFolder = model.folder();
+    this.adapter = model.adapter().orElse(null);
+    this.tokenizedPath = tokenizedPath;
+    this.hadoop = hadoop;
+    this.identity = new TreeMap<>(continuation.identity().values());
+    this.rowsPerStep = continuation.rowsPerStep();
+    this.checkpoint = continuation.checkpoint().map(Path::toString).orElse(null);
+    this.loadedLayers = loadedLayers;
+  }
+
+  @Override
+  public byte[] run(RankContext context) throws IOException {
+    TrainConfig config =
+        new ConfigLoader(hadoop.value())
+            .train(Optional.of(configFile), List.of())
+            .config()
+            .with(model());
+    RankRun.Place place =
+        new RankRun.Place(
+            context.exchange(),
+            context.host(),
+            context.cores(),
+            new RankDevice().choose(config.compute(), RankDevice.Asking.of(context)),
+            context.scratch(),
+            tokenizedPath,
+            context.attempt(),
+            whereabouts(context),
+            stopRequested(context, config));
+    Continuation continuation =
+        new Continuation(
+            new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
+    RankReport report = new RankRun(config, place, continuation, hadoop.value()).run();
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
+      out.writeObject(report);
+    }
+    return bytes.toByteArray();
+  }
+
+  private RankRun.Whereabouts whereabouts(RankContext context) {
+    return new RankRun.Whereabouts() {
+      @Override
+      public void enter(String phase, long step) {
+        context.progress().enter(phase, step);
+      }
+
+      @Override
+      public void layerLoaded() {
+        loadedLayers.add(1);
+      }
+    };
+  }
+
+  /** With the run folder: its report, its TensorBoard and its metrics are there. */
+  @Override
+  public String description() {
+    return "train " + new Path(configFile).getParent();
+  }
+
+  private ModelSource model() {
+    return new ModelSource(
+        modelId, revision, Optional.empty(), Optional.ofNullable(adapter), modelFolder);
+  }
+
+  /** By the driver, through a file that rank 0 looks for, or by Spark, which tells every task. */
+  private BooleanSupplier stopRequested(RankContext context, TrainConfig config) {
+    if (context.rank() != 0) {
+      return context.cancelled();
+    }
+    RunFiles files = new RunFiles(hadoop.value(), InstantSource.system());
+    BooleanSupplier asked = new StopRequest(RunFolder.of(config.outputDir()), files).polled();
+    return () -> context.cancelled().getAsBoolean() || asked.getAsBoolean();
+  }
+
+  /** What {@link #run} gave. */
+  static RankReport report(byte[] bytes) {
+    try (ObjectInputStream in = new ObjectInputStream(new ByteArrayInputStream(bytes))) {
+      return (RankReport) in.readObject();
+    } catch (IOException | ClassNotFoundException e) {
+      throw new Bug("A rank's report cannot be read.", e);
+    }
+  }
+}

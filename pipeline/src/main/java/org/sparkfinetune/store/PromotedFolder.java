@@ -1,0 +1,242 @@
+package org.sparkfinetune.store;
+
+import dev.failsafe.Failsafe;
+import dev.failsafe.RetryPolicy;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * A folder whose adapter is replaced while others read it. Each adapter that was put there is a
+ * version, {@code versions/2026-11-29-5d1c9a30/}, whole and never changed: {@code adapter/}, the
+ * {@code config.yaml} of its run, {@code evaluation.json}. {@code current.json} names one of them
+ * and is replaced in one move on every store. Our commands {@linkplain #followed follow} it, so
+ * they read the files of one version, and a version stays for an hour after it was replaced.
+ *
+ * <p>For everybody else the folder itself holds the three under their plain names:
+ *
+ * <ul>
+ *   <li>On a local disk as links through {@code current}, a link that is replaced in one move.
+ *   <li>On HDFS, which has no links, as copies. While {@code adapter_config.json} stays as it is,
+ *       the weights are replaced in one move. No store renames two files in one move; so where the
+ *       configuration changes as well, the folder is renamed away and the new one into its place.
+ *       For the moment between the two a reader finds none, which beats weights under a
+ *       configuration that they were not trained with.
+ *   <li>On an object store not at all: it renames nothing.
+ * </ul>
+ *
+ * One promotion at a time.
+ */
+public final class PromotedFolder {
+  private static final String ADAPTER = "adapter";
+  private static final String ADAPTER_CONFIG = "adapter_config.json";
+  private static final String CONFIG = "config.yaml";
+  private static final String EVALUATION = "evaluation.json";
+  private static final String VERSIONS = "versions";
+  private static final String CURRENT = "current";
+  private static final String NEW = ".adapter.new";
+  private static final String OLD = ".adapter.old";
+
+  /** An object that is replaced after a look at its length is refused, or comes cut off. */
+  private static final RetryPolicy<Optional<CurrentVersion>> REPLACED_MEANWHILE =
+      RetryPolicy.<Optional<CurrentVersion>>builder()
+          .handle(RunFailure.class, UserError.class)
+          .withMaxAttempts(5)
+          .withDelay(Duration.ofMillis(100))
+          .build();
+
+  private final Path folder;
+  private final Configuration hadoop;
+  private final RunFiles files;
+
+  public PromotedFolder(Path folder, Configuration hadoop) {
+    this.folder = folder;
+    this.hadoop = hadoop;
+    this.files = new RunFiles(hadoop, InstantSource.system());
+  }
+
+  /** The promoted folder that a user means by its own name or by that of its adapter, if any. */
+  public static Optional<PromotedFolder> named(Path path, Configuration hadoop) {
+    Stream<Path> parent =
+        path.getName().equals(ADAPTER) ? Stream.ofNullable(path.getParent()) : Stream.empty();
+    return Stream.concat(parent, Stream.of(path))
+        .map(folder -> new PromotedFolder(folder, hadoop))
+        .filter(folder -> folder.current().isPresent())
+        .findFirst();
+  }
+
+  /** The adapter that is meant: where it is a promoted folder's, that of the current version. */
+  public static Path followed(Path path, Configuration hadoop) {
+    return named(path, hadoop)
+        .flatMap(folder -> folder.current().map(version -> folder.version(version.name())))
+        .map(version -> new Path(version, ADAPTER))
+        .orElse(path);
+  }
+
+  public Path path() {
+    return folder;
+  }
+
+  /** By its plain name, which is to be {@linkplain #followed}; empty where nothing was promoted. */
+  public Optional<Path> adapter() {
+    Path shown = new Path(folder, ADAPTER);
+    return current().isPresent() || files.exists(new Path(shown, ADAPTER_CONFIG))
+        ? Optional.of(shown)
+        : Optional.empty();
+  }
+
+  private Optional<CurrentVersion> current() {
+    return Failsafe.with(REPLACED_MEANWHILE)
+        .get(() -> files.read(file()).map(json -> CurrentVersion.parse(json, file())));
+  }
+
+  private Path file() {
+    return new Path(folder, CURRENT + ".json");
+  }
+
+  private Path version(String name) {
+    return new Path(new Path(folder, VERSIONS), name);
+  }
+
+  /** Shows the current adapter under its plain name where a killed promotion left none. */
+  public void repair() {
+    current()
+        .filter(version -> files.renamesFolders(folder))
+        .filter(version -> !files.exists(new Path(new Path(folder, ADAPTER), ADAPTER_CONFIG)))
+        .ifPresent(version -> show(version(version.name())));
+  }
+
+  /** Makes a run's adapter the current one. */
+  public void add(Path adapter, String report) {
+    deleteUnfinished();
+    Instant now = files.clock().instant();
+    String name = CurrentVersion.newName(now);
+    Path version = version(name);
+    copy(adapter, new Path(version, ADAPTER));
+    AtomicCopy.present(adapter.getParent(), version, List.of(CONFIG), hadoop);
+    files.replace(new Path(version, EVALUATION), report.getBytes(StandardCharsets.UTF_8));
+    CurrentVersion current =
+        current()
+            .map(before -> before.replacedBy(name, now))
+            .orElseGet(() -> new CurrentVersion(name, new TreeMap<>()));
+    files.replace(file(), current.json());
+    show(version);
+    deleteUnfinished();
+    files.folders(new Path(folder, VERSIONS)).stream()
+        .filter(old -> !current.names().contains(old.getName()))
+        .forEach(files::deleteFolder);
+  }
+
+  /** What is made aside, and what a killed promotion left there. */
+  private void deleteUnfinished() {
+    files.sweep(folder);
+    List.of(NEW, OLD).forEach(name -> files.deleteFolder(new Path(folder, name)));
+  }
+
+  private void copy(Path from, Path to) {
+    List<String> names = files.list(from).stream().map(Path::getName).toList();
+    AtomicCopy.present(from, to, names, hadoop);
+  }
+
+  private void show(Path version) {
+    if (!files.renamesFolders(folder)) {
+      // Of a time when nothing named the current one.
+      List.of(ADAPTER, CONFIG, EVALUATION)
+          .forEach(name -> files.deleteFolder(new Path(folder, name)));
+    } else if (!link(version)) {
+      showCopies(version);
+    }
+  }
+
+  /** False where there are no links. */
+  private boolean link(Path version) {
+    try {
+      Optional<java.nio.file.Path> local = LocalPaths.of(folder.getFileSystem(hadoop), folder);
+      if (local.isEmpty()) {
+        return false;
+      }
+      java.nio.file.Path target = java.nio.file.Path.of(VERSIONS, version.getName());
+      try {
+        replaceLink(local.get().resolve(CURRENT), target);
+      } catch (UnsupportedOperationException | IOException e) {
+        if (Files.isSymbolicLink(local.get().resolve(ADAPTER))) {
+          throw failed(version, e);
+        }
+        return false;
+      }
+      for (String name : List.of(CONFIG, EVALUATION, ADAPTER)) {
+        replaceLink(local.get().resolve(name), java.nio.file.Path.of(CURRENT, name));
+      }
+      return true;
+    } catch (IOException e) {
+      throw failed(version, e);
+    }
+  }
+
+  private static void replaceLink(java.nio.file.Path link, java.nio.file.Path target)
+      throws IOException {
+    if (Files.isSymbolicLink(link) && Files.readSymbolicLink(link).equals(target)) {
+      return;
+    }
+    java.nio.file.Path aside = link.resolveSibling("." + link.getFileName() + ".tmp");
+    Files.deleteIfExists(aside);
+    Files.createSymbolicLink(aside, target);
+    if (Files.isDirectory(link, LinkOption.NOFOLLOW_LINKS)) {
+      // A copy, of a time before the links: only here a rename does not replace.
+      Files.move(link, link.resolveSibling(OLD));
+    }
+    Files.move(aside, link, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  private void showCopies(Path version) {
+    Path shown = new Path(folder, ADAPTER);
+    Path aside = new Path(folder, NEW);
+    copy(new Path(version, ADAPTER), aside);
+    if (!files.exists(shown)) {
+      files.replaceFolder(aside, shown);
+    } else if (sameConfiguration(aside, shown)) {
+      Set<String> names = files.list(aside).stream().map(Path::getName).collect(Collectors.toSet());
+      names.forEach(name -> files.replaceFile(new Path(aside, name), new Path(shown, name)));
+      files.list(shown).stream()
+          .filter(file -> !names.contains(file.getName()))
+          .forEach(files::delete);
+    } else {
+      files.replaceFolder(shown, new Path(folder, OLD));
+      files.replaceFolder(aside, shown);
+    }
+    for (String name : List.of(CONFIG, EVALUATION)) {
+      files
+          .read(new Path(version, name))
+          .ifPresent(bytes -> files.replace(new Path(folder, name), bytes));
+    }
+  }
+
+  private boolean sameConfiguration(Path one, Path other) {
+    return Arrays.equals(
+        files.read(new Path(one, ADAPTER_CONFIG)).orElse(new byte[0]),
+        files.read(new Path(other, ADAPTER_CONFIG)).orElse(new byte[0]));
+  }
+
+  private RunFailure failed(Path version, Exception e) {
+    return new RunFailure(
+        "%s could not be shown in %s: %s; check that the disk has room and lets this user write"
+            .formatted(version, folder, e),
+        e);
+  }
+}

@@ -1,0 +1,221 @@
+package org.sparkfinetune.data.jinja;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.LocalDateTime;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.errors.UserError;
+
+final class ChatTemplateTest {
+  private static final SpecialTokens TOKENS = SpecialTokens.of("<s>", "</s>");
+  private static final String LOOP =
+      "{% for m in messages %}[{{ m.role }}]@BODY@{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+
+  private static String loop(String body) {
+    return LOOP.replace("@BODY@", body);
+  }
+
+  private static Conversation conversation(String... contents) {
+    Role[] roles = {Role.USER, Role.ASSISTANT};
+    return new Conversation(
+        java.util.stream.IntStream.range(0, contents.length)
+            .mapToObj(i -> new Message(roles[i % 2], contents[i]))
+            .toList());
+  }
+
+  private static RenderedConversation render(String source, String... contents) {
+    return ChatTemplate.of("mine", source)
+        .render(conversation(contents), TOKENS, AddGenerationPrompt.NO);
+  }
+
+  private static String text(String source, String... contents) {
+    return render(source, contents).text();
+  }
+
+  private static List<String> contents(RenderedConversation rendered) {
+    Origin.Traced traced = (Origin.Traced) rendered.origin();
+    return traced.contents().stream()
+        .map(c -> c.message() + ":" + cut(rendered, c.span()))
+        .toList();
+  }
+
+  private static String cut(RenderedConversation rendered, Span span) {
+    return rendered.text().substring(span.from(), span.to());
+  }
+
+  @Test
+  void a_message_is_never_run_as_a_template() {
+    assertThat(text(BuiltInTemplates.CHATML.template().source(), "You {{ are }} {% if %}"))
+        .isEqualTo("<|im_start|>user\nYou {{ are }} {% if %}<|im_end|>\n");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void built_in_templates_know_which_characters_are_content(BuiltInTemplates builtIn) {
+    RenderedConversation rendered =
+        builtIn
+            .template()
+            .render(
+                conversation("user", "<|eot_id|>", "user", "x"), TOKENS, AddGenerationPrompt.NO);
+    assertThat(contents(rendered)).containsExactly("0:user", "1:<|eot_id|>", "2:user", "3:x");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "{{ m.content | trim }}, '0:a\u00a0 b'",
+    "{{ m['content'].strip() }}, '0:a\u00a0 b'",
+    "{{ m.content }}, '0: \u3000a\u00a0 b\n '",
+    "{{ m.content.rstrip() }}, '0: \u3000a\u00a0 b'",
+    "{% set c = m.content | trim %}{{ c + '!' }}, '0:a\u00a0 b'",
+    "{% if m.content is string %}{{ m.content | trim }}{% endif %}, '0:a\u00a0 b'",
+  })
+  void a_trimmed_content_is_still_content(String body, String expected) {
+    RenderedConversation rendered = render(loop(body), " \u3000a\u00a0 b\n ");
+    assertThat(contents(rendered)).containsExactly(expected);
+  }
+
+  @Test
+  void blank_contents_are_rendered_as_they_are() {
+    assertThat(text(loop("{% if m.content %}{{ m.content }}{% else %}-{% endif %}"), "", "a"))
+        .isEqualTo("[user]-[assistant]a");
+    assertThat(text(loop("{{ ('a ' + m.content) | trim }}"), " ")).isEqualTo("[user]a");
+  }
+
+  @Test
+  void generation_blocks_give_their_spans() {
+    String source =
+        loop(
+            "{% if m.role == 'assistant' %}{% generation %}{{ m.content | trim + eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}");
+    RenderedConversation rendered = render(source, "q", " one ", "r", "two");
+    assertThat(rendered.text()).isEqualTo("[user]q[assistant]one</s>[user]r[assistant]two</s>");
+    assertThat(rendered.generated().orElseThrow().stream().map(s -> cut(rendered, s)))
+        .containsExactly("one</s>", "two</s>");
+    RenderedConversation looked =
+        render(source + "{% if messages[0].content == 'n' %}{% endif %}", "q", " one ", "r", "two");
+    assertThat(looked).isEqualTo(rendered);
+  }
+
+  @Test
+  void a_template_that_cuts_contents_gives_whole_turns() {
+    String source = loop("{{ m.content.split('</think>')[-1] + eos_token }}");
+    RenderedConversation rendered = render(source, "q", "why</think>because");
+    assertThat(rendered.text()).isEqualTo("[user]q</s>[assistant]because</s>");
+    Origin.Untraced untraced = (Origin.Untraced) rendered.origin();
+    assertThat(untraced.assistantTurns().orElseThrow())
+        .extracting(turn -> cut(rendered, turn.span()))
+        .containsExactly("because</s>");
+  }
+
+  @Test
+  void marks_in_a_content_do_no_harm() {
+    String all = "\u001c\ufdd0\ue000\ue001a\ufdd1\u001d\ufdd2\ufdd3";
+    assertThat(text(loop("{{ m.content }}"), all)).isEqualTo("[user]" + all);
+    assertThat(text(loop("{% if m.content %}{{ m.content }}{% endif %}"), all))
+        .isEqualTo("[user]" + all);
+  }
+
+  @Test
+  void python_string_methods_mean_what_python_means() {
+    assertThat(text("{{ messages[0].content.split() | join(',') }}", " a  b ")).isEqualTo("a,b");
+    assertThat(text("{{ messages[0].content.split('.')[1] }}", "a.b.c")).isEqualTo("b");
+    assertThat(text("{{ messages[0].content.split('.', 1)[1] }}", "a.b.c")).isEqualTo("b.c");
+    assertThat(text("{{ messages[0].content.startswith('a') }}", "ab")).isEqualTo("true");
+    assertThat(text("{{ messages[0].content.title() }}", "ab cd")).isEqualTo("Ab Cd");
+    assertThat(text("{{ messages[0].content[0] + messages[0].content[-1] }}", "abc"))
+        .isEqualTo("ac");
+    assertThat(text("{{ messages[0].content.lstrip('ab').rstrip('\\n') }}", "abc\n"))
+        .isEqualTo("c");
+    assertThat(text("{{ messages[0].content.upper().replace('B', 'x') }}", "abc")).isEqualTo("AxC");
+  }
+
+  @Test
+  void raise_exception_becomes_the_users_error() {
+    assertThatThrownBy(
+            () -> text("\n{% if true %}{{ raise_exception('only one turn') }}{% endif %}", "a"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'mine', line 2 refuses the conversation: only one turn");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{{ messages[0].content.foo() }}; cannot be rendered",
+        "{{ nofunction(1) }}; nofunction",
+        "{% if x %}; endif",
+        "{{ messages; Unclosed",
+        "{{ messages | nofilter }}; the filter 'nofilter'",
+        "{% for m in messages if m.role == 'user' %}{% endfor %}; {% for … if … %}",
+        "{% for m in messages %}{% else %}{% endfor %}; {% else %}",
+        "{% nonsense %}; nonsense",
+      })
+  void what_cannot_be_rendered_is_said_and_never_left_out(String source, String part) {
+    assertThatThrownBy(() -> text(source, "a"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'mine', line 1")
+        .hasMessageContaining(part);
+  }
+
+  @Test
+  void the_time_is_the_runs_and_not_the_moments() {
+    ChatTemplate template =
+        ChatTemplate.of(
+            "t",
+            "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y %H:%M') }}{% endif %}",
+            LocalDateTime.of(2024, 7, 6, 5, 4));
+    assertThat(template.render(conversation("a"), TOKENS, AddGenerationPrompt.NO).text())
+        .isEqualTo("06 Jul 2024 05:04");
+    assertThat(template.dependsOnTime()).isTrue();
+  }
+
+  @Test
+  void tokens_that_a_model_lacks_are_undefined() {
+    RenderedConversation rendered =
+        ChatTemplate.of("t", "{{ bos_token }}{% if eos_token is defined %}x{% endif %}|")
+            .render(conversation("a"), SpecialTokens.none(), AddGenerationPrompt.NO);
+    assertThat(rendered.text()).isEqualTo("|");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{{ m.content + eos_token }}; true",
+        "{{ '[INST] ' ~ m['content'] | trim ~ ' [/INST]' }}; true",
+        "{% set c = '<' + m.role + '>' + m.content %}{% if loop.index0 == 0 %}{% set c = bos_token + c %}{% endif %}{{ c }}; true",
+        "{% if m.content == 'a' %}{% endif %}; false",
+        "{% set c = m.content %}{% if 'x' in c %}{% endif %}; false",
+        "{{ m.content | upper }}; false",
+        "{{ m.content[0] }}; false",
+        "{{ m.get('content') }}; false",
+        "{{ m | tojson }}; false",
+        "{{ m.content if loop.first else '' }}; false",
+        "{% set c = namespace(x='') %}{% set c.x = m.content %}{{ c.x }}; false",
+        "{% if m == messages[-1] %}{% endif %}; false",
+        "{{ m.content.split('x')[0] }}; false",
+        "{% for k in m.items() %}{% endfor %}; false",
+        "{% set c %}{{ m.content }}{% endset %}{{ c }}; false",
+      })
+  void only_templates_that_copy_contents_are_rendered_once(String body, boolean copies) {
+    assertThat(ContentFlow.onlyCopies(TemplateTag.of(loop(body)))).isEqualTo(copies);
+  }
+
+  @Test
+  void every_built_in_template_only_copies() {
+    assertThat(
+            Arrays.stream(BuiltInTemplates.values())
+                .filter(b -> ContentFlow.onlyCopies(TemplateTag.of(b.template().source())))
+                .collect(Collectors.toList()))
+        .containsExactly(BuiltInTemplates.values());
+  }
+}

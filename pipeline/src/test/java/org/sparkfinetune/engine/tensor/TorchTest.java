@@ -1,0 +1,21 @@
+package org.sparkfinetune.engine.tensor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+class TorchTest {
+  @Test
+  void bfloat16_memory_can_be_read_and_written_from_java() {
+    try (Torch torch = Torch.start(1);
+        Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      Tensor x =
+          ops.cast(scope, ops.ofFloats(scope, new float[] {1, 2, 3, 4}, 4), ElementType.BFLOAT16);
+      assertThat(x.bytes().getShort(2)).isEqualTo((short) 0x4000);
+      x.bytes().putShort(2, (short) 0x4080);
+      assertThat(ops.cast(scope, x, ElementType.FLOAT32).toFloats()).containsExactly(1, 4, 3, 4);
+      assertThat(ops.sumOfSquares(x)).isEqualTo(42.0);
+    }
+  }
+}

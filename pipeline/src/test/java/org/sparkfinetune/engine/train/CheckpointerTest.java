@@ -1,0 +1,211 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.util.Progressable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
+import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Staging;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.model.safetensors.SafetensorsFile;
+import org.sparkfinetune.store.RunFiles;
+
+class CheckpointerTest {
+  private static final Configuration HADOOP = new Configuration();
+
+  @TempDir Path scratch;
+
+  static List<Arguments> devices() {
+    return List.of(
+        Arguments.of(new ComputeDevice.Cpu(), 64 << 20),
+        Arguments.of(new ComputeDevice.Cpu(), 10_004),
+        Arguments.of(new ComputeDevice.Staged(), 64 << 20),
+        Arguments.of(new ComputeDevice.Staged(), 10_004));
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void what_was_saved_is_restored_to_the_last_bit(ComputeDevice device, long buffers) {
+    TrainConfig config = config();
+    CheckpointStore store =
+        new CheckpointStore(
+            RunFolder.of(config.outputDir()), new RunFiles(HADOOP, InstantSource.system()));
+    new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
+        .on(device)
+        .withBuffersOf(buffers)
+        .onRanks(2, model -> saveAndRestore(model, config, store));
+  }
+
+  private static boolean saveAndRestore(
+      RankModel model, TrainConfig config, CheckpointStore store) {
+    StepSchedule schedule = new StepSchedule(8, 4, config.loop(), 1);
+    Checkpointer.Setting setting = setting(store, HADOOP, config);
+    fill(model, 1 + model.exchange().rank());
+    Map<String, float[]> saved = state(model);
+    try (Checkpointer checkpointer = new Checkpointer(model, schedule, setting, new PhaseClock())) {
+      assertThat(checkpointer.after(1)).isEqualTo(Trainer.Next.STEP);
+      fill(model, 0);
+      checkpointer.finish();
+    }
+    model.exchange().sum("written", 0, new double[0]);
+    CheckpointStore.Found found = store.newestWhole().orElseThrow();
+    Checkpointer.restore(model, found.path(), found.manifest(), HADOOP);
+    Map<String, float[]> restored = state(model);
+    assertThat(saved).isNotEmpty();
+    saved.forEach((name, values) -> assertThat(restored.get(name)).as(name).isEqualTo(values));
+    return true;
+  }
+
+  static Checkpointer.Setting setting(
+      CheckpointStore store, Configuration hadoop, TrainConfig config) {
+    return new Checkpointer.Setting(
+        store,
+        hadoop,
+        config.checkpointing(),
+        new Continuation(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
+        Optional.empty(),
+        () -> false);
+  }
+
+  @Test
+  void a_writer_that_its_store_does_not_let_go_keeps_what_it_writes() throws Exception {
+    Configuration hadoop = new Configuration();
+    hadoop.setClass("fs.stuck.impl", StuckStore.class, FileSystem.class);
+    StuckStore.letGo = new CountDownLatch(1);
+    TrainConfig config = config("stuck:" + scratch.resolve("run"));
+    CheckpointStore store =
+        new CheckpointStore(
+            RunFolder.of(config.outputDir()), new RunFiles(hadoop, InstantSource.system()));
+    Map<String, float[]> saved =
+        new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
+            .onRanks(1, model -> saveAndGiveUp(model, config, setting(store, hadoop, config)))
+            .get(0);
+    // The model's memory is gone, and libtorch is closed.
+    StuckStore.letGo.countDown();
+    await()
+        .until(
+            () ->
+                Thread.getAllStackTraces().keySet().stream()
+                    .noneMatch(thread -> thread.getName().equals("checkpoint-writer")));
+    try (SafetensorsFile file =
+        SafetensorsFile.open(
+            new org.apache.hadoop.fs.Path(store.writing(1), "rank-00000-of-00001.safetensors"),
+            hadoop)) {
+      for (Map.Entry<String, float[]> part : saved.entrySet()) {
+        ByteBuffer bytes = ByteBuffer.allocate(part.getValue().length * Float.BYTES);
+        file.read(part.getKey(), 0, bytes);
+        float[] written = new float[part.getValue().length];
+        bytes.flip().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(written);
+        assertThat(written).as(part.getKey()).isEqualTo(part.getValue());
+      }
+    }
+  }
+
+  private static Map<String, float[]> saveAndGiveUp(
+      RankModel model, TrainConfig config, Checkpointer.Setting setting) {
+    fill(model, 3);
+    Map<String, float[]> saved = state(model);
+    StepSchedule schedule = new StepSchedule(8, 4, config.loop(), 1);
+    try (Checkpointer checkpointer =
+        new Checkpointer(
+            model, schedule, setting, new PhaseClock(), java.time.Duration.ofMillis(50))) {
+      checkpointer.after(1);
+      await().until(() -> StuckStore.stuck);
+    }
+    return saved;
+  }
+
+  /** The local disk, where writing waits, and an interrupt changes nothing. */
+  static final class StuckStore extends RawLocalFileSystem {
+    static volatile CountDownLatch letGo;
+    static volatile boolean stuck;
+
+    @Override
+    public URI getUri() {
+      return URI.create("stuck:///");
+    }
+
+    @Override
+    public FSDataOutputStream create(
+        org.apache.hadoop.fs.Path file,
+        boolean overwrite,
+        int bufferSize,
+        short replication,
+        long blockSize,
+        Progressable progress)
+        throws IOException {
+      if (file.getName().contains("rank-")) {
+        stuck = true;
+        while (letGo.getCount() > 0) {
+          LockSupport.parkNanos(1_000_000);
+          boolean unused = Thread.interrupted();
+        }
+      }
+      return super.create(file, overwrite, bufferSize, replication, blockSize, progress);
+    }
+  }
+
+  private static void fill(RankModel model, int seed) {
+    Staging staging = model.ops().staging();
+    for (TrainableGroup group : model.weights().trainable()) {
+      for (Tensor tensor : group.state().values()) {
+        staging.write(tensor, (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
+      }
+    }
+  }
+
+  private static void fill(FloatBuffer values, long first, int seed) {
+    for (int i = 0; i < values.limit(); i++) {
+      values.put(i, (float) Math.sin(seed * (first + i + 1)));
+    }
+  }
+
+  private static Map<String, float[]> state(RankModel model) {
+    Map<String, float[]> state = new TreeMap<>();
+    for (TrainableGroup group : model.weights().trainable()) {
+      group.state().forEach((name, x) -> state.put(name, GoldenRun.floats(model, x)));
+    }
+    return state;
+  }
+
+  private TrainConfig config() {
+    return config(scratch.resolve("run").toUri().toString());
+  }
+
+  private static TrainConfig config(String run) {
+    String words =
+        "--model_id m --dataset_path d --save_strategy steps --save_steps 1 --max_steps 2";
+    List<String> all = new ArrayList<>(List.of(words.split(" ")));
+    all.addAll(List.of("--output_dir", run));
+    return new ConfigLoader(HADOOP).train(Optional.empty(), all).config();
+  }
+}

@@ -1,0 +1,163 @@
+package org.sparkfinetune.engine.train;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
+import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.tensor.AdamWStep;
+import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets;
+
+/**
+ * Trains the embedding of Qwen2.5-7B, 152,064 x 3,584 float32, in a model of one narrow layer, and
+ * saves it: a process of its own, whose heap is less than a third of that tensor.
+ */
+final class EmbeddingOf7b {
+  private static final int VOCABULARY = 152_064;
+  private static final int HIDDEN = 3584;
+  private static final LlamaConfig CONFIG =
+      new LlamaConfig(
+          "qwen2",
+          HIDDEN,
+          256,
+          1,
+          28,
+          4,
+          128,
+          VOCABULARY,
+          4096,
+          1e-6,
+          1e6,
+          new RopeScaling.None(),
+          true,
+          new LlamaConfig.Biases(false, false, false));
+
+  private EmbeddingOf7b() {}
+
+  public static void main(String[] arguments) throws Exception {
+    long begin = System.nanoTime();
+    TrainConfig config = config(arguments[0]);
+    Configuration hadoop = new Configuration();
+    Path scratch = Path.of(java.net.URI.create(arguments[0]));
+    ModelGroups.Method method =
+        new ModelGroups.Method.Lora(
+            new LoraTargets(CONFIG, config.lora().r(), List.of("all-linear")),
+            List.of(ModelGroups.EMBED),
+            ModelGroups.Base.PLAIN);
+    RankMemory memory = new RankMemory();
+    try (RankMemory.Watch unused = memory.watch(new PhaseClock()::current);
+        Torch torch = Torch.start(2);
+        Exchange exchange = InProcessExchange.alone();
+        RankModel model =
+            RankModel.load(
+                recipe(method), torch, exchange, drawn(), drawn(), scratch, Optional.empty())) {
+      model.weights().trainable().forEach(group -> group.publish(0));
+      TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches());
+      AdamWStep step = new AdamWStep(1, 1e-3, 0, 0.9, 0.999, 1e-8, 1);
+      try (Scope scope = torch.scope()) {
+        model.weights().trainable().forEach(group -> group.update(scope, step));
+      }
+      model.weights().trainable().forEach(group -> group.publish(1));
+      new AdapterSaver(model, hadoop, 1).result(config, config.lora());
+      System.out.println("loss " + outcome.loss());
+    }
+    check(new org.apache.hadoop.fs.Path(config.outputDir(), "adapter"), hadoop);
+    System.out.printf(
+        "%.0f s, anonymous memory at most %.2f GB%n",
+        (System.nanoTime() - begin) * 1e-9, memory.peakAnonymousBytes() * 1e-9);
+    System.exit(0);
+  }
+
+  private static TrainConfig config(String folder) {
+    List<String> words =
+        List.of(
+            "--model_id",
+            "m",
+            "--dataset_path",
+            "d",
+            "--modules_to_save",
+            "embed_tokens",
+            "--output_dir",
+            folder + "run");
+    return new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
+  }
+
+  private static ModelRecipe recipe(ModelGroups.Method method) {
+    return new ModelRecipe(
+        CONFIG,
+        method,
+        2,
+        0,
+        7,
+        Precision.FLOAT32,
+        PlainType.BFLOAT16,
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        LayerKeep.NOTHING,
+        ModelRecipe.Inputs.IN_MEMORY,
+        OptionalLong.empty(),
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+  }
+
+  private static WeightSource drawn() {
+    return (name, first, out, count) -> {
+      for (int i = 0; i < count; i++) {
+        out[i] = value(name, first + i);
+      }
+    };
+  }
+
+  private static float value(String name, long element) {
+    if (name.contains("norm")) {
+      return 1;
+    }
+    long hash = (name.hashCode() + element) * 0x9E3779B97F4A7C15L;
+    return (hash >>> 40) * 0x1p-28f - 0x1p-5f;
+  }
+
+  /** With the vocabulary's first token and its last, which lies behind byte 2^31. */
+  private static List<TokenBatch> batches() {
+    int[] ids = new Random(1).ints(64, 1, 1000).toArray();
+    ids[3] = 0;
+    ids[4] = VOCABULARY - 1;
+    int[] positions = IntStream.range(0, ids.length).toArray();
+    PackedRow row = new PackedRow(ids, ids, positions, new int[ids.length]);
+    return TokenBatch.of(List.of(new StepRow(row, 0)), 512, TokenBatch.Attention.WITHIN_SAMPLES);
+  }
+
+  /** Rows of tokens that were there have moved, by the learning rate at most; others have not. */
+  private static void check(org.apache.hadoop.fs.Path adapter, Configuration hadoop) {
+    try (AdapterFiles saved = AdapterFiles.open(adapter, hadoop)) {
+      for (int token : new int[] {0, 80_000, VOCABULARY - 2, VOCABULARY - 1}) {
+        float[] row = new float[HIDDEN];
+        long first = (long) token * HIDDEN;
+        saved.read(AdapterNames.saved(LlamaWeights.EMBED_TOKENS), first, row, HIDDEN);
+        double moved = 0;
+        for (int i = 0; i < HIDDEN; i++) {
+          moved = Math.max(moved, Math.abs(row[i] - value(LlamaWeights.EMBED_TOKENS, first + i)));
+        }
+        boolean trained = token == 0 || token == VOCABULARY - 1;
+        if (trained ? moved < 1e-4 || moved > 1.1e-3 : moved != 0) {
+          throw new AssertionError("The row of token " + token + " moved by " + moved);
+        }
+      }
+    }
+  }
+}

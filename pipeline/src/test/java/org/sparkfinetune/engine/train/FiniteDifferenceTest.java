@@ -1,0 +1,148 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.engine.fsdp.Workers;
+import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.LoraTargets;
+
+/** The gradient of each parameter tensor beside finite differences in float64. */
+class FiniteDifferenceTest {
+  private static final LlamaConfig UNTIED = config(false);
+
+  @TempDir Path scratch;
+  private final Random random = new Random(3);
+  private final List<PackedRow> rows =
+      List.of(SmallModel.row(15, 23, random), SmallModel.row(9, 23, random));
+
+  @Test
+  void every_weight_norm_bias_embedding_and_head() {
+    SmallModel model = SmallModel.draw(UNTIED, new ModelGroups.Method.Full(), 0, 0, random);
+    assertThat(compare(model)).hasSize(3 + 2 * 16);
+  }
+
+  @Test
+  void an_embedding_that_is_the_head_too() {
+    SmallModel model = SmallModel.draw(config(true), new ModelGroups.Method.Full(), 0, 0, random);
+    assertThat(compare(model))
+        .hasSize(2 + 2 * 16)
+        .containsKey("model.embed_tokens.weight")
+        .doesNotContainKey("lm_head.weight");
+  }
+
+  @Test
+  void every_A_and_B_under_dropout_with_embedding_and_head_beside_them() {
+    ModelGroups.Method method =
+        new ModelGroups.Method.Lora(
+            new LoraTargets(UNTIED, 3, List.of("all-linear")),
+            List.of("embed_tokens", "lm_head"),
+            ModelGroups.Base.PLAIN);
+    assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
+  }
+
+  private Map<String, float[]> compare(SmallModel model) {
+    try (Torch torch = Torch.start(1)) {
+      SmallModel.Numbers ours = model.ours(torch, rows, scratch);
+      Consumer<NaiveLlama> masks = model.dropout() > 0 ? masks(torch, model) : naive -> {};
+      assertThat(ours.loss())
+          .isCloseTo(model.naiveLoss(rows, Map.of(), 0, masks), within(1e-5 * ours.loss()));
+      ours.gradients().forEach((name, gradient) -> compare(model, name, gradient, masks));
+      return ours.gradients();
+    }
+  }
+
+  /** Along a random direction, which sees all elements, and at three single elements. */
+  private void compare(
+      SmallModel model, String name, float[] gradient, Consumer<NaiveLlama> masks) {
+    double norm = Math.sqrt(SmallModel.dot(gradient, widen(gradient)));
+    assertThat(norm).as(name).isPositive();
+    double[] along = random.doubles(gradient.length, -1, 1).toArray();
+    check(model, name, gradient, along, norm * Math.sqrt(gradient.length), masks);
+    for (int i = 0; i < 3; i++) {
+      double[] single = new double[gradient.length];
+      single[random.nextInt(single.length)] = 1;
+      check(model, name, gradient, single, norm, masks);
+    }
+  }
+
+  private void check(
+      SmallModel model,
+      String name,
+      float[] gradient,
+      double[] direction,
+      double scale,
+      Consumer<NaiveLlama> masks) {
+    assertThat(SmallModel.dot(gradient, direction))
+        .as(name)
+        .isCloseTo(model.naiveSlope(rows, Map.of(name, direction), masks), within(1e-5 * scale));
+  }
+
+  private static double[] widen(float[] values) {
+    double[] wide = new double[values.length];
+    java.util.Arrays.setAll(wide, i -> values[i]);
+    return wide;
+  }
+
+  /** What {@link DropoutMasks} draws for step 1, for the naive model. */
+  private Consumer<NaiveLlama> masks(Torch torch, SmallModel model) {
+    DropoutMasks dropout = new DropoutMasks(model.dropout(), 7, model.config(), new Workers(2));
+    Map<String, double[]> drawn = new LinkedHashMap<>();
+    try (Scope scope = torch.scope()) {
+      Ops ops = new Ops(torch);
+      Tensor none = ops.empty(scope, ElementType.FLOAT32, 0);
+      for (int row = 0; row < rows.size(); row++) {
+        TokenBatch batch =
+            TokenBatch.of(
+                    List.of(new StepRow(rows.get(row), row)),
+                    100,
+                    TokenBatch.Attention.WITHIN_SAMPLES)
+                .get(0);
+        for (int layer = 0; layer < 2; layer++) {
+          var targets = new DropoutMasks.Targets(LinearModule.all(), ElementType.FLOAT32);
+          List<Tensor> layerMasks = dropout.masks(scope, ops, batch, 1, layer, targets, none);
+          for (LinearModule module : LinearModule.all()) {
+            double[] mask = widen(layerMasks.get(module.ordinal()).toFloats());
+            assertThat(mask).containsOnly(0, (float) (1 / 0.7));
+            drawn.put(row + "/model.layers." + layer + "." + module.path(), mask);
+          }
+        }
+      }
+    }
+    return naive -> drawn.forEach(naive::mask);
+  }
+
+  private static LlamaConfig config(boolean tied) {
+    return new LlamaConfig(
+        "llama",
+        12,
+        20,
+        2,
+        6,
+        2,
+        4,
+        23,
+        64,
+        1e-5,
+        10_000,
+        new RopeScaling.Llama3(8, 1, 4, 32),
+        tied,
+        new LlamaConfig.Biases(true, true, true));
+  }
+}

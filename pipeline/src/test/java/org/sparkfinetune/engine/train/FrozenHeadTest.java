@@ -1,0 +1,133 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.engine.tensor.HeadGradients;
+import org.sparkfinetune.engine.tensor.HeadLoss;
+import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+
+class FrozenHeadTest {
+  private static final int TOKENS = 37;
+  @TempDir Path scratch;
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void in_chunks_from_all_ranks_loss_and_gradient_are_those_of_the_whole_head(int ranks)
+      throws Exception {
+    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    ExecutorService threads = Executors.newFixedThreadPool(ranks);
+    try (Torch torch = Torch.start(1)) {
+      List<CompletableFuture<Void>> all = new ArrayList<>();
+      for (Exchange exchange : group) {
+        all.add(CompletableFuture.runAsync(() -> compare(torch, exchange), threads));
+      }
+      all.forEach(CompletableFuture::join);
+    } finally {
+      group.forEach(Exchange::close);
+      threads.shutdownNow();
+    }
+  }
+
+  private void compare(Torch torch, Exchange exchange) {
+    try (Checkpoint base = GoldenRun.open("model/model.safetensors")) {
+      LlamaConfig config = GoldenRun.config();
+      ModelGroups.Method method =
+          new ModelGroups.Method.Lora(
+              new LoraTargets(config, 8, List.of("all-linear")), List.of(), ModelGroups.Base.PLAIN);
+      ModelRecipe recipe =
+          new ModelRecipe(
+              config,
+              method,
+              2.0,
+              0,
+              7,
+              Precision.FLOAT32,
+              PlainType.BFLOAT16,
+              TokenBatch.Attention.WITHIN_SAMPLES,
+              LayerKeep.NOTHING,
+              ModelRecipe.Inputs.IN_MEMORY,
+              OptionalLong.empty(),
+              new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+      CheckpointWeights source = new CheckpointWeights(base);
+      Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
+      assertThat(own.toFile().mkdirs()).isTrue();
+      try (RankModel model =
+          RankModel.load(
+              recipe,
+              torch,
+              exchange,
+              source,
+              (name, first, out, count) -> {},
+              own,
+              Optional.empty())) {
+        compare(model, config);
+        exchange.sum("end", 0, new double[1]);
+      }
+    }
+  }
+
+  private static void compare(RankModel model, LlamaConfig config) {
+    Ops ops = model.ops();
+    Random random = new Random(3);
+    float[] x = new float[TOKENS * config.hiddenSize()];
+    int[] targets = new int[TOKENS];
+    for (int i = 0; i < x.length; i++) {
+      x[i] = (float) random.nextGaussian() * 3;
+    }
+    for (int i = 0; i < TOKENS; i++) {
+      targets[i] = random.nextInt(config.vocabSize());
+    }
+    try (Scope scope = ops.torch().scope()) {
+      Tensor normed = ops.ofFloats(scope, x, TOKENS, config.hiddenSize());
+      FrozenHead head =
+          new FrozenHead(
+              ops,
+              Precision.FLOAT32,
+              model.weights(),
+              ModelGroups.HEAD,
+              LlamaWeights.lmHead(config),
+              7,
+              7L * config.hiddenSize() * Float.BYTES);
+      HeadLoss chunked =
+          head.losses(
+                  scope, List.of(new HeadOfModel.Part(normed, targets)), 0.25, HeadGradients.INPUT)
+              .get(0);
+      Tensor whole = model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD);
+      HeadLoss expected =
+          ops.headLoss(
+              scope, normed, whole, ops.ofInts(scope, targets), 0.25, 10, HeadGradients.INPUT);
+      assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
+      float[] gradient = chunked.inputGradient().toFloats();
+      float[] wanted = expected.inputGradient().toFloats();
+      for (int i = 0; i < gradient.length; i++) {
+        assertThat(gradient[i]).isCloseTo(wanted[i], within(2e-6f));
+      }
+    }
+  }
+}

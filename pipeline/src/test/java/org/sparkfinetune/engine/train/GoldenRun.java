@@ -1,0 +1,346 @@
+package org.sparkfinetune.engine.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Function;
+import java.util.function.LongToDoubleFunction;
+import java.util.function.Supplier;
+import org.apache.hadoop.conf.Configuration;
+import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.engine.fsdp.ShardStore;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableLayout;
+import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.tensor.AdamWStep;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.LlamaConfigReader;
+import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.NamedShape;
+
+/** Trains the golden model on the golden rows with ranks as threads. */
+final class GoldenRun {
+  static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
+  static final int BATCH_TOKENS = 170;
+  private static final String PREFIX = "base_model.model.";
+
+  /** One optimizer step's numbers. */
+  record Step(double loss, double gradNorm) {}
+
+  enum What {
+    LORA,
+    QLORA,
+    /** LoRA on what bitsandbytes decodes where there is AVX-512. */
+    QLORA_AVX512,
+    FULL
+  }
+
+  private final What what;
+  private final Precision precision;
+  private final double dropout;
+  private final Path scratch;
+  private Function<WeightSource, WeightSource> spoiling = source -> source;
+  private LayerKeep keep = LayerKeep.NOTHING;
+  private ModelRecipe.Inputs inputs = ModelRecipe.Inputs.IN_MEMORY;
+  private OptionalLong activationMemory = OptionalLong.empty();
+  private Sharding.Prefetch prefetch = Sharding.Prefetch.NEXT_LAYER;
+  private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
+  private ComputeDevice device = new ComputeDevice.Cpu();
+  private Supplier<Optional<ShardStore>> store = Optional::empty;
+  private long bufferBytes = 64 << 20;
+  private int threads = 1;
+
+  GoldenRun(What what, Precision precision, double dropout, Path scratch) {
+    this.what = what;
+    this.precision = precision;
+    this.dropout = dropout;
+    this.scratch = scratch;
+  }
+
+  /** Puts another base model in the golden one's place. */
+  GoldenRun spoiledBy(Function<WeightSource, WeightSource> change) {
+    this.spoiling = change;
+    return this;
+  }
+
+  GoldenRun keeping(LayerKeep kept, ModelRecipe.Inputs where) {
+    this.keep = kept;
+    this.inputs = where;
+    return this;
+  }
+
+  /** As many bytes as a token keeps take so many tokens through the layers together. */
+  GoldenRun inGroupsOf(int tokens) {
+    this.activationMemory = OptionalLong.of(tokens * recipe().keptPerToken());
+    return this;
+  }
+
+  GoldenRun sharded(ShardingStrategy strategy) {
+    this.sharding = strategy;
+    return this;
+  }
+
+  /** Keeps its shards in a folder, in which it deletes whatever it may. */
+  GoldenRun keptIn(Path shards, String key) {
+    this.store = () -> Optional.of(new ShardStore(shards, key, InstantSource.system(), 1));
+    return this;
+  }
+
+  GoldenRun on(ComputeDevice what) {
+    this.device = what;
+    return this;
+  }
+
+  /** Of each rank. */
+  GoldenRun withThreads(int count) {
+    this.threads = count;
+    return this;
+  }
+
+  /** Groups larger than that go from rank to rank, and to files, in parts. */
+  GoldenRun withBuffersOf(long bytes) {
+    this.bufferBytes = bytes;
+    return this;
+  }
+
+  GoldenRun prefetching(Sharding.Prefetch what) {
+    this.prefetch = what;
+    return this;
+  }
+
+  static LlamaConfig config() {
+    try {
+      Path file = GOLDEN.resolve("model/config.json");
+      return LlamaConfigReader.read(Files.readString(file), file.toString());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static JsonNode json(String name) throws IOException {
+    return new ObjectMapper().readTree(GOLDEN.resolve(name).toFile());
+  }
+
+  static List<PackedRow> rows() {
+    return RowsInMemory.read(path("rows.safetensors"), new Configuration()).rows();
+  }
+
+  static Checkpoint open(String file) {
+    return Checkpoint.openFile(path(file), new Configuration());
+  }
+
+  private static org.apache.hadoop.fs.Path path(String file) {
+    return new org.apache.hadoop.fs.Path(GOLDEN.resolve(file).toUri());
+  }
+
+  /** Steps of all ranks (they have to agree) and the final trainable weights. */
+  record Result(List<Step> steps, Map<String, float[]> weights) {}
+
+  Result run(int ranks, int steps, LongToDoubleFunction rate, double clip, double decay)
+      throws Exception {
+    return run(
+        InProcessExchange.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
+  }
+
+  Result run(List<Exchange> group, int steps, LongToDoubleFunction rate, double clip, double decay)
+      throws Exception {
+    List<Result> results = onRanks(group, model -> train(model, steps, rate, clip, decay));
+    for (Result other : results) {
+      if (!other.steps().equals(results.get(0).steps())) {
+        throw new AssertionError("ranks disagree about loss or norm");
+      }
+    }
+    return results.get(0);
+  }
+
+  /** What each rank's work gives, in rank order. */
+  <T> List<T> onRanks(int ranks, Function<RankModel, T> work) {
+    return onRanks(InProcessExchange.group(ranks, ExchangeSettings.defaults()), work);
+  }
+
+  <T> List<T> onRanks(List<Exchange> group, Function<RankModel, T> work) {
+    ExecutorService pool = Executors.newFixedThreadPool(group.size());
+    try (Torch torch = Torch.start(threads, device, bufferBytes)) {
+      List<CompletableFuture<T>> results = new ArrayList<>();
+      for (Exchange exchange : group) {
+        results.add(
+            CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), pool)
+                .whenComplete((value, error) -> abort(exchange, error)));
+      }
+      try {
+        return results.stream().map(CompletableFuture::join).toList();
+      } finally {
+        // Of a group that failed no rank may compute any more when libtorch is closed.
+        group.forEach(Exchange::close);
+        results.forEach(result -> result.handle((value, error) -> 0).join());
+      }
+    } finally {
+      group.forEach(Exchange::close);
+      pool.shutdownNow();
+    }
+  }
+
+  /** As a rank of a run does. */
+  private static void abort(Exchange exchange, Throwable error) {
+    if (error != null) {
+      exchange.abort("" + error.getMessage());
+    }
+  }
+
+  private <T> T rank(Torch torch, Exchange exchange, Function<RankModel, T> work) {
+    try (Checkpoint base = open("model/model.safetensors");
+        Checkpoint start = open("adapter-start.safetensors")) {
+      WeightSource model = spoiling.apply(new CheckpointWeights(base));
+      CheckpointWeights adapter = new CheckpointWeights(start);
+      WeightSource trainable =
+          what == What.FULL
+              ? model
+              : (name, first, out, count) -> adapter.read(PREFIX + name, first, out, count);
+      WeightSource frozen = what == What.QLORA_AVX512 ? new Avx512Nf4(config(), model) : model;
+      Path own =
+          Files.createDirectories(
+              scratch.resolve(what + "-" + exchange.rank() + "-of-" + exchange.worldSize()));
+      Optional<ShardStore> shards = store.get();
+      try (Closeable unused = () -> shards.ifPresent(ShardStore::close);
+          RankModel rankModel =
+              RankModel.load(recipe(), torch, exchange, frozen, trainable, own, shards)) {
+        rankModel.weights().trainable().forEach(group -> group.publish(0));
+        T result = work.apply(rankModel);
+        exchange.sum("end", 0, new double[] {0});
+        return result;
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private ModelRecipe recipe() {
+    ModelGroups.Base base = what == What.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN;
+    ModelGroups.Method method =
+        what == What.FULL
+            ? new ModelGroups.Method.Full()
+            : new ModelGroups.Method.Lora(
+                new LoraTargets(config(), 8, List.of("all-linear")), List.of(), base);
+    return new ModelRecipe(
+        config(),
+        method,
+        2.0,
+        dropout,
+        7,
+        precision,
+        what == What.QLORA_AVX512 && precision.stored().bytes() == 4
+            ? PlainType.FLOAT32
+            : PlainType.BFLOAT16,
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        keep,
+        inputs,
+        activationMemory,
+        new Sharding(sharding, prefetch));
+  }
+
+  static TrainingStep trainingStep(RankModel model) {
+    return new TrainingStep(model, new PhaseClock());
+  }
+
+  private Result train(
+      RankModel model, int steps, LongToDoubleFunction rate, double clip, double decay) {
+    TrainingStep step = trainingStep(model);
+    List<PackedRow> rows = rows();
+    List<Step> log = new ArrayList<>();
+    int rank = model.exchange().rank();
+    int ranks = model.exchange().worldSize();
+    for (int s = 1; s <= steps; s++) {
+      List<StepRow> own = new ArrayList<>();
+      for (int k = 4 * rank / ranks; k < 4 * (rank + 1) / ranks; k++) {
+        own.add(new StepRow(rows.get((4 * (s - 1) + k) % 8), k));
+      }
+      TrainingStep.Outcome outcome =
+          step.run(s, TokenBatch.of(own, BATCH_TOKENS, TokenBatch.Attention.WITHIN_SAMPLES));
+      log.add(new Step(outcome.loss(), outcome.gradNorm()));
+      double clipping = Math.min(1, clip / (outcome.gradNorm() + 1e-6));
+      update(model, new AdamWStep(clipping, rate.applyAsDouble(s), decay, 0.9, 0.999, 1e-8, s));
+    }
+    return new Result(log, weights(model, steps));
+  }
+
+  private static void update(RankModel model, AdamWStep numbers) {
+    try (Scope scope = model.ops().torch().scope()) {
+      model.weights().trainable().forEach(group -> group.update(scope, numbers));
+    }
+    model.weights().trainable().forEach(group -> group.publish(numbers.step()));
+  }
+
+  private static Map<String, float[]> weights(RankModel model, int version) {
+    Map<String, float[]> weights = new TreeMap<>();
+    try (Scope scope = model.ops().torch().scope()) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        var flat = group.unshard(scope, version);
+        for (TrainableLayout.Place place : group.layout().places()) {
+          NamedShape tensor = place.tensor();
+          weights.put(
+              tensor.name(),
+              floats(model, model.ops().view(scope, flat, place.at(), tensor.elements())));
+        }
+      }
+    }
+    return weights;
+  }
+
+  static float[] floats(RankModel model, Tensor x) {
+    try (Scope scope = model.ops().torch().scope()) {
+      return model.ops().staging().toHost(scope, x).toFloats();
+    }
+  }
+
+  /** A part of a group's state on this rank: parameters, exp_avg or exp_avg_sq. */
+  static Tensor state(TrainableGroup group, String part) {
+    return Objects.requireNonNull(group.state().get(part + "/" + group.name()));
+  }
+
+  /** Adds this rank's part of every gradient: with beta1 = 0 the first moment is the gradient. */
+  static void gradients(RankModel model, Map<String, float[]> all) {
+    try (Scope scope = model.ops().torch().scope()) {
+      for (TrainableGroup group : model.weights().trainable()) {
+        group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1));
+        float[] moment = floats(model, state(group, "exp_avg"));
+        for (TrainableLayout.Piece piece : group.layout().pieces(model.exchange().rank())) {
+          float[] whole =
+              all.computeIfAbsent(
+                  piece.tensor().name(), name -> new float[(int) piece.tensor().elements()]);
+          System.arraycopy(
+              moment,
+              (int) piece.sliceElement(),
+              whole,
+              (int) piece.firstElement(),
+              (int) piece.count());
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.LoraTargets;
+
+/** Loss and gradients of models of any shape are those of {@link NaiveLlama}. */
+class NaiveModelParityTest {
+  private static final int MODELS = Integer.getInteger("naive.models", 200);
+
+  @TempDir Path scratch;
+
+  @Test
+  void any_configuration_has_the_naive_models_loss_and_slope() {
+    try (Torch torch = Torch.start(1)) {
+      for (int seed = 0; seed < MODELS; seed++) {
+        compare(torch, seed);
+      }
+    }
+  }
+
+  private void compare(Torch torch, int seed) {
+    Random random = new Random(seed);
+    LlamaConfig config = config(random);
+    SmallModel model =
+        SmallModel.draw(config, method(config, random), 0.5 + random.nextDouble(), 0, random);
+    List<PackedRow> rows =
+        IntStream.range(0, 1 + random.nextInt(3))
+            .mapToObj(i -> SmallModel.row(3 + random.nextInt(14), config.vocabSize(), random))
+            .toList();
+    SmallModel.Numbers ours = model.ours(torch, rows, scratch);
+    String what = "seed " + seed + ", " + model.method() + ", " + config;
+    double loss = model.naiveLoss(rows, Map.of(), 0, naive -> {});
+    assertThat(ours.loss()).as(what).isCloseTo(loss, within(1e-5 * loss));
+    Map<String, double[]> direction = new LinkedHashMap<>();
+    double slope = 0;
+    double size = 0;
+    for (Map.Entry<String, float[]> entry : ours.gradients().entrySet()) {
+      double[] along = random.doubles(entry.getValue().length, -1, 1).toArray();
+      direction.put(entry.getKey(), along);
+      slope += SmallModel.dot(entry.getValue(), along);
+      size += IntStream.range(0, along.length).mapToDouble(i -> along[i] * along[i]).sum();
+    }
+    assertThat(slope)
+        .as(what)
+        .isCloseTo(
+            model.naiveSlope(rows, direction, naive -> {}),
+            within(1e-5 * ours.gradNorm() * Math.sqrt(size)));
+  }
+
+  private static LlamaConfig config(Random random) {
+    int groups = 1 + random.nextInt(4);
+    return new LlamaConfig(
+        "llama",
+        1 + random.nextInt(40),
+        1 + random.nextInt(50),
+        1 + random.nextInt(3),
+        groups * (1 + random.nextInt(4)),
+        groups,
+        2 * (1 + random.nextInt(8)),
+        5 + random.nextInt(60),
+        128,
+        1e-5,
+        Math.pow(10, 2 + random.nextInt(5)),
+        scaling(random),
+        random.nextBoolean(),
+        new LlamaConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()));
+  }
+
+  private static RopeScaling scaling(Random random) {
+    return switch (random.nextInt(3)) {
+      case 0 -> new RopeScaling.Linear(1 + random.nextInt(8));
+      case 1 -> new RopeScaling.Llama3(8, 1, 4, 8 + random.nextInt(100));
+      default -> new RopeScaling.None();
+    };
+  }
+
+  private static ModelGroups.Method method(LlamaConfig config, Random random) {
+    List<List<String>> targets =
+        List.of(
+            List.of("all-linear"),
+            List.of("q_proj", "mlp.down_proj"),
+            List.of("model\\.layers\\.0\\..*(k|o|up)_proj"));
+    List<List<String>> saved =
+        List.of(List.of(), List.of("embed_tokens"), List.of("lm_head", "embed_tokens"));
+    return random.nextBoolean()
+        ? new ModelGroups.Method.Full()
+        : new ModelGroups.Method.Lora(
+            new LoraTargets(config, 1 + random.nextInt(5), targets.get(random.nextInt(3))),
+            saved.get(random.nextInt(3)),
+            ModelGroups.Base.PLAIN);
+  }
+}

@@ -1,0 +1,109 @@
+package org.sparkfinetune.inference.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
+import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+
+/** Against transformers with PEFT's adapters: 20 prompts of 1 to 39 tokens, greedy. */
+final class AdapterParityTest {
+  private static final Configuration CONF = new Configuration(false);
+  private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
+
+  private static org.apache.hadoop.fs.Path path(Path path) {
+    return new org.apache.hadoop.fs.Path(path.toUri());
+  }
+
+  private static int[] ints(JsonNode array) {
+    return new ObjectMapper().convertValue(array, int[].class);
+  }
+
+  private static Generator generator(BaseForm form, String adapter) {
+    DecodingModel model =
+        DecodingModel.load(
+            path(GOLDEN.resolve("model")),
+            Optional.of(path(GOLDEN.resolve(adapter + ".adapter"))),
+            form,
+            CONF,
+            1);
+    return new Generator(model, 1, 8);
+  }
+
+  private static void assertSameTexts(BaseForm form, String adapter, double tolerance)
+      throws IOException {
+    JsonNode golden =
+        new ObjectMapper().readTree(GOLDEN.resolve("generate-adapters.json").toFile());
+    List<Prompt> prompts = new ArrayList<>();
+    golden.path("prompts").forEach(ids -> prompts.add(new Prompt(0, ints(ids))));
+    try (Generator generator = generator(form, adapter)) {
+      List<Generated> made =
+          generator.run(
+              prompts,
+              GenerationSettings.greedy(24, Set.of()),
+              (prompt, token) -> TokenListener.Then.CONTINUE);
+
+      for (int i = 0; i < prompts.size(); i++) {
+        assertThat(made.get(i).ids())
+            .as("prompt %d", i)
+            .isEqualTo(ints(golden.path(adapter).path(i)));
+      }
+      int[] last =
+          IntStream.concat(IntStream.of(prompts.get(19).ids()), IntStream.of(made.get(19).ids()))
+              .toArray();
+      double loss = IntStream.of(0).mapToDouble(x -> sum(generator.losses(last))).sum();
+      assertThat(loss / (last.length - 1))
+          .isCloseTo(golden.path(adapter + "-loss").asDouble(), within(tolerance));
+    }
+  }
+
+  private static double sum(double[] values) {
+    return java.util.Arrays.stream(values).sum();
+  }
+
+  @Test
+  void an_adapter_over_16_bits_answers_as_in_peft() throws IOException {
+    assertSameTexts(BaseForm.AS_STORED, "trajectory-lora-float32", 1e-5);
+  }
+
+  @Test
+  void an_adapter_over_nf4_answers_as_in_peft() throws IOException {
+    assertSameTexts(BaseForm.NF4_FLOAT32, "trajectory-qlora-float32", 1e-4);
+  }
+
+  /** The model is not ours to ship: STORIES260K names its folder. */
+  @Test
+  @EnabledIfEnvironmentVariable(named = "STORIES260K", matches = ".+")
+  void stories260k_tells_the_story_of_lily() {
+    Path folder = Path.of(System.getenv("STORIES260K"));
+    try (DecodingModel model =
+            DecodingModel.load(path(folder), Optional.empty(), BaseForm.AS_STORED, CONF, 1);
+        LlamaTokenizer tokenizer = LlamaTokenizer.load(path(folder), CONF);
+        Generator generator = new Generator(model, 1, 1)) {
+      int[] made =
+          generator
+              .run(
+                  List.of(new Prompt(0, new int[] {1})),
+                  GenerationSettings.greedy(100, Set.of()),
+                  (prompt, token) -> TokenListener.Then.CONTINUE)
+              .get(0)
+              .ids();
+
+      assertThat(tokenizer.decode(made).strip())
+          .startsWith(
+              "Once upon a time, there was a little girl named Lily. She loved to play outside in"
+                  + " the park.");
+    }
+  }
+}

@@ -1,0 +1,39 @@
+package org.sparkfinetune.spark.check;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class ClusterCheckTest {
+  @Test
+  void gpus_in_use_pass_idle_ones_warn_and_objections_fail() {
+    assertThat(gpus(found("", "cpu", ""))).isEmpty();
+    CheckLine used = gpus(found("0", "cuda:0", ""), found("1", "cuda:1", "")).orElseThrow();
+    assertThat(used.verdict()).isEqualTo(CheckLine.Verdict.PASSED);
+    assertThat(used.what()).startsWith("Spark gives a GPU to 2 of 2 rank(s)");
+    CheckLine idle = gpus(found("0", "cpu", ""), found("1", "cpu", "")).orElseThrow();
+    assertThat(idle.verdict()).isEqualTo(CheckLine.Verdict.WARNED);
+    assertThat(idle.advice().orElseThrow()).contains("pytorch-native-cu128");
+    CheckLine old = gpus(found("0", "cuda:0", ""), found("1", "", "bf16: true …")).orElseThrow();
+    assertThat(old.verdict()).isEqualTo(CheckLine.Verdict.FAILED);
+    assertThat(old.what()).isEqualTo("bf16: true …");
+  }
+
+  @Test
+  void what_an_executor_has_travels_as_bytes() {
+    ClusterProbe.Found found = found("0", "cuda:0", "bf16: true …");
+    byte[] bytes = found.encoded().getBytes(java.nio.charset.StandardCharsets.UTF_8);
+    assertThat(ClusterProbe.Found.decoded(bytes)).isEqualTo(found);
+  }
+
+  private static Optional<CheckLine> gpus(ClusterProbe.Found... found) {
+    return ClusterCheck.gpus(List.of(found));
+  }
+
+  private static ClusterProbe.Found found(String gpu, String device, String objection) {
+    return new ClusterProbe.Found(
+        "worker", 1, 1, 1, gpu, device, objection, ClusterProbe.Sight.SEES_MODEL);
+  }
+}

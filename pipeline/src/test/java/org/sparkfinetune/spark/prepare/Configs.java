@@ -1,0 +1,141 @@
+package org.sparkfinetune.spark.prepare;
+
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.sparkfinetune.config.DatasetKind;
+import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.config.TokenCounting;
+
+/** Configurations for tests, changed from the defaults step by step. */
+final class Configs {
+  private DatasetKind dataset = DatasetKind.SQL_CREATE_CONTEXT;
+  private List<String> input = List.of();
+  private Optional<List<String>> testInput = Optional.empty();
+  private String output;
+  private long seed = 42;
+  private OptionalLong numSamples = OptionalLong.empty();
+  private TestSize testSize = new TestSize.Fraction(0.2);
+  private Optional<Map<String, String>> template = Optional.empty();
+  private Optional<String> systemMessage = Optional.empty();
+  private Optional<String> stratifyBy = Optional.empty();
+  private boolean deduplicate;
+  private EnumSet<OutputFormat> formats = EnumSet.allOf(OutputFormat.class);
+  private double maxRejected = 0.01;
+  private boolean overwrite;
+  private Optional<TokenCounting> tokens = Optional.empty();
+
+  private Configs(Path output) {
+    this.output = output.toString();
+  }
+
+  static Configs to(Path output) {
+    return new Configs(output);
+  }
+
+  Configs dataset(DatasetKind kind) {
+    dataset = kind;
+    return this;
+  }
+
+  Configs input(String... paths) {
+    input = List.of(paths);
+    return this;
+  }
+
+  Configs testInput(String... paths) {
+    testInput = Optional.of(List.of(paths));
+    testSize = new TestSize.Rows(0);
+    return this;
+  }
+
+  /** Another output, by URI. */
+  Configs at(String uri) {
+    output = uri;
+    return this;
+  }
+
+  Configs seed(long value) {
+    seed = value;
+    return this;
+  }
+
+  Configs numSamples(long rows) {
+    numSamples = OptionalLong.of(rows);
+    return this;
+  }
+
+  Configs testRows(long rows) {
+    testSize = new TestSize.Rows(rows);
+    return this;
+  }
+
+  Configs testFraction(double fraction) {
+    testSize = new TestSize.Fraction(fraction);
+    return this;
+  }
+
+  Configs template(Map<String, String> texts) {
+    template = Optional.of(texts);
+    return this;
+  }
+
+  Configs systemMessage(String text) {
+    systemMessage = Optional.of(text);
+    return this;
+  }
+
+  Configs stratifyBy(String column) {
+    stratifyBy = Optional.of(column);
+    return this;
+  }
+
+  Configs deduplicate() {
+    deduplicate = true;
+    return this;
+  }
+
+  Configs formats(OutputFormat only) {
+    formats = EnumSet.of(only);
+    return this;
+  }
+
+  Configs maxRejected(double fraction) {
+    maxRejected = fraction;
+    return this;
+  }
+
+  Configs overwrite() {
+    overwrite = true;
+    return this;
+  }
+
+  Configs tokens(int maxSeqLength) {
+    tokens = Optional.of(new TokenCounting("unused", Optional.empty(), maxSeqLength));
+    return this;
+  }
+
+  PrepareConfig config() {
+    return new PrepareConfig(
+        dataset,
+        input,
+        testInput,
+        output,
+        seed,
+        numSamples,
+        testSize,
+        systemMessage,
+        template,
+        stratifyBy,
+        deduplicate,
+        formats,
+        maxRejected,
+        overwrite,
+        tokens);
+  }
+}

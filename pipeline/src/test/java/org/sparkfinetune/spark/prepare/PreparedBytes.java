@@ -1,0 +1,96 @@
+package org.sparkfinetune.spark.prepare;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.commons.codec.digest.DigestUtils;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.SparkSession;
+import org.sparkfinetune.config.Overlong;
+import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.data.tokenize.PackedRowTexts;
+import org.sparkfinetune.data.tokenize.PackedRowsFile;
+import org.sparkfinetune.data.tokenize.TinyTokenizer;
+import org.sparkfinetune.spark.dataset.DatasetManifest;
+import org.sparkfinetune.spark.tokenize.TokenizeJob;
+import org.sparkfinetune.spark.tokenize.TokenizeRequest;
+import org.sparkfinetune.spark.tokenize.TokenizedDataset;
+
+/**
+ * One input and the recorded digests of what comes of it, which every partitioning, cluster and
+ * Java has to reach: {@code mvn -Pspark-4 test -Dtest=PrepareSparkTest} does so with another Spark.
+ * Where a change of the bytes is meant, the failing test says the new digest.
+ */
+final class PreparedBytes {
+  private static final String RECORDED =
+      "bcfdcbd77c27d6462eef5aacf2fec65499c3abb4867accc5b35ce62a2fa619c3";
+
+  /** Of the rows of 1,024 tokens that the training split becomes. */
+  static final String RECORDED_PACKED =
+      "6e2705a1d3bc27a40326a36e9a3e0e04b46ba50ddbde2d85b14961d0afa14a40";
+
+  private PreparedBytes() {}
+
+  /** 2,000 rows, and 20 that are none. */
+  static List<String> input() {
+    List<String> lines = new ArrayList<>(Rows.sqlLines(2000));
+    for (int i = 0; i < 20; i++) {
+      lines.add(97 * i, "not json " + i);
+    }
+    return lines;
+  }
+
+  /** Looks at the names and bytes of all files but report and manifest, which name folder, time. */
+  static void check(Path out) throws IOException {
+    StringBuilder all = new StringBuilder();
+    try (Stream<Path> files = Files.walk(out)) {
+      for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+        String name = out.relativize(file).toString();
+        if (!name.startsWith("report") && !name.equals(DatasetManifest.NAME)) {
+          all.append(name)
+              .append(' ')
+              .append(DigestUtils.sha256Hex(bytes(name, file)))
+              .append('\n');
+        }
+      }
+    }
+    assertThat(DigestUtils.sha256Hex(all.toString())).as("of%n%s", all).isEqualTo(RECORDED);
+  }
+
+  /** Rejections name the folder of their file, which is another in every test. */
+  private static byte[] bytes(String name, Path file) throws IOException {
+    return name.startsWith("rejected")
+        ? Files.readString(file).replaceAll("\"file\":\"[^\"]*/", "\"file\":\"").getBytes(UTF_8)
+        : Files.readAllBytes(file);
+  }
+
+  /**
+   * @param scratch holds what is made on the way
+   */
+  static String packedDigest(SparkSession spark, Path dataset, Path scratch) {
+    Path cache = scratch.resolve("cache");
+    TrainingData data =
+        new TrainingData(
+            dataset.toString(), 1024, true, false, Optional.of("llama3"), Overlong.DROP, false);
+    TokenizedDataset tokenized =
+        new TokenizeJob(spark)
+            .run(
+                new TokenizeRequest(
+                    data, TinyTokenizer.files(), new org.apache.hadoop.fs.Path(cache.toUri())));
+    Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+    try (PackedRowsFile rows =
+        PackedRowsFile.copyOf(tokenized.path(), "train", hadoop, scratch.resolve("copy"))) {
+      List<PackedRow> all = IntStream.range(0, rows.size()).mapToObj(rows::row).toList();
+      return DigestUtils.sha256Hex(String.join("\n", PackedRowTexts.of(all)));
+    }
+  }
+}
