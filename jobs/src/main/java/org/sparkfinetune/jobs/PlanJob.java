@@ -15,7 +15,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaConfigReader;
 import org.sparkfinetune.model.hub.HubFolder;
-import org.sparkfinetune.model.hub.HubKind;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.plan.CpuProbe;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.DeviceTable;

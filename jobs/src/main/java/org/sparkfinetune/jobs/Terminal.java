@@ -14,13 +14,13 @@ import java.util.Locale;
 import java.util.Optional;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.generate.Completion;
+import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator;
-import org.sparkfinetune.inference.generate.TextListener;
-import org.sparkfinetune.inference.generate.TextPrompt;
+import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
+import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 
 /** {@code generate} for one reader: text appears as it is made. */
 final class Terminal {

@@ -3,7 +3,7 @@ package org.sparkfinetune.plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Processor;
 import org.sparkfinetune.engine.tensor.Scope;

@@ -1,6 +1,6 @@
 package org.sparkfinetune.plan;
 
-import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.train.LayerActivations;
 
 /**

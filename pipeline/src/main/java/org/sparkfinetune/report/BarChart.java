@@ -3,6 +3,7 @@ package org.sparkfinetune.report;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.sparkfinetune.report.Page.Html;
 
 /**
  * Horizontal bars with their names and numbers as inline SVG.

@@ -106,4 +106,19 @@ public final class Page {
   public String html() {
     return html + "</body>\n</html>\n";
   }
+
+  /** Text made safe for HTML, in elements and in quoted attributes. */
+  public static final class Html {
+    private Html() {}
+
+    /** {@code text} as a browser has to be told it. */
+    public static String escaped(String text) {
+      return text.replace("&", "&amp;")
+          .replace("<", "&lt;")
+          .replace(">", "&gt;")
+          .replace("\"", "&quot;")
+          .replace("'", "&#39;")
+          .replace("\0", "\uFFFD");
+    }
+  }
 }

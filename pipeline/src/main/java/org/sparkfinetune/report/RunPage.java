@@ -9,16 +9,17 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
-import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.MetricsLine;
-import org.sparkfinetune.engine.metrics.Phase;
 import org.sparkfinetune.engine.metrics.Provenance;
-import org.sparkfinetune.engine.metrics.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.metrics.Summary.RankUse;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.report.LineChart.Ink;
 import org.sparkfinetune.report.LineChart.Point;
 import org.sparkfinetune.report.LineChart.Series;
+import org.sparkfinetune.report.RunReport.Attempt;
 
 /** The report of a training run as one HTML file. */
 final class RunPage {

@@ -1,6 +1,7 @@
 package org.sparkfinetune.data.conversation;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Messages in the order in which they were said. Whether that order can be trained on is a matter
@@ -11,5 +12,17 @@ import java.util.List;
 public record Conversation(List<Message> messages) {
   public Conversation {
     messages = List.copyOf(messages);
+  }
+
+  /**
+   * One turn of a conversation.
+   *
+   * @param content the text as it came, neither trimmed nor normalised; may be empty
+   */
+  public record Message(Role role, String content) {
+    public Message {
+      Objects.requireNonNull(role, "role");
+      Objects.requireNonNull(content, "content");
+    }
   }
 }

@@ -1,9 +1,9 @@
 package org.sparkfinetune.data.conversation;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.MISSING_COLUMN;
-import static org.sparkfinetune.data.conversation.RejectionReason.NOT_UNICODE;
-import static org.sparkfinetune.data.conversation.RejectionReason.NULL_VALUE;
-import static org.sparkfinetune.data.conversation.RejectionReason.WRONG_TYPE;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.MISSING_COLUMN;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_UNICODE;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NULL_VALUE;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.WRONG_TYPE;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;

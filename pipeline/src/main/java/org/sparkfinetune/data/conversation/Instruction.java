@@ -2,6 +2,7 @@ package org.sparkfinetune.data.conversation;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /** {@code prompt} and {@code completion}, one turn each. */
 record Instruction(SystemMessage system) implements Converter {

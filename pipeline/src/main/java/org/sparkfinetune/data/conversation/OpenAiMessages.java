@@ -1,13 +1,14 @@
 package org.sparkfinetune.data.conversation;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.UNKNOWN_ROLE;
-import static org.sparkfinetune.data.conversation.RejectionReason.UNSUPPORTED_CONTENT;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.UNKNOWN_ROLE;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.UNSUPPORTED_CONTENT;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * {@code messages} of {@code role} and {@code content}, where content is a text or a list of typed

@@ -1,11 +1,12 @@
 package org.sparkfinetune.data.conversation;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.UNKNOWN_ROLE;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.UNKNOWN_ROLE;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * {@code conversations} of {@code from} and {@code value}. A column {@code system}, as some

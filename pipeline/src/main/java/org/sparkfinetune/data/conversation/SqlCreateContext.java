@@ -2,6 +2,7 @@ package org.sparkfinetune.data.conversation;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * Text to SQL as the reference has it: the schema stands in the system message, on its own line

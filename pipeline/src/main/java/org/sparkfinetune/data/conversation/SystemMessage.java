@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * The system message for conversations that do not begin with one of their own.

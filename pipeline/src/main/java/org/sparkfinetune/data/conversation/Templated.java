@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * Columns put into messages by the user's template. Texts, whole numbers and booleans are written

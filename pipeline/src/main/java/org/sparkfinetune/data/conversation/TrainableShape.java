@@ -1,11 +1,12 @@
 package org.sparkfinetune.data.conversation;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.EMPTY_ASSISTANT_TURN;
-import static org.sparkfinetune.data.conversation.RejectionReason.NO_MESSAGES;
-import static org.sparkfinetune.data.conversation.RejectionReason.ODD_TURNS;
-import static org.sparkfinetune.data.conversation.RejectionReason.ROLES_OUT_OF_ORDER;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.EMPTY_ASSISTANT_TURN;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NO_MESSAGES;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.ODD_TURNS;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.ROLES_OUT_OF_ORDER;
 
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * The one order of roles that is trained on: at most one system message, first; then user and

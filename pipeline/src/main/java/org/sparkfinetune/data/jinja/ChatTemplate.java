@@ -6,10 +6,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.JinjaEngine.Marking;
+import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -219,6 +222,23 @@ public final class ChatTemplate {
           : Optional.empty();
     } catch (UserError refusesBeginning) {
       return Optional.empty();
+    }
+  }
+
+  /** Whether the text ends with the header of the assistant's next turn, for the model to go on. */
+  public enum AddGenerationPrompt {
+    NO,
+    YES
+  }
+
+  /** What a template sees as {@code bos_token} and {@code eos_token}; undefined there when empty. */
+  public record SpecialTokens(Optional<String> bos, Optional<String> eos) {
+    public static SpecialTokens of(String bos, String eos) {
+      return new SpecialTokens(Optional.of(bos), Optional.of(eos));
+    }
+
+    public static SpecialTokens none() {
+      return new SpecialTokens(Optional.empty(), Optional.empty());
     }
   }
 }

@@ -8,6 +8,9 @@ import com.hubspot.jinjava.interpret.RenderResult;
 import com.hubspot.jinjava.interpret.TemplateError;
 import com.hubspot.jinjava.lib.filter.Filter;
 import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
+import com.hubspot.jinjava.lib.tag.Tag;
+import com.hubspot.jinjava.tree.Node;
+import com.hubspot.jinjava.tree.TagNode;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -17,7 +20,9 @@ import java.util.Map;
 import java.util.Optional;
 import jinjava.javax.el.CompositeELResolver;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -134,5 +139,28 @@ final class JinjaEngine {
       depth++;
     }
     return Optional.empty();
+  }
+
+  /** {@code {% generation %}…{% endgeneration %}}: the assistant's own text, transformers' marker. */
+  static final class GenerationTag implements Tag {
+    private static final long serialVersionUID = 1L;
+
+    /** Context variable that is true when borders are to be marked. */
+    static final String MARKED = "__marked";
+
+    @Override
+    public String getName() {
+      return "generation";
+    }
+
+    @Override
+    public String interpret(TagNode tag, JinjavaInterpreter interpreter) {
+      StringBuilder text = new StringBuilder();
+      for (Node child : tag.getChildren()) {
+        text.append(child.render(interpreter).getValue());
+      }
+      boolean marked = Boolean.TRUE.equals(interpreter.getContext().get(MARKED));
+      return marked ? Marks.GENERATION + text.toString() + Marks.END_GENERATION : text.toString();
+    }
   }
 }

@@ -3,6 +3,7 @@ package org.sparkfinetune.data.jinja;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 
 /**
  * Characters put around contents (and, by the template's own tags, around generated text) so that a

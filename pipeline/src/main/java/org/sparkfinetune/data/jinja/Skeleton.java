@@ -3,7 +3,10 @@ package org.sparkfinetune.data.jinja;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 
 /**
  * What a template writes around the contents of one sequence of roles. Filling it is string

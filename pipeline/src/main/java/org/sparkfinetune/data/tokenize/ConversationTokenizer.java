@@ -3,15 +3,17 @@ package org.sparkfinetune.data.tokenize;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
-import org.sparkfinetune.data.jinja.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.jinja.ChatTemplate;
-import org.sparkfinetune.data.jinja.MessageSpan;
-import org.sparkfinetune.data.jinja.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 import org.sparkfinetune.data.jinja.RenderedConversation;
-import org.sparkfinetune.data.jinja.Span;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
+import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
 import org.sparkfinetune.errors.UserError;
 
@@ -153,5 +155,36 @@ public final class ConversationTokenizer {
       trained[i] = end > 0 && characters[end - 1];
     }
     return trained;
+  }
+
+  /**
+   * A conversation as ids.
+   *
+   * @param trained of each token whether the model is to learn to predict it; the first never is,
+   *     since nothing precedes it
+   */
+  public record TokenizedSample(int[] ids, boolean[] trained) {
+    public int length() {
+      return ids.length;
+    }
+
+    /** Index of the first trained token, or {@link SampleLengths#NONE}. */
+    public int firstTrained() {
+      for (int i = 1; i < trained.length; i++) {
+        if (trained[i]) {
+          return i;
+        }
+      }
+      return SampleLengths.NONE;
+    }
+
+    /** How many tokens the loss is taken over if the sample lies in a row whole. */
+    public int trainedTokens() {
+      int count = 0;
+      for (int i = 1; i < trained.length; i++) {
+        count += trained[i] ? 1 : 0;
+      }
+      return count;
+    }
   }
 }

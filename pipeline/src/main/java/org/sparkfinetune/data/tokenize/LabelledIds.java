@@ -3,6 +3,7 @@ package org.sparkfinetune.data.tokenize;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 
 /**
  * Ids and whether they are trained in one int each, as samples travel through the cluster: an id

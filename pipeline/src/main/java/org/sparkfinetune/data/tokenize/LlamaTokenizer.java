@@ -11,7 +11,8 @@ import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.data.jinja.SpecialTokens;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.tokenize.TokenizerJson.SpecialToken;
 import org.sparkfinetune.errors.UserError;
 
 /**

@@ -6,6 +6,9 @@ import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
+import org.sparkfinetune.data.tokenize.Packer.Packing;
+import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 
 /**
  * What of a conversation a loss is taken over: the same pieces and tokens as in training.
@@ -57,5 +60,17 @@ public record LossExtent(LossTarget target, int maxSeqLength, Overlong overlong)
               Arrays.copyOfRange(sample.trained(), from, to)));
     }
     return made;
+  }
+
+  /** Which tokens are trained. */
+  public enum LossTarget {
+    EVERY_TOKEN,
+    /** What the assistant says, with the token that ends its turn. */
+    ASSISTANT_TURNS;
+
+    /** {@code assistant_only_loss}. */
+    public static LossTarget assistantOnly(boolean assistantOnlyLoss) {
+      return assistantOnlyLoss ? ASSISTANT_TURNS : EVERY_TOKEN;
+    }
   }
 }

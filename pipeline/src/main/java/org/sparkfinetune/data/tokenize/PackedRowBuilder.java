@@ -2,6 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import java.nio.IntBuffer;
 import java.util.Arrays;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.errors.Bug;
 
 /** Puts pieces of samples side by side into a row and fills it up with padding. */

@@ -14,6 +14,7 @@ import org.apache.parquet.io.api.RecordMaterializer;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
 import org.apache.parquet.schema.Type;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.errors.UserError;
 
 /** Reads the four columns, whoever wrote them, if they are three-level lists of int. */

@@ -14,6 +14,7 @@ import org.apache.parquet.hadoop.util.HadoopOutputFile;
 import org.apache.parquet.io.api.RecordConsumer;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 
 /**
  * Packed rows as Parquet: the four columns as arrays of int in the layout that Spark gives to

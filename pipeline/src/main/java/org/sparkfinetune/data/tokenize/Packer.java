@@ -1,5 +1,6 @@
 package org.sparkfinetune.data.tokenize;
 
+import java.io.Serializable;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.Overlong;
@@ -126,6 +127,119 @@ public final class Packer {
           rowLength,
           IntStream.of(rowOf).max().orElse(-1) + 1,
           IntStream.of(lengths).asLongStream().sum());
+    }
+  }
+
+  /** How samples become rows. */
+  public enum Packing {
+    /** As many samples a row as fit. */
+    BEST_FIT,
+    ONE_SAMPLE_A_ROW;
+
+    /** {@code packing}. */
+    public static Packing of(boolean packing) {
+      return packing ? BEST_FIT : ONE_SAMPLE_A_ROW;
+    }
+  }
+
+  /**
+   * All that packing needs to know of the samples of a split.
+   *
+   * @param lengths tokens of each sample
+   * @param firstTrained of each sample the index of its first trained token after the very first, or
+   *     {@link #NONE}
+   */
+  public record SampleLengths(int[] lengths, int[] firstTrained) {
+    public static final int NONE = Integer.MAX_VALUE;
+
+    public SampleLengths {
+      if (lengths.length != firstTrained.length) {
+        throw new IllegalArgumentException("two lists of different samples");
+      }
+    }
+
+    public int samples() {
+      return lengths.length;
+    }
+  }
+
+  /**
+   * Which samples go into which rows. A sample is cut into pieces of a row's length (one piece,
+   * unless it is longer than a row and {@code overlong} is {@code split}); pieces are numbered
+   * through in the order of the samples and lie in their row in that order.
+   */
+  public static final class PackingPlan implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private final int[] firstPiece;
+    private final int[] rowOfPiece;
+    private final PackingReport report;
+
+    PackingPlan(int[] firstPiece, int[] rowOfPiece, PackingReport report) {
+      this.firstPiece = firstPiece;
+      this.rowOfPiece = rowOfPiece;
+      this.report = report;
+    }
+
+    public PackingReport report() {
+      return report;
+    }
+
+    public int rows() {
+      return report.rows();
+    }
+
+    /** The number of a sample's first piece. */
+    public int firstPiece(int sample) {
+      return firstPiece[sample];
+    }
+
+    /** How many pieces a sample has; 0 if it was left out. Piece k begins at token k * row length. */
+    public int pieces(int sample) {
+      return firstPiece[sample + 1] - firstPiece[sample];
+    }
+
+    public int rowOfPiece(int piece) {
+      return rowOfPiece[piece];
+    }
+  }
+
+  /**
+   * What became of the samples of a split; every one is counted in exactly one of {@code packed},
+   * {@code dropped} and {@code nothingToTrain}.
+   *
+   * @param samples all of them
+   * @param packed those in rows, truncated and split ones among them
+   * @param dropped left out since longer than a row
+   * @param truncated cut at the row's length
+   * @param split continued in further pieces
+   * @param nothingToTrain left out since no token of them would be trained
+   * @param tokensCut tokens lost by truncation
+   * @param shortest tokens of the shortest sample, 0 without samples
+   * @param longest tokens of the longest sample
+   * @param rowLength tokens of a row
+   * @param rows rows made
+   * @param tokens tokens in rows, padding not counted
+   */
+  public record PackingReport(
+      long samples,
+      long packed,
+      long dropped,
+      long truncated,
+      long split,
+      long nothingToTrain,
+      long tokensCut,
+      int shortest,
+      int longest,
+      int rowLength,
+      int rows,
+      long tokens)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    /** The part of the rows that is not padding, 0 to 1. */
+    public double fill() {
+      return rows == 0 ? 0 : (double) tokens / ((double) rows * rowLength);
     }
   }
 }

@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.ChatTemplate;
-import org.sparkfinetune.data.jinja.MessageSpan;
-import org.sparkfinetune.data.jinja.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
 import org.sparkfinetune.data.jinja.RenderedConversation;
-import org.sparkfinetune.data.jinja.Span;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
 import org.sparkfinetune.errors.UserError;
 

@@ -15,6 +15,10 @@ import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.StreamManager;
 import org.apache.spark.network.util.TransportConf;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 

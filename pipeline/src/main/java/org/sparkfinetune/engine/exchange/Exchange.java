@@ -1,5 +1,6 @@
 package org.sparkfinetune.engine.exchange;
 
+import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Optional;
@@ -122,4 +123,7 @@ public interface Exchange extends AutoCloseable {
   /** Leaves the group; peers that still wait for this rank fail. Does not throw. */
   @Override
   void close();
+
+  /** The peer that ended a group, and what is known about why. */
+  record PeerFailure(int rank, String host, String reason) implements Serializable {}
 }

@@ -4,6 +4,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 
 /** Where a rank gets a shard's bytes from. */
 sealed interface FrozenSource {

@@ -6,14 +6,19 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.spark.network.client.RpcResponseCallback;
+import org.apache.spark.network.client.StreamCallbackWithID;
+import org.apache.spark.network.client.TransportClient;
 import org.apache.spark.network.protocol.Message;
 import org.apache.spark.network.protocol.RpcRequest;
 import org.apache.spark.network.protocol.UploadStream;
 import org.apache.spark.network.server.RpcHandler;
+import org.apache.spark.network.server.StreamManager;
 import org.apache.spark.network.server.TransportServerBootstrap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -194,6 +199,92 @@ final class Gate implements TransportServerBootstrap {
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
       visitor.refuse("it sent what is no message (" + cause + ")");
+    }
+  }
+
+  /** Behind the authentication: whatever gets here has shown the secret. */
+  static final class AdmittingHandler extends RpcHandler {
+    private final RpcHandler exchange;
+    private final Gate.Visitor visitor;
+
+    AdmittingHandler(RpcHandler exchange, Gate.Visitor visitor) {
+      this.exchange = exchange;
+      this.visitor = visitor;
+    }
+
+    @Override
+    public void receive(TransportClient client, ByteBuffer message, RpcResponseCallback callback) {
+      visitor.admit();
+      exchange.receive(client, message, callback);
+    }
+
+    @Override
+    public StreamCallbackWithID receiveStream(
+        TransportClient client, ByteBuffer head, RpcResponseCallback callback) {
+      visitor.admit();
+      return exchange.receiveStream(client, head, callback);
+    }
+
+    @Override
+    public StreamManager getStreamManager() {
+      return exchange.getStreamManager();
+    }
+  }
+
+  /** In front of the authentication, one for each connection: a failed handshake ends it. */
+  static final class GuardedHandler extends RpcHandler {
+    private final RpcHandler lock;
+    private final Gate.Visitor visitor;
+
+    GuardedHandler(RpcHandler lock, Gate.Visitor visitor) {
+      this.lock = lock;
+      this.visitor = visitor;
+    }
+
+    @Override
+    public void receive(TransportClient client, ByteBuffer message, RpcResponseCallback callback) {
+      if (visitor.isAdmitted()) {
+        lock.receive(client, message, callback);
+        return;
+      }
+      try {
+        lock.receive(client, message, new RefusingCallback(callback));
+      } catch (RuntimeException e) {
+        visitor.refuse("it does not know the run's secret (" + e + ")");
+      }
+    }
+
+    @Override
+    public StreamCallbackWithID receiveStream(
+        TransportClient client, ByteBuffer head, RpcResponseCallback callback) {
+      return lock.receiveStream(client, head, callback);
+    }
+
+    @Override
+    public StreamManager getStreamManager() {
+      return lock.getStreamManager();
+    }
+
+    /** The handshake reports a wrong secret by its callback and closes without a word. */
+    private final class RefusingCallback implements RpcResponseCallback {
+      private final RpcResponseCallback callback;
+
+      RefusingCallback(RpcResponseCallback callback) {
+        this.callback = callback;
+      }
+
+      @Override
+      public void onSuccess(ByteBuffer response) {
+        callback.onSuccess(response);
+      }
+
+      @Override
+      public void onFailure(Throwable cause) {
+        callback.onFailure(cause);
+        if (!visitor.isAdmitted()) {
+          visitor.refuse("it does not know the run's secret (" + cause + ")");
+        }
+      }
     }
   }
 }

@@ -9,6 +9,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntPredicate;
+import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
+import org.sparkfinetune.engine.exchange.Waits.Waiting;
 import org.sparkfinetune.errors.RunFailure;
 
 /**

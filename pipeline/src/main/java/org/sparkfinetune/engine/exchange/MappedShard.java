@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.errors.Bug;
 
 /** The bytes of a {@link Shard} through mappings of its files. */

@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.exchange;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.errors.Bug;
 
 /** Who is in the group, and how messages call them. */

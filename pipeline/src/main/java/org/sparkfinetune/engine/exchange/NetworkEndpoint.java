@@ -1,5 +1,7 @@
 package org.sparkfinetune.engine.exchange;
 
+import java.io.Serializable;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -9,7 +11,9 @@ import org.apache.spark.network.crypto.AuthClientBootstrap;
 import org.apache.spark.network.crypto.AuthServerBootstrap;
 import org.apache.spark.network.server.NoOpRpcHandler;
 import org.apache.spark.network.server.TransportServer;
+import org.apache.spark.network.util.MapConfigProvider;
 import org.apache.spark.network.util.TransportConf;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -132,5 +136,43 @@ public final class NetworkEndpoint implements AutoCloseable {
     server.close();
     calling.close();
     serving.close();
+  }
+
+  /** Where a rank's exchange listens. */
+  public record PeerAddress(int rank, String host, int port) implements Serializable {
+    /** For messages: {@code rank 1 (worker-3:40123)}. */
+    String name() {
+      return "rank %s (%s:%s)".formatted(rank, host, port);
+    }
+  }
+
+  /**
+   * Settings of Spark's transport for the exchange. The application's own {@code spark.*} settings
+   * are not inherited: what they ask for is decided in {@link ExchangeSettings}, in one place.
+   */
+  static final class Transport {
+    private static final String MODULE = "finetune";
+
+    private Transport() {}
+
+    static TransportConf conf(ExchangeSettings settings) {
+      Map<String, String> conf = new HashMap<>();
+      String io = "spark." + MODULE + ".io.";
+      conf.put(io + "serverThreads", Integer.toString(settings.threads()));
+      conf.put(io + "clientThreads", Integer.toString(settings.threads()));
+      conf.put(io + "connectionCreationTimeout", seconds(settings.connectTimeout()));
+      // A quiet connection is noticed by pings; the transport's own check stays behind them.
+      conf.put(io + "connectionTimeout", seconds(settings.peerTimeout().multipliedBy(2)));
+      conf.put("spark.network.auth.rpcTimeout", seconds(settings.connectTimeout()));
+      boolean encrypt = settings.encryption() == ExchangeSettings.Encryption.ON;
+      conf.put("spark.network.crypto.enabled", Boolean.toString(encrypt));
+      conf.put("spark.network.crypto.saslFallback", "false");
+      conf.put("spark.network.crypto.authEngineVersion", "2");
+      return new TransportConf(MODULE, new MapConfigProvider(conf));
+    }
+
+    private static String seconds(Duration duration) {
+      return Math.max(1, duration.toSeconds()) + "s";
+    }
   }
 }

@@ -17,6 +17,11 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
+import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
+import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
+import org.sparkfinetune.engine.exchange.Waits.Waiting;
 import org.sparkfinetune.errors.RunFailure;
 
 /**

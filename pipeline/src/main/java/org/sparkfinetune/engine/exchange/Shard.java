@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -27,5 +28,14 @@ public record Shard(List<FileRange> ranges) {
   /** Bytes in all ranges. */
   public long size() {
     return ranges.stream().mapToLong(FileRange::length).sum();
+  }
+
+  /** Bytes {@code [offset, offset + length)} of a local file. */
+  public record FileRange(Path file, long offset, long length) {
+    public FileRange {
+      if (offset < 0 || length < 0) {
+        throw new Bug("A range of %s starts at %s and has %s bytes.".formatted(file, offset, length));
+      }
+    }
   }
 }

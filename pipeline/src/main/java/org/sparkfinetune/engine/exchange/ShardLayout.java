@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.exchange;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.errors.Bug;
 
 /** Finds the file ranges behind a stretch of a shard. */

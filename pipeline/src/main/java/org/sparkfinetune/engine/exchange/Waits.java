@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -13,6 +14,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -175,5 +178,33 @@ final class Waits implements AutoCloseable {
     }
     pending.forEach(wait -> wait.future().completeExceptionally(closedFailure()));
     clock.shutdownNow();
+  }
+
+  /** How a caller's thread waits: interruptible, counted, and with the cause as it was. */
+  static final class Waiting {
+    private Waiting() {}
+
+    static <T> T await(CompletableFuture<T> future, Members members, Counters counters) {
+      long start = System.nanoTime();
+      try {
+        return future.get();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new RunFailure(members.self() + " was interrupted while it waited for a peer.", e);
+      } catch (ExecutionException e) {
+        throw unwrapped(e.getCause() == null ? e : e.getCause());
+      } finally {
+        counters.waited(System.nanoTime() - start);
+      }
+    }
+
+    private static RuntimeException unwrapped(Throwable cause) {
+      if (cause instanceof Error error) {
+        throw error;
+      }
+      return cause instanceof RuntimeException runtime
+          ? runtime
+          : new RunFailure("The exchange failed: " + cause, cause);
+    }
   }
 }

@@ -2,6 +2,8 @@ package org.sparkfinetune.engine.fsdp;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.engine.fsdp.ShardPlan.EvenSplit;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.NamedShape;

@@ -2,7 +2,7 @@ package org.sparkfinetune.engine.fsdp;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
 

@@ -2,7 +2,8 @@ package org.sparkfinetune.engine.fsdp;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.safetensors.Floats;
 

@@ -10,8 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.sparkfinetune.engine.exchange.FileRange;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.engine.exchange.Shard;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.sparkfinetune.engine.fsdp.ShardPlan.EvenSplit;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**

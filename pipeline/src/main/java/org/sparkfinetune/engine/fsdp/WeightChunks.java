@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.fsdp;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Optional;
+import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.NamedShape;
 

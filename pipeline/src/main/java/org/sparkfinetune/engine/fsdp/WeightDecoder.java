@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.fsdp;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.function.Function;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.quant.Nf4Codec;

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.model.quant.DoubleQuantization;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.safetensors.NamedShape;

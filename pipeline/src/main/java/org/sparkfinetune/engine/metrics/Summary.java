@@ -4,14 +4,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.TreeMap;
 import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.sparkfinetune.store.RunFiles;
 
 /**
@@ -167,5 +171,116 @@ public record Summary(
         node.path("received_bytes").asLong(),
         node.path("sent_bytes").asLong(),
         node.path("seconds_waited").asDouble());
+  }
+
+  /**
+   * What one rank had of others, loading and checkpoints included.
+   *
+   * @param mappedBytes frozen weights read in other ranks' files on the same host: nothing moved
+   * @param receivedBytes fetched over the network
+   * @param sentBytes pushed over the network, or fetched from this rank
+   * @param secondsWaited since the model was loaded, for bytes and for slower ranks
+   */
+  public record ExchangeUse(
+      long mappedBytes, long receivedBytes, long sentBytes, double secondsWaited)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    /** Of a rank that is alone. */
+    public static final ExchangeUse NONE = new ExchangeUse(0, 0, 0, 0);
+
+    /** What steps' time goes into, mostly. */
+    public enum Bottleneck {
+      COMPUTE,
+      /** Waiting for bytes of other ranks, or for slower ranks. */
+      EXCHANGE;
+
+      /** As in files. */
+      public String text() {
+        return name().toLowerCase(Locale.ROOT);
+      }
+    }
+
+    /** Exchange, where more than half of the steps' time was waiting. */
+    public Bottleneck bottleneck(Map<Phase, Double> seconds) {
+      return waitedShare(seconds) > 0.5 ? Bottleneck.EXCHANGE : Bottleneck.COMPUTE;
+    }
+
+    /**
+     * The part of the steps' time in which the rank waited for others.
+     *
+     * @param seconds of the rank's phases
+     */
+    public double waitedShare(Map<Phase, Double> seconds) {
+      double steps =
+          Stream.of(Phase.FORWARD, Phase.BACKWARD, Phase.EXCHANGE, Phase.OPTIMIZER)
+              .mapToDouble(phase -> seconds.getOrDefault(phase, 0.0))
+              .sum();
+      return steps == 0 ? 0 : secondsWaited / steps;
+    }
+  }
+
+  /**
+   * What one rank used.
+   *
+   * @param peakRssBytes largest resident set, mapped files included
+   * @param peakAnonymousBytes largest part of it that no file is behind
+   * @param peakGpuBytes 0 on a CPU
+   * @param shardBytes its share of the frozen weights, as stored
+   * @param exchange what it had of other ranks
+   * @param anonymousBytesByPhase the largest part that no file is behind, in each phase
+   */
+  public record RankUse(
+      int rank,
+      String host,
+      long peakRssBytes,
+      long peakAnonymousBytes,
+      long peakGpuBytes,
+      long shardBytes,
+      ExchangeUse exchange,
+      Map<Phase, Long> anonymousBytesByPhase)
+      implements java.io.Serializable {
+    private static final long serialVersionUID = 1L;
+
+    public RankUse {
+      anonymousBytesByPhase = Collections.unmodifiableMap(new TreeMap<>(anonymousBytesByPhase));
+    }
+
+    /** Where nothing is known of other ranks and phases. */
+    public RankUse(
+        int rank,
+        String host,
+        long peakRssBytes,
+        long peakAnonymousBytes,
+        long peakGpuBytes,
+        long shardBytes) {
+      this(
+          rank,
+          host,
+          peakRssBytes,
+          peakAnonymousBytes,
+          peakGpuBytes,
+          shardBytes,
+          ExchangeUse.NONE,
+          Map.of());
+    }
+  }
+
+  /** What a rank's time goes into; together all of a run. */
+  public enum Phase {
+    LOAD,
+    TOKENIZE,
+    FORWARD,
+    BACKWARD,
+    /** Waiting for other ranks' bytes; what was overlapped with computing is not in it. */
+    EXCHANGE,
+    OPTIMIZER,
+    CHECKPOINT,
+    IDLE;
+
+    /** The key in {@code seconds_by_phase}. */
+    public String text() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 }

@@ -1,8 +1,23 @@
 package org.sparkfinetune.engine.metrics;
 
+import com.google.protobuf.InvalidProtocolBufferException;
+import java.io.ByteArrayOutputStream;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.zip.CRC32C;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.GrowingFile;
 import org.sparkfinetune.store.RunFiles;
 import org.tensorflow.framework.Summary;
@@ -111,5 +126,133 @@ public final class TensorBoardWriter implements AutoCloseable {
 
   private void append(Event.Builder event) {
     file.append(EventRecords.frame(event.build().toByteArray()));
+  }
+
+  /**
+   * The framing of TensorFlow's record files: u64 length, u32 masked CRC-32C of the length's bytes,
+   * data, u32 masked CRC-32C of the data; little endian (tensorflow/core/lib/io/record_writer.cc).
+   */
+  static final class EventRecords {
+
+    private static final int HEAD = Long.BYTES + Integer.BYTES;
+    private static final int FOOT = Integer.BYTES;
+
+    private EventRecords() {}
+
+    static byte[] frame(byte[] data) {
+      ByteBuffer record =
+          ByteBuffer.allocate(HEAD + data.length + FOOT).order(ByteOrder.LITTLE_ENDIAN);
+      record.putLong(data.length);
+      record.putInt(maskedCrc(record.array(), 0, Long.BYTES));
+      record.put(data);
+      record.putInt(maskedCrc(data, 0, data.length));
+      return record.array();
+    }
+
+    /** The data of the whole and sound records from the beginning on: a kill may cut the last. */
+    static List<byte[]> unframe(byte[] file) {
+      ByteBuffer bytes = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
+      List<byte[]> records = new ArrayList<>();
+      while (bytes.remaining() >= HEAD + FOOT) {
+        int start = bytes.position();
+        long length = bytes.getLong();
+        boolean isSound = bytes.getInt() == maskedCrc(file, start, Long.BYTES);
+        if (!isSound || length < 0 || length > bytes.remaining() - FOOT) {
+          break;
+        }
+        byte[] data = new byte[(int) length];
+        bytes.get(data);
+        if (bytes.getInt() != maskedCrc(data, 0, data.length)) {
+          break;
+        }
+        records.add(data);
+      }
+      return records;
+    }
+
+    private static int maskedCrc(byte[] bytes, int from, int count) {
+      CRC32C crc = new CRC32C();
+      crc.update(bytes, from, count);
+      return Integer.rotateRight((int) crc.getValue(), 15) + 0xA282EAD8;
+    }
+  }
+
+  /** The event files in a run's {@code tensorboard/}: their names, and what a resumed run keeps. */
+  static final class EventFiles {
+
+    private static final Pattern NAME = Pattern.compile("events\\.out\\.tfevents\\.(\\d+)\\..*");
+
+    private final RunFiles files;
+    private final Path folder;
+
+    EventFiles(RunFiles files, Path folder) {
+      this.files = files;
+      this.folder = folder;
+    }
+
+    /**
+     * A name that sorts after all that are there: TensorBoard reads the files of a run in the order
+     * of their names, and never goes back to an earlier one.
+     */
+    Path next() {
+      List<Path> earlier = all();
+      long newest = earlier.stream().mapToLong(path -> seconds(path).orElse(0)).max().orElse(0);
+      long seconds = Math.max(files.clock().instant().getEpochSecond(), newest + 1);
+      return new Path(
+          folder,
+          String.format(
+              Locale.ROOT,
+              "events.out.tfevents.%010d.%s.%d.%d",
+              seconds,
+              host(),
+              ProcessHandle.current().pid(),
+              earlier.size()));
+    }
+
+    void deleteAll() {
+      all().forEach(files::delete);
+    }
+
+    /** Drops the events after {@code step}, and the record that a kill cut off. */
+    void dropAfter(long step) {
+      for (Path path : all()) {
+        byte[] before = files.read(path).orElse(new byte[0]);
+        ByteArrayOutputStream kept = new ByteArrayOutputStream();
+        EventRecords.unframe(before).stream()
+            .filter(data -> event(path, data).getStep() <= step)
+            .forEach(data -> kept.writeBytes(EventRecords.frame(data)));
+        if (kept.size() < before.length) {
+          files.replace(path, kept.toByteArray());
+        }
+      }
+    }
+
+    private List<Path> all() {
+      return files.list(folder).stream().filter(path -> seconds(path).isPresent()).toList();
+    }
+
+    private static OptionalLong seconds(Path path) {
+      Matcher name = NAME.matcher(path.getName());
+      return name.matches() && name.group(1).length() < 19
+          ? OptionalLong.of(Long.parseLong(name.group(1)))
+          : OptionalLong.empty();
+    }
+
+    private static Event event(Path path, byte[] data) {
+      try {
+        return Event.parseFrom(data);
+      } catch (InvalidProtocolBufferException e) {
+        throw new UserError(
+            path + " is not a file of TensorBoard events; move it away to go on without it", e);
+      }
+    }
+
+    private static String host() {
+      try {
+        return InetAddress.getLocalHost().getHostName();
+      } catch (UnknownHostException e) {
+        return "localhost";
+      }
+    }
   }
 }

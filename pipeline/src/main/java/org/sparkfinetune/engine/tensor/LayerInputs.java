@@ -45,4 +45,28 @@ public record LayerInputs(
     all.add(after);
     return all.toArray(IValue[]::new);
   }
+
+  /** Whether a layer's backward also gives the gradients of its base weights (full fine-tuning). */
+  public enum BaseGradients {
+    YES,
+    NO
+  }
+
+  /** What is kept of a layer's forward for its backward, beside its input; in the script's order. */
+  public enum LayerKeep {
+    NOTHING,
+    /** What is cheap to keep and dear to compute again: attention, and all that leads to it. */
+    ATTENTION,
+    EVERYTHING
+  }
+
+  /**
+   * A row's dropout: element i is kept if the upper 24 bits of a hash of i under the key reach {@code
+   * threshold}.
+   *
+   * @param low half of the key, added
+   * @param high half of the key, for an exclusive or
+   * @param keep what kept elements are multiplied with
+   */
+  public record DropoutCounter(int low, int high, int threshold, float keep) {}
 }

@@ -3,6 +3,10 @@ package org.sparkfinetune.engine.tensor;
 import static org.sparkfinetune.engine.tensor.Torch.value;
 
 import ai.djl.pytorch.jni.IValue;
+import org.sparkfinetune.engine.tensor.LayerInputs.DropoutCounter;
+import org.sparkfinetune.engine.tensor.Ops.Nf4Piece;
+import org.sparkfinetune.engine.tensor.Ops.Nf4Tables;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * What host code does in tensors' own memory on the CPU, vectorised and on threads of its own, as

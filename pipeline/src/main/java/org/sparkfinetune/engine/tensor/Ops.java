@@ -6,6 +6,9 @@ import static org.sparkfinetune.engine.tensor.Torch.values;
 import ai.djl.pytorch.jni.IValue;
 import java.nio.ByteBuffer;
 import java.util.List;
+import org.sparkfinetune.engine.tensor.LayerInputs.BaseGradients;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * Every tensor operation above this package, typed; formulas and shapes stand in {@code
@@ -288,4 +291,93 @@ public final class Ops {
   private IValue device() {
     return IValue.from(torch.device().text());
   }
+
+  /**
+   * Some rows of a head.
+   *
+   * @param w (c, H)
+   * @param rows (k) int64, positions whose target is among these rows
+   * @param ids (k) int64, those targets' rows within {@code w}
+   */
+  public record HeadChunk(Tensor w, Tensor rows, Tensor ids) {
+
+    /**
+     * What is known after some chunks.
+     *
+     * @param x (n, H)
+     * @param max (n, 1) float32, the largest logit so far
+     * @param sum (n, 1) float32, of exp(logit - max)
+     * @param target (n, 1) float32, the target's logit
+     * @param product (n, H) float32, of exp(logit - max) with the rows so far; empty without gradient
+     * @param targetRow (n, H), the target's row of the head; empty without gradient
+     */
+    public record State(
+        Tensor x, Tensor max, Tensor sum, Tensor target, Tensor product, Tensor targetRow) {}
+  }
+
+  /** Which gradients the head's loss gives. */
+  public enum HeadGradients {
+    NONE,
+    INPUT,
+    INPUT_AND_WEIGHT
+  }
+
+  /**
+   * What the head gives.
+   *
+   * @param sum of the losses of all positions, natural logarithm
+   * @param inputGradient (n, H), empty if not asked for
+   * @param weightGradient (V, H) float32, empty if not asked for
+   */
+  public record HeadLoss(double sum, Tensor inputGradient, Tensor weightGradient) {}
+
+  /**
+   * The numbers of one AdamW step (Loshchilov and Hutter 2019, algorithm 2).
+   *
+   * @param clipCoefficient what gradients are multiplied with first, 1 for no clipping
+   * @param step from 1
+   */
+  public record AdamWStep(
+      double clipCoefficient,
+      double learningRate,
+      double weightDecay,
+      double beta1,
+      double beta2,
+      double eps,
+      long step) {
+
+    public AdamWStep withWeightDecay(double decay) {
+      return new AdamWStep(clipCoefficient, learningRate, decay, beta1, beta2, eps, step);
+    }
+  }
+
+  /**
+   * Blocks of one NF4 tensor in the bytes of a rank's slice.
+   *
+   * @param bytes uint8, the slice
+   * @param codesAt first byte of the packed codes, 32 a block
+   * @param absmaxAt first byte of the blocks' nested codes, one a block
+   * @param constantsAt first byte of offset and nested absmax, float32; a multiple of 4
+   * @param blocks of 64 weights, the last maybe in part
+   * @param phase blocks of the first nested group that lie before the piece
+   * @param to element of the tensor that the first weight is
+   * @param weights in the piece
+   */
+  public record Nf4Piece(
+      Tensor bytes,
+      long codesAt,
+      long absmaxAt,
+      long constantsAt,
+      long blocks,
+      long phase,
+      long to,
+      long weights) {}
+
+  /**
+   * What NF4's codes stand for.
+   *
+   * @param pairs (256, 2) float32, the two weights of a byte
+   * @param absmax (256) float32, the values of nested codes
+   */
+  public record Nf4Tables(Tensor pairs, Tensor absmax) {}
 }

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
+import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.errors.Bug;
 
 /**

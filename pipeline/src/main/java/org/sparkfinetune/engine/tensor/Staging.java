@@ -7,6 +7,7 @@ import ai.djl.pytorch.jni.IValue;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * Moves values between memory that host code sees and the device's. On the CPU these are one: every

@@ -15,6 +15,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.stream.Stream;
+import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.errors.RunFailure;
 
 /**

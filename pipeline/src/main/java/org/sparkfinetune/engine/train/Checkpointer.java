@@ -23,7 +23,7 @@ import org.sparkfinetune.engine.checkpoint.SavedState;
 import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
-import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;

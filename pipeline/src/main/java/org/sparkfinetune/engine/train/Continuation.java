@@ -2,7 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 
 /**
  * Where a run begins, the same on every rank.

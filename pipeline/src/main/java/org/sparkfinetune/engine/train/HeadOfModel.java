@@ -2,8 +2,8 @@ package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.engine.tensor.HeadGradients;
-import org.sparkfinetune.engine.tensor.HeadLoss;
+import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
+import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;

@@ -1,6 +1,6 @@
 package org.sparkfinetune.engine.train;
 
-import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.model.family.LlamaConfig;
 
 /**

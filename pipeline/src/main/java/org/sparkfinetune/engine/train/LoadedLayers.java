@@ -5,9 +5,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.sparkfinetune.engine.exchange.FileRange;
-import org.sparkfinetune.engine.fsdp.PlainType;
-import org.sparkfinetune.engine.fsdp.QuantizedWeight;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 
 /**

@@ -2,8 +2,8 @@ package org.sparkfinetune.engine.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.engine.tensor.DropoutCounter;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.LayerInputs.DropoutCounter;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * Writes masks of 0 and 1/(1-p). Each element hashes its counter under a key (MurmurHash3's

@@ -4,9 +4,9 @@ import java.util.OptionalLong;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
 

@@ -3,7 +3,7 @@ package org.sparkfinetune.engine.train;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.Supplier;
-import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
 
 /** Seconds a rank spends in each phase of a run; phases inside phases count for the inner one. */
 final class PhaseClock {

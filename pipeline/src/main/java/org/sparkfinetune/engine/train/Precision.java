@@ -2,7 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * Types of a run's tensors.

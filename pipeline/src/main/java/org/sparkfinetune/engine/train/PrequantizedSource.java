@@ -3,12 +3,12 @@ package org.sparkfinetune.engine.train;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
-import org.sparkfinetune.engine.exchange.FileRange;
-import org.sparkfinetune.engine.fsdp.QuantizedWeight;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
-import org.sparkfinetune.model.quant.PlainAbsmax;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.PrequantizedWeight;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 

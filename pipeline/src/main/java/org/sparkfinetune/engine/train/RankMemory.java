@@ -4,12 +4,19 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
-import org.sparkfinetune.engine.metrics.Phase;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.NvidiaSmi;
+import org.sparkfinetune.errors.RunFailure;
 
 /**
  * What this process takes of the host's memory, as Linux counts it. Linux keeps no high-water mark
@@ -69,5 +76,66 @@ final class RankMemory {
       return 0;
     }
     return 0;
+  }
+
+  /** How rank 0 fares between two lines of the record: seconds by phase, and memory now. */
+  static final class Vitals {
+    private final PhaseClock clock;
+    private Map<Phase, Double> before = new EnumMap<>(Phase.class);
+
+    Vitals(PhaseClock clock) {
+      this.clock = clock;
+    }
+
+    /** By TensorBoard's tag; on the thread that trains. */
+    Map<String, Double> sinceLast() {
+      Map<Phase, Double> now = clock.seconds();
+      Map<String, Double> values = new LinkedHashMap<>();
+      for (Phase phase : Phase.values()) {
+        double seconds = now.getOrDefault(phase, 0.0) - before.getOrDefault(phase, 0.0);
+        if (seconds > 0) {
+          values.put("seconds/" + phase.text(), seconds);
+        }
+      }
+      before = now;
+      values.put("memory/anonymous_bytes", (double) RankMemory.anonymousBytes());
+      return values;
+    }
+  }
+
+  /**
+   * What is in use of a rank's GPU, as the driver counts it: what libtorch keeps for later use, and
+   * what others use, is in it.
+   */
+  static final class GpuMemory {
+    private static final Logger LOG = LoggerFactory.getLogger(GpuMemory.class);
+
+    private final NvidiaSmi smi;
+    private final AtomicLong peak = new AtomicLong();
+
+    GpuMemory() {
+      this(new NvidiaSmi());
+    }
+
+    GpuMemory(NvidiaSmi smi) {
+      this.smi = smi;
+    }
+
+    /** Looks at a GPU until closed; at nothing on the CPU. */
+    NvidiaSmi.Watch watch(ComputeDevice device) {
+      if (device instanceof ComputeDevice.Cuda cuda) {
+        try {
+          return smi.used(cuda.index(), bytes -> peak.accumulateAndGet(bytes, Math::max));
+        } catch (RunFailure e) {
+          LOG.warn("peak_gpu_bytes will be 0: {}", e.getMessage());
+        }
+      }
+      return () -> {};
+    }
+
+    /** The most that was seen; 0 on the CPU. */
+    long peakBytes() {
+      return peak.get();
+    }
   }
 }

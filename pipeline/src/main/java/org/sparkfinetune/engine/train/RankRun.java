@@ -1,9 +1,11 @@
 package org.sparkfinetune.engine.train;
 
+import java.io.Serializable;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
@@ -17,16 +19,20 @@ import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.ExchangeStats;
-import org.sparkfinetune.engine.exchange.Traffic;
 import org.sparkfinetune.engine.fsdp.WeightSource;
-import org.sparkfinetune.engine.metrics.ExchangeUse;
-import org.sparkfinetune.engine.metrics.Phase;
-import org.sparkfinetune.engine.metrics.RankUse;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.metrics.Summary.RankUse;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
+import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
+import org.sparkfinetune.engine.train.RankMemory.Vitals;
+import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.store.RunFiles;
 
 /** One rank's whole run: load, train, evaluate, save. Knows nothing of Spark. */
@@ -267,6 +273,32 @@ public final class RankRun {
     @Override
     public void evaluated(Evaluated evaluated) {
       LOG.debug(String.format(Locale.ROOT, "step %d evaluated", evaluated.step()));
+    }
+  }
+
+  /**
+   * What a rank tells at the end.
+   *
+   * @param operators what its script operators took, and reading and decoding of frozen weights
+   * @param totals of the whole run from rank 0; empty from the others
+   */
+  public record RankReport(
+      RankUse use,
+      Map<Phase, Double> seconds,
+      Map<String, OperatorTimes.Use> operators,
+      List<Totals> totals)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    /**
+     * The run's results.
+     *
+     * @param evalLoss of the last evaluation, not-a-number without one
+     */
+    public record Totals(
+        long steps, double trainRuntime, double tokensPerSecond, double trainLoss, double evalLoss)
+        implements Serializable {
+      private static final long serialVersionUID = 1L;
     }
   }
 }

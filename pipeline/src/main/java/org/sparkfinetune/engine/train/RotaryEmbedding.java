@@ -1,6 +1,6 @@
 package org.sparkfinetune.engine.train;
 
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;

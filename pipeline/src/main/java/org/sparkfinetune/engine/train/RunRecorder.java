@@ -5,11 +5,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.metrics.Speed;
 import org.sparkfinetune.engine.metrics.TensorBoardWriter;
+import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.store.RunFiles;
 
 /** Rank 0's record of a run: metrics.jsonl and TensorBoard, a line every logging interval. */

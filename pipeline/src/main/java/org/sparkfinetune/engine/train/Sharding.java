@@ -3,7 +3,7 @@ package org.sparkfinetune.engine.train;
 import org.sparkfinetune.config.Parallelism;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.engine.exchange.Exchange;
-import org.sparkfinetune.engine.fsdp.Gathering;
+import org.sparkfinetune.engine.fsdp.FrozenReader.Gathering;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
 
 /** How a model is spread over the ranks. */

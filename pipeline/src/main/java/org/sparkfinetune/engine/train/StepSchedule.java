@@ -5,6 +5,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.IntervalStrategy;
 import org.sparkfinetune.config.Loop;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 
 /**
  * Which rows are in which optimizer step. Every epoch is one permutation from (seed, epoch), cut
@@ -119,4 +120,9 @@ public final class StepSchedule {
   static int shareBegin(int count, int rank, int ranks) {
     return (int) ((long) count * rank / ranks);
   }
+
+  /**
+   * A packed row and its place among all rows of the global step, the same for any number of ranks.
+   */
+  record StepRow(PackedRow row, int indexInStep) {}
 }

@@ -4,7 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
-import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 
 /**
  * Tokens of some rows laid end to end, padding left out: a layer computes them together, and

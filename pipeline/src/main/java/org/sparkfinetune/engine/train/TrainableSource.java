@@ -11,7 +11,7 @@ import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.AdapterNames;
-import org.sparkfinetune.model.peft.TargetModules;
+import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 
 /**
  * First values of what is trained: LoRA's from an adapter or drawn, all else from the base model.
@@ -94,5 +94,44 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   @Override
   public void close() {
     adapter.ifPresent(AdapterFiles::close);
+  }
+
+  /**
+   * LoRA's first values as PEFT draws them: A uniform in ±1/sqrt(in), B zero. Each element is a
+   * function of (seed, name, index), so every rank makes its own slice and any number of ranks the
+   * same weights.
+   */
+  static final class InitialWeights implements WeightSource {
+    private final long seed;
+    private final java.util.function.ToLongFunction<String> inFeatures;
+
+    /**
+     * @param inFeatures of the tensor named
+     */
+    InitialWeights(long seed, java.util.function.ToLongFunction<String> inFeatures) {
+      this.seed = seed;
+      this.inFeatures = inFeatures;
+    }
+
+    @Override
+    public void read(String name, long first, float[] out, int count) {
+      if (!name.endsWith(".lora_A.weight")) {
+        java.util.Arrays.fill(out, 0, count, 0);
+        return;
+      }
+      double bound = 1 / Math.sqrt(inFeatures.applyAsLong(name));
+      long key = mix(seed ^ mix(name.hashCode()));
+      for (int i = 0; i < count; i++) {
+        double unit = (mix(key + (first + i) * 0x9E3779B97F4A7C15L) >>> 11) * 0x1p-53;
+        out[i] = (float) ((2 * unit - 1) * bound);
+      }
+    }
+
+    /** SplitMix64's finaliser. */
+    private static long mix(long z) {
+      z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+      z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+      return z ^ (z >>> 31);
+    }
   }
 }

@@ -6,9 +6,10 @@ import org.sparkfinetune.config.Optimization;
 import org.sparkfinetune.config.Reporting;
 import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
-import org.sparkfinetune.engine.metrics.Phase;
-import org.sparkfinetune.engine.tensor.AdamWStep;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 
 /** The training loop of one rank: steps, evaluations, checkpoints. All ranks run it together. */
 final class Trainer {
@@ -144,5 +145,31 @@ final class Trainer {
             result.loss(),
             result.trainedTokens(),
             (System.nanoTime() - start) * 1e-9));
+  }
+
+  /** What a training run tells as it goes; called on the rank's training thread. */
+  public interface TrainingEvents {
+    /**
+     * After an optimizer step.
+     *
+     * @param loss mean over the step's trained tokens of all ranks
+     * @param tokens of all ranks that went through the model, padding left out
+     */
+    record Step(
+        long step,
+        double epoch,
+        double loss,
+        double gradNorm,
+        double learningRate,
+        long trainedTokens,
+        long tokens,
+        int rows,
+        double seconds) {}
+
+    record Evaluated(long step, double epoch, double loss, long trainedTokens, double seconds) {}
+
+    void step(Step step);
+
+    void evaluated(Evaluated evaluated);
   }
 }

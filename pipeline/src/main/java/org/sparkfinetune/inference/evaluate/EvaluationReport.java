@@ -10,9 +10,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
+import org.sparkfinetune.inference.evaluate.ModelResult.Proportion;
+import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 /**
  * {@code evaluation.json} and its summary in words.

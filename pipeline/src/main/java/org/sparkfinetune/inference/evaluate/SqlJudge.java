@@ -9,9 +9,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.inference.evaluate.SampleResult.Verdict.Kind;
+import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 import org.sparkfinetune.inference.evaluate.Sqlite.Limit;
 import org.sparkfinetune.inference.evaluate.Sqlite.Result;
-import org.sparkfinetune.inference.evaluate.Verdict.Kind;
 
 /**
  * Runs an expected and a generated query on made-up databases of a schema and compares results.

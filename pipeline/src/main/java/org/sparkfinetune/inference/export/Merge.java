@@ -4,12 +4,14 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.WeightValues;
@@ -102,4 +104,20 @@ public final class Merge {
       sink.accept(bytes.flip());
     }
   }
+
+  /**
+   * What to merge, and into what.
+   *
+   * @param adapter without one the base model is written as it is, or dequantised
+   * @param output a folder that is empty or not there
+   * @param dtype of all weights; without it each weight keeps its own
+   * @param maxShardSize bytes of tensor data in a file
+   */
+  public record MergeRequest(
+      Path model,
+      Optional<Path> adapter,
+      Path output,
+      MergeBase base,
+      Optional<DType> dtype,
+      long maxShardSize) {}
 }

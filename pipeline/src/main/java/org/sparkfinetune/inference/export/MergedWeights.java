@@ -13,7 +13,7 @@ import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
 import org.sparkfinetune.model.family.LlamaWeights;
-import org.sparkfinetune.model.family.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.AdapterNames;

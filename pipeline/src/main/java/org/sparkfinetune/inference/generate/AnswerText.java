@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
 
 /**
  * The text of an answer while its tokens come. What could still change is held back: half a

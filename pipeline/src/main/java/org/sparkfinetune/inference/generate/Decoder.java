@@ -2,6 +2,8 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.Arrays;
 import java.util.List;
+import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.model.family.LlamaConfig;
 
 /**

@@ -198,4 +198,51 @@ public final class Generator implements AutoCloseable {
   public void close() {
     team.close();
   }
+
+  /**
+   * What a prompt was continued with.
+   *
+   * @param ids new tokens, without the one that ended them
+   */
+  @SuppressWarnings("ArrayRecordComponent")
+  public record Generated(int[] ids, Finish finish) {
+
+    /** Why it ended. */
+    public enum Finish {
+      /** By a stop token or a stop string. */
+      STOP,
+      /** By {@code max_new_tokens}, or the end of the model's context. */
+      LENGTH
+    }
+  }
+
+  /**
+   * Tokens to continue.
+   *
+   * @param sequence tells apart sequences of the same seed: its number in a file, a hash of its key
+   * @param ids at least one
+   */
+  @SuppressWarnings("ArrayRecordComponent")
+  public record Prompt(long sequence, int[] ids) {}
+
+  /** Sees tokens as they are made. */
+  @FunctionalInterface
+  public interface TokenListener {
+
+    /** Whether a sequence goes on. */
+    enum Then {
+      CONTINUE,
+      STOP
+    }
+
+    /**
+     * A token of a sequence; those that end it are not shown.
+     *
+     * @param prompt index of the prompt
+     */
+    Then token(int prompt, int id);
+
+    /** A sequence has all its tokens. */
+    default void ended(int prompt) {}
+  }
 }

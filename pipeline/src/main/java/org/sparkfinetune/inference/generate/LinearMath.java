@@ -1,6 +1,7 @@
 package org.sparkfinetune.inference.generate;
 
 import java.util.List;
+import org.sparkfinetune.inference.generate.Linear.Lora;
 
 /**
  * Linears with a common input times n columns, all threads together. Columns lie behind one

@@ -10,8 +10,11 @@ import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent;
-import org.sparkfinetune.data.tokenize.LossTarget;
-import org.sparkfinetune.data.tokenize.TokenizedSample;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
+import org.sparkfinetune.inference.generate.Generator.Generated;
+import org.sparkfinetune.inference.generate.Generator.Prompt;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
 
 /**
  * {@link Generator} from texts and conversations to texts. One thread at a time may use it.
@@ -140,5 +143,57 @@ public final class TextGenerator implements AutoCloseable {
   @Override
   public void close() {
     generator.close();
+  }
+
+  /**
+   * An answer.
+   *
+   * @param text without the stop string or token that ended it
+   * @param promptTokens tokens of the prompt
+   * @param tokens that were generated
+   */
+  public record Completion(String text, int promptTokens, int tokens, Generated.Finish finish) {}
+
+  /** Sees text as it is made. */
+  @FunctionalInterface
+  public interface TextListener {
+    /** Sees nothing. */
+    TextListener NONE = (prompt, piece) -> {};
+
+    /**
+     * More text of an answer; all pieces together are the answer.
+     *
+     * @param prompt index of the prompt
+     */
+    void text(int prompt, String piece);
+
+    /** All of an answer is there, the last pieces of its text maybe apart. */
+    default void ended(int prompt) {}
+
+    /** Sees only when answers end, and nothing of their text. */
+    static TextListener ends(Runnable ended) {
+      return new TextListener() {
+        @Override
+        public void text(int prompt, String piece) {}
+
+        @Override
+        public void ended(int prompt) {
+          ended.run();
+        }
+      };
+    }
+  }
+
+  /** What to write on from. */
+  public sealed interface TextPrompt {
+
+    /** Tells apart sequences of the same seed. */
+    long sequence();
+
+    /** A text, after BOS if the tokenizer has one. */
+    record Plain(long sequence, String text) implements TextPrompt {}
+
+    /** A conversation that the assistant goes on with, through the chat template. */
+    record Chat(long sequence, Conversation conversation) implements TextPrompt {}
   }
 }

@@ -11,6 +11,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.WeightValues.Nf4Values;
+import org.sparkfinetune.model.family.WeightValues.PlainWeightValues;
 import org.sparkfinetune.model.quant.PrequantizedWeight;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;

@@ -11,7 +11,9 @@ import java.net.HttpURLConnection;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.stream.Collectors;
+import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
 
 /** Speaks to a hub: one request a call, redirects followed, nothing tried twice. */
 final class HubClient {
@@ -116,5 +118,39 @@ final class HubClient {
 
   private static String quoted(String text) {
     return URLEncoder.encode(text, UTF_8).replace("+", "%20");
+  }
+
+  /** Whether the hub may be asked, or only what was downloaded before counts. */
+  enum HubAccess {
+    ONLINE,
+    OFFLINE
+  }
+
+  /** A response whose headers have come. */
+  static final class HubAnswer implements AutoCloseable {
+    private final HttpURLConnection connection;
+    private final int status;
+
+    HubAnswer(HttpURLConnection connection) throws IOException {
+      this.connection = connection;
+      this.status = connection.getResponseCode();
+    }
+
+    int status() {
+      return status;
+    }
+
+    Optional<String> header(String name) {
+      return Optional.ofNullable(connection.getHeaderField(name));
+    }
+
+    InputStream body() throws IOException {
+      return connection.getInputStream();
+    }
+
+    @Override
+    public void close() {
+      connection.disconnect();
+    }
   }
 }

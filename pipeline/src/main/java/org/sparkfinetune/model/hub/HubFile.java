@@ -2,6 +2,7 @@ package org.sparkfinetune.model.hub;
 
 import java.util.List;
 import java.util.regex.Pattern;
+import org.sparkfinetune.model.hub.HubDownload.Checksum;
 
 /**
  * One file of a repository.

@@ -8,6 +8,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 
 /** What users may name a folder by: its path, or a repository on a hub. */
 public final class HubFolder {

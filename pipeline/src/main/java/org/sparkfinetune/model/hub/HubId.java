@@ -2,6 +2,7 @@ package org.sparkfinetune.model.hub;
 
 import java.util.regex.Pattern;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 
 /**
  * A repository at a revision.

@@ -8,6 +8,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.model.hub.HubDownload.Checksum;
+import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
 
 /**
  * The hub's answer to {@code /api/…/revision/…?blobs=true}, reduced to what is used: {@code sha},

@@ -3,6 +3,7 @@ package org.sparkfinetune.model.hub;
 import java.io.IOException;
 import java.time.Duration;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubClient.HubAnswer;
 
 /** From a status that is no success to what its user should do, or to another attempt. */
 final class HubRefusal {

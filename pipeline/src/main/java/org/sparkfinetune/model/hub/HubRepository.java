@@ -11,6 +11,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubClient.HubAccess;
 
 /**
  * A repository of a hub, seen from here.
@@ -184,5 +185,52 @@ public final class HubRepository {
       return "the host %s is not known here".formatted(e.getMessage());
     }
     return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+  }
+
+  /**
+   * A repository at a moment.
+   *
+   * @param commit 40 hexadecimal digits
+   * @param files all of them, by path
+   */
+  public record HubSnapshot(String commit, List<HubFile> files) {
+    public HubSnapshot {
+      files = List.copyOf(files);
+    }
+  }
+
+  /** What a repository holds; the hub keeps the two apart by address. */
+  public enum HubKind {
+    MODEL("model", "api/models/", ""),
+    DATASET("data set", "api/datasets/", "datasets/");
+
+    private final String text;
+    private final String api;
+    private final String pages;
+
+    HubKind(String text, String api, String pages) {
+      this.text = text;
+      this.api = api;
+      this.pages = pages;
+    }
+
+    String text() {
+      return text;
+    }
+
+    String api() {
+      return api;
+    }
+
+    String pages() {
+      return pages;
+    }
+
+    String cachePrefix() {
+      return switch (this) {
+        case MODEL -> "models--";
+        case DATASET -> "datasets--";
+      };
+    }
   }
 }

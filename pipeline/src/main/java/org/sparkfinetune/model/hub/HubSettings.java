@@ -11,6 +11,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.security.alias.CredentialProvider;
 import org.apache.hadoop.security.alias.CredentialProviderFactory;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubClient.HubAccess;
 
 /**
  * Which hub, where its files go, and as whom. Hadoop's configuration wins over the environment,
@@ -179,5 +180,23 @@ public final class HubSettings {
 
   Patience patience() {
     return patience;
+  }
+
+  /** A secret: it never shows in a log, a message or a file. */
+  static final class HubToken {
+    private final String secret;
+
+    HubToken(String secret) {
+      this.secret = secret;
+    }
+
+    String header() {
+      return "Bearer " + secret;
+    }
+
+    @Override
+    public String toString() {
+      return "(a token)";
+    }
   }
 }

@@ -3,6 +3,7 @@ package org.sparkfinetune.model.peft;
 import java.util.List;
 import java.util.Optional;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 
 /**
  * What of {@code adapter_config.json} we compute with.

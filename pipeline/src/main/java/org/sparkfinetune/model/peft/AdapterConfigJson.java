@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.PythonJson;
 
 /** {@code adapter_config.json} to {@link AdapterConfig} and back. */

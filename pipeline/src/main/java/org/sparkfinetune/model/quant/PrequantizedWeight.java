@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;

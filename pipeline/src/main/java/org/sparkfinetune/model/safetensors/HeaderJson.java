@@ -22,6 +22,7 @@ import java.util.Set;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.safetensors.TensorSpec.Shapes;
 
 /**
  * The JSON of a header, token by token: a tree would cost many times the header's size, and a tree

@@ -3,6 +3,7 @@ package org.sparkfinetune.model.safetensors;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalLong;
 import org.sparkfinetune.errors.Bug;
 
 /** A tensor that is going to be written: what the header says about it, but for the offsets. */
@@ -46,5 +47,22 @@ public record TensorSpec(String name, DType dtype, long... shape) {
   @Override
   public String toString() {
     return name + ": " + dtype + " " + Arrays.toString(shape);
+  }
+
+  static final class Shapes {
+    private Shapes() {}
+
+    /** Number of elements, or nothing if a size is negative or the product leaves 63 bits. */
+    static OptionalLong elements(long... shape) {
+      long product = 1;
+      for (long size : shape) {
+        long high = Math.multiplyHigh(product, size);
+        product *= size;
+        if (size < 0 || high != 0 || product < 0) {
+          return OptionalLong.empty();
+        }
+      }
+      return OptionalLong.of(product);
+    }
   }
 }

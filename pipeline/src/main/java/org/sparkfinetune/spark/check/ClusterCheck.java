@@ -16,10 +16,11 @@ import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Planner;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.Master;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.spark.cluster.RankPlan;
+import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 
 /** Executors, barrier, ports, native library, disk, and memory against the plan. */

@@ -1,6 +1,8 @@
 package org.sparkfinetune.spark.check;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -17,12 +19,15 @@ import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
-import org.sparkfinetune.data.tokenize.LossTarget;
-import org.sparkfinetune.data.tokenize.TokenizedSample;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.engine.train.EmbeddingRows;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
@@ -184,5 +189,37 @@ final class DataCheck {
                 .formatted(String.join(", ", texts)),
             "Add modules_to_save: [embed_tokens, lm_head], take the instruct model, or another"
                 + " chat_template."));
+  }
+
+  /**
+   * Special tokens that a base model has never seen: their rows of the embedding are (nearly) zero
+   * where others are not, so a template that uses them trains on noise unless the embedding is
+   * trained too.
+   */
+  static final class UntrainedTokens {
+    /** Ordinary rows that are looked at for comparison. */
+    private static final int COMPARED = 64;
+
+    private static final double MUCH_SMALLER = 0.05;
+
+    private UntrainedTokens() {}
+
+    /** Those of {@code ids} whose embedding is untrained. */
+    static List<Integer> of(
+        Collection<Integer> ids, String modelFolder, LlamaConfig model, Configuration hadoop) {
+      try (EmbeddingRows rows = EmbeddingRows.open(new Path(modelFolder), hadoop)) {
+        double[] norms = new double[COMPARED];
+        for (int i = 0; i < COMPARED; i++) {
+          norms[i] =
+              rows.norm((int) ((long) model.vocabSize() * i / COMPARED / 2), model.hiddenSize());
+        }
+        Arrays.sort(norms);
+        double ordinary = norms[COMPARED / 2];
+        return new TreeSet<>(ids)
+            .stream()
+                .filter(id -> rows.norm(id, model.hiddenSize()) < MUCH_SMALLER * ordinary)
+                .toList();
+      }
+    }
   }
 }

@@ -25,10 +25,11 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.spark.train.NotYet;
+import org.sparkfinetune.spark.train.TrainPreflight.NotYet;
 import org.sparkfinetune.spark.train.TrainPreflight;
 import org.sparkfinetune.store.RunFiles;
 

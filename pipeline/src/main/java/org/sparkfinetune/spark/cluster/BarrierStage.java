@@ -1,21 +1,26 @@
 package org.sparkfinetune.spark.cluster;
 
+import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Pattern;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.resource.ResourceProfileBuilder;
 import org.apache.spark.resource.TaskResourceRequests;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.ExchangeMode;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
+import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 
 /**
  * Runs a task on every rank at once: a barrier stage whose tasks ask for all cores (and all GPUs)
@@ -118,5 +123,69 @@ public final class BarrierStage {
       }
     }
     return Optional.of(new ResourceProfileBuilder().require(requests).build());
+  }
+
+  /** One start of the stage failed for a reason that the next start may not meet. */
+  public static final class AttemptFailure extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient FirstCause first;
+
+    public AttemptFailure(FirstCause first, Throwable cause) {
+      super(first.text(), cause);
+      this.first = first;
+    }
+
+    public FirstCause first() {
+      return first;
+    }
+  }
+
+  /** Somebody ended the stage in Spark, on its web page or by its API; it is not started again. */
+  public static final class StageCancelled extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public StageCancelled(Throwable cause) {
+      super("The stage was cancelled in Spark.", cause);
+    }
+  }
+
+  /** What each rank does; travels to the executors, so it holds only what can be serialised. */
+  @FunctionalInterface
+  public interface RankTask extends Serializable {
+    /**
+     * Returning is success: the group is closed once all ranks have returned. Throwing aborts the
+     * group, and the driver learns rank, host, phase and message.
+     *
+     * @return what the driver gets from this rank; small
+     */
+    byte[] run(RankContext context) throws Exception;
+
+    /** What Spark's own pages call it. */
+    default String description() {
+      return "ranks";
+    }
+  }
+
+  /** How the ranks of a run talk to each other: as the cluster does, and as the user asked. */
+  public static final class RunExchange {
+    private RunExchange() {}
+
+    public static ExchangeSettings settings(SparkConf conf, ExchangeMode mode) {
+      boolean encrypt =
+          conf.getBoolean("spark.network.crypto.enabled", false)
+              || conf.getBoolean("spark.authenticate", false);
+      // As long as Spark waits for an executor, at most: whoever is silent for half of that is dead.
+      long timeout = conf.getTimeAsMs("spark.network.timeout", "120s");
+      ExchangeSettings defaults = ExchangeSettings.defaults();
+      return defaults
+          .withTimeouts(
+              defaults.connectTimeout(), Duration.ofMillis(timeout / 2), defaults.waitTimeout())
+          .with(
+              mode == ExchangeMode.NETWORK
+                  ? ExchangeSettings.Mapping.NETWORK
+                  : ExchangeSettings.Mapping.AUTO)
+          .with(encrypt ? ExchangeSettings.Encryption.ON : ExchangeSettings.Encryption.OFF);
+    }
   }
 }

@@ -1,5 +1,6 @@
 package org.sparkfinetune.spark.cluster;
 
+import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
@@ -177,4 +178,10 @@ public final class RankPlanner {
       throw new RunFailure("Interrupted while waiting for executors.", e);
     }
   }
+
+  /**
+   * How many ranks there are, and the cores of an executor that each asks for so that no second one
+   * fits beside it.
+   */
+  public record RankPlan(int worldSize, int coresPerRank) implements Serializable {}
 }

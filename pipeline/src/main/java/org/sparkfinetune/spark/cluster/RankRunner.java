@@ -18,9 +18,14 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
+import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
+import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 
 /**
  * A rank's life on its executor: rendezvous, the task, the end. A normal end closes the group after
@@ -161,6 +166,56 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
       }
     } catch (IOException | UncheckedIOException e) {
       LOG.debug("Spark will delete {} when the executor ends", folder, e);
+    }
+  }
+
+  /**
+   * Where a rank sits, as the ranks tell each other in the rendezvous.
+   *
+   * @param executor Spark's id of the executor
+   * @param pid of its process
+   */
+  record Seat(PeerAddress address, String executor, long pid) {
+    String encoded() {
+      return String.join(
+          "\t",
+          Integer.toString(address.rank()),
+          address.host(),
+          Integer.toString(address.port()),
+          executor,
+          Long.toString(pid));
+    }
+
+    static Seat decoded(String text) {
+      String[] parts = text.split("\t", -1);
+      PeerAddress address =
+          new PeerAddress(Integer.parseInt(parts[0]), parts[1], Integer.parseInt(parts[2]));
+      return new Seat(address, parts[3], Long.parseLong(parts[4]));
+    }
+
+    /** All ranks' seats in rank order; two in one process are the user's to resolve. */
+    static List<Seat> arranged(String[] texts) {
+      List<Seat> seats = Stream.of(texts).map(Seat::decoded).toList();
+      for (Seat a : seats) {
+        for (Seat b : seats) {
+          if (a.address().rank() < b.address().rank() && a.isTogetherWith(b)) {
+            throw new UserError(
+                "Ranks %s and %s were put into one executor (%s on %s, process %s), but each needs a JVM of its own. Give an executor exactly the cores of one rank: spark.executor.cores equal on all, and no spark.task.cpus below it; or lower num_ranks."
+                    .formatted(
+                        a.address().rank(),
+                        b.address().rank(),
+                        a.executor(),
+                        a.address().host(),
+                        a.pid()));
+          }
+        }
+      }
+      return seats;
+    }
+
+    private boolean isTogetherWith(Seat other) {
+      return executor.equals(other.executor)
+          || (address.host().equals(other.address.host()) && pid == other.pid);
     }
   }
 }

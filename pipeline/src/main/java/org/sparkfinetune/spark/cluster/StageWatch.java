@@ -14,6 +14,7 @@ import org.apache.spark.TaskKilled;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerStageSubmitted;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
+import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
 
 /**
  * Listens to how the tasks of one job group end. A failed barrier stage tells its caller the text

@@ -15,13 +15,13 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.generate.Completion;
+import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator;
-import org.sparkfinetune.inference.generate.TextListener;
-import org.sparkfinetune.inference.generate.TextPrompt;
+import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
+import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 
 /** Rows with a prompt in one column into the same rows with an answer. */
 public final class AnswerRows implements MapPartitionsFunction<Row, Row> {

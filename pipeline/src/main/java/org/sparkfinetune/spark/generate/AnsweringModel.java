@@ -23,7 +23,7 @@ import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.generate.BaseForm;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;

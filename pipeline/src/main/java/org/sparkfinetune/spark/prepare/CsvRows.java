@@ -1,9 +1,9 @@
 package org.sparkfinetune.spark.prepare;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.CSV_COLUMNS;
-import static org.sparkfinetune.data.conversation.RejectionReason.CSV_QUOTES;
-import static org.sparkfinetune.data.conversation.RejectionReason.NOT_UTF8;
-import static org.sparkfinetune.data.conversation.RejectionReason.TOO_LONG;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.CSV_COLUMNS;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.CSV_QUOTES;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_UTF8;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.TOO_LONG;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Converter;
 import org.sparkfinetune.data.conversation.RejectedRow;
-import org.sparkfinetune.data.conversation.RejectionReason;
+import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 
 /**
  * The reading pass of one task: every row becomes a sample or a rejection, and at the end come the

@@ -1,10 +1,10 @@
 package org.sparkfinetune.spark.prepare;
 
-import static org.sparkfinetune.data.conversation.RejectionReason.DUPLICATE_KEY;
-import static org.sparkfinetune.data.conversation.RejectionReason.NOT_AN_OBJECT;
-import static org.sparkfinetune.data.conversation.RejectionReason.NOT_JSON;
-import static org.sparkfinetune.data.conversation.RejectionReason.NOT_UTF8;
-import static org.sparkfinetune.data.conversation.RejectionReason.TOO_LONG;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.DUPLICATE_KEY;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_AN_OBJECT;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_JSON;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_UTF8;
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.TOO_LONG;
 
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;

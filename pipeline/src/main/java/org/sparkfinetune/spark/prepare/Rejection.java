@@ -4,7 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.Serializable;
 import java.nio.ByteBuffer;
-import org.sparkfinetune.data.conversation.RejectionReason;
+import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 
 /** A row that was not taken, with what a person needs to find and understand it. */
 record Rejection(Place place, RejectionReason reason, String detail, String excerpt)

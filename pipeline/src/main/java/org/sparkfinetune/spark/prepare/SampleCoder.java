@@ -9,7 +9,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * Turns conversations into what travels through the shuffle: their bytes (see {@link Sample}) and a

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /** What the report says of one split; made by each task, added up by the driver in order. */
 final class SplitStatistics implements Serializable {

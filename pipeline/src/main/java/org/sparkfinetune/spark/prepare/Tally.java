@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import org.sparkfinetune.data.conversation.RejectionReason;
+import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 import org.sparkfinetune.errors.Bug;
 
 /**

@@ -1,6 +1,7 @@
 package org.sparkfinetune.spark.tokenize;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -99,6 +100,28 @@ public final class ChunkConversations implements MapPartitionsFunction<Row, Row>
         characters += conversation.messages().stream().mapToLong(m -> m.content().length()).sum();
         next = rows.hasNext() ? rows.next() : null;
       }
+    }
+  }
+
+  /**
+   * Where some successive samples of a data set come from. Chunks in this order are the data set in
+   * its own order, however Spark spread the files over tasks.
+   *
+   * @param block where in the file the part begins that was read
+   * @param first number of the first sample within that part
+   */
+  record Chunk(String file, long block, long first)
+      implements Comparable<Chunk>, java.io.Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private static final Comparator<Chunk> ORDER =
+        Comparator.comparing(Chunk::file)
+            .thenComparingLong(Chunk::block)
+            .thenComparingLong(Chunk::first);
+
+    @Override
+    public int compareTo(Chunk other) {
+      return ORDER.compare(this, other);
     }
   }
 }

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
-import org.sparkfinetune.data.tokenize.PackedRow;
-import org.sparkfinetune.data.tokenize.TokenizedSample;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.MaskedSample.Loss;
 

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LabelledIds;
-import org.sparkfinetune.data.tokenize.TokenizedSample;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetLayout;

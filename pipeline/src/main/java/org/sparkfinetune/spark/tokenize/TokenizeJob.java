@@ -2,6 +2,8 @@ package org.sparkfinetune.spark.tokenize;
 
 import static org.apache.spark.sql.functions.col;
 
+import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -25,16 +27,20 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
-import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.data.tokenize.Packer.Packing;
+import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
+import org.sparkfinetune.data.tokenize.Packer.PackingReport;
+import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.data.tokenize.Packer;
-import org.sparkfinetune.data.tokenize.Packing;
-import org.sparkfinetune.data.tokenize.PackingPlan;
-import org.sparkfinetune.data.tokenize.PackingReport;
-import org.sparkfinetune.data.tokenize.SampleLengths;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.tokenize.ChunkConversations.Chunk;
+import org.sparkfinetune.spark.tokenize.PlacePieces.PlacedChunks;
+import org.sparkfinetune.spark.tokenize.PlacePieces.PlacedLengths;
+import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedSplit;
 import org.sparkfinetune.store.RunLock;
 
 /**
@@ -318,6 +324,27 @@ public final class TokenizeJob {
       }
       placed.destroy();
       return trained;
+    }
+  }
+
+  /**
+   * this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
+   *
+   * @param cacheFolder on storage that driver and executors share; holds one folder for each way in
+   *     which a data set was tokenised
+   * @param day that a template tells which asks for the date
+   * @param needsTest whether a test split that gives no row is a mistake: somebody will evaluate
+   */
+  public record TokenizeRequest(
+      TrainingData data,
+      TokenizerFiles tokenizer,
+      Path cacheFolder,
+      LocalDate day,
+      boolean needsTest) {
+
+    /** On this day, for training with evaluation. */
+    public TokenizeRequest(TrainingData data, TokenizerFiles tokenizer, Path cacheFolder) {
+      this(data, tokenizer, cacheFolder, LocalDate.now(ZoneId.systemDefault()), true);
     }
   }
 }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedSplit;
 
 /**
  * Folders of packed rows by hash. Rows are written aside and renamed; the manifest comes last, and

@@ -20,6 +20,7 @@ import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 
 /** The hash of everything that shapes packed rows: equal hashes, equal rows. */
 public final class TokenizedHash {

@@ -8,7 +8,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
-import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 
 /**

@@ -9,8 +9,8 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.Sentence;
-import org.sparkfinetune.spark.cluster.AttemptFailure;
-import org.sparkfinetune.spark.cluster.FailureKind;
+import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
+import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
 import org.sparkfinetune.spark.cluster.FirstCause;
 
 /**

@@ -4,12 +4,12 @@ import java.util.List;
 import java.util.function.IntFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.AttemptLog;
-import org.sparkfinetune.engine.train.RankReport;
+import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.spark.cluster.AttemptFailure;
-import org.sparkfinetune.spark.cluster.StageCancelled;
+import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
+import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
 import org.sparkfinetune.store.StorePatience;
 
 /**

@@ -9,7 +9,7 @@ import java.util.TreeMap;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.errors.Bug;
 
 /** What of a configuration has to stay as it is for a run to go on. */

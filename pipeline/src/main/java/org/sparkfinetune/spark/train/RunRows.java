@@ -27,7 +27,7 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
-import org.sparkfinetune.spark.tokenize.TokenizeRequest;
+import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedCache;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
 import org.sparkfinetune.spark.tokenize.TokenizedHash;

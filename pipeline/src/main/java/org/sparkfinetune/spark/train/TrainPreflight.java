@@ -2,6 +2,7 @@ package org.sparkfinetune.spark.train;
 
 import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -116,5 +117,25 @@ public final class TrainPreflight {
 
   ModelAndTokenizer model() {
     return model;
+  }
+
+  /** Settings that are understood and not carried out yet. */
+  public static final class NotYet {
+    private NotYet() {}
+
+    public static void check(TrainConfig config) {
+      for (String module : config.lora().modulesToSave()) {
+        refuse(
+            !List.of("embed_tokens", "lm_head").contains(module),
+            "modules_to_save: " + module,
+            "embed_tokens and lm_head can be trained whole");
+      }
+    }
+
+    private static void refuse(boolean asked, String what, String instead) {
+      if (asked) {
+        throw new UserError(what + " is not implemented yet; " + instead + ".");
+      }
+    }
   }
 }

@@ -4,9 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.sparkfinetune.engine.metrics.Phase;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
-import org.sparkfinetune.engine.train.RankReport;
+import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.plan.LayerProducts;
 
 /**

@@ -25,13 +25,13 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.awaitility.Awaitility;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
-import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowTexts;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.data.tokenize.TinyTokenizer;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
-import org.sparkfinetune.spark.tokenize.TokenizeRequest;
+import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
 import org.sparkfinetune.testing.TestHub;
 

@@ -9,9 +9,11 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 
 /** Our three templates against transformers' text (golden/llama3-chat.json). */
 final class ChatTemplateParityTest {

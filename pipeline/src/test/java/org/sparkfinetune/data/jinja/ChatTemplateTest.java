@@ -11,9 +11,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
+import org.sparkfinetune.data.jinja.RenderedConversation.Span;
 import org.sparkfinetune.errors.UserError;
 
 final class ChatTemplateTest {

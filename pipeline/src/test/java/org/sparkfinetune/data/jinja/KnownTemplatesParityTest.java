@@ -12,9 +12,13 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
+import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
 import org.sparkfinetune.errors.UserError;
 
 /** Templates in the style of well-known models against jinja2 (golden/chat-templates.json). */

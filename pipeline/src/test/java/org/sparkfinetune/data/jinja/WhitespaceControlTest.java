@@ -7,9 +7,11 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 
 /** Expected texts are those of jinja2 3.1 with trim_blocks and lstrip_blocks. */
 final class WhitespaceControlTest {

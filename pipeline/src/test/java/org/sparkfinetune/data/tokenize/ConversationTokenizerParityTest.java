@@ -13,10 +13,11 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 
 /**
  * Ids of the Llama 3 tokenizer against transformers' (golden/llama3-chat.json). Its licence keeps

@@ -13,11 +13,13 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.errors.UserError;
 
 final class ConversationTokenizerTest {

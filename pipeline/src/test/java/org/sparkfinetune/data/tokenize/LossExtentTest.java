@@ -7,6 +7,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 
 final class LossExtentTest {
   private static LossExtent extent(Overlong overlong) {

@@ -2,6 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import java.util.Arrays;
 import java.util.List;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 
 /** Packed rows to be compared: AssertJ takes seconds for arrays in records. */
 public final class PackedRowTexts {

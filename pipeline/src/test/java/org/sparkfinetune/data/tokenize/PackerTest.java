@@ -8,6 +8,10 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.Overlong;
+import org.sparkfinetune.data.tokenize.Packer.Packing;
+import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
+import org.sparkfinetune.data.tokenize.Packer.PackingReport;
+import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.errors.UserError;
 
 final class PackerTest {

@@ -13,10 +13,11 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.store.RunFiles;
-import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
+import org.sparkfinetune.testing.Fuzz;
 
 class CheckpointFuzzTest {
   private final Configuration hadoop = new Configuration(false);

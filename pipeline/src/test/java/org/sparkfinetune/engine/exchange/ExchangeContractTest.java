@@ -16,6 +16,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 

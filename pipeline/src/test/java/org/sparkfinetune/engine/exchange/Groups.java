@@ -7,6 +7,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 
 /** Groups of ranks in this JVM, and a way to run something on all of them at once. */
 final class Groups {

@@ -33,6 +33,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.engine.exchange.ExchangeSettings.Encryption;
 import org.sparkfinetune.engine.exchange.ExchangeSettings.Mapping;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.Transport;
 
 /** Strangers on the exchange's port get nothing and change nothing. */
 class HostileClientTest {

@@ -16,6 +16,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.errors.RunFailure;
 
 /** What only a group of processes can get wrong: other files, other groups, silence and death. */

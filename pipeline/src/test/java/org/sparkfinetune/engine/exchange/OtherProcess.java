@@ -9,6 +9,7 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.testing.ChildJvm;
 
 /** Rank 1 of 2 in a JVM of its own, for what only processes can do: being killed and frozen. */

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 
 class ResidentPagesTest {
   private static final int BYTES = 64 << 20;

@@ -7,8 +7,9 @@ import java.util.Map;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.testing.Cuda;
 
 class DeviceDecoderGpuTest {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.NamedShape;
 

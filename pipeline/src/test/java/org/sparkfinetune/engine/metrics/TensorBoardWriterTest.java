@@ -16,6 +16,8 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
+import org.sparkfinetune.engine.metrics.TensorBoardWriter.EventRecords;
 import org.sparkfinetune.store.RunFiles;
 import org.tensorflow.framework.Summary;
 import org.tensorflow.util.Event;

@@ -15,6 +15,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
  * Attention of one layer in bfloat16 on all cores, 1,024 tokens with llama-135m's heads: {@code

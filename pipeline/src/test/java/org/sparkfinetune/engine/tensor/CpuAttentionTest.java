@@ -8,6 +8,8 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /** Both ways of bfloat16 beside float32, of which libtorch's own kernel is the measure. */
 class CpuAttentionTest {

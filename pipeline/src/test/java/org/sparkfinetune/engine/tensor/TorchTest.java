@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 class TorchTest {
   @Test

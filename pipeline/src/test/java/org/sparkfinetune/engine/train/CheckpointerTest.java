@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
-import org.sparkfinetune.engine.checkpoint.RunIdentity;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.tensor.ComputeDevice;

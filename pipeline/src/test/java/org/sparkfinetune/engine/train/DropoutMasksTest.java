@@ -11,14 +11,15 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LinearModule;
 
 class DropoutMasksTest {

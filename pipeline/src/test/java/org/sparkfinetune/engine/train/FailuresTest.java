@@ -29,20 +29,21 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.data.tokenize.PackedRow;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
-import org.sparkfinetune.engine.exchange.PeerAddress;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.tensor.AdamWStep;
-import org.sparkfinetune.engine.tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.store.RunFiles;
 
 /**

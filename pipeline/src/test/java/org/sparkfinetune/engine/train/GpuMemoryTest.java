@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
+import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.testing.FakeNvidiaSmi;
 
 class GpuMemoryTest {

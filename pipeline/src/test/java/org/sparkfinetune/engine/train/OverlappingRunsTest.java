@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
-import org.sparkfinetune.engine.exchange.PeerAddress;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.testing.ChildJvm;
 

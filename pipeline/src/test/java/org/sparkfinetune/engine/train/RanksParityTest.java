@@ -20,7 +20,7 @@ import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessExchange;
-import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 
 class RanksParityTest {
   @TempDir Path scratch;

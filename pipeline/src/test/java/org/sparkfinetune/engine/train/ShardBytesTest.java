@@ -7,7 +7,7 @@ import org.assertj.core.data.Percentage;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
-import org.sparkfinetune.engine.fsdp.PlainType;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.sample.ModelShape;

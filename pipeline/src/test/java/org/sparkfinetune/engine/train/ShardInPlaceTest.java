@@ -19,7 +19,7 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.exchange.Exchange;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.FileRange;
+import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.engine.exchange.InProcessExchange;
 import org.sparkfinetune.engine.exchange.Shard;
 import org.sparkfinetune.engine.fsdp.ShardPlan;

@@ -9,7 +9,7 @@ import org.junit.jupiter.params.aggregator.ArgumentsAccessor;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 
 /** Training where host code sees no tensor's memory: all that CUDA needs, but for its kernels. */
 class StagedDeviceParityTest {

@@ -19,6 +19,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.TensorInfo;

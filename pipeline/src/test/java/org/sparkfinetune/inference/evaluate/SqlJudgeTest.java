@@ -9,6 +9,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.inference.evaluate.ModelResult.Proportion;
+import org.sparkfinetune.inference.evaluate.SampleResult.Answer;
+import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 final class SqlJudgeTest {
   private static final Path PAIRS = Path.of("src/test/resources/evaluate/pairs.txt");

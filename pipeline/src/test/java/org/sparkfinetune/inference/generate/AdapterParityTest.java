@@ -16,6 +16,10 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.Generator.Generated;
+import org.sparkfinetune.inference.generate.Generator.Prompt;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
 
 /** Against transformers with PEFT's adapters: 20 prompts of 1 to 39 tokens, greedy. */
 final class AdapterParityTest {

@@ -10,6 +10,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
 
 final class AnswerTextTest {
   private static final Path MODEL = Path.of("../jobs/sample/model").toAbsolutePath().normalize();

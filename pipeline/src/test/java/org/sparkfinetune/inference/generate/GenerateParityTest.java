@@ -13,7 +13,11 @@ import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.GenerationSettings.Sampled;
+import org.sparkfinetune.inference.generate.Generator.Generated;
+import org.sparkfinetune.inference.generate.Generator.Prompt;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
 
 /** Against transformers' generate and its logits processors. */
 final class GenerateParityTest {

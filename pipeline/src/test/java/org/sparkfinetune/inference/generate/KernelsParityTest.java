@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 
 /** The fast kernels against the simple ones, for sizes with and without a ragged end. */
 final class KernelsParityTest {

@@ -9,10 +9,14 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.TextGenerator.Completion;
+import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
+import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 import org.sparkfinetune.sample.SampleMaker;
 import org.sparkfinetune.sample.SampleRow;
 

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.testing.TestHub;
 
 final class HubRepositoryTest {

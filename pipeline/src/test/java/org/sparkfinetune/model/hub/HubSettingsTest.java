@@ -16,6 +16,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.hub.HubClient.HubAccess;
+import org.sparkfinetune.model.hub.HubDownload.Checksum;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 
 final class HubSettingsTest {
   private final Configuration hadoop = new Configuration();

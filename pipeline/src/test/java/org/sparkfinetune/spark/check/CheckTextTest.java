@@ -7,15 +7,18 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
-import org.sparkfinetune.data.tokenize.LossTarget;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TinyTokenizer;
 import org.sparkfinetune.engine.metrics.MaskedSample;
+import org.sparkfinetune.spark.check.CheckReport.CheckJson;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
+import org.sparkfinetune.spark.check.CheckReport.CheckText;
 import org.sparkfinetune.spark.tokenize.SampleMasks;
 
 class CheckTextTest {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 
 class ClusterCheckTest {
   @Test

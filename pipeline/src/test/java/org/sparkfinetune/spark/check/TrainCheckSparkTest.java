@@ -24,7 +24,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.model.family.LlamaFolder;
-import org.sparkfinetune.spark.check.CheckLine.Verdict;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.testing.SparkSessions;
 
 class TrainCheckSparkTest {

@@ -16,6 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
+import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
+import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.train.Contexts;
 
 /** Local mode: driver and the one rank share a JVM. */

@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.engine.exchange.PeerAddress;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.RankRunner.Seat;
 
 class SeatTest {
   private static Seat seat(int rank, String host, String executor, long pid) {

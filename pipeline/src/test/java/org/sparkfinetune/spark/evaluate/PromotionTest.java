@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.evaluate.Mean;
+import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.ModelResult;
 import org.sparkfinetune.inference.evaluate.SampleResult;
 import org.sparkfinetune.spark.model.ModelFolders;

@@ -14,7 +14,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Converter;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.Role;
 import org.sparkfinetune.data.conversation.RowShape;

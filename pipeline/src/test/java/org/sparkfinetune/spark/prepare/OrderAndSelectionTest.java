@@ -16,7 +16,7 @@ import org.apache.spark.unsafe.hash.Murmur3_x86_32;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TestSize;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Role;
 
 final class OrderAndSelectionTest {

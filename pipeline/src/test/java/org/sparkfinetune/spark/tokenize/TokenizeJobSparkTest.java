@@ -23,12 +23,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
-import org.sparkfinetune.data.tokenize.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowTexts;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.data.tokenize.TinyTokenizer;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
+import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedJson;
 import org.sparkfinetune.store.Pace;
 import org.sparkfinetune.store.RunLock;
 

@@ -12,10 +12,10 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.spark.cluster.AttemptFailure;
+import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
 import org.sparkfinetune.spark.cluster.FirstCause;
 import org.sparkfinetune.spark.cluster.RankFailure;
-import org.sparkfinetune.spark.cluster.RankProgress;
+import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
 
 class AttemptLoopTest {
   private final List<String> starts = new ArrayList<>();

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.train.TrainPreflight.NotYet;
 
 class NotYetTest {
   @Test

@@ -10,11 +10,11 @@ import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.sparkfinetune.engine.metrics.AttemptEvent;
+import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.spark.cluster.StageCancelled;
+import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
 import org.sparkfinetune.store.RunFiles;
 import org.sparkfinetune.store.StorePatience;
 
