@@ -20,7 +20,7 @@ public final class Progress implements AutoCloseable {
   private static final Duration BETWEEN_LINES = Duration.ofSeconds(30);
   private static final Duration BETWEEN_STATUSES = Duration.ofMillis(500);
 
-  private final Screen screen;
+  private final StatusLine screen;
   private final InstantSource clock;
   private final Unit unit;
   private final long total;
@@ -50,7 +50,7 @@ public final class Progress implements AutoCloseable {
 
     private String of(long done, long total) {
       return switch (this) {
-        case BYTES -> Shown.bytes(done) + " of " + Shown.bytes(total);
+        case BYTES -> HumanReadable.bytes(done) + " of " + HumanReadable.bytes(total);
         case LAYERS, ROWS -> done + " of " + total + " " + word();
         case SHARE -> (total > 0 ? 100 * done / total : 0) + " %";
       };
@@ -58,7 +58,7 @@ public final class Progress implements AutoCloseable {
 
     private String speed(double perSecond) {
       return switch (this) {
-        case BYTES -> "  " + Shown.bytes((long) perSecond) + "/s";
+        case BYTES -> "  " + HumanReadable.bytes((long) perSecond) + "/s";
         case LAYERS, ROWS ->
             String.format(
                 Locale.ROOT, perSecond < 10 ? "  %.2f %s/s" : "  %.0f %s/s", perSecond, word());
@@ -74,7 +74,7 @@ public final class Progress implements AutoCloseable {
   /**
    * @param what is done, in a word or two
    */
-  Progress(Screen screen, InstantSource clock, String what, long total, Unit unit) {
+  Progress(StatusLine screen, InstantSource clock, String what, long total, Unit unit) {
     this.screen = screen;
     this.clock = clock;
     this.what = what;
@@ -87,14 +87,14 @@ public final class Progress implements AutoCloseable {
 
   /** Shown from now on until it is closed. */
   public static Progress onStandardError(String what, long total, Unit unit) {
-    Screen screen = Screen.onStandardError();
+    StatusLine screen = StatusLine.onStandardError();
     Progress progress = on(screen, what, total, unit);
     progress.onClose = screen::close;
     return progress;
   }
 
   /** The same on a screen that stays open for others. */
-  public static Progress on(Screen screen, String what, long total, Unit unit) {
+  public static Progress on(StatusLine screen, String what, long total, Unit unit) {
     Progress progress = new Progress(screen, InstantSource.system(), what, total, unit);
     long millis = BETWEEN_STATUSES.toMillis();
     var unused =
@@ -126,7 +126,7 @@ public final class Progress implements AutoCloseable {
     if (isClosed) {
       return;
     }
-    screen.status("%-9s %s  %s".formatted(what, Shown.bar(done, total), text()));
+    screen.status("%-9s %s  %s".formatted(what, HumanReadable.bar(done, total), text()));
     if (!screen.isTerminal() && !clock.instant().isBefore(nextLine)) {
       screen.line("INFO %-9s %s".formatted(what, text()));
       nextLine = clock.instant().plus(BETWEEN_LINES);
@@ -140,7 +140,7 @@ public final class Progress implements AutoCloseable {
             .formatted(
                 unit.of(done, total),
                 unit.speed(speed),
-                Shown.time(Duration.ofMillis(Math.round((total - done) / speed * 1e3))))
+                HumanReadable.time(Duration.ofMillis(Math.round((total - done) / speed * 1e3))))
         : unit.of(done, total);
   }
 
@@ -161,7 +161,7 @@ public final class Progress implements AutoCloseable {
     isClosed = true;
     Duration time = Duration.between(started, clock.instant());
     if (done > 0 && time.compareTo(FIRST_LINE) >= 0) {
-      screen.line("INFO %-9s %s in %s".formatted(what, unit.of(done, total), Shown.time(time)));
+      screen.line("INFO %-9s %s in %s".formatted(what, unit.of(done, total), HumanReadable.time(time)));
     }
     screen.erase();
     onClose.run();

@@ -14,7 +14,7 @@ import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.Provenance;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.report.LineChart.Ink;
 import org.sparkfinetune.report.LineChart.Point;
@@ -146,7 +146,7 @@ final class RunPage {
     page.raw("<th>rank</th><th class=\"n\">resident</th>");
     page.raw("<th class=\"n\">without files</th>" + (gpu ? "<th class=\"n\">GPU</th>" : ""));
     page.raw("<th class=\"n\">frozen shard</th></tr>\n");
-    for (RankUse rank : summary.ranks()) {
+    for (RankSummary rank : summary.ranks()) {
       page.raw("<tr>").name("%s on %s".formatted(rank.rank(), rank.host()));
       page.number(Numbers.bytes(rank.peakRssBytes()));
       page.number(Numbers.bytes(rank.peakAnonymousBytes()));
@@ -172,7 +172,7 @@ final class RunPage {
     page.raw("<div class=\"wide\"><table>\n<tr><th>rank</th>");
     phases.forEach(phase -> page.raw("<th class=\"n\">" + phase.text() + "</th>"));
     page.raw("</tr>\n");
-    for (RankUse rank : summary.ranks()) {
+    for (RankSummary rank : summary.ranks()) {
       page.raw("<tr>").cell(Integer.toString(rank.rank()));
       phases.forEach(phase -> page.number(Numbers.bytes(bytes(rank, phase))));
       page.raw("</tr>\n");
@@ -180,7 +180,7 @@ final class RunPage {
     page.raw("</table></div>\n");
   }
 
-  private static long bytes(RankUse rank, Phase phase) {
+  private static long bytes(RankSummary rank, Phase phase) {
     return rank.anonymousBytesByPhase().getOrDefault(phase, 0L);
   }
 

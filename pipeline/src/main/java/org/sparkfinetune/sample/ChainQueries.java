@@ -83,7 +83,7 @@ final class ChainQueries {
 
   /** Rows of the child asked for by something about the far table. */
   private static Optional<Draft> childrenOfFar(Path path, Dice dice) {
-    Shown shown = Shown.of(path.first().child(), List.of(), dice);
+    HumanReadable shown = HumanReadable.of(path.first().child(), List.of(), dice);
     return farCondition(path, dice)
         .filter(far -> path.isChain())
         .map(

@@ -59,7 +59,7 @@ final class LinkQueries {
 
   private static Optional<Draft> childrenOfNamed(Schema.Link link, Dice dice) {
     Condition named = name(link, dice);
-    Shown shown = Shown.of(link.child(), List.of(), dice);
+    HumanReadable shown = HumanReadable.of(link.child(), List.of(), dice);
     return draft(
         link,
         English.askForMany(
@@ -68,7 +68,7 @@ final class LinkQueries {
   }
 
   private static Optional<Draft> childrenOfChosen(Schema.Link link, Dice dice) {
-    Shown shown = Shown.of(link.child(), List.of(), dice);
+    HumanReadable shown = HumanReadable.of(link.child(), List.of(), dice);
     return Condition.some(link.parent(), dice)
         .flatMap(
             chosen ->

@@ -30,7 +30,7 @@ final class NestedQueries {
       return Optional.empty();
     }
     Column column = dice.pick(table.amounts());
-    Shown shown = Shown.of(table, List.of(column), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(column), dice);
     boolean above = dice.chance(0.6);
     String words =
         above
@@ -51,7 +51,7 @@ final class NestedQueries {
       return Optional.empty();
     }
     Column column = dice.pick(table.measures());
-    Shown shown = Shown.of(table, List.of(column), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(column), dice);
     boolean most = dice.chance(0.5);
     String things =
         "the %s of all %s whose %s equals the %s %s of any %s"
@@ -75,7 +75,7 @@ final class NestedQueries {
     }
     Column column = dice.pick(table.amounts());
     Condition group = Condition.on(dice.pick(table.categories()), dice);
-    Shown shown = Shown.of(table, List.of(column), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(column), dice);
     String things =
         "the %s of the %s with a higher %s than every one of the %s %s"
             .formatted(
@@ -130,7 +130,7 @@ final class NestedQueries {
 
   private static Optional<Draft> without(Schema.Link link, Dice dice) {
     Table parent = link.parent();
-    Shown shown = Shown.of(parent, List.of(), dice);
+    HumanReadable shown = HumanReadable.of(parent, List.of(), dice);
     String things =
         "the %s of the %s %s have no %s"
             .formatted(shown.plural(), parent.plural(), parent.who(), link.child().plural());
@@ -144,7 +144,7 @@ final class NestedQueries {
 
   private static Optional<Draft> having(Schema.Link link, Dice dice) {
     Table parent = link.parent();
-    Shown shown = Shown.of(parent, List.of(), dice);
+    HumanReadable shown = HumanReadable.of(parent, List.of(), dice);
     boolean some = dice.chance(0.6);
     return Condition.some(link.child(), dice)
         .map(

@@ -43,7 +43,7 @@ final class RowQueries {
   }
 
   private static Optional<Draft> every(Table table, Dice dice) {
-    Shown shown = Shown.of(table, List.of(), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(), dice);
     String things =
         dice.pick(
             "the " + shown.plural() + " of all " + table.plural(),
@@ -197,7 +197,7 @@ final class RowQueries {
 
   private static Optional<Draft> chosen(
       Table table, List<Condition> conditions, String words, String sql, Dice dice) {
-    Shown shown = Shown.of(table, conditions.stream().map(Condition::column).toList(), dice);
+    HumanReadable shown = HumanReadable.of(table, conditions.stream().map(Condition::column).toList(), dice);
     String rows = table.plural() + " " + words;
     String question =
         dice.chance(0.25)
@@ -218,7 +218,7 @@ final class RowQueries {
       return Optional.empty();
     }
     Column by = dice.pick(table.measures());
-    Shown shown = Shown.of(table, List.of(by), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(by), dice);
     Direction direction = Direction.any(dice);
     String things =
         "the " + shown.plural() + " of all " + table.plural() + direction.words(by, dice);
@@ -234,7 +234,7 @@ final class RowQueries {
     }
     Column by = dice.pick(table.measures());
     Condition condition = Condition.on(dice.pick(table.categories()), dice);
-    Shown shown = Shown.of(table, List.of(by, condition.column()), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(by, condition.column()), dice);
     Direction direction = Direction.any(dice);
     String things =
         "the %s of the %s %s,%s"
@@ -252,7 +252,7 @@ final class RowQueries {
       return Optional.empty();
     }
     Extreme extreme = Extreme.any(table, dice);
-    Shown shown = Shown.of(table, List.of(extreme.column()), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(extreme.column()), dice);
     return draft(
         table,
         English.askForOne(dice, "the " + shown.words() + " of the " + extreme.one(table, "")),
@@ -265,7 +265,7 @@ final class RowQueries {
     }
     Extreme extreme = Extreme.any(table, dice);
     Condition condition = Condition.on(dice.pick(table.categories()), dice);
-    Shown shown = Shown.of(table, List.of(extreme.column(), condition.column()), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(extreme.column(), condition.column()), dice);
     String things =
         "the %s of the %s".formatted(shown.words(), extreme.one(table, " " + condition.words()));
     return draft(
@@ -281,7 +281,7 @@ final class RowQueries {
     }
     Extreme extreme = Extreme.any(table, dice);
     int count = dice.between(2, 10);
-    Shown shown = Shown.of(table, List.of(extreme.column()), dice);
+    HumanReadable shown = HumanReadable.of(table, List.of(extreme.column()), dice);
     return draft(
         table,
         English.askForMany(dice, "the " + shown.plural() + " of the " + extreme.many(table, count)),
@@ -302,7 +302,7 @@ final class RowQueries {
     return draft(table, question, "SELECT DISTINCT " + column.name() + " FROM " + table.name());
   }
 
-  private static String select(Shown shown, Table table) {
+  private static String select(HumanReadable shown, Table table) {
     return "SELECT " + shown.sql("") + " FROM " + table.name();
   }
 

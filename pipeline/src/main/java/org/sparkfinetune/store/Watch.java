@@ -120,7 +120,7 @@ public final class Watch {
 
   static void say(Path file, Seen found, Pace pace) {
     LOG.warn(
-        "{} is in use by {}. Waiting for up to {} s for a change of it, which shows that the"
+        "{} is in use by {}. BlockingWait for up to {} s for a change of it, which shows that the"
             + " process lives.",
         file,
         found.owner(),

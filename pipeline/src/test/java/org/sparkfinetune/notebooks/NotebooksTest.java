@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.store.RunFiles;
@@ -175,7 +175,7 @@ class NotebooksTest {
             1.5,
             OptionalDouble.of(1.5),
             1,
-            List.of(new RankUse(0, "host", 1L << 30, 1, 0, 1 << 20)),
+            List.of(new RankSummary(0, "host", 1L << 30, 1, 0, 1 << 20)),
             Map.of(Phase.FORWARD, 1.0))
         .write(run, files);
   }

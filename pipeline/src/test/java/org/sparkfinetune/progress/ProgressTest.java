@@ -12,7 +12,7 @@ class ProgressTest {
 
   @Test
   void in_a_log_a_line_comes_after_ten_seconds_and_then_every_thirty() {
-    Progress progress = progress(Screen.Kind.LOG, "evaluate", 500, Progress.Unit.ROWS);
+    Progress progress = progress(StatusLine.Kind.LOG, "evaluate", 500, Progress.Unit.ROWS);
     for (int second = 0; second < 100; second++) {
       now = now.plusSeconds(1);
       progress.add(2);
@@ -28,7 +28,7 @@ class ProgressTest {
 
   @Test
   void on_a_terminal_one_line_is_rewritten() {
-    Progress progress = progress(Screen.Kind.TERMINAL, "merge", 16L << 30, Progress.Unit.BYTES);
+    Progress progress = progress(StatusLine.Kind.TERMINAL, "merge", 16L << 30, Progress.Unit.BYTES);
     progress.show();
     progress.add(2L << 30);
     now = now.plusSeconds(20);
@@ -43,7 +43,7 @@ class ProgressTest {
 
   @Test
   void what_was_waited_for_the_first_part_is_not_expected_of_the_rest() {
-    Progress progress = progress(Screen.Kind.LOG, "generate", 100, Progress.Unit.ROWS);
+    Progress progress = progress(StatusLine.Kind.LOG, "generate", 100, Progress.Unit.ROWS);
     now = now.plusSeconds(300);
     progress.reach(10);
     now = now.plusSeconds(10);
@@ -54,7 +54,7 @@ class ProgressTest {
 
   @Test
   void work_that_did_not_take_long_leaves_nothing_behind() {
-    Progress progress = progress(Screen.Kind.LOG, "load", 32, Progress.Unit.LAYERS);
+    Progress progress = progress(StatusLine.Kind.LOG, "load", 32, Progress.Unit.LAYERS);
     now = now.plusSeconds(9);
     progress.add(32);
     progress.show();
@@ -65,7 +65,7 @@ class ProgressTest {
 
   @Test
   void work_that_took_long_says_what_it_took() {
-    Progress progress = progress(Screen.Kind.TERMINAL, "load", 32, Progress.Unit.LAYERS);
+    Progress progress = progress(StatusLine.Kind.TERMINAL, "load", 32, Progress.Unit.LAYERS);
     now = now.plusSeconds(95);
     progress.add(32);
     progress.show();
@@ -77,7 +77,7 @@ class ProgressTest {
 
   @Test
   void more_than_all_and_less_than_before_are_not_shown() {
-    Progress progress = progress(Screen.Kind.LOG, "make-model", 8, Progress.Unit.SHARE);
+    Progress progress = progress(StatusLine.Kind.LOG, "make-model", 8, Progress.Unit.SHARE);
     progress.reach(4);
     progress.reach(3);
     now = now.plus(Duration.ofSeconds(10));
@@ -89,8 +89,8 @@ class ProgressTest {
         .containsExactly("INFO make-model 50 %  10s left", "INFO make-model 100 %  0s left");
   }
 
-  private Progress progress(Screen.Kind kind, String what, long total, Progress.Unit unit) {
+  private Progress progress(StatusLine.Kind kind, String what, long total, Progress.Unit unit) {
     return new Progress(
-        new Screen(kind, 120, shown::append, () -> now), () -> now, what, total, unit);
+        new StatusLine(kind, 120, shown::append, () -> now), () -> now, what, total, unit);
   }
 }

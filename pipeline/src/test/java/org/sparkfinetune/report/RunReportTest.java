@@ -21,13 +21,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.AttemptLog;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Provenance;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.store.RunFiles;
@@ -149,15 +149,15 @@ class RunReportTest {
             OptionalDouble.of(0.25),
             2,
             List.of(
-                new RankUse(0, revision, 512L << 20, 256L << 20, 0, 1 << 20),
-                new RankUse(
+                new RankSummary(0, revision, 512L << 20, 256L << 20, 0, 1 << 20),
+                new RankSummary(
                     1,
                     "worker-1",
                     400L << 20,
                     256L << 20,
                     0,
                     1 << 20,
-                    new ExchangeUse(1, 2, 3, 4),
+                    new ExchangeSummary(1, 2, 3, 4),
                     Map.of(Phase.LOAD, 100L << 20, Phase.BACKWARD, 200L << 20))),
             Map.of(Phase.FORWARD, 50.0, Phase.BACKWARD, 40.0))
         .write(run, files);

@@ -19,11 +19,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.AttemptLog;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.ManualClock;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Provenance;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.RunFailure;
@@ -94,8 +94,8 @@ class RunFilesTest {
 
   @Test
   void a_summary_is_read_as_it_was_written() throws IOException {
-    RankUse use =
-        new RankUse(0, "host", 5L << 30, 4, 0, 3, new ExchangeUse(5, 6, 7, 0.75), Map.of());
+    RankSummary use =
+        new RankSummary(0, "host", 5L << 30, 4, 0, 3, new ExchangeSummary(5, 6, 7, 0.75), Map.of());
     Summary summary =
         new Summary(
             7,

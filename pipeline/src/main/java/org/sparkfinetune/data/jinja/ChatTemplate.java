@@ -33,7 +33,7 @@ public final class ChatTemplate {
   private final JinjaEngine engine;
   private final boolean onlyCopies;
   private final boolean marksGenerated;
-  private final Map<Shape, Skeleton> skeletons = new ConcurrentHashMap<>();
+  private final Map<Shape, RenderedRoles> frames = new ConcurrentHashMap<>();
 
   private ChatTemplate(String name, String source, LocalDateTime now) {
     this.name = name;
@@ -93,9 +93,9 @@ public final class ChatTemplate {
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
     List<Message> messages = conversation.messages();
     if (onlyCopies && messages.stream().noneMatch(ChatTemplate::isBlank)) {
-      Optional<Skeleton> skeleton = skeleton(messages, tokens, prompt);
-      if (skeleton.isPresent()) {
-        return skeleton.get().fill(messages);
+      Optional<RenderedRoles> frame = frame(messages, tokens, prompt);
+      if (frame.isPresent()) {
+        return frame.get().fill(messages);
       }
     }
     return trace(messages, tokens, prompt);
@@ -105,19 +105,19 @@ public final class ChatTemplate {
     return PythonStrings.strip(message.content()).isEmpty();
   }
 
-  private Optional<Skeleton> skeleton(
+  private Optional<RenderedRoles> frame(
       List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
     Shape shape = new Shape(messages.stream().map(Message::role).toList(), tokens, prompt);
-    Skeleton known = skeletons.get(shape);
+    RenderedRoles known = frames.get(shape);
     if (known != null) {
       return Optional.of(known);
     }
     List<Message> empty = messages.stream().map(m -> new Message(m.role(), "")).toList();
-    Optional<Skeleton> made =
-        Marks.remove(engine.render(marked(empty), tokens, prompt, Marking.ON))
-            .map(around -> new Skeleton(around, marksGenerated));
-    if (skeletons.size() < MAX_SKELETONS) {
-      made.ifPresent(skeleton -> skeletons.put(shape, skeleton));
+    Optional<RenderedRoles> made =
+        ContentMarkers.remove(engine.render(marked(empty), tokens, prompt, Marking.ON))
+            .map(around -> new RenderedRoles(around, marksGenerated));
+    if (frames.size() < MAX_SKELETONS) {
+      made.ifPresent(frame -> frames.put(shape, frame));
     }
     return made;
   }
@@ -126,22 +126,22 @@ public final class ChatTemplate {
     List<Message> marked = new ArrayList<>(messages.size());
     for (int i = 0; i < messages.size(); i++) {
       Message message = messages.get(i);
-      marked.add(new Message(message.role(), Marks.around(i, message.content())));
+      marked.add(new Message(message.role(), ContentMarkers.around(i, message.content())));
     }
     return marked;
   }
 
   /**
-   * The plain rendering is the truth. A second one with marks around the contents tells where they
+   * The plain rendering is the truth. A second one with markers around the contents tells where they
    * went, and is believed only if it is the same text.
    */
   private RenderedConversation trace(
       List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
     String text = engine.render(messages, tokens, prompt, Marking.OFF);
-    boolean markable = messages.stream().noneMatch(m -> Marks.occurIn(m.content()));
-    Optional<Marks.Unmarked> traced =
+    boolean markable = messages.stream().noneMatch(m -> ContentMarkers.occurIn(m.content()));
+    Optional<ContentMarkers.Unmarked> traced =
         markable
-            ? Marks.remove(renderMarked(messages, tokens, prompt))
+            ? ContentMarkers.remove(renderMarked(messages, tokens, prompt))
                 .filter(unmarked -> unmarked.text().equals(text))
             : Optional.empty();
     return traced
@@ -153,7 +153,7 @@ public final class ChatTemplate {
       List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
     List<Message> marked = new ArrayList<>(marked(messages));
     for (int i = 0; i < messages.size(); i++) {
-      // A template may ask whether there is any content; marks would answer for it.
+      // A template may ask whether there is any content; markers would answer for it.
       if (isBlank(messages.get(i))) {
         marked.set(i, messages.get(i));
       }
@@ -161,11 +161,11 @@ public final class ChatTemplate {
     try {
       return engine.render(marked, tokens, prompt, Marking.ON);
     } catch (UserError refusesMarks) {
-      return String.valueOf(Marks.END_GENERATION);
+      return String.valueOf(ContentMarkers.END_GENERATION);
     }
   }
 
-  private RenderedConversation tracedText(Marks.Unmarked unmarked, List<Message> messages) {
+  private RenderedConversation tracedText(ContentMarkers.Unmarked unmarked, List<Message> messages) {
     List<MessageSpan> contents =
         unmarked.contents().stream()
             .map(c -> new MessageSpan(c.message(), messages.get(c.message()).role(), c.span()))
@@ -175,7 +175,7 @@ public final class ChatTemplate {
     return new RenderedConversation(unmarked.text(), new Origin.Traced(contents), generated);
   }
 
-  private static List<Span> spans(List<Marks.Border> borders) {
+  private static List<Span> spans(List<ContentMarkers.Border> borders) {
     List<Span> spans = new ArrayList<>();
     for (int i = 0; i + 1 < borders.size(); i += 2) {
       spans.add(new Span(borders.get(i).position(), borders.get(i + 1).position()));
@@ -187,8 +187,8 @@ public final class ChatTemplate {
       String text, List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
     // Generated text is marked by the template itself, whatever became of the contents.
     Optional<List<Span>> generated =
-        marksGenerated && messages.stream().noneMatch(m -> Marks.occurIn(m.content()))
-            ? Marks.remove(engine.render(messages, tokens, prompt, Marking.ON))
+        marksGenerated && messages.stream().noneMatch(m -> ContentMarkers.occurIn(m.content()))
+            ? ContentMarkers.remove(engine.render(messages, tokens, prompt, Marking.ON))
                 .filter(unmarked -> unmarked.text().equals(text))
                 .map(unmarked -> spans(unmarked.generation()))
             : Optional.empty();

@@ -61,7 +61,7 @@ final class JinjaEngine {
                 .build());
     jinjava.registerFunction(function("raise_exception", "raiseException"));
     jinjava.registerFunction(function("strftime_now", "strftimeNow"));
-    jinjava.registerTag(new GenerationTag());
+    jinjava.registerTag(new GenerationBlock());
     jinjava.registerFilter(new PythonTrim());
     return jinjava;
   }
@@ -106,7 +106,7 @@ final class JinjaEngine {
     // Templates ask `strftime_now is defined`, and a function alone is not, for jinjava.
     variables.put("strftime_now", "function");
     variables.put("raise_exception", "function");
-    variables.put(GenerationTag.MARKED, marking == Marking.ON);
+    variables.put(GenerationBlock.MARKED, marking == Marking.ON);
     RenderResult result = jinjava.renderForResult(source, variables);
     if (!result.getErrors().isEmpty()) {
       throw error(result.getErrors().get(0));
@@ -142,7 +142,7 @@ final class JinjaEngine {
   }
 
   /** {@code {% generation %}…{% endgeneration %}}: the assistant's own text, transformers' marker. */
-  static final class GenerationTag implements Tag {
+  static final class GenerationBlock implements Tag {
     private static final long serialVersionUID = 1L;
 
     /** Context variable that is true when borders are to be marked. */
@@ -160,7 +160,7 @@ final class JinjaEngine {
         text.append(child.render(interpreter).getValue());
       }
       boolean marked = Boolean.TRUE.equals(interpreter.getContext().get(MARKED));
-      return marked ? Marks.GENERATION + text.toString() + Marks.END_GENERATION : text.toString();
+      return marked ? ContentMarkers.GENERATION + text.toString() + ContentMarkers.END_GENERATION : text.toString();
     }
   }
 }

@@ -64,7 +64,7 @@ public final class Packer {
       int[] lengths = Arrays.copyOf(pieceLengths, pieces);
       int[] rowOf =
           switch (packing) {
-            case BEST_FIT -> BestFit.rows(lengths, rowLength);
+            case BEST_FIT -> BestFitDecreasing.rows(lengths, rowLength);
             case ONE_SAMPLE_A_ROW -> IntStream.range(0, pieces).toArray();
           };
       return new PackingPlan(firstPiece, rowOf, report(lengths, rowOf));

@@ -29,7 +29,7 @@ public final class NetworkEndpoint implements AutoCloseable {
   private final BufferPool buffers;
   private final Counters counters;
   private final BorrowedMemory borrowed = new BorrowedMemory();
-  private final Desk desk;
+  private final PeerRequestHandler requests;
   private final TransportContext serving;
   private final TransportServer server;
   private final TransportContext calling;
@@ -42,11 +42,11 @@ public final class NetworkEndpoint implements AutoCloseable {
     this.buffers = new BufferPool(POOL_BYTES);
     this.counters = new Counters();
     TransportConf conf = Transport.conf(settings);
-    this.desk = new Desk(conf, rank, worldSize, buffers, borrowed, counters);
-    this.serving = new TransportContext(conf, desk);
-    Gate gate =
-        new Gate(new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
-    this.server = serving.createServer(host, 0, List.of(gate));
+    this.requests = new PeerRequestHandler(conf, rank, worldSize, buffers, borrowed, counters);
+    this.serving = new TransportContext(conf, requests);
+    ConnectionGuard guard =
+        new ConnectionGuard(new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
+    this.server = serving.createServer(host, 0, List.of(guard));
     this.address = new PeerAddress(rank, host, server.getPort());
     // The transport is symmetric: a client answers requests of the server it called. Ours does not.
     this.calling = new TransportContext(conf, new NoOpRpcHandler(), false, true);
@@ -84,24 +84,24 @@ public final class NetworkEndpoint implements AutoCloseable {
    * @param addresses of all ranks in rank order, this one included
    * @throws RunFailure if one cannot be reached or does not know the secret; the endpoint is closed
    */
-  public Exchange connect(List<PeerAddress> addresses) {
-    Members members = new Members(address.rank(), addresses);
-    Waits waits = new Waits(members, settings.waitTimeout());
+  public ProcessGroup connect(List<PeerAddress> addresses) {
+    GroupMembers members = new GroupMembers(address.rank(), addresses);
+    PendingOperations pending = new PendingOperations(members, settings.waitTimeout());
     Map<Integer, PeerLink> links = new HashMap<>();
     try {
       for (int peer = 0; peer < worldSize; peer++) {
         if (peer != address.rank()) {
-          links.put(peer, PeerLink.connect(clients, members, peer, waits, borrowed, settings));
+          links.put(peer, PeerLink.connect(clients, members, peer, pending, borrowed, settings));
         }
       }
     } catch (RuntimeException e) {
       links.values().forEach(PeerLink::close);
-      waits.close();
+      pending.close();
       close();
       throw e;
     }
-    desk.joined(waits);
-    return new NetworkExchange(this, members, waits, links);
+    requests.joined(pending);
+    return new NetworkProcessGroup(this, members, pending, links);
   }
 
   ExchangeSettings settings() {
@@ -120,8 +120,8 @@ public final class NetworkEndpoint implements AutoCloseable {
     return counters;
   }
 
-  Desk desk() {
-    return desk;
+  PeerRequestHandler requests() {
+    return requests;
   }
 
   /** Ends what is being sent to peers that called. */

@@ -34,8 +34,8 @@ final class PeerLink implements AutoCloseable {
   static final String TOOK_BACK = "is ending: it took back what it had published";
 
   private final int peer;
-  private final Members members;
-  private final Waits waits;
+  private final GroupMembers members;
+  private final PendingOperations pending;
   private final BorrowedMemory borrowed;
   private final Duration peerTimeout;
   private final TransportClient control;
@@ -47,15 +47,15 @@ final class PeerLink implements AutoCloseable {
 
   private PeerLink(
       int peer,
-      Members members,
-      Waits waits,
+      GroupMembers members,
+      PendingOperations pending,
       BorrowedMemory borrowed,
       Duration peerTimeout,
       TransportClient control,
       TransportClient bulk) {
     this.peer = peer;
     this.members = members;
-    this.waits = waits;
+    this.pending = pending;
     this.borrowed = borrowed;
     this.peerTimeout = peerTimeout;
     this.control = control;
@@ -64,15 +64,15 @@ final class PeerLink implements AutoCloseable {
 
   static PeerLink connect(
       TransportClientFactory factory,
-      Members members,
+      GroupMembers members,
       int peer,
-      Waits waits,
+      PendingOperations pending,
       BorrowedMemory borrowed,
       ExchangeSettings settings) {
     TransportClient control = client(factory, members, peer, settings);
     TransportClient bulk = client(factory, members, peer, settings);
     PeerLink link =
-        new PeerLink(peer, members, waits, borrowed, settings.peerTimeout(), control, bulk);
+        new PeerLink(peer, members, pending, borrowed, settings.peerTimeout(), control, bulk);
     control.getChannel().closeFuture().addListener(closed -> link.connectionClosed());
     bulk.getChannel().closeFuture().addListener(closed -> link.connectionClosed());
     bulk.getChannel().closeFuture().addListener(closed -> link.uploads.forEach(Upload::end));
@@ -81,7 +81,7 @@ final class PeerLink implements AutoCloseable {
   }
 
   private static TransportClient client(
-      TransportClientFactory factory, Members members, int peer, ExchangeSettings settings) {
+      TransportClientFactory factory, GroupMembers members, int peer, ExchangeSettings settings) {
     PeerAddress address = members.addresses().get(peer);
     long start = System.nanoTime();
     for (int attempt = 1; ; attempt++) {
@@ -101,7 +101,7 @@ final class PeerLink implements AutoCloseable {
   }
 
   private static void greet(
-      TransportClient client, Members members, int peer, Duration connectTimeout) {
+      TransportClient client, GroupMembers members, int peer, Duration connectTimeout) {
     Request hello = new Request.Hello(members.rank(), members.worldSize());
     int answered = client.sendRpcSync(hello.encoded(), connectTimeout.toMillis()).getInt();
     if (answered != peer) {
@@ -110,20 +110,20 @@ final class PeerLink implements AutoCloseable {
     }
   }
 
-  private static RunFailure notConnected(Members members, int peer, long nanos, Exception cause) {
+  private static RunFailure notConnected(GroupMembers members, int peer, long nanos, Exception cause) {
     return new RunFailure(
         "%s could not connect to %s in %s and %s attempts: %s. Its process may have ended, or the"
                 .formatted(
                     members.self(),
                     members.name(peer),
-                    Waits.seconds(nanos),
+                    PendingOperations.seconds(nanos),
                     ATTEMPTS,
                     firstLine(cause))
             + " network between the executors blocks the port.",
         cause);
   }
 
-  private static void pause(Members members) {
+  private static void pause(GroupMembers members) {
     try {
       TimeUnit.MILLISECONDS.sleep(PAUSE.toMillis());
     } catch (InterruptedException e) {
@@ -131,7 +131,7 @@ final class PeerLink implements AutoCloseable {
     }
   }
 
-  private static RunFailure interrupted(Members members, InterruptedException e) {
+  private static RunFailure interrupted(GroupMembers members, InterruptedException e) {
     Thread.currentThread().interrupt();
     return new RunFailure(members.self() + " was interrupted while it connected to its peers.", e);
   }
@@ -139,23 +139,23 @@ final class PeerLink implements AutoCloseable {
   private void startPinging() {
     long interval = Math.min(TimeUnit.SECONDS.toNanos(5), Math.max(1, peerTimeout.toNanos() / 4));
     ScheduledFuture<?> unused =
-        waits
+        pending
             .clock()
             .scheduleWithFixedDelay(() -> ping(interval), interval, interval, TimeUnit.NANOSECONDS);
   }
 
   /** Counts ticks, not time: a pause of this process must not count as silence of the peer. */
   private void ping(long interval) {
-    if (closing || waits.hasLeft(peer)) {
+    if (closing || pending.hasLeft(peer)) {
       return;
     }
     if (!pinging.compareAndSet(false, true)) {
       silentTicks++;
       if (silentTicks * interval >= peerTimeout.toNanos()) {
-        waits.peerLost(
+        pending.peerLost(
             peer,
             "did not answer for %s (it is frozen, or the network swallows its answers)"
-                .formatted(Waits.seconds(silentTicks * interval)));
+                .formatted(PendingOperations.seconds(silentTicks * interval)));
       }
       return;
     }
@@ -166,8 +166,8 @@ final class PeerLink implements AutoCloseable {
   }
 
   private void connectionClosed() {
-    if (!closing && !waits.hasLeft(peer)) {
-      waits.peerLost(peer, "closed its connection (its process ended or was killed)");
+    if (!closing && !pending.hasLeft(peer)) {
+      pending.peerLost(peer, "closed its connection (its process ended or was killed)");
     }
   }
 
@@ -194,7 +194,7 @@ final class PeerLink implements AutoCloseable {
                   }
                   if (String.valueOf(error.getMessage()).contains(NOT_FOUND)) {
                     // Before its abort arrives: what fails here is the consequence, not the cause.
-                    waits.peerLost(peer, TOOK_BACK);
+                    pending.peerLost(peer, TOOK_BACK);
                   }
                   done.completeExceptionally(error);
                 });
@@ -234,7 +234,7 @@ final class PeerLink implements AutoCloseable {
 
   /** Not sent at all then: the transport would log each attempt with a stack trace. */
   private boolean isGone(CompletableFuture<?> future) {
-    boolean gone = !control.isActive() || !bulk.isActive() || waits.hasLeft(peer);
+    boolean gone = !control.isActive() || !bulk.isActive() || pending.hasLeft(peer);
     if (gone) {
       fail(future, new IOException("its connection is closed"));
     }

@@ -9,7 +9,7 @@
  * kernel's that Java has no word for, in {@link org.sparkfinetune.engine.exchange.ResidentPages}.
  *
  * <p>The decision to question: the transport's own authentication is not enough. It guards requests
- * and uploads but serves streams to whoever asks, so {@link org.sparkfinetune.engine.exchange.Gate}
+ * and uploads but serves streams to whoever asks, so {@link org.sparkfinetune.engine.exchange.ConnectionGuard}
  * stands in front of it.
  */
 @NullMarked

@@ -8,31 +8,31 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Brings frozen weights together from all ranks' slices and decodes them for computing. */
 public final class FrozenReader {
   private final ShardPlan plan;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final WeightDecoder decoder;
-  private final Gathering gathering;
+  private final Reshard reshard;
   private final Map<String, List<CompletableFuture<ByteBuffer>>> kept = new HashMap<>();
 
   public FrozenReader(
-      ShardPlan plan, Exchange exchange, WeightDecoder decoder, Gathering gathering) {
+      ShardPlan plan, ProcessGroup exchange, WeightDecoder decoder, Reshard reshard) {
     this.plan = plan;
     this.exchange = exchange;
     this.decoder = decoder;
-    this.gathering = gathering;
+    this.reshard = reshard;
   }
 
   /** Asks for all ranks' slices of a group; returns at once. */
   public List<CompletableFuture<ByteBuffer>> fetch(String group) {
-    return switch (gathering) {
-      case EACH_USE -> ask(group);
-      case EACH_VERSION ->
+    return switch (reshard) {
+      case AFTER_EACH_USE -> ask(group);
+      case AFTER_EACH_VERSION ->
           kept.computeIfAbsent(group, this::ask).stream()
               .map(slice -> slice.thenApply(bytes -> part(bytes, 0, bytes.remaining())))
               .toList();
@@ -50,7 +50,7 @@ public final class FrozenReader {
 
   /** A part of the slice of the rank at {@code position}. */
   private CompletableFuture<ByteBuffer> fetch(String group, int position, long at, int length) {
-    return gathering == Gathering.EACH_USE || isTooLong(group)
+    return reshard == Reshard.AFTER_EACH_USE || isTooLong(group)
         ? askFor(group, position, at, length)
         : kept.computeIfAbsent(group, this::ask)
             .get(position)
@@ -139,10 +139,10 @@ public final class FrozenReader {
   }
 
   /** What becomes of weights that were gathered from other ranks, once they were used. */
-  public enum Gathering {
+  public enum Reshard {
     /** They are let go, and gathered again for the next use. */
-    EACH_USE,
+    AFTER_EACH_USE,
     /** They stay until there is another version of them: frozen ones for good. */
-    EACH_VERSION
+    AFTER_EACH_VERSION
   }
 }

@@ -2,7 +2,7 @@ package org.sparkfinetune.engine.fsdp;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 
 /**
  * The ranks that hold a frozen model between them: slice {@code i} lies with the {@code i}th. Other
@@ -17,7 +17,7 @@ public record ShardRanks(List<Integer> ranks, int position) {
   }
 
   /** All ranks of the run. */
-  public static ShardRanks all(Exchange exchange) {
+  public static ShardRanks all(ProcessGroup exchange) {
     List<Integer> ranks = new ArrayList<>();
     for (int rank = 0; rank < exchange.worldSize(); rank++) {
       ranks.add(rank);
@@ -26,12 +26,12 @@ public record ShardRanks(List<Integer> ranks, int position) {
   }
 
   /** This rank by itself. */
-  public static ShardRanks alone(Exchange exchange) {
+  public static ShardRanks alone(ProcessGroup exchange) {
     return new ShardRanks(List.of(exchange.rank()), 0);
   }
 
   /** The ranks of this rank's host. */
-  public static ShardRanks onThisHost(Exchange exchange) {
+  public static ShardRanks onThisHost(ProcessGroup exchange) {
     List<String> hosts = exchange.hosts();
     String own = hosts.get(exchange.rank());
     List<Integer> ranks =

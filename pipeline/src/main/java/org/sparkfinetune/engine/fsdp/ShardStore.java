@@ -25,7 +25,7 @@ import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -80,7 +80,7 @@ public final class ShardStore implements AutoCloseable {
    *
    * @param scratch where it is written if the store cannot be
    */
-  public Path file(ShardPlan plan, ShardWriter writer, Exchange exchange, Path scratch) {
+  public Path file(ShardPlan plan, ShardWriter writer, ProcessGroup exchange, Path scratch) {
     int rank = exchange.rank();
     Path file = file(plan.ranks().position(), plan.ranks().size());
     Optional<ShardLease> lease = lease(file);
@@ -148,7 +148,7 @@ public final class ShardStore implements AutoCloseable {
     return folder.resolve("%s-%s-of-%s%s".formatted(key, slice, ranks, SHARD));
   }
 
-  private void write(ShardPlan plan, ShardWriter writer, Exchange exchange, Path to, int first)
+  private void write(ShardPlan plan, ShardWriter writer, ProcessGroup exchange, Path to, int first)
       throws IOException {
     ShardWriter.Progress progress = done -> note(to, GROUPS, Integer.toString(done));
     int own = leases.size();
@@ -193,7 +193,7 @@ public final class ShardStore implements AutoCloseable {
         && isWhole(file, OtherShards.plan(plan, slice, ranks).fileBytes());
   }
 
-  private static int least(Exchange exchange, int own) {
+  private static int least(ProcessGroup exchange, int own) {
     double[] counts = new double[exchange.worldSize()];
     counts[exchange.rank()] = own;
     return (int) Arrays.stream(exchange.sum("groups found", 0, counts)).min().orElse(0);

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.RunFailure;
@@ -24,7 +24,7 @@ import org.sparkfinetune.model.quant.Nf4Codec;
 public final class ShardWriter {
   private final ShardPlan plan;
   private final WeightSource source;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final Nf4Codec codec;
   private final WeightChunks chunks;
 
@@ -38,7 +38,7 @@ public final class ShardWriter {
     void done(int groups) throws IOException;
   }
 
-  public ShardWriter(ShardPlan plan, WeightSource source, Exchange exchange, Nf4Codec codec) {
+  public ShardWriter(ShardPlan plan, WeightSource source, ProcessGroup exchange, Nf4Codec codec) {
     this.plan = plan;
     this.source = source;
     this.exchange = exchange;

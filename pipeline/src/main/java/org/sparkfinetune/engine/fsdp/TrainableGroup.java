@@ -10,7 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -36,7 +36,7 @@ public final class TrainableGroup {
 
   private final String name;
   private final TrainableLayout layout;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final Ops ops;
   private final Tensor parameters;
   private final Tensor firstMoment;
@@ -64,7 +64,7 @@ public final class TrainableGroup {
 
   /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
   public TrainableGroup(
-      String name, TrainableLayout layout, Exchange exchange, Ops ops, Scope scope) {
+      String name, TrainableLayout layout, ProcessGroup exchange, Ops ops, Scope scope) {
     this.name = name;
     this.layout = layout;
     this.exchange = exchange;

@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.model.quant.DoubleQuantization;
 import org.sparkfinetune.model.quant.NestedAbsmax;
@@ -44,7 +44,7 @@ final class WholeTensorAbsmax {
 
   /** All ranks have to do this at the same time, with a version that grows. */
   static WholeTensorAbsmax exchange(
-      WeightChunks chunks, FrozenLayout layout, ShardRanks ranks, Exchange exchange, long version) {
+      WeightChunks chunks, FrozenLayout layout, ShardRanks ranks, ProcessGroup exchange, long version) {
     exchange.publish(NAME, version, own(chunks, layout, ranks.position()));
     List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
     for (int rank : ranks.ranks()) {

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import org.sparkfinetune.progress.Screen;
-import org.sparkfinetune.progress.Shown;
+import org.sparkfinetune.progress.StatusLine;
+import org.sparkfinetune.progress.HumanReadable;
 
 /**
  * A run for the person who watches: step, loss, tokens a second, memory of rank 0 and the time
@@ -17,14 +17,14 @@ import org.sparkfinetune.progress.Shown;
  */
 public final class ConsoleProgress {
 
-  private final Screen screen;
+  private final StatusLine screen;
   private final InstantSource clock;
   private final TimeLeft.Schedule schedule;
   private List<MetricsLine> lines = List.of();
   private Instant arrived = Instant.MIN;
   private boolean hasStatus;
 
-  public ConsoleProgress(Screen screen, InstantSource clock, TimeLeft.Schedule schedule) {
+  public ConsoleProgress(StatusLine screen, InstantSource clock, TimeLeft.Schedule schedule) {
     this.screen = screen;
     this.clock = clock;
     this.schedule = schedule;
@@ -64,7 +64,7 @@ public final class ConsoleProgress {
               train ->
                   screen.status(
                       "train     %s  %s"
-                          .formatted(Shown.bar(train.step(), schedule.totalSteps()), text(train))));
+                          .formatted(HumanReadable.bar(train.step(), schedule.totalSteps()), text(train))));
     }
   }
 
@@ -86,7 +86,7 @@ public final class ConsoleProgress {
         schedule.totalSteps(),
         line.loss(),
         line.tokensPerSecond(),
-        memory > 0 ? "  " + Shown.bytes(memory) : "",
+        memory > 0 ? "  " + HumanReadable.bytes(memory) : "",
         left());
   }
 
@@ -107,7 +107,7 @@ public final class ConsoleProgress {
     }
     Duration since = Duration.between(arrived, clock.instant());
     Duration left = Duration.ofMillis(Math.round(seconds.getAsDouble() * 1e3)).minus(since);
-    return "  " + Shown.time(left) + " left";
+    return "  " + HumanReadable.time(left) + " left";
   }
 
   private void line(String phase, String text) {

@@ -35,7 +35,7 @@ public record Summary(
     double trainLoss,
     OptionalDouble evalLoss,
     int attempts,
-    List<RankUse> ranks,
+    List<RankSummary> ranks,
     Map<Phase, Double> secondsByPhase) {
 
   public Summary {
@@ -62,7 +62,7 @@ public record Summary(
   }
 
   /** Of rank 0. */
-  public ExchangeUse.Bottleneck bottleneck() {
+  public ExchangeSummary.Bottleneck bottleneck() {
     return firstExchange().bottleneck(secondsByPhase);
   }
 
@@ -71,8 +71,8 @@ public record Summary(
     return firstExchange().waitedShare(secondsByPhase);
   }
 
-  private ExchangeUse firstExchange() {
-    return ranks.stream().findFirst().map(RankUse::exchange).orElse(ExchangeUse.NONE);
+  private ExchangeSummary firstExchange() {
+    return ranks.stream().findFirst().map(RankSummary::exchange).orElse(ExchangeSummary.NONE);
   }
 
   /** Adds what {@code provenance.json} says of the data that were used. */
@@ -104,7 +104,7 @@ public record Summary(
     return node;
   }
 
-  private static ObjectNode json(RankUse use) {
+  private static ObjectNode json(RankSummary use) {
     ObjectNode node =
         JsonNodeFactory.instance
             .objectNode()
@@ -114,7 +114,7 @@ public record Summary(
             .put("peak_anonymous_bytes", use.peakAnonymousBytes())
             .put("peak_gpu_bytes", use.peakGpuBytes())
             .put("shard_bytes", use.shardBytes());
-    ExchangeUse exchange = use.exchange();
+    ExchangeSummary exchange = use.exchange();
     node.putObject("exchange")
         .put("mapped_bytes", exchange.mappedBytes())
         .put("received_bytes", exchange.receivedBytes())
@@ -128,7 +128,7 @@ public record Summary(
   }
 
   private static Summary of(JsonNode node) {
-    List<RankUse> ranks = new ArrayList<>();
+    List<RankSummary> ranks = new ArrayList<>();
     node.path("ranks").forEach(rank -> ranks.add(rankOf(rank)));
     Map<Phase, Double> seconds = new EnumMap<>(Phase.class);
     for (Phase phase : Phase.values()) {
@@ -146,7 +146,7 @@ public record Summary(
         seconds);
   }
 
-  private static RankUse rankOf(JsonNode node) {
+  private static RankSummary rankOf(JsonNode node) {
     Map<Phase, Long> phases = new EnumMap<>(Phase.class);
     for (Phase phase : Phase.values()) {
       JsonNode bytes = node.path("anonymous_bytes_by_phase").path(phase.text());
@@ -154,7 +154,7 @@ public record Summary(
         phases.put(phase, bytes.asLong());
       }
     }
-    return new RankUse(
+    return new RankSummary(
         node.path("rank").asInt(),
         node.path("host").asText(),
         node.path("peak_rss_bytes").asLong(),
@@ -165,8 +165,8 @@ public record Summary(
         phases);
   }
 
-  private static ExchangeUse exchangeOf(JsonNode node) {
-    return new ExchangeUse(
+  private static ExchangeSummary exchangeOf(JsonNode node) {
+    return new ExchangeSummary(
         node.path("mapped_bytes").asLong(),
         node.path("received_bytes").asLong(),
         node.path("sent_bytes").asLong(),
@@ -181,13 +181,13 @@ public record Summary(
    * @param sentBytes pushed over the network, or fetched from this rank
    * @param secondsWaited since the model was loaded, for bytes and for slower ranks
    */
-  public record ExchangeUse(
+  public record ExchangeSummary(
       long mappedBytes, long receivedBytes, long sentBytes, double secondsWaited)
       implements Serializable {
     private static final long serialVersionUID = 1L;
 
     /** Of a rank that is alone. */
-    public static final ExchangeUse NONE = new ExchangeUse(0, 0, 0, 0);
+    public static final ExchangeSummary NONE = new ExchangeSummary(0, 0, 0, 0);
 
     /** What steps' time goes into, mostly. */
     public enum Bottleneck {
@@ -230,24 +230,24 @@ public record Summary(
    * @param exchange what it had of other ranks
    * @param anonymousBytesByPhase the largest part that no file is behind, in each phase
    */
-  public record RankUse(
+  public record RankSummary(
       int rank,
       String host,
       long peakRssBytes,
       long peakAnonymousBytes,
       long peakGpuBytes,
       long shardBytes,
-      ExchangeUse exchange,
+      ExchangeSummary exchange,
       Map<Phase, Long> anonymousBytesByPhase)
       implements java.io.Serializable {
     private static final long serialVersionUID = 1L;
 
-    public RankUse {
+    public RankSummary {
       anonymousBytesByPhase = Collections.unmodifiableMap(new TreeMap<>(anonymousBytesByPhase));
     }
 
     /** Where nothing is known of other ranks and phases. */
-    public RankUse(
+    public RankSummary(
         int rank,
         String host,
         long peakRssBytes,
@@ -261,7 +261,7 @@ public record Summary(
           peakAnonymousBytes,
           peakGpuBytes,
           shardBytes,
-          ExchangeUse.NONE,
+          ExchangeSummary.NONE,
           Map.of());
     }
   }

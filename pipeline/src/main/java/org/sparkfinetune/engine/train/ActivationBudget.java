@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.OptionalLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 
 /**
@@ -80,7 +80,7 @@ public final class ActivationBudget {
         .getTotalMemorySize();
   }
 
-  private static int ranksOfHost(Exchange exchange) {
+  private static int ranksOfHost(ProcessGroup exchange) {
     return Collections.frequency(exchange.hosts(), exchange.hosts().get(exchange.rank()));
   }
 
@@ -93,7 +93,7 @@ public final class ActivationBudget {
     List<List<TokenBatch>> groups =
         batches.isEmpty()
             ? List.of(batches)
-            : InOrder.runs(batches, TokenBatch::length, tokens(all));
+            : ConsecutiveRuns.runs(batches, TokenBatch::length, tokens(all));
     say(all, groups.size());
     return groups;
   }

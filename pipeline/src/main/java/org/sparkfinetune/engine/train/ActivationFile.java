@@ -49,7 +49,7 @@ final class ActivationFile implements ActivationStore {
     long at = end;
     try (Tensor host = ops.staging().moveToHost(x)) {
       ByteBuffer bytes = host.bytes();
-      Waiting waiting = new Waiting(at, bytes.remaining(), host.type(), host.shape());
+      BlockingWait waiting = new BlockingWait(at, bytes.remaining(), host.type(), host.shape());
       end += bytes.remaining();
       for (long to = at; bytes.hasRemaining(); ) {
         to += channel.write(bytes, to);
@@ -74,13 +74,13 @@ final class ActivationFile implements ActivationStore {
     }
   }
 
-  private final class Waiting implements Stored {
+  private final class BlockingWait implements Stored {
     private final long at;
     private final int size;
     private final ElementType type;
     private final long[] shape;
 
-    Waiting(long at, int size, ElementType type, long[] shape) {
+    BlockingWait(long at, int size, ElementType type, long[] shape) {
       this.at = at;
       this.size = size;
       this.type = type;

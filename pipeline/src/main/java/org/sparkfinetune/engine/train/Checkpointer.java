@@ -21,7 +21,7 @@ import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.SavedState;
 import org.sparkfinetune.engine.checkpoint.StateFile;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -42,7 +42,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private final Configuration hadoop;
   private final Checkpointing settings;
   private final StepSchedule schedule;
-  private final Continuation continuation;
+  private final ResumeState continuation;
   private final Optional<RunRecorder> recorder;
   private final BooleanSupplier stopRequested;
   private final PhaseClock clock;
@@ -72,7 +72,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       CheckpointStore store,
       Configuration hadoop,
       Checkpointing settings,
-      Continuation continuation,
+      ResumeState continuation,
       Optional<RunRecorder> recorder,
       BooleanSupplier stopRequested) {}
 
@@ -129,7 +129,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
 
   @Override
   public Trainer.Next after(long step) {
-    Exchange exchange = model.exchange();
+    ProcessGroup exchange = model.exchange();
     double[] own = {stopRequested.getAsBoolean() ? 1 : 0};
     boolean stop = exchange.sum("stop", step, own)[0] > 0 && step < schedule.totalSteps();
     if (writing.isDone()) {
@@ -171,7 +171,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   }
 
   private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {
-    Exchange exchange = model.exchange();
+    ProcessGroup exchange = model.exchange();
     int rank = exchange.rank();
     StateFile file =
         StateFile.write(store.writing(step), hadoop, rank, exchange.worldSize(), parts);

@@ -3,7 +3,7 @@ package org.sparkfinetune.engine.train;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.tokenize.PackedRows;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
@@ -11,7 +11,7 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 /** Mean loss over the trained tokens of a split, each rank taking its share of the rows. */
 final class Evaluation {
   private final Ops ops;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final DecoderLayers layers;
   private final ForwardPass forward;
   private final HeadOfModel head;

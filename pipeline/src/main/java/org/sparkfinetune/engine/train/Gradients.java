@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -22,7 +22,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  */
 final class Gradients implements AutoCloseable {
   private final Ops ops;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final long step;
   private final Map<String, Flat> open = new HashMap<>();
   private final Deque<Sending> sending = new ArrayDeque<>();
@@ -31,7 +31,7 @@ final class Gradients implements AutoCloseable {
 
   private record Sending(CompletableFuture<Void> sent, Scope memory) {}
 
-  Gradients(Ops ops, Exchange exchange, long step) {
+  Gradients(Ops ops, ProcessGroup exchange, long step) {
     this.ops = ops;
     this.exchange = exchange;
     this.step = step;

@@ -21,9 +21,9 @@ import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
@@ -86,14 +86,14 @@ public final class ParityRun {
    */
   public List<TrainingEvents.Step> run() {
     int ranks = config.parallelism().numRanks().orElse(1);
-    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    List<ProcessGroup> group = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     ExecutorService pool = Executors.newFixedThreadPool(ranks);
-    try (Scratch scratch = Scratch.create();
+    try (ThreadBuffers scratch = ThreadBuffers.create();
         Torch torch = Torch.start(Math.max(1, threads / ranks), device);
         BaseModel base = BaseModel.open(config.model().folder(), hadoop);
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();
-      for (Exchange exchange : group) {
+      for (ProcessGroup exchange : group) {
         results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, base, rows), pool));
       }
       List<TrainingEvents.Step> steps = join(results, group);
@@ -101,7 +101,7 @@ public final class ParityRun {
           .replace(new Path(config.outputDir(), "losses.json"), json(steps));
       return steps;
     } finally {
-      group.forEach(Exchange::close);
+      group.forEach(ProcessGroup::close);
       pool.shutdownNow();
     }
   }
@@ -125,7 +125,7 @@ public final class ParityRun {
    * the caller frees, so that all have ended in any case.
    */
   private static List<TrainingEvents.Step> join(
-      List<CompletableFuture<List<TrainingEvents.Step>>> results, List<Exchange> group) {
+      List<CompletableFuture<List<TrainingEvents.Step>>> results, List<ProcessGroup> group) {
     try {
       CompletableFuture<?>[] all = results.toArray(CompletableFuture[]::new);
       CompletableFuture<Void> failed = new CompletableFuture<>();
@@ -145,12 +145,12 @@ public final class ParityRun {
       }
       throw new RunFailure("A rank failed: " + e.getCause(), e);
     } finally {
-      group.forEach(Exchange::close);
+      group.forEach(ProcessGroup::close);
       results.forEach(result -> result.handle((steps, error) -> 0).join());
     }
   }
 
-  private PackedRows rows(Scratch scratch) {
+  private PackedRows rows(ThreadBuffers scratch) {
     Path path = new Path(config.data().datasetPath());
     PackedRows rows =
         path.getName().endsWith(".safetensors")
@@ -163,8 +163,8 @@ public final class ParityRun {
   }
 
   private List<TrainingEvents.Step> rank(
-      Torch torch, Exchange exchange, BaseModel base, PackedRows rows) {
-    try (Scratch own = Scratch.create();
+      Torch torch, ProcessGroup exchange, BaseModel base, PackedRows rows) {
+    try (ThreadBuffers own = ThreadBuffers.create();
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
         RankModel model =
             RankModel.load(
@@ -212,10 +212,10 @@ public final class ParityRun {
   }
 
   /** A local folder that is gone afterwards. */
-  private record Scratch(java.nio.file.Path folder) implements AutoCloseable {
-    static Scratch create() {
+  private record ThreadBuffers(java.nio.file.Path folder) implements AutoCloseable {
+    static ThreadBuffers create() {
       try {
-        return new Scratch(Files.createTempDirectory("parity"));
+        return new ThreadBuffers(Files.createTempDirectory("parity"));
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }

@@ -79,11 +79,11 @@ final class RankMemory {
   }
 
   /** How rank 0 fares between two lines of the record: seconds by phase, and memory now. */
-  static final class Vitals {
+  static final class RankGauges {
     private final PhaseClock clock;
     private Map<Phase, Double> before = new EnumMap<>(Phase.class);
 
-    Vitals(PhaseClock clock) {
+    RankGauges(PhaseClock clock) {
       this.clock = clock;
     }
 

@@ -6,7 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.fsdp.ShardPlan;
@@ -27,7 +27,7 @@ import org.sparkfinetune.model.quant.Nf4Codec;
 final class RankModel implements AutoCloseable {
   private final ModelRecipe recipe;
   private final Ops ops;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final Scope scope;
   private final Workers workers;
   private final ShardPlan plan;
@@ -36,7 +36,7 @@ final class RankModel implements AutoCloseable {
   private final ActivationStore inputs;
   private final ActivationStore kept;
 
-  private RankModel(ModelRecipe recipe, Torch torch, Exchange exchange, Path activationFile) {
+  private RankModel(ModelRecipe recipe, Torch torch, ProcessGroup exchange, Path activationFile) {
     this.recipe = recipe;
     this.ops = new Ops(torch);
     this.exchange = exchange;
@@ -49,7 +49,7 @@ final class RankModel implements AutoCloseable {
             plan,
             exchange,
             WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
-            recipe.sharding().gathering());
+            recipe.sharding().reshard());
     List<TrainableGroup> trainable = trainable(groups);
     this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
     DropoutMasks dropout =
@@ -89,7 +89,7 @@ final class RankModel implements AutoCloseable {
   static RankModel load(
       ModelRecipe recipe,
       Torch torch,
-      Exchange exchange,
+      ProcessGroup exchange,
       WeightSource frozenSource,
       WeightSource trainableSource,
       Path scratch,
@@ -125,7 +125,7 @@ final class RankModel implements AutoCloseable {
     return ops;
   }
 
-  Exchange exchange() {
+  ProcessGroup exchange() {
     return exchange;
   }
 

@@ -18,20 +18,20 @@ import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.ExchangeStats;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
-import org.sparkfinetune.engine.train.RankMemory.Vitals;
+import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.store.RunFiles;
 
@@ -42,7 +42,7 @@ public final class RankRun {
   private final TrainConfig config;
   private final LoraConfig lora;
   private final Place place;
-  private final Continuation continuation;
+  private final ResumeState continuation;
   private final Configuration hadoop;
   private final RunFolder folder;
   private final RunFiles files;
@@ -61,7 +61,7 @@ public final class RankRun {
    * @param stopRequested whether the run should save and end after the step it is in
    */
   public record Place(
-      Exchange exchange,
+      ProcessGroup exchange,
       String host,
       int threads,
       ComputeDevice device,
@@ -79,7 +79,7 @@ public final class RankRun {
     default void layerLoaded() {}
   }
 
-  public RankRun(TrainConfig config, Place place, Continuation continuation, Configuration hadoop) {
+  public RankRun(TrainConfig config, Place place, ResumeState continuation, Configuration hadoop) {
     this.config = config;
     this.lora = TrainableSource.lora(config, hadoop);
     this.place = place;
@@ -119,7 +119,7 @@ public final class RankRun {
         PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
         TrainableSource trainable = TrainableSource.of(config, base, hadoop);
-        KeptShards kept = KeptShards.of(config, recipe(base), continuation, hadoop);
+        ShardCache kept = ShardCache.of(config, recipe(base), continuation, hadoop);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
@@ -132,7 +132,7 @@ public final class RankRun {
     return ModelRecipe.of(config, lora, base, place.device());
   }
 
-  private RankModel load(Torch torch, BaseModel base, WeightSource trainable, KeptShards kept) {
+  private RankModel load(Torch torch, BaseModel base, WeightSource trainable, ShardCache kept) {
     boolean isFull = config.method() == Method.FULL;
     LoadedLayers loaded =
         new LoadedLayers(isFull ? trainable : base.weights(), place.whereabouts()::layerLoaded);
@@ -185,7 +185,7 @@ public final class RankRun {
             job.schedule().totalSteps(),
             job.test().size(),
             place.attempt() + 1,
-            new Vitals(job.clock())::sinceLast);
+            new RankGauges(job.clock())::sinceLast);
     return saved
         .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
         .orElseGet(() -> RunRecorder.start(setting));
@@ -233,9 +233,9 @@ public final class RankRun {
     job.model().exchange().sum("saved", job.schedule().totalSteps(), new double[] {0});
   }
 
-  private ExchangeUse exchanged(Job job) {
+  private ExchangeSummary exchanged(Job job) {
     ExchangeStats stats = place.exchange().stats();
-    return new ExchangeUse(
+    return new ExchangeSummary(
         stats.bytes(Traffic.MAPPED),
         stats.bytes(Traffic.FROZEN) + stats.bytes(Traffic.PUBLISHED),
         stats.bytes(Traffic.PUSHED) + stats.bytes(Traffic.SERVED),
@@ -249,8 +249,8 @@ public final class RankRun {
   }
 
   private RankReport report(Job job, List<RankReport.Totals> totals) {
-    RankUse use =
-        new RankUse(
+    RankSummary use =
+        new RankSummary(
             job.rank(),
             place.host(),
             memory.peakRssBytes(),
@@ -283,7 +283,7 @@ public final class RankRun {
    * @param totals of the whole run from rank 0; empty from the others
    */
   public record RankReport(
-      RankUse use,
+      RankSummary use,
       Map<Phase, Double> seconds,
       Map<String, OperatorTimes.Use> operators,
       List<Totals> totals)

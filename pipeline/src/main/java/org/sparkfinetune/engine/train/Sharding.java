@@ -2,8 +2,8 @@ package org.sparkfinetune.engine.train;
 
 import org.sparkfinetune.config.Parallelism;
 import org.sparkfinetune.config.ShardingStrategy;
-import org.sparkfinetune.engine.exchange.Exchange;
-import org.sparkfinetune.engine.fsdp.FrozenReader.Gathering;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
 
 /** How a model is spread over the ranks. */
@@ -21,7 +21,7 @@ record Sharding(ShardingStrategy strategy, Prefetch prefetch) {
   }
 
   /** Who holds the frozen weights together with this rank. */
-  ShardRanks frozenRanks(Exchange exchange) {
+  ShardRanks frozenRanks(ProcessGroup exchange) {
     return switch (strategy) {
       case FULL_SHARD, SHARD_GRAD_OP -> ShardRanks.all(exchange);
       case HYBRID_SHARD -> ShardRanks.onThisHost(exchange);
@@ -30,10 +30,10 @@ record Sharding(ShardingStrategy strategy, Prefetch prefetch) {
   }
 
   /** What becomes of the weights of other ranks. */
-  Gathering gathering() {
+  Reshard reshard() {
     return switch (strategy) {
-      case FULL_SHARD, HYBRID_SHARD -> Gathering.EACH_USE;
-      case SHARD_GRAD_OP, NO_SHARD -> Gathering.EACH_VERSION;
+      case FULL_SHARD, HYBRID_SHARD -> Reshard.AFTER_EACH_USE;
+      case SHARD_GRAD_OP, NO_SHARD -> Reshard.AFTER_EACH_VERSION;
     };
   }
 }

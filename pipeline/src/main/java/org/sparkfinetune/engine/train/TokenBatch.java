@@ -62,7 +62,7 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
 
   /** Rows in order, as many a batch as fit in {@code maxTokens}; at least one. */
   static List<TokenBatch> of(List<StepRow> rows, int maxTokens, Attention attention) {
-    return InOrder.runs(rows, row -> used(row.row()), maxTokens).stream()
+    return ConsecutiveRuns.runs(rows, row -> used(row.row()), maxTokens).stream()
         .map(run -> join(run, attention))
         .toList();
   }

@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.LayerInputs.BaseGradients;
@@ -27,7 +27,7 @@ final class TrainingStep {
   private final Ops ops;
   private final LlamaConfig config;
   private final Precision precision;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
   private final Weights weights;
   private final DecoderLayers layers;
   private final LayerKeep keep;

@@ -175,9 +175,9 @@ final class Weights {
   private record Flat(Tensor tensor, long version) {}
 
   private Tensor flat(Scope scope, TrainableGroup group, long version) {
-    return switch (sharding.gathering()) {
-      case EACH_USE -> gather(scope, group, version);
-      case EACH_VERSION ->
+    return switch (sharding.reshard()) {
+      case AFTER_EACH_USE -> gather(scope, group, version);
+      case AFTER_EACH_VERSION ->
           kept(group, version).orElseGet(() -> gatherAndKeep(scope, group, version));
     };
   }

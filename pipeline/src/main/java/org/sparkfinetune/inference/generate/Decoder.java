@@ -17,15 +17,15 @@ final class Decoder {
   private final DecodingModel model;
   private final LlamaConfig config;
   private final Kernels kernels = FastestKernels.KERNELS;
-  private final Team team;
+  private final SpinningPool pool;
   private final LinearMath linears;
   private final float[] frequencies;
 
-  Decoder(DecodingModel model, Team team) {
+  Decoder(DecodingModel model, SpinningPool pool) {
     this.model = model;
     this.config = model.config();
-    this.team = team;
-    this.linears = new LinearMath(kernels, team);
+    this.pool = pool;
+    this.linears = new LinearMath(kernels, pool);
     this.frequencies = config.inverseFrequencies();
   }
 
@@ -178,8 +178,8 @@ final class Decoder {
     long work = Arrays.stream(columns).mapToLong(c -> c.position() + 1L).sum() * heads;
     int pairs = columns.length * heads;
     // Waking threads costs more than a short context.
-    int parts = work * config.headDim() < 1 << 16 ? 1 : Math.min(pairs, 4 * team.threads());
-    team.run(
+    int parts = work * config.headDim() < 1 << 16 ? 1 : Math.min(pairs, 4 * pool.threads());
+    pool.run(
         parts,
         part -> {
           int from = (int) ((long) pairs * part / parts);
@@ -196,7 +196,7 @@ final class Decoder {
     int from = head / (config.numAttentionHeads() / config.numKeyValueHeads()) * d;
     int positions = column.position() + 1;
     float[] keys = column.cache().keys(index);
-    float[] scores = Scratch.ofThisThread().scores(positions);
+    float[] scores = ThreadBuffers.ofThisThread().scores(positions);
     float scale = (float) (1 / Math.sqrt(d));
     float max = Float.NEGATIVE_INFINITY;
     for (int p = 0; p < positions; p++) {
@@ -216,7 +216,7 @@ final class Decoder {
   }
 
   private void inBlocks(int count, Block block) {
-    int size = Math.max(4096, (count / team.threads() + 63) & ~63);
-    team.run((count + size - 1) / size, i -> block.run(i * size, Math.min(count, (i + 1) * size)));
+    int size = Math.max(4096, (count / pool.threads() + 63) & ~63);
+    pool.run((count + size - 1) / size, i -> block.run(i * size, Math.min(count, (i + 1) * size)));
   }
 }

@@ -19,7 +19,7 @@ public final class DecodingModel implements AutoCloseable {
   private final List<Layer> layers;
   private final float[] finalNorm;
   private final Linear head;
-  private final Spool spool;
+  private final UnnamedFile unnamed;
 
   DecodingModel(
       LlamaConfig config,
@@ -27,13 +27,13 @@ public final class DecodingModel implements AutoCloseable {
       List<Layer> layers,
       float[] finalNorm,
       Linear head,
-      Spool spool) {
+      UnnamedFile unnamed) {
     this.config = config;
     this.embedding = embedding;
     this.layers = List.copyOf(layers);
     this.finalNorm = finalNorm;
     this.head = head;
-    this.spool = spool;
+    this.unnamed = unnamed;
   }
 
   /**
@@ -102,7 +102,7 @@ public final class DecodingModel implements AutoCloseable {
   /** Nothing may decode with the model any more. */
   @Override
   public void close() {
-    spool.close();
+    unnamed.close();
   }
 
   /** In what form the linears of the base model are computed with. */

@@ -15,7 +15,7 @@ public final class Generator implements AutoCloseable {
   private static final int MAX_COLUMNS = 256;
 
   private final DecodingModel model;
-  private final Team team;
+  private final SpinningPool pool;
   private final Decoder decoder;
   private final int maxBatch;
 
@@ -25,8 +25,8 @@ public final class Generator implements AutoCloseable {
    */
   public Generator(DecodingModel model, int threads, int maxBatch) {
     this.model = model;
-    this.team = new Team(threads);
-    this.decoder = new Decoder(model, team);
+    this.pool = new SpinningPool(threads);
+    this.decoder = new Decoder(model, pool);
     this.maxBatch = maxBatch;
   }
 
@@ -196,7 +196,7 @@ public final class Generator implements AutoCloseable {
 
   @Override
   public void close() {
-    team.close();
+    pool.close();
   }
 
   /**

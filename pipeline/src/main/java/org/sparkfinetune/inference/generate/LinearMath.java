@@ -14,14 +14,14 @@ final class LinearMath {
   private static final int PARTS_PER_THREAD = 4;
 
   private final Kernels kernels;
-  private final Team team;
+  private final SpinningPool pool;
   private float[] even = new float[0];
   private float[] odd = new float[0];
   private float[] low = new float[0];
 
-  LinearMath(Kernels kernels, Team team) {
+  LinearMath(Kernels kernels, SpinningPool pool) {
     this.kernels = kernels;
-    this.team = team;
+    this.pool = pool;
   }
 
   /** Rows {@code [from, to)} of one of the linears. */
@@ -36,7 +36,7 @@ final class LinearMath {
     splitPairs(x, n * in);
     int[] lowAt = lowRank(linears, x, n);
     List<Part> parts = parts(linears);
-    team.run(
+    pool.run(
         parts.size(),
         i -> {
           Part part = parts.get(i);
@@ -77,8 +77,8 @@ final class LinearMath {
   }
 
   private void lowRank(Lora lora, float[] x, int n, int to) {
-    int block = Math.max(8, (n + team.threads() - 1) / team.threads());
-    team.run(
+    int block = Math.max(8, (n + pool.threads() - 1) / pool.threads());
+    pool.run(
         (n + block - 1) / block,
         i -> {
           int t = i * block;
@@ -98,7 +98,7 @@ final class LinearMath {
 
   private List<Part> parts(List<Linear> linears) {
     int rows = linears.stream().mapToInt(Linear::out).sum();
-    int size = Math.max(16, rows / (PARTS_PER_THREAD * team.threads()) + 3 & ~3);
+    int size = Math.max(16, rows / (PARTS_PER_THREAD * pool.threads()) + 3 & ~3);
     List<Part> parts = new java.util.ArrayList<>();
     for (int i = 0; i < linears.size(); i++) {
       int out = linears.get(i).out();
@@ -113,15 +113,15 @@ final class LinearMath {
     Matrix matrix = linear.matrix();
     int in = linear.in();
     int out = linear.out();
-    Scratch scratch = Scratch.ofThisThread();
+    ThreadBuffers buffers = ThreadBuffers.ofThisThread();
     int tile = Math.max(4, TILE / in & ~3);
     for (int row = part.from(); row < part.to(); row += tile) {
       int rows = Math.min(tile, part.to() - row);
-      int at = matrix.decode(row, rows, scratch);
+      int at = matrix.decode(row, rows, buffers);
       switch (matrix.form()) {
         case PAIRS ->
-            kernels.pairs(scratch.pairs(0), at, rows, in / 2, even, odd, 0, n, y, row, out);
-        case FLOATS -> kernels.floats(scratch.floats(0), at, rows, in, x, 0, n, y, row, out);
+            kernels.pairs(buffers.pairs(0), at, rows, in / 2, even, odd, 0, n, y, row, out);
+        case FLOATS -> kernels.floats(buffers.floats(0), at, rows, in, x, 0, n, y, row, out);
       }
     }
   }

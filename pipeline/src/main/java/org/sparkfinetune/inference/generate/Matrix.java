@@ -9,7 +9,7 @@ sealed interface Matrix permits Nf4Matrix, PlainMatrix {
 
   int in();
 
-  /** How decoded rows lie in a {@link Scratch}. */
+  /** How decoded rows lie in a {@link ThreadBuffers}. */
   enum Form {
     /** Two bf16 in an int. */
     PAIRS,
@@ -19,9 +19,9 @@ sealed interface Matrix permits Nf4Matrix, PlainMatrix {
   Form form();
 
   /**
-   * Decodes rows into the scratch.
+   * Decodes rows into the buffers.
    *
    * @return where the first of them begins there
    */
-  int decode(int firstRow, int rows, Scratch scratch);
+  int decode(int firstRow, int rows, ThreadBuffers buffers);
 }

@@ -37,7 +37,7 @@ final class ModelLoader implements AutoCloseable {
   private final LlamaFolder folder;
   private final Optional<AdapterFiles> adapter;
   private final BaseForm form;
-  private final Spool spool = Spool.create();
+  private final UnnamedFile unnamed = UnnamedFile.create();
 
   private ModelLoader(LlamaFolder folder, Optional<AdapterFiles> adapter, BaseForm form) {
     this.folder = folder;
@@ -81,7 +81,7 @@ final class ModelLoader implements AutoCloseable {
 
   /** Nothing will be loaded. */
   void abandon() {
-    spool.close();
+    unnamed.close();
   }
 
   /**
@@ -93,8 +93,8 @@ final class ModelLoader implements AutoCloseable {
     for (int i = 0; i < config.numHiddenLayers(); i++) {
       layers.add(null);
     }
-    try (Team team = new Team(threads)) {
-      team.run(
+    try (SpinningPool pool = new SpinningPool(threads)) {
+      pool.run(
           config.numHiddenLayers(),
           i -> {
             layers.set(i, layer(i));
@@ -108,7 +108,7 @@ final class ModelLoader implements AutoCloseable {
         layers,
         floats(LlamaWeights.finalNorm(config)),
         new Linear(head(embedding), new float[0], Optional.empty()),
-        spool);
+        unnamed);
   }
 
   private PlainMatrix head(PlainMatrix embedding) {
@@ -189,7 +189,7 @@ final class ModelLoader implements AutoCloseable {
   private Nf4Matrix quantized(String name, int out, int in, Matrix.Form decoded) {
     WeightValues values = folder.values(name);
     long elements = (long) out * in;
-    ByteBuffer packed = spool.allocate((elements + 1) / 2);
+    ByteBuffer packed = unnamed.allocate((elements + 1) / 2);
     float[] piece = new float[(int) Math.min(PIECE, elements)];
     float[] absmax = new float[Nf4Codec.blocks(piece.length)];
     for (long at = 0; at < elements; at += PIECE) {
@@ -228,7 +228,7 @@ final class ModelLoader implements AutoCloseable {
         .map(name, 0, count)
         .orElseGet(
             () -> {
-              ByteBuffer copy = spool.allocate(count);
+              ByteBuffer copy = unnamed.allocate(count);
               folder.checkpoint().read(name, 0, copy);
               return copy.flip();
             });
@@ -246,7 +246,7 @@ final class ModelLoader implements AutoCloseable {
     String tensor = AdapterNames.saved(shape.name());
     requireShape(saved.get(), tensor, out, in);
     TensorInfo info = saved.get().info(tensor);
-    ByteBuffer copy = spool.allocate(info.byteCount());
+    ByteBuffer copy = unnamed.allocate(info.byteCount());
     saved.get().read(tensor, 0, copy);
     return new PlainMatrix(out, in, copy.flip(), info.dtype());
   }

@@ -43,21 +43,21 @@ final class Nf4Matrix implements Matrix {
   }
 
   @Override
-  public int decode(int firstRow, int rows, Scratch scratch) {
+  public int decode(int firstRow, int rows, ThreadBuffers buffers) {
     long first = (long) firstRow * in;
     int firstBlock = (int) (first / BLOCK);
     int blocks = (int) ((first + (long) rows * in + BLOCK - 1) / BLOCK) - firstBlock;
-    byte[] bytes = scratch.bytes(blocks * Nf4Codec.BLOCK_BYTES);
+    byte[] bytes = buffers.bytes(blocks * Nf4Codec.BLOCK_BYTES);
     int from = firstBlock * Nf4Codec.BLOCK_BYTES;
     packed.get(from, bytes, 0, Math.min(blocks * Nf4Codec.BLOCK_BYTES, packed.limit() - from));
     int offset = (int) (first - (long) firstBlock * BLOCK);
     return switch (form) {
       case PAIRS -> {
-        codec.decodeToBf16(bytes, blocks, absmax, firstBlock, scratch.pairs(bytes.length));
+        codec.decodeToBf16(bytes, blocks, absmax, firstBlock, buffers.pairs(bytes.length));
         yield offset / 2;
       }
       case FLOATS -> {
-        codec.decodeToFloat32(bytes, blocks, absmax, firstBlock, scratch.floats(2 * bytes.length));
+        codec.decodeToFloat32(bytes, blocks, absmax, firstBlock, buffers.floats(2 * bytes.length));
         yield offset;
       }
     };

@@ -35,11 +35,11 @@ final class PlainMatrix implements Matrix {
   }
 
   @Override
-  public int decode(int firstRow, int rows, Scratch scratch) {
+  public int decode(int firstRow, int rows, ThreadBuffers buffers) {
     ByteBuffer from = slice(firstRow, rows);
     switch (form()) {
-      case PAIRS -> from.asIntBuffer().get(scratch.pairs(rows * in / 2), 0, rows * in / 2);
-      case FLOATS -> Floats.toFloats(dtype, from, scratch.floats(rows * in), 0, rows * in);
+      case PAIRS -> from.asIntBuffer().get(buffers.pairs(rows * in / 2), 0, rows * in / 2);
+      case FLOATS -> Floats.toFloats(dtype, from, buffers.floats(rows * in), 0, rows * in);
     }
     return 0;
   }

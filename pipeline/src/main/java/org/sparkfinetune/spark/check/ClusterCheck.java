@@ -18,7 +18,7 @@ import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Planner;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
-import org.sparkfinetune.spark.cluster.Master;
+import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.spark.cluster.RankDevice;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.cluster.RankPlanner;
@@ -163,7 +163,7 @@ final class ClusterCheck {
   /** YARN and Kubernetes end an executor that takes more than it asked for. */
   private Optional<CheckLine> container(int ranks) {
     SparkConf conf = spark.getConf();
-    if (Master.of(conf).kind() != Master.Kind.QUEUED) {
+    if (ClusterSettings.of(conf).kind() != ClusterSettings.Kind.QUEUED) {
       return Optional.empty();
     }
     long heap = conf.getSizeAsBytes("spark.executor.memory", "1g");

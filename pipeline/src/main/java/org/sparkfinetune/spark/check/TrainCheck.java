@@ -29,7 +29,7 @@ import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.spark.train.TrainPreflight.NotYet;
+import org.sparkfinetune.spark.train.TrainPreflight.UnsupportedSettings;
 import org.sparkfinetune.spark.train.TrainPreflight;
 import org.sparkfinetune.store.RunFiles;
 
@@ -80,7 +80,7 @@ public final class TrainCheck {
                 lines.add(
                     new CheckLine(
                         "configuration", CheckLine.Verdict.WARNED, note, Optional.empty())));
-    if (attempt("configuration", () -> NotYet.check(config))) {
+    if (attempt("configuration", () -> UnsupportedSettings.check(config))) {
       lines.add(
           CheckLine.passed(
               "configuration",

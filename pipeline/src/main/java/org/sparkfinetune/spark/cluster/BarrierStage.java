@@ -19,7 +19,7 @@ import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 
 /**
@@ -101,7 +101,7 @@ public final class BarrierStage {
       watch.awaitEnds(plan.worldSize(), LAST_STEP);
       return new StageCancelled(thrown);
     }
-    FirstCause first = watch.diagnose(String.valueOf(thrown.getMessage()));
+    RootCause first = watch.diagnose(String.valueOf(thrown.getMessage()));
     LOG.debug("Spark's own report", thrown);
     return first.kind() == FailureKind.USER
         ? new UserError(first.what())
@@ -129,14 +129,14 @@ public final class BarrierStage {
   public static final class AttemptFailure extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    private final transient FirstCause first;
+    private final transient RootCause first;
 
-    public AttemptFailure(FirstCause first, Throwable cause) {
+    public AttemptFailure(RootCause first, Throwable cause) {
       super(first.text(), cause);
       this.first = first;
     }
 
-    public FirstCause first() {
+    public RootCause first() {
       return first;
     }
   }

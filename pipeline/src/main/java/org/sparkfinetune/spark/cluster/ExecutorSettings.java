@@ -48,7 +48,7 @@ public final class ExecutorSettings {
    */
   public static void apply(SparkConf conf, OptionalInt numRanks) {
     check(conf, numRanks);
-    Master master = Master.of(conf);
+    ClusterSettings master = ClusterSettings.of(conf);
     defaults(master).forEach(conf::setIfMissing);
     environment(master)
         .forEach((key, value) -> conf.setIfMissing("spark.executorEnv." + key, value));
@@ -57,7 +57,7 @@ public final class ExecutorSettings {
 
   /** What executors need for inference, whose tasks are of Spark's usual kind. */
   public static void applyForInference(SparkConf conf) {
-    Master master = Master.of(conf);
+    ClusterSettings master = ClusterSettings.of(conf);
     conf.setIfMissing("spark.executorEnv.DJL_OFFLINE", "true");
     conf.set(JAVA_OPTIONS, javaOptions(conf.get(JAVA_OPTIONS, ""), master.coresPerExecutor()));
   }
@@ -71,7 +71,7 @@ public final class ExecutorSettings {
               + " spark.dynamicAllocation.enabled=false and say how many executors you want"
               + " (--num-executors, or spark.cores.max and spark.executor.cores).");
     }
-    Master master = Master.of(conf);
+    ClusterSettings master = ClusterSettings.of(conf);
     if (numRanks.isPresent() && master.executors().isPresent()) {
       int ranks = numRanks.getAsInt();
       int executors = master.executors().getAsInt();
@@ -95,7 +95,7 @@ public final class ExecutorSettings {
     }
   }
 
-  static UserError tooFew(Master master, int ranks, int executors, String verb) {
+  static UserError tooFew(ClusterSettings master, int ranks, int executors, String verb) {
     String advice =
         switch (master.kind()) {
           case LOCAL ->
@@ -112,7 +112,7 @@ public final class ExecutorSettings {
             .formatted(ranks, master.url(), verb, executors, executors == 1 ? "" : "s", advice));
   }
 
-  private static Map<String, String> defaults(Master master) {
+  private static Map<String, String> defaults(ClusterSettings master) {
     Map<String, String> defaults = new LinkedHashMap<>();
     defaults.put("spark.dynamicAllocation.enabled", "false");
     defaults.put("spark.scheduler.minRegisteredResourcesRatio", "1.0");
@@ -123,14 +123,14 @@ public final class ExecutorSettings {
     // An executor stuck in native code cannot be interrupted; it is ended instead.
     defaults.put("spark.task.reaper.enabled", "true");
     defaults.put("spark.task.reaper.killTimeout", "120s");
-    if (master.kind() == Master.Kind.STANDALONE) {
+    if (master.kind() == ClusterSettings.Kind.STANDALONE) {
       // cores.max may be more than the cluster has; no reason to hold the first job for long.
       defaults.put("spark.scheduler.maxRegisteredResourcesWaitingTime", "10s");
     }
     return defaults;
   }
 
-  private static Map<String, String> environment(Master master) {
+  private static Map<String, String> environment(ClusterSettings master) {
     Map<String, String> environment = new LinkedHashMap<>();
     environment.put("DJL_OFFLINE", "true");
     environment.put("GLIBC_TUNABLES", MALLOC);

@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 
 /**
  * What a rank knows of its place.
@@ -24,7 +24,7 @@ public record RankContext(
     String host,
     int attempt,
     int cores,
-    Exchange exchange,
+    ProcessGroup exchange,
     Path scratch,
     Optional<String> gpuAddress,
     RankProgress progress,

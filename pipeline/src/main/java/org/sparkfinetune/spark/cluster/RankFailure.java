@@ -8,7 +8,7 @@ import java.util.concurrent.ExecutionException;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
 
 /**

@@ -28,7 +28,7 @@ public final class RankPlanner {
   private static final Duration SETTLED = Duration.ofSeconds(5);
 
   private final JavaSparkContext spark;
-  private final Master master;
+  private final ClusterSettings master;
   private final Duration patience;
 
   /**
@@ -39,7 +39,7 @@ public final class RankPlanner {
    */
   public RankPlanner(JavaSparkContext spark, Duration patience) {
     this.spark = spark;
-    this.master = Master.of(spark.getConf());
+    this.master = ClusterSettings.of(spark.getConf());
     this.patience = patience;
   }
 
@@ -90,7 +90,7 @@ public final class RankPlanner {
     return executors;
   }
 
-  public Master master() {
+  public ClusterSettings master() {
     return master;
   }
 
@@ -128,7 +128,7 @@ public final class RankPlanner {
       if (isPast(start, patience)) {
         return true;
       }
-      return master.kind() == Master.Kind.STANDALONE && seen > 0 && isPast(last, afterLast());
+      return master.kind() == ClusterSettings.Kind.STANDALONE && seen > 0 && isPast(last, afterLast());
     }
 
     boolean haveSettled(int registered) {

@@ -15,9 +15,9 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
 import org.sparkfinetune.engine.exchange.Secret;
@@ -56,7 +56,7 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
     int rank = spark.partitionId();
     String host = SparkEnv.get().blockManager().blockManagerId().host();
     RankProgress progress = new RankProgress();
-    try (Exchange exchange = join(spark, rank, host)) {
+    try (ProcessGroup exchange = join(spark, rank, host)) {
       return runIn(exchange, spark, host, progress);
     } catch (RankFailure e) {
       throw e;
@@ -65,16 +65,16 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
     }
   }
 
-  private Exchange join(BarrierTaskContext spark, int rank, String host) {
+  private ProcessGroup join(BarrierTaskContext spark, int rank, String host) {
     if (plan.worldSize() == 1) {
-      return InProcessExchange.alone();
+      return InProcessGroup.alone();
     }
     NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, rank, plan.worldSize(), host);
     try {
-      Seat own =
-          new Seat(endpoint.address(), SparkEnv.get().executorId(), ProcessHandle.current().pid());
-      List<Seat> seats = Seat.arranged(spark.allGather(own.encoded()));
-      return endpoint.connect(seats.stream().map(Seat::address).toList());
+      RankAddress own =
+          new RankAddress(endpoint.address(), SparkEnv.get().executorId(), ProcessHandle.current().pid());
+      List<RankAddress> addresses = RankAddress.arranged(spark.allGather(own.encoded()));
+      return endpoint.connect(addresses.stream().map(RankAddress::address).toList());
     } catch (RuntimeException e) {
       endpoint.close();
       throw e;
@@ -82,7 +82,7 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
   }
 
   private byte[] runIn(
-      Exchange exchange, BarrierTaskContext spark, String host, RankProgress progress) {
+      ProcessGroup exchange, BarrierTaskContext spark, String host, RankProgress progress) {
     String owner = "rank %s of attempt %s".formatted(exchange.rank(), attempt);
     Path scratch = scratch(exchange.rank());
     try (RankLock unused = RankLock.acquire(owner, PREDECESSOR)) {
@@ -110,7 +110,7 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
   }
 
   private RankContext context(
-      Exchange exchange,
+      ProcessGroup exchange,
       BarrierTaskContext spark,
       String host,
       Path scratch,
@@ -175,7 +175,7 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
    * @param executor Spark's id of the executor
    * @param pid of its process
    */
-  record Seat(PeerAddress address, String executor, long pid) {
+  record RankAddress(PeerAddress address, String executor, long pid) {
     String encoded() {
       return String.join(
           "\t",
@@ -186,18 +186,18 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
           Long.toString(pid));
     }
 
-    static Seat decoded(String text) {
+    static RankAddress decoded(String text) {
       String[] parts = text.split("\t", -1);
       PeerAddress address =
           new PeerAddress(Integer.parseInt(parts[0]), parts[1], Integer.parseInt(parts[2]));
-      return new Seat(address, parts[3], Long.parseLong(parts[4]));
+      return new RankAddress(address, parts[3], Long.parseLong(parts[4]));
     }
 
-    /** All ranks' seats in rank order; two in one process are the user's to resolve. */
-    static List<Seat> arranged(String[] texts) {
-      List<Seat> seats = Stream.of(texts).map(Seat::decoded).toList();
-      for (Seat a : seats) {
-        for (Seat b : seats) {
+    /** All ranks' addresses in rank order; two in one process are the user's to resolve. */
+    static List<RankAddress> arranged(String[] texts) {
+      List<RankAddress> addresses = Stream.of(texts).map(RankAddress::decoded).toList();
+      for (RankAddress a : addresses) {
+        for (RankAddress b : addresses) {
           if (a.address().rank() < b.address().rank() && a.isTogetherWith(b)) {
             throw new UserError(
                 "Ranks %s and %s were put into one executor (%s on %s, process %s), but each needs a JVM of its own. Give an executor exactly the cores of one rank: spark.executor.cores equal on all, and no spark.task.cpus below it; or lower num_ranks."
@@ -210,10 +210,10 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
           }
         }
       }
-      return seats;
+      return addresses;
     }
 
-    private boolean isTogetherWith(Seat other) {
+    private boolean isTogetherWith(RankAddress other) {
       return executor.equals(other.executor)
           || (address.host().equals(other.address.host()) && pid == other.pid);
     }

@@ -14,7 +14,7 @@ import org.apache.spark.TaskKilled;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerStageSubmitted;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
-import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 
 /**
  * Listens to how the tasks of one job group end. A failed barrier stage tells its caller the text
@@ -26,7 +26,7 @@ final class StageWatch extends SparkListener {
 
   private final String jobGroup;
   private final Set<Integer> stages = new HashSet<>();
-  private final List<FirstCause> ends = new ArrayList<>();
+  private final List<RootCause> ends = new ArrayList<>();
   private int ended;
 
   StageWatch(String jobGroup) {
@@ -69,21 +69,21 @@ final class StageWatch extends SparkListener {
     }
   }
 
-  private static FirstCause cause(SparkListenerTaskEnd end, TaskFailedReason reason) {
+  private static RootCause cause(SparkListenerTaskEnd end, TaskFailedReason reason) {
     int rank = end.taskInfo().index();
     String host = end.taskInfo().host();
     if (reason instanceof ExecutorLostFailure lost) {
-      return FirstCause.lost(rank, host, ScalaBridge.lostBecause(lost));
+      return RootCause.lost(rank, host, ScalaBridge.lostBecause(lost));
     }
     return ScalaBridge.thrown(reason)
-        .map(FirstCause::of)
+        .map(RootCause::of)
         .orElseGet(() -> other(rank, host, reason));
   }
 
-  private static FirstCause other(int rank, String host, TaskFailedReason reason) {
+  private static RootCause other(int rank, String host, TaskFailedReason reason) {
     FailureKind kind = reason instanceof TaskKilled ? FailureKind.CANCELLED : FailureKind.ERROR;
-    FirstCause stage = FirstCause.stage(reason.toErrorString());
-    return new FirstCause(
+    RootCause stage = RootCause.stage(reason.toErrorString());
+    return new RootCause(
         kind,
         OptionalInt.of(rank),
         stage.step(),
@@ -93,8 +93,8 @@ final class StageWatch extends SparkListener {
   }
 
   /** The first cause, after a moment for news that comes later than its consequences. */
-  FirstCause diagnose(String sparkMessage) {
-    Optional<FirstCause> cause = awaitCause();
+  RootCause diagnose(String sparkMessage) {
+    Optional<RootCause> cause = awaitCause();
     if (cause.isPresent()) {
       return cause.get();
     }
@@ -103,14 +103,14 @@ final class StageWatch extends SparkListener {
           .filter(end -> end.kind() == FailureKind.CONSEQUENCE)
           .findFirst()
           .or(() -> ends.stream().findFirst())
-          .orElseGet(() -> FirstCause.stage(sparkMessage));
+          .orElseGet(() -> RootCause.stage(sparkMessage));
     }
   }
 
-  private synchronized Optional<FirstCause> awaitCause() {
+  private synchronized Optional<RootCause> awaitCause() {
     long start = System.nanoTime();
     while (true) {
-      Optional<FirstCause> cause = firstOwnCause();
+      Optional<RootCause> cause = firstOwnCause();
       // A job that Spark refused has no stage and no task to wait for.
       Duration patience = stages.isEmpty() ? PATIENCE.dividedBy(10) : PATIENCE;
       long left = patience.minusNanos(System.nanoTime() - start).toMillis();
@@ -127,14 +127,14 @@ final class StageWatch extends SparkListener {
   }
 
   /** Users' mistakes first: they are never a consequence, and no retry helps. */
-  private Optional<FirstCause> firstOwnCause() {
+  private Optional<RootCause> firstOwnCause() {
     return first(FailureKind.USER)
         .or(() -> first(FailureKind.BUG))
         .or(() -> first(FailureKind.LOST))
         .or(() -> first(FailureKind.ERROR));
   }
 
-  private Optional<FirstCause> first(FailureKind kind) {
+  private Optional<RootCause> first(FailureKind kind) {
     return ends.stream().filter(end -> end.kind() == kind).findFirst();
   }
 }

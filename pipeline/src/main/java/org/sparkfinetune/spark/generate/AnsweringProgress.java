@@ -6,7 +6,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.progress.Progress;
-import org.sparkfinetune.progress.Screen;
+import org.sparkfinetune.progress.StatusLine;
 import org.sparkfinetune.spark.cluster.ScalaBridge;
 import org.sparkfinetune.spark.cluster.TaskProgress;
 
@@ -15,7 +15,7 @@ import org.sparkfinetune.spark.cluster.TaskProgress;
  * first one on.
  */
 public final class AnsweringProgress implements AutoCloseable {
-  private final Screen screen = Screen.onStandardError();
+  private final StatusLine screen = StatusLine.onStandardError();
   private final Counts counts;
   private final long rows;
   private final Progress loading;

@@ -168,7 +168,7 @@ public record PrepareReport(
     return new Extreme(extreme.id(), extreme.characters(), extreme.excerpt());
   }
 
-  private static ShownSample shown(SplitStatistics.Shown shown) {
+  private static ShownSample shown(SplitStatistics.HumanReadable shown) {
     return new ShownSample(
         shown.id(),
         shown.messages().stream()

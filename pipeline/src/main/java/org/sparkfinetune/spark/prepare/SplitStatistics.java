@@ -19,7 +19,7 @@ final class SplitStatistics implements Serializable {
   record Extreme(String id, long characters, String excerpt) implements Serializable {}
 
   /** A sample to be shown whole; its messages as plain texts, since records of Spark's travel. */
-  record Shown(String id, List<String[]> messages) implements Serializable {}
+  record HumanReadable(String id, List<String[]> messages) implements Serializable {}
 
   private static final Comparator<Extreme> BY_LENGTH =
       Comparator.comparingLong(Extreme::characters).thenComparing(Extreme::id);
@@ -31,7 +31,7 @@ final class SplitStatistics implements Serializable {
   private final Map<Integer, Long> byCharactersLog2 = new TreeMap<>();
   private List<Extreme> shortest = new ArrayList<>();
   private List<Extreme> longest = new ArrayList<>();
-  private final List<Shown> shown = new ArrayList<>();
+  private final List<HumanReadable> shown = new ArrayList<>();
   private final TokenStatistics tokens = new TokenStatistics();
 
   void add(String id, Sample sample) {
@@ -52,8 +52,8 @@ final class SplitStatistics implements Serializable {
     }
   }
 
-  private static Shown shown(String id, Conversation conversation) {
-    return new Shown(
+  private static HumanReadable shown(String id, Conversation conversation) {
+    return new HumanReadable(
         id,
         conversation.messages().stream()
             .map(message -> new String[] {message.role().text(), message.content()})
@@ -149,7 +149,7 @@ final class SplitStatistics implements Serializable {
     return longest;
   }
 
-  List<Shown> shown() {
+  List<HumanReadable> shown() {
     return shown;
   }
 }

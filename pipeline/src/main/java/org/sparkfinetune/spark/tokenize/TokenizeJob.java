@@ -38,8 +38,8 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.tokenize.ChunkConversations.Chunk;
-import org.sparkfinetune.spark.tokenize.PlacePieces.PlacedChunks;
-import org.sparkfinetune.spark.tokenize.PlacePieces.PlacedLengths;
+import org.sparkfinetune.spark.tokenize.AssignPieces.RowAssignment;
+import org.sparkfinetune.spark.tokenize.AssignPieces.ChunkLengths;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedSplit;
 import org.sparkfinetune.store.RunLock;
 
@@ -220,15 +220,15 @@ public final class TokenizeJob {
     Optional<TokenizedSplit> run(DatasetSplit split) {
       Dataset<Row> chunks = tokenized(split);
       try {
-        List<PlacedLengths> lengths = lengths(chunks);
-        PackingPlan plan = plan(PlacedLengths.concatenated(lengths));
+        List<ChunkLengths> lengths = lengths(chunks);
+        PackingPlan plan = plan(ChunkLengths.concatenated(lengths));
         if (plan.rows() == 0) {
           if (needsTest || !split.name().equals(DatasetSplit.TEST)) {
             throw nothingFits(split, plan.report());
           }
           return Optional.empty();
         }
-        long trained = write(split, chunks, PlacedLengths.firstSamples(lengths), plan);
+        long trained = write(split, chunks, ChunkLengths.firstSamples(lengths), plan);
         TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
         LOG.debug("{}: {}", split.name(), plan.report());
         return Optional.of(result);
@@ -252,13 +252,13 @@ public final class TokenizeJob {
           .persist(StorageLevel.DISK_ONLY());
     }
 
-    private List<PlacedLengths> lengths(Dataset<Row> chunks) {
-      List<PlacedLengths> lengths = new ArrayList<>();
+    private List<ChunkLengths> lengths(Dataset<Row> chunks) {
+      List<ChunkLengths> lengths = new ArrayList<>();
       for (Row row : chunks.drop("ids").collectAsList()) {
-        lengths.add(PlacedLengths.of(row));
+        lengths.add(ChunkLengths.of(row));
       }
-      lengths.sort(PlacedLengths.ORDER);
-      for (PlacedLengths chunk : lengths) {
+      lengths.sort(ChunkLengths.ORDER);
+      for (ChunkLengths chunk : lengths) {
         chunk
             .error()
             .ifPresent(
@@ -306,13 +306,13 @@ public final class TokenizeJob {
         PackingPlan plan) {
       int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.maxSeqLength());
       int fileCount = (plan.rows() + rowsPerFile - 1) / rowsPerFile;
-      Broadcast<PlacedChunks> placed =
-          context.broadcast(new PlacedChunks(new HashMap<>(firstSamples), plan));
+      Broadcast<RowAssignment> placed =
+          context.broadcast(new RowAssignment(new HashMap<>(firstSamples), plan));
       context.setJobDescription("pack " + split.name());
       int padId = files.padId();
       Dataset<Row> written =
           chunks
-              .flatMap(new PlacePieces(placed, rowsPerFile), Encoders.row(PlacePieces.SCHEMA))
+              .flatMap(new AssignPieces(placed, rowsPerFile), Encoders.row(AssignPieces.SCHEMA))
               .repartition(fileCount, col("file"))
               .sortWithinPartitions("row", "piece")
               .mapPartitions(

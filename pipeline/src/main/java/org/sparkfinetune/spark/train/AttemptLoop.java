@@ -10,8 +10,8 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.Sentence;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
-import org.sparkfinetune.spark.cluster.FirstCause.FailureKind;
-import org.sparkfinetune.spark.cluster.FirstCause;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
+import org.sparkfinetune.spark.cluster.RootCause;
 
 /**
  * Starts a run again after a failure, from the last complete checkpoint. Not after a user's
@@ -59,13 +59,13 @@ public final class AttemptLoop {
    * @throws RunFailure when attempts are used up or another would fail likewise
    */
   public <T> T run(Attempt<T> attempt) {
-    @Nullable FirstCause earlier = null;
+    @Nullable RootCause earlier = null;
     OptionalLong checkpoint = lastCheckpoint.get();
     for (int number = 0; ; number++) {
       try {
         return attempt.run(number, checkpoint);
       } catch (AttemptFailure failure) {
-        FirstCause first = failure.first();
+        RootCause first = failure.first();
         LOG.error("Attempt {} failed: {}\n{}", number + 1, first.text(), first.stack());
         if (stopping.getAsBoolean()) {
           throw ended(first, "It was being stopped, so it is not started again.", failure);
@@ -99,7 +99,7 @@ public final class AttemptLoop {
             : "from the beginning, there is no complete checkpoint");
   }
 
-  private static RuntimeException ended(FirstCause first, String why, AttemptFailure failure) {
+  private static RuntimeException ended(RootCause first, String why, AttemptFailure failure) {
     String message =
         "The run failed. First cause: %s %s".formatted(Sentence.ended(first.text()), why);
     return first.kind() == FailureKind.BUG

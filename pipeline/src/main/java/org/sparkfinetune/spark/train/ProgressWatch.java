@@ -20,7 +20,7 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.TimeLeft;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.progress.Progress;
-import org.sparkfinetune.progress.Screen;
+import org.sparkfinetune.progress.StatusLine;
 import org.sparkfinetune.spark.cluster.TaskProgress;
 import org.sparkfinetune.store.RunFiles;
 
@@ -39,7 +39,7 @@ final class ProgressWatch implements AutoCloseable {
 
   private static final Duration STORE_AWAY = Duration.ofSeconds(30);
 
-  private final Screen screen;
+  private final StatusLine screen;
   private final MetricsTail tail;
   private final ConsoleProgress console;
   private final Consumer<List<MetricsLine>> also;
@@ -56,7 +56,7 @@ final class ProgressWatch implements AutoCloseable {
   }
 
   private ProgressWatch(
-      Screen screen,
+      StatusLine screen,
       MetricsTail tail,
       TimeLeft.Schedule schedule,
       Consumer<List<MetricsLine>> also) {
@@ -77,7 +77,7 @@ final class ProgressWatch implements AutoCloseable {
       TimeLeft.Schedule schedule,
       Consumer<List<MetricsLine>> also) {
     ProgressWatch watch =
-        new ProgressWatch(Screen.onStandardError(), new MetricsTail(folder, files), schedule, also);
+        new ProgressWatch(StatusLine.onStandardError(), new MetricsTail(folder, files), schedule, also);
     watch.attempt(watch.tail::look);
     watch.later(Duration.ofSeconds(1));
     var unused = watch.timer.scheduleWithFixedDelay(watch.console::redraw, 1, 1, TimeUnit.SECONDS);

@@ -12,7 +12,7 @@ import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.RunFolder.RunRecord;
-import org.sparkfinetune.engine.train.Continuation;
+import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.RunFiles;
@@ -126,9 +126,9 @@ final class ResumePoint {
   }
 
   /** Where the next start begins. */
-  Continuation next() {
+  ResumeState next() {
     int rows = next.map(found -> found.manifest().rowsPerStep()).orElse(rowsPerStep);
-    return new Continuation(identity, rows, next.map(CheckpointStore.Found::path));
+    return new ResumeState(identity, rows, next.map(CheckpointStore.Found::path));
   }
 
   private void check(CheckpointStore.Found checkpoint) {

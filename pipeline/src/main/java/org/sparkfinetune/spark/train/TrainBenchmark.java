@@ -33,14 +33,14 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowsParquet;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.train.BaseModel;
-import org.sparkfinetune.engine.train.Continuation;
+import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.RunFailure;
@@ -127,7 +127,7 @@ public final class TrainBenchmark {
             config.model(),
             rows.toString(),
             new SerializableConfiguration(hadoop),
-            new Continuation(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
+            new ResumeState(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
             spark.sparkContext().longAccumulator("layers loaded"));
     ExchangeSettings exchange =
         RunExchange.settings(context.getConf(), config.parallelism().exchange());
@@ -205,7 +205,7 @@ public final class TrainBenchmark {
         .anonymousBytesByPhase()
         .forEach((phase, bytes) -> memory.put(phase.name().toLowerCase(Locale.ROOT), bytes / MIB));
     json.put("ready_s", rounded(firstTimes[0])).put("first_step_s", rounded(firstTimes[1]));
-    ExchangeUse exchange = reports.get(0).use().exchange();
+    ExchangeSummary exchange = reports.get(0).use().exchange();
     json.put("mapped_mib", exchange.mappedBytes() / MIB);
     json.put("received_mib", exchange.receivedBytes() / MIB)
         .put("sent_mib", exchange.sentBytes() / MIB);

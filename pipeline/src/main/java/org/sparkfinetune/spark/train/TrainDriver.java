@@ -29,11 +29,11 @@ import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.AttemptLog;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeUse;
+import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Provenance;
-import org.sparkfinetune.engine.metrics.Summary.RankUse;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.metrics.TimeLeft;
@@ -230,7 +230,7 @@ public final class TrainDriver {
     stop.clear();
     RecordedAttempts recorded =
         new RecordedAttempts(new AttemptLog(folder, files), RECORDS, schedule.totalSteps());
-    Tracking tracking = Tracking.open(loaded, folder, files);
+    ExperimentTracking tracking = ExperimentTracking.open(loaded, folder, files);
     MlflowRun.End end = MlflowRun.End.FAILED;
     try (ProgressWatch watch = ProgressWatch.start(folder, files, toCome, tracking::tell);
         StopSignals signals = StopSignals.listen(stop::make)) {
@@ -310,7 +310,7 @@ public final class TrainDriver {
     RankReport.Totals totals = reports.get(0).totals().get(0);
     Map<Phase, Double> seconds = new TreeMap<>(reports.get(0).seconds());
     seconds.put(Phase.TOKENIZE, tokenizeSeconds);
-    List<RankUse> uses = reports.stream().map(RankReport::use).toList();
+    List<RankSummary> uses = reports.stream().map(RankReport::use).toList();
     OptionalDouble evalLoss =
         Double.isNaN(totals.evalLoss())
             ? OptionalDouble.empty()
@@ -326,7 +326,7 @@ public final class TrainDriver {
             uses,
             seconds);
     summary.write(folder, files);
-    if (summary.bottleneck() == ExchangeUse.Bottleneck.EXCHANGE) {
+    if (summary.bottleneck() == ExchangeSummary.Bottleneck.EXCHANGE) {
       LOG.warn(
           "Rank 0 waited for other ranks during {} % of its steps' time: the exchange between ranks"
               + " is the bottleneck. More micro-batches a step (gradient_accumulation_steps) move"

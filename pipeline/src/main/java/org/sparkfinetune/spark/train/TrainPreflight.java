@@ -44,8 +44,8 @@ public final class TrainPreflight {
    */
   public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
     TrainConfig config = loaded.config();
-    NotYet.check(config);
-    Optional<MlflowSettings> unusedSettings = Tracking.settings(config);
+    UnsupportedSettings.check(config);
+    Optional<MlflowSettings> unusedSettings = ExperimentTracking.settings(config);
     // Before a download that may take an hour.
     Optional<String> unusedReason = missingData(config, hadoop);
     ModelSource source = new ModelFolders(hadoop).located(config.model());
@@ -120,8 +120,8 @@ public final class TrainPreflight {
   }
 
   /** Settings that are understood and not carried out yet. */
-  public static final class NotYet {
-    private NotYet() {}
+  public static final class UnsupportedSettings {
+    private UnsupportedSettings() {}
 
     public static void check(TrainConfig config) {
       for (String module : config.lora().modulesToSave()) {

@@ -19,7 +19,7 @@ import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.train.Continuation;
+import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.RankRun;
 import org.sparkfinetune.errors.Bug;
@@ -55,7 +55,7 @@ final class TrainTask implements RankTask {
       ModelSource model,
       String tokenizedPath,
       SerializableConfiguration hadoop,
-      Continuation continuation,
+      ResumeState continuation,
       LongAccumulator loadedLayers) {
     this.configFile = configFile;
     this.modelId = model.modelId();
@@ -88,8 +88,8 @@ final class TrainTask implements RankTask {
             context.attempt(),
             whereabouts(context),
             stopRequested(context, config));
-    Continuation continuation =
-        new Continuation(
+    ResumeState continuation =
+        new ResumeState(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
     RankReport report = new RankRun(config, place, continuation, hadoop.value()).run();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.sparkfinetune.engine.exchange.Exchange.PeerFailure;
+import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.errors.Bug;
@@ -25,7 +25,7 @@ import org.sparkfinetune.errors.RunFailure;
 /** What every exchange promises, whatever carries the bytes. */
 class ExchangeContractTest {
   @TempDir Path folder;
-  private List<Exchange> group = List.of();
+  private List<ProcessGroup> group = List.of();
 
   @AfterEach
   void closeGroup() {
@@ -115,7 +115,7 @@ class ExchangeContractTest {
     assertThatThrownBy(() -> group.get(0).await(group.get(0).published(1, "lora/0", 1)))
         .isInstanceOf(RunFailure.class)
         .hasMessageContaining("is ending: it took back what it had published");
-    assertThat(group.get(0).failure()).map(PeerFailure::rank).contains(1);
+    assertThat(group.get(0).failure()).map(PeerLoss::rank).contains(1);
     assertThat(group.get(1).failure()).isEmpty();
   }
 
@@ -125,7 +125,7 @@ class ExchangeContractTest {
     group = kind.open(2);
     group.get(1).publish("lora/0", 1, direct(6));
     group.get(0).await(group.get(0).published(1, "lora/0", 1));
-    assertThat(Groups.onAll(group, Exchange::withdraw)).containsExactly(true, true);
+    assertThat(Groups.onAll(group, ProcessGroup::withdraw)).containsExactly(true, true);
     assertThat(Groups.onAll(group, rank -> rank.sum("end", 0, new double[] {1})[0]))
         .containsExactly(2.0, 2.0);
   }
@@ -182,7 +182,7 @@ class ExchangeContractTest {
   @EnumSource
   void a_rank_may_leave_right_after_a_sum(Groups.Kind kind) {
     for (int round = 0; round < 40; round++) {
-      List<Exchange> leaving = kind.open(3);
+      List<ProcessGroup> leaving = kind.open(3);
       List<double[]> sums =
           Groups.onAll(
               leaving,
@@ -235,7 +235,7 @@ class ExchangeContractTest {
         .hasMessageContaining("look at rank 1's own error first");
     assertThatThrownBy(() -> group.get(2).sum("later", 0, new double[1]))
         .isInstanceOf(RunFailure.class);
-    assertThat(group.get(0).failure()).map(PeerFailure::rank).contains(1);
+    assertThat(group.get(0).failure()).map(PeerLoss::rank).contains(1);
     assertThat(group.get(1).failure()).isEmpty();
   }
 
@@ -282,7 +282,7 @@ class ExchangeContractTest {
   private List<byte[]> serveRandomShards(int size) {
     List<byte[]> shards = new ArrayList<>();
     Random random = new Random(1);
-    for (Exchange rank : group) {
+    for (ProcessGroup rank : group) {
       byte[] bytes = new byte[size];
       random.nextBytes(bytes);
       shards.add(bytes);
@@ -295,7 +295,7 @@ class ExchangeContractTest {
     return shards;
   }
 
-  private static ByteBuffer get(Exchange rank, int peer, long offset, int length) {
+  private static ByteBuffer get(ProcessGroup rank, int peer, long offset, int length) {
     return rank.await(rank.frozen(peer, offset, length));
   }
 

@@ -23,9 +23,9 @@ final class Groups {
     NETWORK,
     ENCRYPTED;
 
-    List<Exchange> open(int worldSize) {
+    List<ProcessGroup> open(int worldSize) {
       return switch (this) {
-        case IN_PROCESS -> InProcessExchange.group(worldSize, QUICK);
+        case IN_PROCESS -> InProcessGroup.group(worldSize, QUICK);
         case MAPPED -> network(worldSize, QUICK);
         case NETWORK -> network(worldSize, QUICK.with(ExchangeSettings.Mapping.NETWORK));
         case ENCRYPTED ->
@@ -36,7 +36,7 @@ final class Groups {
     }
   }
 
-  static List<Exchange> network(int worldSize, ExchangeSettings settings) {
+  static List<ProcessGroup> network(int worldSize, ExchangeSettings settings) {
     Secret secret = Secret.random();
     List<NetworkEndpoint> endpoints = new ArrayList<>();
     for (int rank = 0; rank < worldSize; rank++) {
@@ -47,7 +47,7 @@ final class Groups {
   }
 
   /** Runs {@code work} on a thread for each rank; results in rank order, or the first failure. */
-  static <T> List<T> onAll(List<Exchange> group, Function<Exchange, T> work) {
+  static <T> List<T> onAll(List<ProcessGroup> group, Function<ProcessGroup, T> work) {
     ExecutorService threads = Executors.newFixedThreadPool(group.size());
     try {
       List<CompletableFuture<T>> results =
@@ -60,7 +60,7 @@ final class Groups {
     }
   }
 
-  static void close(List<Exchange> group) {
-    group.forEach(Exchange::close);
+  static void close(List<ProcessGroup> group) {
+    group.forEach(ProcessGroup::close);
   }
 }

@@ -39,7 +39,7 @@ import org.sparkfinetune.engine.exchange.NetworkEndpoint.Transport;
 /** Strangers on the exchange's port get nothing and change nothing. */
 class HostileClientTest {
   @TempDir Path folder;
-  private List<Exchange> group = List.of();
+  private List<ProcessGroup> group = List.of();
   private PeerAddress target = new PeerAddress(0, "127.0.0.1", 0);
   private ExchangeSettings settings = Groups.QUICK;
 

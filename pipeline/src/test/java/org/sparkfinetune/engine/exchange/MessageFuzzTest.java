@@ -15,7 +15,7 @@ import org.sparkfinetune.testing.Fuzz;
 
 class MessageFuzzTest {
 
-  /** What a desk makes of the codecs' refusals. */
+  /** What the request handler makes of the codecs' refusals. */
   private static void decoded(Runnable decode) {
     try {
       decode.run();

@@ -17,9 +17,9 @@ final class OtherProcess implements AutoCloseable {
   private static final File LOG = new File("target/surefire-reports/other-process.log");
 
   private final Process process;
-  private final Exchange exchange;
+  private final ProcessGroup exchange;
 
-  private OtherProcess(Process process, Exchange exchange) {
+  private OtherProcess(Process process, ProcessGroup exchange) {
     this.process = process;
     this.exchange = exchange;
   }
@@ -34,7 +34,7 @@ final class OtherProcess implements AutoCloseable {
             .redirectError(ProcessBuilder.Redirect.appendTo(LOG))
             .start();
     tell(process.getOutputStream(), settings, secret, endpoint.address());
-    Exchange exchange = endpoint.connect(List.of(endpoint.address(), answer(process)));
+    ProcessGroup exchange = endpoint.connect(List.of(endpoint.address(), answer(process)));
     return new OtherProcess(process, exchange);
   }
 
@@ -55,7 +55,7 @@ final class OtherProcess implements AutoCloseable {
   }
 
   /** This process's rank 0. */
-  Exchange exchange() {
+  ProcessGroup exchange() {
     return exchange;
   }
 
@@ -84,7 +84,7 @@ final class OtherProcess implements AutoCloseable {
     PeerAddress zero = (PeerAddress) in.readObject();
     NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, 1, 2, "127.0.0.1");
     tell(System.out, endpoint.address());
-    Exchange exchange = endpoint.connect(List.of(zero, endpoint.address()));
+    ProcessGroup exchange = endpoint.connect(List.of(zero, endpoint.address()));
     exchange.serve(Shard.file(Path.of(arguments[0])));
     exchange.sum("both", 0, new double[] {42.5});
     // Ends with its parent, whatever happens to that.

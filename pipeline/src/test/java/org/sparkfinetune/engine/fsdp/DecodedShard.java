@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
-import org.sparkfinetune.engine.fsdp.FrozenReader.Gathering;
+import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -35,10 +35,10 @@ final class DecodedShard implements AutoCloseable {
   private static final NamedShape TABLE = NamedShape.of("table", 40, 24);
   private static final int[] ROWS = {0, 3, 4, 17, 39};
 
-  private final List<Exchange> group;
+  private final List<ProcessGroup> group;
   private final Map<String, FrozenLayout> layouts;
 
-  private DecodedShard(List<Exchange> group, PlainType plain) {
+  private DecodedShard(List<ProcessGroup> group, PlainType plain) {
     this.group = group;
     this.layouts =
         Map.of("g", new FrozenLayout(QUANTIZED, List.of(NORM, TABLE), plain, group.size()));
@@ -46,9 +46,9 @@ final class DecodedShard implements AutoCloseable {
 
   static DecodedShard write(int ranks, PlainType plain, Path folder) {
     DecodedShard shard =
-        new DecodedShard(InProcessExchange.group(ranks, ExchangeSettings.defaults()), plain);
+        new DecodedShard(InProcessGroup.group(ranks, ExchangeSettings.defaults()), plain);
     List<CompletableFuture<Void>> written = new ArrayList<>();
-    for (Exchange exchange : shard.group) {
+    for (ProcessGroup exchange : shard.group) {
       written.add(
           CompletableFuture.runAsync(
               () -> shard.serve(exchange, folder), task -> new Thread(task).start()));
@@ -57,7 +57,7 @@ final class DecodedShard implements AutoCloseable {
     return shard;
   }
 
-  private void serve(Exchange exchange, Path folder) {
+  private void serve(ProcessGroup exchange, Path folder) {
     ShardPlan plan = new ShardPlan(layouts, ShardRanks.all(exchange));
     Path file = folder.resolve("rank-" + exchange.rank());
     WeightSource source =
@@ -81,7 +81,7 @@ final class DecodedShard implements AutoCloseable {
               plan,
               group.get(0),
               WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
-              Gathering.EACH_USE);
+              Reshard.AFTER_EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : QUANTIZED) {
         out.put(shape.name(), ops.empty(scope, type, shape.dimensions()));
@@ -108,6 +108,6 @@ final class DecodedShard implements AutoCloseable {
 
   @Override
   public void close() {
-    group.forEach(Exchange::close);
+    group.forEach(ProcessGroup::close);
   }
 }

@@ -6,8 +6,8 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
-import org.sparkfinetune.engine.exchange.Exchange;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -22,7 +22,7 @@ public final class Eviction {
   }
 
   static void in(Path store) throws IOException {
-    Exchange alone = InProcessExchange.alone();
+    ProcessGroup alone = InProcessGroup.alone();
     FrozenLayout layout =
         new FrozenLayout(List.of(), List.of(NamedShape.of("norm", 8)), PlainType.FLOAT32, 1);
     ShardPlan plan = new ShardPlan(Map.of("group", layout), ShardRanks.all(alone));

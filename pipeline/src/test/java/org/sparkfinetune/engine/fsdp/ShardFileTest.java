@@ -13,11 +13,11 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
-import org.sparkfinetune.engine.fsdp.FrozenReader.Gathering;
+import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -41,12 +41,12 @@ class ShardFileTest {
   void any_number_of_ranks_gives_the_whole_tensors_quantised_weights(int ranks) throws Exception {
     Map<String, FrozenLayout> groups =
         Map.of("g", new FrozenLayout(List.of(Q, K), List.of(NORM), PlainType.FLOAT32, ranks));
-    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    List<ProcessGroup> group = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     try (Torch torch = Torch.start(1);
         Scope scope = torch.scope();
         Workers workers = new Workers(2)) {
       List<CompletableFuture<Void>> written = new ArrayList<>();
-      for (Exchange exchange : group) {
+      for (ProcessGroup exchange : group) {
         written.add(
             CompletableFuture.runAsync(
                 () -> write(groups, exchange), task -> new Thread(task).start()));
@@ -59,7 +59,7 @@ class ShardFileTest {
               plan,
               group.get(0),
               WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
-              Gathering.EACH_USE);
+              Reshard.AFTER_EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : List.of(Q, K, NORM)) {
         out.put(shape.name(), ops.empty(scope, ElementType.FLOAT32, shape.dimensions()));
@@ -71,7 +71,7 @@ class ShardFileTest {
     }
   }
 
-  private void write(Map<String, FrozenLayout> groups, Exchange exchange) {
+  private void write(Map<String, FrozenLayout> groups, ProcessGroup exchange) {
     ShardPlan plan = new ShardPlan(groups, ShardRanks.all(exchange));
     Path file = folder.resolve("rank-" + exchange.rank());
     WeightSource source =

@@ -22,9 +22,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -295,10 +295,10 @@ class ShardStoreTest {
               PlainType.FLOAT32,
               ranks));
     }
-    List<Exchange> exchanges = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    List<ProcessGroup> exchanges = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     List<ShardStore> stores = new ArrayList<>();
     List<CompletableFuture<Path>> files = new ArrayList<>();
-    for (Exchange exchange : exchanges) {
+    for (ProcessGroup exchange : exchanges) {
       ShardStore store = new ShardStore(folder.resolve("store"), key, InstantSource.system(), free);
       stores.add(store);
       files.add(file(store, new ShardPlan(groups, ShardRanks.all(exchange)), source, exchange));
@@ -314,7 +314,7 @@ class ShardStoreTest {
   }
 
   private CompletableFuture<Path> file(
-      ShardStore store, ShardPlan plan, WeightSource source, Exchange exchange) {
+      ShardStore store, ShardPlan plan, WeightSource source, ProcessGroup exchange) {
     ShardWriter writer = new ShardWriter(plan, source, exchange, Nf4Codec.fastest());
     return CompletableFuture.supplyAsync(
         () -> {

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.progress.Screen;
+import org.sparkfinetune.progress.StatusLine;
 
 class ConsoleProgressTest {
 
@@ -14,7 +14,7 @@ class ConsoleProgressTest {
 
   @Test
   void a_line_says_phase_step_loss_speed_and_time_left() {
-    ConsoleProgress progress = progress(Screen.Kind.LOG);
+    ConsoleProgress progress = progress(StatusLine.Kind.LOG);
     progress.show(List.of(train(10, 2), new MetricsLine.Eval(10, 1, 1.5, 77)), 0);
     assertThat(shown.toString().lines())
         .containsExactly(
@@ -24,7 +24,7 @@ class ConsoleProgressTest {
 
   @Test
   void a_record_that_tells_no_times_promises_none() {
-    ConsoleProgress progress = progress(Screen.Kind.LOG);
+    ConsoleProgress progress = progress(StatusLine.Kind.LOG);
     progress.show(List.of(new MetricsLine.Train(10, 0.1, 2.345678, 0.3, 2e-4, 100, 412.3, 1)), 0);
     assertThat(shown.toString().lines())
         .containsExactly("INFO rank 0  train     step 10/100  loss 2.3457  412 tokens/s");
@@ -32,7 +32,7 @@ class ConsoleProgressTest {
 
   @Test
   void on_a_terminal_one_line_is_rewritten_and_evaluations_stay_above_it() {
-    ConsoleProgress progress = progress(Screen.Kind.TERMINAL);
+    ConsoleProgress progress = progress(StatusLine.Kind.TERMINAL);
     progress.show(List.of(train(25, 2)), 0);
     assertThat(lastStatus())
         .isEqualTo(
@@ -50,7 +50,7 @@ class ConsoleProgressTest {
 
   @Test
   void an_attempt_that_begins_again_shows_no_status_of_the_one_before() {
-    ConsoleProgress progress = progress(Screen.Kind.TERMINAL);
+    ConsoleProgress progress = progress(StatusLine.Kind.TERMINAL);
     progress.show(List.of(train(25, 2)), 0);
     progress.begin();
     int before = shown.length();
@@ -63,8 +63,8 @@ class ConsoleProgressTest {
     return text.substring(text.lastIndexOf("\033[?7l") + 5, text.lastIndexOf("\033[?7h"));
   }
 
-  private ConsoleProgress progress(Screen.Kind kind) {
-    Screen screen = new Screen(kind, 120, shown::append, clock);
+  private ConsoleProgress progress(StatusLine.Kind kind) {
+    StatusLine screen = new StatusLine(kind, 120, shown::append, clock);
     return new ConsoleProgress(
         screen, clock, new TimeLeft.Schedule(100, step -> false, step -> false, 0));
   }

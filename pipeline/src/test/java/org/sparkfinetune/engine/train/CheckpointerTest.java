@@ -91,7 +91,7 @@ class CheckpointerTest {
         store,
         hadoop,
         config.checkpointing(),
-        new Continuation(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
+        new ResumeState(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
         Optional.empty(),
         () -> false);
   }

@@ -11,8 +11,8 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
-import org.sparkfinetune.engine.exchange.Exchange;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
@@ -66,7 +66,7 @@ final class EmbeddingOf7b {
     RankMemory memory = new RankMemory();
     try (RankMemory.Watch unused = memory.watch(new PhaseClock()::current);
         Torch torch = Torch.start(2);
-        Exchange exchange = InProcessExchange.alone();
+        ProcessGroup exchange = InProcessGroup.alone();
         RankModel model =
             RankModel.load(
                 recipe(method), torch, exchange, drawn(), drawn(), scratch, Optional.empty())) {

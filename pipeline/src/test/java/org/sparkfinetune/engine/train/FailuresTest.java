@@ -31,9 +31,9 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
 import org.sparkfinetune.engine.exchange.Secret;
@@ -107,12 +107,12 @@ class FailuresTest {
   }
 
   private void train(Path folder, How how, boolean network) {
-    List<Exchange> group = network ? network() : InProcessExchange.group(2, settings());
+    List<ProcessGroup> group = network ? network() : InProcessGroup.group(2, settings());
     int victim = random.nextInt(2);
     AtomicInteger calls = new AtomicInteger(random.nextInt(600));
     List<Thread> threads = java.util.Collections.synchronizedList(new ArrayList<>());
-    List<Exchange> failing = new ArrayList<>();
-    for (Exchange exchange : group) {
+    List<ProcessGroup> failing = new ArrayList<>();
+    for (ProcessGroup exchange : group) {
       failing.add(
           failing(
               exchange,
@@ -137,7 +137,7 @@ class FailuresTest {
             });
   }
 
-  private void schedule(How how, long moment, Thread thread, Exchange exchange) {
+  private void schedule(How how, long moment, Thread thread, ProcessGroup exchange) {
     if (how == How.CANCELLED) {
       var unused = timer.schedule(thread::interrupt, moment, TimeUnit.MILLISECONDS);
     } else if (how == How.PEER_GONE) {
@@ -208,7 +208,7 @@ class FailuresTest {
         .withTimeouts(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(30));
   }
 
-  private static List<Exchange> network() {
+  private static List<ProcessGroup> network() {
     Secret secret = Secret.random();
     ExchangeSettings settings = settings().with(ExchangeSettings.Mapping.NETWORK);
     List<NetworkEndpoint> endpoints =
@@ -220,11 +220,11 @@ class FailuresTest {
   }
 
   /** The same exchange, with something done before each call that moves data. */
-  private Exchange failing(Exchange exchange, Runnable before) {
-    return (Exchange)
+  private ProcessGroup failing(ProcessGroup exchange, Runnable before) {
+    return (ProcessGroup)
         Proxy.newProxyInstance(
-            Exchange.class.getClassLoader(),
-            new Class<?>[] {Exchange.class},
+            ProcessGroup.class.getClassLoader(),
+            new Class<?>[] {ProcessGroup.class},
             (proxy, method, arguments) -> {
               if (!NEVER_FAIL.contains(method.getName())) {
                 before.run();

@@ -16,9 +16,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.ShardingStrategy;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
@@ -40,21 +40,21 @@ class FrozenHeadTest {
   @ValueSource(ints = {1, 3})
   void in_chunks_from_all_ranks_loss_and_gradient_are_those_of_the_whole_head(int ranks)
       throws Exception {
-    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    List<ProcessGroup> group = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     ExecutorService threads = Executors.newFixedThreadPool(ranks);
     try (Torch torch = Torch.start(1)) {
       List<CompletableFuture<Void>> all = new ArrayList<>();
-      for (Exchange exchange : group) {
+      for (ProcessGroup exchange : group) {
         all.add(CompletableFuture.runAsync(() -> compare(torch, exchange), threads));
       }
       all.forEach(CompletableFuture::join);
     } finally {
-      group.forEach(Exchange::close);
+      group.forEach(ProcessGroup::close);
       threads.shutdownNow();
     }
   }
 
-  private void compare(Torch torch, Exchange exchange) {
+  private void compare(Torch torch, ProcessGroup exchange) {
     try (Checkpoint base = GoldenRun.open("model/model.safetensors")) {
       LlamaConfig config = GoldenRun.config();
       ModelGroups.Method method =

@@ -24,9 +24,9 @@ import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.ShardStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
@@ -166,10 +166,10 @@ final class GoldenRun {
   Result run(int ranks, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
     return run(
-        InProcessExchange.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
+        InProcessGroup.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
   }
 
-  Result run(List<Exchange> group, int steps, LongToDoubleFunction rate, double clip, double decay)
+  Result run(List<ProcessGroup> group, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
     List<Result> results = onRanks(group, model -> train(model, steps, rate, clip, decay));
     for (Result other : results) {
@@ -182,14 +182,14 @@ final class GoldenRun {
 
   /** What each rank's work gives, in rank order. */
   <T> List<T> onRanks(int ranks, Function<RankModel, T> work) {
-    return onRanks(InProcessExchange.group(ranks, ExchangeSettings.defaults()), work);
+    return onRanks(InProcessGroup.group(ranks, ExchangeSettings.defaults()), work);
   }
 
-  <T> List<T> onRanks(List<Exchange> group, Function<RankModel, T> work) {
+  <T> List<T> onRanks(List<ProcessGroup> group, Function<RankModel, T> work) {
     ExecutorService pool = Executors.newFixedThreadPool(group.size());
     try (Torch torch = Torch.start(threads, device, bufferBytes)) {
       List<CompletableFuture<T>> results = new ArrayList<>();
-      for (Exchange exchange : group) {
+      for (ProcessGroup exchange : group) {
         results.add(
             CompletableFuture.supplyAsync(() -> rank(torch, exchange, work), pool)
                 .whenComplete((value, error) -> abort(exchange, error)));
@@ -198,23 +198,23 @@ final class GoldenRun {
         return results.stream().map(CompletableFuture::join).toList();
       } finally {
         // Of a group that failed no rank may compute any more when libtorch is closed.
-        group.forEach(Exchange::close);
+        group.forEach(ProcessGroup::close);
         results.forEach(result -> result.handle((value, error) -> 0).join());
       }
     } finally {
-      group.forEach(Exchange::close);
+      group.forEach(ProcessGroup::close);
       pool.shutdownNow();
     }
   }
 
   /** As a rank of a run does. */
-  private static void abort(Exchange exchange, Throwable error) {
+  private static void abort(ProcessGroup exchange, Throwable error) {
     if (error != null) {
       exchange.abort("" + error.getMessage());
     }
   }
 
-  private <T> T rank(Torch torch, Exchange exchange, Function<RankModel, T> work) {
+  private <T> T rank(Torch torch, ProcessGroup exchange, Function<RankModel, T> work) {
     try (Checkpoint base = open("model/model.safetensors");
         Checkpoint start = open("adapter-start.safetensors")) {
       WeightSource model = spoiling.apply(new CheckpointWeights(base));

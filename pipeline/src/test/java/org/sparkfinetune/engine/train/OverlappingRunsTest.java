@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
@@ -72,7 +72,7 @@ class OverlappingRunsTest {
     return new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch);
   }
 
-  private static List<Exchange> group() {
+  private static List<ProcessGroup> group() {
     // So that peers of a rank that fails do not wait for an hour.
     Duration patience = Duration.ofSeconds(60);
     ExchangeSettings settings =

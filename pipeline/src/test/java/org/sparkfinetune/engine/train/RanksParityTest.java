@@ -17,9 +17,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.config.ShardingStrategy;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 
 class RanksParityTest {
@@ -93,7 +93,7 @@ class RanksParityTest {
   void what_a_layer_trains_is_asked_for_before_the_layer_before_it_is_waited_for()
       throws Exception {
     List<String> events = new ArrayList<>();
-    List<Exchange> group = InProcessExchange.group(2, ExchangeSettings.defaults());
+    List<ProcessGroup> group = InProcessGroup.group(2, ExchangeSettings.defaults());
     new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
         .run(List.of(told(group.get(0), events), group.get(1)), 1, step -> 2e-3, 0.3, 0);
     for (int layer = 1; layer < GoldenRun.config().numHiddenLayers(); layer++) {
@@ -105,7 +105,7 @@ class RanksParityTest {
   }
 
   /** Tells which published values are asked for and waited for. */
-  private static Exchange told(Exchange exchange, List<String> events) {
+  private static ProcessGroup told(ProcessGroup exchange, List<String> events) {
     Map<Object, String> asked = new IdentityHashMap<>();
     return proxy(
         (proxy, method, arguments) -> {
@@ -144,7 +144,7 @@ class RanksParityTest {
   }
 
   private static GoldenRun.Result reading(AtomicInteger reads, GoldenRun run) throws Exception {
-    Exchange alone = InProcessExchange.group(1, ExchangeSettings.defaults()).get(0);
+    ProcessGroup alone = InProcessGroup.group(1, ExchangeSettings.defaults()).get(0);
     BiConsumer<Integer, Integer> count = (rank, peer) -> reads.incrementAndGet();
     return run.run(List.of(watched(alone, count)), 3, step -> 2e-3, 0.3, 0);
   }
@@ -179,14 +179,14 @@ class RanksParityTest {
   }
 
   /** Four ranks, hosts taken in turn; told which rank reads frozen weights of which. */
-  private static List<Exchange> onTwoHosts(BiConsumer<Integer, Integer> onRead) {
-    return InProcessExchange.group(List.of("a", "b", "a", "b"), ExchangeSettings.defaults())
+  private static List<ProcessGroup> onTwoHosts(BiConsumer<Integer, Integer> onRead) {
+    return InProcessGroup.group(List.of("a", "b", "a", "b"), ExchangeSettings.defaults())
         .stream()
         .map(exchange -> watched(exchange, onRead))
         .toList();
   }
 
-  private static Exchange watched(Exchange exchange, BiConsumer<Integer, Integer> onRead) {
+  private static ProcessGroup watched(ProcessGroup exchange, BiConsumer<Integer, Integer> onRead) {
     return proxy(
         (proxy, method, arguments) -> {
           if (method.getName().equals("frozen")) {
@@ -196,10 +196,10 @@ class RanksParityTest {
         });
   }
 
-  private static Exchange proxy(InvocationHandler handler) {
-    return (Exchange)
+  private static ProcessGroup proxy(InvocationHandler handler) {
+    return (ProcessGroup)
         Proxy.newProxyInstance(
-            Exchange.class.getClassLoader(), new Class<?>[] {Exchange.class}, handler);
+            ProcessGroup.class.getClassLoader(), new Class<?>[] {ProcessGroup.class}, handler);
   }
 
   @Test

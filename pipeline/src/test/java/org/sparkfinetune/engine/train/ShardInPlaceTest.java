@@ -17,10 +17,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
 import org.sparkfinetune.engine.fsdp.ShardPlan;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
@@ -42,7 +42,7 @@ class ShardInPlaceTest {
   void ranges_of_the_checkpoint_are_the_bytes_of_a_shard_file(int ranks) throws Exception {
     Path model = folder.resolve("model");
     ModelMaker.write(SHAPE, 5, model, ModelMaker.Storage.NF4);
-    List<Exchange> group = InProcessExchange.group(ranks, ExchangeSettings.defaults());
+    List<ProcessGroup> group = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     List<CompletableFuture<Void>> all =
         group.stream()
             .map(
@@ -53,7 +53,7 @@ class ShardInPlaceTest {
     all.forEach(CompletableFuture::join);
   }
 
-  private void compare(Path model, Exchange exchange) {
+  private void compare(Path model, ProcessGroup exchange) {
     try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
       ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(exchange));
       ShardWriter writer = new ShardWriter(plan, base.weights(), exchange, Nf4Codec.fastest());
@@ -80,7 +80,7 @@ class ShardInPlaceTest {
     Path model = folder.resolve("model");
     ModelMaker.write(SHAPE, 5, model, ModelMaker.Storage.BF16);
     try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
-      Exchange alone = InProcessExchange.alone();
+      ProcessGroup alone = InProcessGroup.alone();
       ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(alone));
       Shard shard =
           new ShardWriter(plan, base.weights(), alone, Nf4Codec.fastest())

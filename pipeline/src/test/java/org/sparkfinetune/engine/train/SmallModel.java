@@ -13,9 +13,9 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.InProcessExchange;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
@@ -67,7 +67,7 @@ record SmallModel(
     WeightSource source =
         (name, first, out, count) ->
             System.arraycopy(weights.get(name), (int) first, out, 0, count);
-    Exchange exchange = InProcessExchange.group(1, ExchangeSettings.defaults()).get(0);
+    ProcessGroup exchange = InProcessGroup.group(1, ExchangeSettings.defaults()).get(0);
     try (exchange;
         RankModel model =
             RankModel.load(recipe(), torch, exchange, source, source, scratch, Optional.empty())) {

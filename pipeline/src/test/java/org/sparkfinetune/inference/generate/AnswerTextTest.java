@@ -28,9 +28,9 @@ final class AnswerTextTest {
     tokenizer.close();
   }
 
-  private record Shown(List<String> pieces, String text, boolean stopped) {}
+  private record HumanReadable(List<String> pieces, String text, boolean stopped) {}
 
-  private static Shown show(String text, String... stop) {
+  private static HumanReadable show(String text, String... stop) {
     List<String> pieces = new ArrayList<>();
     AnswerText answer = new AnswerText(tokenizer, List.of(stop), pieces::add);
     boolean stopped = false;
@@ -40,12 +40,12 @@ final class AnswerTextTest {
         break;
       }
     }
-    return new Shown(pieces, answer.finish(), stopped);
+    return new HumanReadable(pieces, answer.finish(), stopped);
   }
 
   @Test
   void pieces_make_up_the_text() {
-    Shown shown = show("SELECT name FROM head WHERE age > 56");
+    HumanReadable shown = show("SELECT name FROM head WHERE age > 56");
 
     assertThat(shown.pieces()).hasSizeGreaterThan(3);
     assertThat(String.join("", shown.pieces()))
@@ -55,7 +55,7 @@ final class AnswerTextTest {
 
   @Test
   void half_a_character_is_never_shown() {
-    Shown shown = show("naïve 数据 😀 x");
+    HumanReadable shown = show("naïve 数据 😀 x");
 
     assertThat(String.join("", shown.pieces())).isEqualTo("naïve 数据 😀 x");
     assertThat(shown.pieces()).noneMatch(piece -> piece.contains("\ufffd"));
@@ -63,7 +63,7 @@ final class AnswerTextTest {
 
   @Test
   void a_stop_string_ends_the_answer_and_no_part_of_it_is_shown() {
-    Shown shown = show("SELECT 1;\n\nHuman: and now?", "\n\nHuman:", "never");
+    HumanReadable shown = show("SELECT 1;\n\nHuman: and now?", "\n\nHuman:", "never");
 
     assertThat(shown.stopped()).isTrue();
     assertThat(shown.text()).isEqualTo("SELECT 1;");
@@ -72,7 +72,7 @@ final class AnswerTextTest {
 
   @Test
   void what_only_began_like_a_stop_string_is_shown_after_all() {
-    Shown shown = show("SELECT 1;\n\nHum", "\n\nHuman:");
+    HumanReadable shown = show("SELECT 1;\n\nHum", "\n\nHuman:");
 
     assertThat(shown.stopped()).isFalse();
     assertThat(String.join("", shown.pieces())).isEqualTo("SELECT 1;\n\nHum");

@@ -17,7 +17,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.engine.exchange.Exchange;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.Shard;
@@ -74,7 +74,7 @@ class BarrierStageClusterTest {
   }
 
   private static byte[] exchanging(RankContext rank) throws IOException {
-    Exchange exchange = rank.exchange();
+    ProcessGroup exchange = rank.exchange();
     Path file = Files.write(rank.scratch().resolve("shard"), new byte[] {(byte) rank.rank()});
     exchange.serve(Shard.file(file));
     int peer = 1 - rank.rank();
@@ -185,7 +185,7 @@ class BarrierStageClusterTest {
     if (rank.rank() == 1 && rank.attempt() == 0) {
       Runtime.getRuntime().halt(137);
     }
-    Exchange exchange = rank.exchange();
+    ProcessGroup exchange = rank.exchange();
     exchange.await(exchange.push(1 - rank.rank(), "x", 0, ByteBuffer.allocateDirect(8)));
     exchange.sum("all here", 0, new double[1]);
     return ("attempt " + rank.attempt()).getBytes(UTF_8);

@@ -13,7 +13,7 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
-import org.sparkfinetune.spark.cluster.FirstCause;
+import org.sparkfinetune.spark.cluster.RootCause;
 import org.sparkfinetune.spark.cluster.RankFailure;
 import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
 
@@ -29,14 +29,14 @@ class AttemptLoopTest {
 
   @Test
   void lost_executors_are_retried_from_the_last_checkpoint_even_if_it_is_the_same_each_time() {
-    RuntimeException lost = failure(FirstCause.lost(1, "w1", "killed"));
+    RuntimeException lost = failure(RootCause.lost(1, "w1", "killed"));
     assertThat(run(4, List.of(lost, lost, lost))).isEqualTo("done");
     assertThat(starts).containsExactly("0 from nothing", "1 from 10", "2 from 20", "3 from 30");
   }
 
   @Test
   void where_to_begin_is_looked_up_once_for_each_start() {
-    RuntimeException lost = failure(FirstCause.lost(1, "w1", "killed"));
+    RuntimeException lost = failure(RootCause.lost(1, "w1", "killed"));
     run(4, List.of(lost, lost));
     assertThat(starts).hasSize(3);
     assertThat(lookedUp).isEqualTo(3);
@@ -44,7 +44,7 @@ class AttemptLoopTest {
 
   @Test
   void attempts_end_with_the_first_cause() {
-    RuntimeException lost = failure(FirstCause.lost(1, "w1", "killed"));
+    RuntimeException lost = failure(RootCause.lost(1, "w1", "killed"));
     assertThatThrownBy(() -> run(2, List.of(lost, lost)))
         .isInstanceOf(RunFailure.class)
         .hasMessage(
@@ -104,13 +104,13 @@ class AttemptLoopTest {
         });
   }
 
-  private static AttemptFailure failure(FirstCause first) {
+  private static AttemptFailure failure(RootCause first) {
     return new AttemptFailure(first, new RuntimeException("Spark's words"));
   }
 
-  private static FirstCause thrown(int rank, long step, Throwable cause) {
+  private static RootCause thrown(int rank, long step, Throwable cause) {
     RankProgress progress = new RankProgress();
     progress.enter("forward", step);
-    return FirstCause.of(RankFailure.of(rank, "w", progress.place(), cause, false));
+    return RootCause.of(RankFailure.of(rank, "w", progress.place(), cause, false));
   }
 }
