@@ -2,6 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.slf4j.MDC;
 import org.sparkfinetune.config.Optimization;
 import org.sparkfinetune.config.Reporting;
 import org.sparkfinetune.data.tokenize.PackedRows;
@@ -74,12 +75,14 @@ final class Trainer {
       evaluate(0);
     }
     for (long step = done + 1; step <= schedule.totalSteps(); step++) {
-      step(step);
-      if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
-        evaluate(step);
-      }
-      if (afterStep.after(step) == Next.STOP) {
-        return step;
+      try (MDC.MDCCloseable unused = MDC.putCloseable("step", Long.toString(step))) {
+        step(step);
+        if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
+          evaluate(step);
+        }
+        if (afterStep.after(step) == Next.STOP) {
+          return step;
+        }
       }
     }
     return schedule.totalSteps();

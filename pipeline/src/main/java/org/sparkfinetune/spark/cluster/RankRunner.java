@@ -15,6 +15,7 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
@@ -54,6 +55,12 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
   @Override
   public byte[] apply(BarrierTaskContext spark) {
     int rank = spark.partitionId();
+    try (MDC.MDCCloseable unused = MDC.putCloseable("rank", Integer.toString(rank))) {
+      return run(spark, rank);
+    }
+  }
+
+  private byte[] run(BarrierTaskContext spark, int rank) {
     String host = SparkEnv.get().blockManager().blockManagerId().host();
     RankProgress progress = new RankProgress();
     try (ProcessGroup exchange = join(spark, rank, host)) {

@@ -17,6 +17,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.slf4j.MDC;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
@@ -56,8 +57,8 @@ class BarrierStageClusterTest {
   void two_ranks_in_two_processes_exchange_bytes_and_sums() {
     List<String> results = texts(stage().run(BarrierStageClusterTest::exchanging, 0));
     assertThat(results).hasSize(2);
-    assertThat(results.get(0)).startsWith("0 of 2, sum 3.0, read 1, mapped true, ");
-    assertThat(results.get(1)).startsWith("1 of 2, sum 3.0, read 0, mapped true, ");
+    assertThat(results.get(0)).startsWith("0 of 2, logs as 0, sum 3.0, read 1, mapped true, ");
+    assertThat(results.get(1)).startsWith("1 of 2, logs as 1, sum 3.0, read 0, mapped true, ");
     assertThat(pid(results.get(0))).isNotEqualTo(pid(results.get(1)));
     assertThat(List.of(pid(results.get(0)), pid(results.get(1))))
         .doesNotContain(Long.toString(ProcessHandle.current().pid()));
@@ -70,7 +71,7 @@ class BarrierStageClusterTest {
             .with(ExchangeSettings.Mapping.NETWORK)
             .with(ExchangeSettings.Encryption.ON);
     List<String> results = texts(stage(settings).run(BarrierStageClusterTest::exchanging, 0));
-    assertThat(results.get(0)).startsWith("0 of 2, sum 3.0, read 1, mapped false, ");
+    assertThat(results.get(0)).startsWith("0 of 2, logs as 0, sum 3.0, read 1, mapped false, ");
   }
 
   private static byte[] exchanging(RankContext rank) throws IOException {
@@ -80,10 +81,11 @@ class BarrierStageClusterTest {
     int peer = 1 - rank.rank();
     int read = exchange.await(exchange.frozen(peer, 0, 1)).get(0);
     double sum = exchange.sum("ranks", 0, new double[] {rank.rank() + 1})[0];
-    return "%d of %d, sum %s, read %d, mapped %s, pid %d"
+    return "%d of %d, logs as %s, sum %s, read %d, mapped %s, pid %d"
         .formatted(
             rank.rank(),
             rank.worldSize(),
+            MDC.get("rank"),
             sum,
             read,
             exchange.stats().bytes(Traffic.MAPPED) > 0,
