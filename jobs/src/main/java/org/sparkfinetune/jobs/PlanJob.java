@@ -20,7 +20,7 @@ import org.sparkfinetune.plan.CpuProbe;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.DeviceTable;
 import org.sparkfinetune.plan.Plan;
-import org.sparkfinetune.plan.PlanJson;
+import org.sparkfinetune.plan.Plan.PlanJson;
 import org.sparkfinetune.plan.PlanText;
 import org.sparkfinetune.plan.Planner;
 import org.sparkfinetune.sample.ModelShape;

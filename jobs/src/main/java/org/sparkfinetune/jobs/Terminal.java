@@ -15,7 +15,7 @@ import java.util.Optional;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator;

@@ -3,12 +3,15 @@ package org.sparkfinetune.plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.sparkfinetune.engine.tensor.Tensor.ElementType;
+import org.sparkfinetune.config.GradientCheckpointing;
+import org.sparkfinetune.config.Method;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Processor;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.LlamaConfig;
 
 /** Measures this machine's processor in about a second. */
 public final class CpuProbe {
@@ -104,5 +107,33 @@ public final class CpuProbe {
       return Runtime.getRuntime().maxMemory();
     }
     return Runtime.getRuntime().maxMemory();
+  }
+
+  /**
+   * Operations of the products with all layers' linears for one token, 2 to a weight.
+   *
+   * @param backward dx, dW where the base is trained, and forward again of what was not kept, down's
+   *     output excepted
+   */
+  public record LayerProducts(double forward, double backward) {
+    /** As a method and what it keeps make them. */
+    public static LayerProducts of(
+        LlamaConfig model, Method method, GradientCheckpointing checkpointing) {
+      double layer = model.linearParametersPerLayer();
+      double down = (double) model.hiddenSize() * model.intermediateSize();
+      double again =
+          switch (checkpointing) {
+            case ON -> layer - down;
+            case SELECTIVE -> 2 * down;
+            case OFF -> 0;
+          };
+      double gradients = (method == Method.FULL ? 2 : 1) * layer;
+      int layers = model.numHiddenLayers();
+      return new LayerProducts(2 * layers * layer, 2 * layers * (gradients + again));
+    }
+
+    double both() {
+      return forward + backward;
+    }
   }
 }

@@ -1,7 +1,7 @@
 package org.sparkfinetune.plan;
 
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
-import org.sparkfinetune.engine.train.LayerActivations;
+import org.sparkfinetune.engine.train.ActivationBudget.LayerActivations;
 
 /**
  * Bytes of a layer's tensors for one token, as {@code layer_backward} in {@code scripts.py} has

@@ -4,6 +4,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.sparkfinetune.config.GradientCheckpointing;
 import org.sparkfinetune.config.Method;
+import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 
 /**
  * One optimizer step's time, and the run's.

@@ -8,12 +8,19 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.Filter;
+import org.apache.logging.log4j.core.LogEvent;
+import org.apache.logging.log4j.core.LoggerContext;
+import org.apache.logging.log4j.core.appender.ConsoleAppender;
+import org.apache.logging.log4j.core.filter.AbstractFilter;
 
 /**
  * Standard error as a person sees it: a terminal, whose last line is a status that is rewritten, or
@@ -158,5 +165,47 @@ public final class StatusLine implements AutoCloseable {
   public synchronized void close() {
     onClose.run();
     erase();
+  }
+
+  /**
+   * Tells when a line of the log is about to be written to the terminal: by a filter that lets all
+   * through, on every console appender that there is. An appender asks its filters last, after all
+   * levels, and writes to a stream of its own, which cannot be seen otherwise.
+   */
+  static final class LogLines {
+    private LogLines() {}
+
+    /** Returns what ends it. */
+    static Runnable of(Runnable before) {
+      return LogManager.getContext(false) instanceof LoggerContext context
+          ? of(context, before)
+          : () -> {};
+    }
+
+    static Runnable of(LoggerContext context, Runnable before) {
+      List<ConsoleAppender> consoles =
+          context.getConfiguration().getAppenders().values().stream()
+              .filter(ConsoleAppender.class::isInstance)
+              .map(ConsoleAppender.class::cast)
+              .toList();
+      Filter filter = new Before(before);
+      filter.start();
+      consoles.forEach(console -> console.addFilter(filter));
+      return () -> consoles.forEach(console -> console.removeFilter(filter));
+    }
+
+    private static final class Before extends AbstractFilter {
+      private final Runnable before;
+
+      Before(Runnable before) {
+        this.before = before;
+      }
+
+      @Override
+      public Result filter(LogEvent event) {
+        before.run();
+        return Result.NEUTRAL;
+      }
+    }
   }
 }

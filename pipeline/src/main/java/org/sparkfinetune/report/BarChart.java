@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import org.sparkfinetune.report.Page.Html;
+import org.sparkfinetune.report.Scale.Numbers;
 
 /**
  * Horizontal bars with their names and numbers as inline SVG.

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import org.sparkfinetune.report.Page.Html;
+import org.sparkfinetune.report.Scale.Numbers;
 
 /**
  * A line chart over optimizer steps as inline SVG. Its text is as large on the page as in the

@@ -20,6 +20,7 @@ import org.sparkfinetune.report.LineChart.Ink;
 import org.sparkfinetune.report.LineChart.Point;
 import org.sparkfinetune.report.LineChart.Series;
 import org.sparkfinetune.report.RunReport.Attempt;
+import org.sparkfinetune.report.Scale.Numbers;
 
 /** The report of a training run as one HTML file. */
 final class RunPage {

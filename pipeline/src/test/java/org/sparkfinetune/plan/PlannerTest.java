@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.plan.Plan.PlanJson;
 import org.sparkfinetune.sample.ModelShape;
 
 class PlannerTest {

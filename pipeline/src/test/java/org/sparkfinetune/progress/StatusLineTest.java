@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.progress.StatusLine.LogLines;
 
 class StatusLineTest {
   private static final Map<String, String> XTERM = Map.of("TERM", "xterm");

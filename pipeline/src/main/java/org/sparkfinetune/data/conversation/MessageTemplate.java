@@ -6,6 +6,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 
 /**

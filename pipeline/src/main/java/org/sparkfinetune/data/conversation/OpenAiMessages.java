@@ -9,6 +9,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
+import org.sparkfinetune.data.conversation.RowShape.SystemMessage;
 
 /**
  * {@code messages} of {@code role} and {@code content}, where content is a text or a list of typed

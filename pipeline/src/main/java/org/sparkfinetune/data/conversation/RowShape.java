@@ -1,6 +1,16 @@
 package org.sparkfinetune.data.conversation;
 
+import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.UNKNOWN_ROLE;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -62,5 +72,149 @@ public enum RowShape {
                               + " one for 'assistant' (and 'system' if wanted), with columns in"
                               + " braces, like \"Question: {question}\".")));
     };
+  }
+
+  /** A pure function from a row of a known shape to a conversation that can be trained on. */
+  public interface Converter extends Serializable {
+    /**
+     * The row as a conversation.
+     *
+     * @throws RejectedRow if the row lacks something, or holds something that could only be taken by
+     *     guessing
+     */
+    Conversation convert(ObjectNode row) throws RejectedRow;
+  }
+
+  /**
+   * {@code instruction}, {@code input} (may be absent or empty), {@code output}. The input follows
+   * the instruction after a blank line. Alpaca's own frame ("Below is an instruction…") is left out:
+   * it is what a base model without a chat template needed.
+   */
+  record Alpaca(SystemMessage system) implements Converter {
+    @Override
+    public Conversation convert(ObjectNode row) throws RejectedRow {
+      String instruction = Fields.text(row, "instruction", "");
+      String input = Fields.textOrEmpty(row, "input", "");
+      String output = Fields.text(row, "output", "");
+      String own = Fields.textOrEmpty(row, "system", "");
+      SystemMessage opening = own.isEmpty() ? system : SystemMessage.of(own);
+      String prompt = input.isBlank() ? instruction : instruction + "\n\n" + input;
+      return TrainableShape.checked(
+          opening.before(
+              List.of(new Message(Role.USER, prompt), new Message(Role.ASSISTANT, output))));
+    }
+  }
+
+  /** {@code prompt} and {@code completion}, one turn each. */
+  record Instruction(SystemMessage system) implements Converter {
+    @Override
+    public Conversation convert(ObjectNode row) throws RejectedRow {
+      String prompt = Fields.text(row, "prompt", "");
+      String completion = Fields.text(row, "completion", "");
+      return TrainableShape.checked(
+          system.before(
+              List.of(new Message(Role.USER, prompt), new Message(Role.ASSISTANT, completion))));
+    }
+  }
+
+  /**
+   * {@code conversations} of {@code from} and {@code value}. A column {@code system}, as some
+   * exporters write it, becomes the system message.
+   */
+  record ShareGpt(SystemMessage system) implements Converter {
+    @Override
+    public Conversation convert(ObjectNode row) throws RejectedRow {
+      ArrayNode array = Fields.array(row, "conversations", "");
+      List<Message> messages = new ArrayList<>(array.size() + 1);
+      for (int i = 0; i < array.size(); i++) {
+        String where = "conversations[" + i + "]";
+        ObjectNode turn = Fields.object(array.get(i), where);
+        Role role = role(Fields.text(turn, "from", where + "."), where);
+        messages.add(new Message(role, Fields.text(turn, "value", where + ".")));
+      }
+      if (messages.isEmpty()) {
+        return TrainableShape.checked(messages);
+      }
+      String own = Fields.textOrEmpty(row, "system", "");
+      SystemMessage opening = own.isEmpty() ? system : SystemMessage.of(own);
+      return TrainableShape.checked(opening.before(messages));
+    }
+
+    private static Role role(String from, String where) throws RejectedRow {
+      return switch (from) {
+        case "human", "user" -> Role.USER;
+        case "gpt", "assistant", "chatgpt", "model", "bot", "bing", "bard" -> Role.ASSISTANT;
+        case "system" -> Role.SYSTEM;
+        default ->
+            throw new RejectedRow(
+                UNKNOWN_ROLE,
+                "%s.from is '%s'; known are system, human, user, gpt, assistant, chatgpt, model, bot,"
+                        .formatted(where, Fields.shortened(from))
+                    + " bing, bard");
+      };
+    }
+  }
+
+  /**
+   * Text to SQL as the reference has it: the schema stands in the system message, on its own line
+   * after the label.
+   *
+   * @param systemMessage where it holds {@code {schema}} or {@code {context}}, that is where the
+   *     schema goes; otherwise the schema follows it under the reference's label, because a question
+   *     without its schema teaches guessing
+   */
+  record SqlCreateContext(String systemMessage) implements Converter {
+    private static final String LABEL = "\nSCHEMA:\n";
+
+    static final String SYSTEM_MESSAGE =
+        "You are an text to SQL query translator. Users will ask you questions in English and you"
+            + " will generate a SQL query based on the provided SCHEMA."
+            + LABEL
+            + "{schema}";
+
+    SqlCreateContext {
+      if (!systemMessage.contains("{schema}") && !systemMessage.contains("{context}")) {
+        systemMessage = systemMessage + LABEL + "{schema}";
+      }
+    }
+
+    @Override
+    public Conversation convert(ObjectNode row) throws RejectedRow {
+      String question = Fields.text(row, "question", "");
+      String context = Fields.text(row, "context", "");
+      String answer = Fields.text(row, "answer", "");
+      String placeholder = systemMessage.contains("{schema}") ? "{schema}" : "{context}";
+      return TrainableShape.checked(
+          List.of(
+              new Message(Role.SYSTEM, systemMessage.replace(placeholder, context)),
+              new Message(Role.USER, question),
+              new Message(Role.ASSISTANT, answer)));
+    }
+  }
+
+  /**
+   * The system message for conversations that do not begin with one of their own.
+   *
+   * @param text null for none (not an Optional: converters travel to executors)
+   */
+  record SystemMessage(@Nullable String text) implements Serializable {
+    static SystemMessage of(Optional<String> text) {
+      return new SystemMessage(text.orElse(null));
+    }
+
+    static SystemMessage of(String text) {
+      return new SystemMessage(text);
+    }
+
+    List<Message> before(List<Message> messages) {
+      boolean hasItsOwn = !messages.isEmpty() && messages.get(0).role() == Role.SYSTEM;
+      if (text == null || hasItsOwn) {
+        return messages;
+      }
+      List<Message> all = new ArrayList<>(messages.size() + 1);
+      all.add(new Message(Role.SYSTEM, text));
+      all.addAll(messages);
+      return all;
+    }
   }
 }

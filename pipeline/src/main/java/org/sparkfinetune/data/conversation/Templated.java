@@ -5,6 +5,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
+import org.sparkfinetune.data.conversation.RowShape.SystemMessage;
 
 /**
  * Columns put into messages by the user's template. Texts, whole numbers and booleans are written

@@ -7,6 +7,7 @@ import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.RO
 
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /**
  * The one order of roles that is trained on: at most one system message, first; then user and

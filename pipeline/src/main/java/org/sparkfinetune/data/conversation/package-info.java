@@ -1,6 +1,6 @@
 /**
  * What every data set becomes: {@link org.sparkfinetune.data.conversation.Conversation}, {@link
- * org.sparkfinetune.data.conversation.Conversation.Message}, {@link org.sparkfinetune.data.conversation.Role},
+ * org.sparkfinetune.data.conversation.Conversation.Message}, {@link org.sparkfinetune.data.conversation.Conversation.Role},
  * and the pure functions that turn a row of each known shape into one. Uses nothing of ours but
  * errors.
  *

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.JinjaEngine.Marking;
 import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
 import org.sparkfinetune.data.jinja.RenderedConversation.Origin;

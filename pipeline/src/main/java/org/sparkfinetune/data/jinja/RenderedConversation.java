@@ -2,7 +2,7 @@ package org.sparkfinetune.data.jinja;
 
 import java.util.List;
 import java.util.Optional;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /**
  * A conversation as the model reads it.

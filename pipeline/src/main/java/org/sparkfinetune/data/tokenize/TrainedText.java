@@ -2,7 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
 import org.sparkfinetune.data.jinja.RenderedConversation.Origin;

@@ -7,6 +7,7 @@ import java.util.concurrent.CompletableFuture;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.exchange.Shard.ShardLayout;
 
 /** Where a rank gets a shard's bytes from. */
 sealed interface FrozenSource {

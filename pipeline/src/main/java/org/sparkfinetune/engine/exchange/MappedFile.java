@@ -1,15 +1,20 @@
 package org.sparkfinetune.engine.exchange;
 
+import com.sun.jna.Function;
+import com.sun.jna.Native;
+import com.sun.jna.NativeLong;
+import com.sun.jna.Pointer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.MappedByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A file of any size mapped read-only. A Java buffer ends at 2 GiB, so the file is mapped in
@@ -89,5 +94,49 @@ final class MappedFile {
   private ByteBuffer rest(long offset) {
     int window = Math.toIntExact(offset / stride);
     return windows.get(window).duplicate().position(Math.toIntExact(offset % stride));
+  }
+
+  /**
+   * Takes the pages of a file's mapping out of this process's resident memory. They stay in the
+   * kernel's cache and come back when they are read again, so this is safe at any time. Without it a
+   * rank would count every byte of every shard that it has ever read as its own, and a cluster
+   * manager that watches resident memory would end it.
+   */
+  static final class ResidentPages {
+    private static final int PAGE = 4096;
+
+    /** {@code MADV_DONTNEED} of Linux. */
+    private static final int DONT_NEED = 4;
+
+    private static final Optional<Function> ADVISE = advise();
+
+    private ResidentPages() {}
+
+    private static Optional<Function> advise() {
+      try {
+        return Optional.of(Function.getFunction("c", "madvise"));
+      } catch (LinkageError withoutNativeCode) {
+        return Optional.empty();
+      }
+    }
+
+    /**
+     * Has no effect but on memory.
+     *
+     * @param mapped what remains of a read-only mapping of a file; of anything else the content would
+     *     be lost
+     */
+    static void release(ByteBuffer mapped) {
+      if (mapped.hasRemaining()) {
+        ADVISE.ifPresent(advise -> release(advise, mapped));
+      }
+    }
+
+    private static void release(Function advise, ByteBuffer mapped) {
+      long address = Pointer.nativeValue(Native.getDirectBufferPointer(mapped)) + mapped.position();
+      long start = address / PAGE * PAGE;
+      long length = address + mapped.remaining() - start;
+      advise.invokeInt(new Object[] {new Pointer(start), new NativeLong(length), DONT_NEED});
+    }
   }
 }

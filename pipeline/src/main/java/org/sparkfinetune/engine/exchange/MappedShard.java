@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.exchange.Shard.ShardLayout;
 import org.sparkfinetune.errors.Bug;
 
 /** The bytes of a {@link Shard} through mappings of its files. */

@@ -17,11 +17,12 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
-import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
-import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.engine.exchange.PendingOperations.BlockingWait;
+import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
+import org.sparkfinetune.engine.exchange.Shard.ShardLayout;
+import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.errors.RunFailure;
 
 /**

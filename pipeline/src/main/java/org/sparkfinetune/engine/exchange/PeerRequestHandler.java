@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.exchange.Shard.ShardLayout;
 import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;

@@ -6,7 +6,7 @@
  * on every cluster already, authenticates and encrypts as the cluster does, and was measured as
  * fast as plain sockets. Hand-written on top of it because no library on the JVM offers one-sided
  * reads and ordered reductions between Spark tasks. JNA, which DJL brings, is for one call of the
- * kernel's that Java has no word for, in {@link org.sparkfinetune.engine.exchange.ResidentPages}.
+ * kernel's that Java has no word for, in {@link org.sparkfinetune.engine.exchange.MappedFile.ResidentPages}.
  *
  * <p>The decision to question: the transport's own authentication is not enough. It guards requests
  * and uploads but serves streams to whoever asks, so {@link org.sparkfinetune.engine.exchange.ConnectionGuard}

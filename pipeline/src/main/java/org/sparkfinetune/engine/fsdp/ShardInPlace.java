@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.engine.exchange.Shard;
+import org.sparkfinetune.engine.fsdp.HostDecoder.PlainValues;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.RunFailure;

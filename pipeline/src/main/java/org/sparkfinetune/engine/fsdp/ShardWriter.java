@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
+import org.sparkfinetune.engine.fsdp.HostDecoder.PlainValues;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.quant.NestedAbsmax;

@@ -27,11 +27,12 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
+import org.sparkfinetune.store.AtomicCopy;
 
 /** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
 final class AdapterSaver {
@@ -163,5 +164,23 @@ final class AdapterSaver {
       }
     }
     throw new IllegalArgumentException("no trained tensor " + tensor);
+  }
+
+  /** What belongs beside a model's weights. */
+  static final class ModelFiles {
+    static final List<String> NAMES =
+        List.of(
+            "config.json",
+            "generation_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "chat_template.jinja");
+
+    private ModelFiles() {}
+
+    static void copy(ModelSource source, Path to, Configuration hadoop) {
+      AtomicCopy.present(new Path(source.folder()), to, NAMES, hadoop);
+    }
   }
 }

@@ -6,6 +6,7 @@ import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 
 /** Mean loss over the trained tokens of a split, each rank taking its share of the rows. */

@@ -3,11 +3,13 @@ package org.sparkfinetune.engine.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.LlamaConfig;
 
 /**

@@ -7,6 +7,7 @@ import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.NamedShape;

@@ -1,12 +1,20 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.OptionalLong;
+import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.Parallelism;
+import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
+import org.sparkfinetune.engine.fsdp.ShardRanks;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
+import org.sparkfinetune.engine.train.ActivationBudget.LayerActivations;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
 
@@ -85,5 +93,63 @@ record ModelRecipe(
               lora.modulesToSave(),
               method == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
     };
+  }
+
+  /**
+   * Types of a run's tensors.
+   *
+   * @param compute of weights and activations inside a layer
+   * @param stored of activations kept between layers
+   */
+  record Precision(ElementType compute, ElementType stored) {
+    static final Precision FLOAT32 = new Precision(ElementType.FLOAT32, ElementType.FLOAT32);
+    static final Precision BFLOAT16 = new Precision(ElementType.BFLOAT16, ElementType.BFLOAT16);
+
+    /**
+     * bfloat16 on a device without bfloat16 arithmetic: libtorch emulates it there, tens of times
+     * slower than float32. Weights and activations between layers are bfloat16 values, what is
+     * computed with them is float32.
+     */
+    static final Precision BFLOAT16_STORED = new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
+
+    /** What a configuration asks for, as the device does it best. */
+    static Precision of(Compute compute, ComputeDevice device) {
+      if (!compute.bf16()) {
+        return FLOAT32;
+      }
+      return device.hasBfloat16Arithmetic() ? BFLOAT16 : BFLOAT16_STORED;
+    }
+  }
+
+  /** How a model is spread over the ranks. */
+  record Sharding(ShardingStrategy strategy, Prefetch prefetch) {
+    enum Prefetch {
+      /** A layer is asked for while the one before it is computed. */
+      NEXT_LAYER,
+      NONE
+    }
+
+    static Sharding of(Parallelism parallelism) {
+      return new Sharding(
+          parallelism.strategy(),
+          parallelism.backwardPrefetch() ? Prefetch.NEXT_LAYER : Prefetch.NONE);
+    }
+
+    /** Who holds the frozen weights together with this rank. */
+    ShardRanks frozenRanks(ProcessGroup exchange) {
+      return switch (strategy) {
+        case FULL_SHARD, SHARD_GRAD_OP -> ShardRanks.all(exchange);
+        case HYBRID_SHARD -> ShardRanks.onThisHost(exchange);
+        case NO_SHARD -> ShardRanks.alone(exchange);
+      };
+    }
+
+    /** What becomes of the weights of other ranks. */
+    Reshard reshard() {
+      return switch (strategy) {
+        case FULL_SHARD, HYBRID_SHARD -> Reshard.AFTER_EACH_USE;
+        case SHARD_GRAD_OP, NO_SHARD -> Reshard.AFTER_EACH_VERSION;
+      };
+    }
   }
 }

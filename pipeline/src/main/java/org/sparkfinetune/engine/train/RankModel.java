@@ -21,6 +21,7 @@ import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.ActivationStore.ActivationFile;
 import org.sparkfinetune.model.quant.Nf4Codec;
 
 /** A sharded model on one rank: its shard file served, its slice of the trainable weights held. */

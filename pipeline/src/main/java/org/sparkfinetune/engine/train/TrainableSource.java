@@ -10,7 +10,7 @@ import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 
 /**

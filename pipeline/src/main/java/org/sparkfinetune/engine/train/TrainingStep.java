@@ -9,12 +9,14 @@ import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.LayerInputs.BaseGradients;
-import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
-import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.LayerInputs;
+import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
 

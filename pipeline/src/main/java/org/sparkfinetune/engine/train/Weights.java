@@ -10,10 +10,12 @@ import java.util.concurrent.CompletableFuture;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
-import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**

@@ -7,7 +7,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /** The schema in a text-to-SQL prompt. */
 public final class SchemaText {

@@ -2,7 +2,7 @@ package org.sparkfinetune.inference.export;
 
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** {@code scaling * B A} of one linear; A is (r, in), B is (out, r). */

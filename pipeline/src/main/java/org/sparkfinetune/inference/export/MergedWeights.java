@@ -16,7 +16,7 @@ import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
 

@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
 

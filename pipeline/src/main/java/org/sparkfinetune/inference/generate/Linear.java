@@ -2,7 +2,7 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.Optional;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 
 /**
  * {@code y = W x + bias + lora(x)}.

@@ -18,6 +18,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import jdk.incubator.vector.FloatVector;
+import org.sparkfinetune.model.quant.DynamicMap.NearestCode;
 
 /**
  * {@link Nf4Codec} on the Vector API, for processors with 256-bit and 512-bit vectors.

@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.apache.spark.BarrierTaskContext;
 import org.apache.spark.SparkEnv;
@@ -16,11 +17,11 @@ import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
-import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -223,6 +224,51 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
     private boolean isTogetherWith(RankAddress other) {
       return executor.equals(other.executor)
           || (address.host().equals(other.address.host()) && pid == other.pid);
+    }
+  }
+
+  /**
+   * One rank at a time in a JVM: libtorch's settings and DJL's gradient recording are the process's.
+   * Kept in the system properties, because this class may be loaded more than once in an executor.
+   */
+  static final class RankLock implements AutoCloseable {
+    private static final String KEY = "org.sparkfinetune.running-rank";
+
+    private final String owner;
+
+    private RankLock(String owner) {
+      this.owner = owner;
+    }
+
+    /** Waits for a rank of a failed attempt that is still on its way out. */
+    static RankLock acquire(String owner, Duration patience) {
+      long start = System.nanoTime();
+      while (true) {
+        Object other = System.getProperties().putIfAbsent(KEY, owner);
+        if (other == null) {
+          return new RankLock(owner);
+        }
+        if (System.nanoTime() - start > patience.toNanos()) {
+          throw new RunFailure(
+              "This executor still runs %s after %s s, so %s cannot start in it."
+                  .formatted(other, patience.toSeconds(), owner));
+        }
+        pause();
+      }
+    }
+
+    private static void pause() {
+      try {
+        TimeUnit.MILLISECONDS.sleep(100);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new RunFailure("Interrupted while waiting for another rank in this executor.", e);
+      }
+    }
+
+    @Override
+    public void close() {
+      System.getProperties().remove(KEY, owner);
     }
   }
 }

@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /** Conversations as bytes between two stages; Spark's nested rows cost several times as much. */
 public final class ConversationCoder {

@@ -11,7 +11,7 @@ import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 
 /** The two ways in which a prepared data set lies on disk. */

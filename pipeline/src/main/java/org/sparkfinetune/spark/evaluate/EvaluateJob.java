@@ -25,7 +25,7 @@ import org.sparkfinetune.config.Metric;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;

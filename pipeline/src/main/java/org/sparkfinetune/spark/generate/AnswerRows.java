@@ -16,7 +16,7 @@ import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator;

@@ -11,7 +11,7 @@ import java.util.NoSuchElementException;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Converter;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 

@@ -5,7 +5,7 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.Arrays;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /**
  * Writes {@code {"messages":[{"role":…,"content":…},…]}} and a line end, byte for byte as the

@@ -9,7 +9,7 @@ import java.util.List;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /**
  * A conversation as bytes: for each message the role's ordinal (1 byte), the content's length in

@@ -2,7 +2,7 @@ package org.sparkfinetune.spark.prepare;
 
 import org.sparkfinetune.config.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig;
-import org.sparkfinetune.data.conversation.Converter;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.MessageTemplate;
 import org.sparkfinetune.data.conversation.RowShape;
 import org.sparkfinetune.errors.UserError;

@@ -47,7 +47,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.plan.CpuProbe;
-import org.sparkfinetune.plan.LayerProducts;
+import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;

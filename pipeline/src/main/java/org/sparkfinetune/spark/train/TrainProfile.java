@@ -7,7 +7,7 @@ import java.util.Map;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
-import org.sparkfinetune.plan.LayerProducts;
+import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 
 /**
  * Where a rank's time went, and how near its products came to what its threads can do. Small ones,

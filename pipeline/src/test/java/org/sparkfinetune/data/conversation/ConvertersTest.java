@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.errors.UserError;
 
 /** What is taken; what is not is in the corpus of bad inputs. */

@@ -11,7 +11,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;

@@ -29,13 +29,14 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
 import org.sparkfinetune.store.RunFiles;
 

@@ -11,20 +11,22 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
-import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.AdapterNames;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets;
 
 /**

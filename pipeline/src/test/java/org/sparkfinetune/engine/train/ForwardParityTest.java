@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.testing.ChildJvm;
 
 /** Groups that no Java buffer can hold are published, sent and saved in parts, to the same bits. */

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.errors.RunFailure;
 

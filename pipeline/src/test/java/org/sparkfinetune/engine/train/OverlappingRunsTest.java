@@ -9,11 +9,12 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.engine.exchange.NetworkEndpoint;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Secret;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.testing.ChildJvm;
 
 /**

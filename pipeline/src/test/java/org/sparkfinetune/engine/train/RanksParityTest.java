@@ -17,10 +17,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.config.ShardingStrategy;
-import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 
 class RanksParityTest {
   @TempDir Path scratch;

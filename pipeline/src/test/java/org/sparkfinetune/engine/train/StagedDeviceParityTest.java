@@ -10,6 +10,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ShardingStrategy;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 
 /** Training where host code sees no tensor's memory: all that CUDA needs, but for its kernels. */
 class StagedDeviceParityTest {

@@ -10,6 +10,7 @@ import java.util.Map;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 
 /** Twenty optimizer steps beside those of torch and PEFT (see the golden folder's README). */

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;

@@ -10,7 +10,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;

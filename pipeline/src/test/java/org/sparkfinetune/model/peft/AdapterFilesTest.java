@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.TensorSpec;

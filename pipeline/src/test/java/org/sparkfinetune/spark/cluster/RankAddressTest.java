@@ -9,6 +9,7 @@ import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.RankRunner.RankAddress;
+import org.sparkfinetune.spark.cluster.RankRunner.RankLock;
 
 class RankAddressTest {
   private static RankAddress address(int rank, String host, String executor, long pid) {

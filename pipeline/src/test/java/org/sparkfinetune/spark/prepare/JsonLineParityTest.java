@@ -13,10 +13,10 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Converter;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.RejectedRow;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.RowShape;
 
 /** Against the bytes that the reference's conversion writes. */

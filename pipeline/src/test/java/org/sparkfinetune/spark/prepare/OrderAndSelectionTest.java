@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TestSize;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 
 final class OrderAndSelectionTest {
   private static SampleCoder coded(long seed, String user, String assistant) {

@@ -15,6 +15,7 @@ import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
+import org.sparkfinetune.spark.train.AttemptLoop.RecordedAttempts;
 import org.sparkfinetune.store.RunFiles;
 import org.sparkfinetune.store.StorePatience;
 
