@@ -7,7 +7,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "generate",
     description = {
-      "Writes text with a model and its adapter: for one prompt or conversation, at the terminal, or",
+      "Writes text with a model and its adapter: for one prompt or conversation, at the terminal,"
+          + " or",
       "for every row of a file on all executors.",
       "",
       "  generate --model_id MODEL --adapter RUN/adapter --messages 'How many heads are there?'",

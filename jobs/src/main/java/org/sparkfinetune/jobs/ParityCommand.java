@@ -7,9 +7,9 @@ import picocli.CommandLine.Mixin;
     name = "parity",
     description = {
       "Trains some steps as train does, in this process and without Spark, so that another"
-          + " program's numbers can be laid beside: dataset_path is packed rows (a safetensors file,"
-          + " or the folder that provenance.json calls tokenized_path), taken in their order; there"
-          + " is no dropout. Writes losses.json and the adapter (or model) into output_dir."
+          + " program's numbers can be laid beside: dataset_path is packed rows (a safetensors"
+          + " file, or the folder that provenance.json calls tokenized_path), taken in their order;"
+          + " there is no dropout. Writes losses.json and the adapter (or model) into output_dir."
     })
 final class ParityCommand implements Runnable {
   private final Jobs jobs;

@@ -42,14 +42,16 @@ final class PlanCommand implements Runnable {
       names = "--shape",
       paramLabel = "NAME|config.json",
       description =
-          "Plans for a model that is not here yet: a name that make-model knows, or its config.json.")
+          "Plans for a model that is not here yet: a name that make-model knows, or its"
+              + " config.json.")
   private Optional<String> shape = Optional.empty();
 
   @Option(
       names = "--tokens",
       paramLabel = "N",
       description =
-          "Tokens of the training split. Default: estimated from what prepare wrote, if it is there.")
+          "Tokens of the training split. Default: estimated from what prepare wrote, if it is"
+              + " there.")
   private Optional<Long> tokens = Optional.empty();
 
   @Option(names = "--json", description = "Prints one JSON document.")

@@ -50,7 +50,8 @@ final class Sessions {
     } catch (Exception e) {
       // Spark's Scala code throws checked exceptions without declaring them.
       String words = String.valueOf(e.getMessage()).replaceFirst("^requirement failed: ", "");
-      if (e instanceof IllegalArgumentException || words.contains("Could not parse ClusterSettings URL")) {
+      if (e instanceof IllegalArgumentException
+          || words.contains("Could not parse ClusterSettings URL")) {
         throw new UserError(
             "Spark refuses its settings: %s Correct --master, --conf or --properties-file of spark-submit."
                 .formatted(Sentence.ended(words)),

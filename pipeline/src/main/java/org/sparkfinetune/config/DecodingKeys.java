@@ -14,8 +14,8 @@ final class DecodingKeys {
       Key.optional(
           "base",
           KeyTypes.choice(MergeBase.class),
-          "the base's linears: 16bit as stored, or dequantized from NF4; without it what the adapter"
-              + " was trained on, if its run folder says so, else 16bit");
+          "the base's linears: 16bit as stored, or dequantized from NF4; without it what the"
+              + " adapter was trained on, if its run folder says so, else 16bit");
   static final Key<Optional<String>> TOKENIZER =
       Key.optional("tokenizer", KeyTypes.model(), "another tokenizer than the model's");
   static final Key<Optional<String>> CHAT_TEMPLATE =

@@ -34,8 +34,8 @@ final class EvaluateKeys {
       Key.optional(
           "promote_to",
           KeyTypes.path(),
-          "folder of the best adapter so far, replaced by this one if its loss is lower than that of"
-              + " the one there (measured on the same samples), else than the base model's");
+          "folder of the best adapter so far, replaced by this one if its loss is lower than that"
+              + " of the one there (measured on the same samples), else than the base model's");
 
   static final KeyTable TABLE = new KeyTable("evaluate", keys());
 

@@ -75,8 +75,8 @@ final class PrepareAssembler {
               place -> {
                 throw new UserError(
                     place
-                        + ": test_size cuts a test split, but test_input names a ready one; keep one"
-                        + " of the two");
+                        + ": test_size cuts a test split, but test_input names a ready one; keep"
+                        + " one of the two");
               });
     }
   }

@@ -48,7 +48,8 @@ final class TrainNotes {
     }
     if (fsdp.offload()) {
       lines.add(
-          "fsdp: offload keeps frozen shards on the host of a GPU; on a CPU they are there anyway.");
+          "fsdp: offload keeps frozen shards on the host of a GPU; on a CPU they are there"
+              + " anyway.");
     }
     if (values.of(TrainKeys.BACKWARD_PREFETCH).filter(this::isPost).isPresent()) {
       lines.add(

@@ -8,8 +8,8 @@ import org.sparkfinetune.config.Method;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Processor;
 import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.model.family.LlamaConfig;
 
@@ -112,8 +112,8 @@ public final class CpuProbe {
   /**
    * Operations of the products with all layers' linears for one token, 2 to a weight.
    *
-   * @param backward dx, dW where the base is trained, and forward again of what was not kept, down's
-   *     output excepted
+   * @param backward dx, dW where the base is trained, and forward again of what was not kept,
+   *     down's output excepted
    */
   public record LayerProducts(double forward, double backward) {
     /** As a method and what it keeps make them. */

@@ -161,7 +161,8 @@ public final class Progress implements AutoCloseable {
     isClosed = true;
     Duration time = Duration.between(started, clock.instant());
     if (done > 0 && time.compareTo(FIRST_LINE) >= 0) {
-      screen.line("INFO %-9s %s in %s".formatted(what, unit.of(done, total), HumanReadable.time(time)));
+      screen.line(
+          "INFO %-9s %s in %s".formatted(what, unit.of(done, total), HumanReadable.time(time)));
     }
     screen.erase();
     onClose.run();

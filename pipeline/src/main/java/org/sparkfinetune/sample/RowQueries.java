@@ -197,7 +197,8 @@ final class RowQueries {
 
   private static Optional<Draft> chosen(
       Table table, List<Condition> conditions, String words, String sql, Dice dice) {
-    HumanReadable shown = HumanReadable.of(table, conditions.stream().map(Condition::column).toList(), dice);
+    HumanReadable shown =
+        HumanReadable.of(table, conditions.stream().map(Condition::column).toList(), dice);
     String rows = table.plural() + " " + words;
     String question =
         dice.chance(0.25)
@@ -265,7 +266,8 @@ final class RowQueries {
     }
     Extreme extreme = Extreme.any(table, dice);
     Condition condition = Condition.on(dice.pick(table.categories()), dice);
-    HumanReadable shown = HumanReadable.of(table, List.of(extreme.column(), condition.column()), dice);
+    HumanReadable shown =
+        HumanReadable.of(table, List.of(extreme.column(), condition.column()), dice);
     String things =
         "the %s of the %s".formatted(shown.words(), extreme.one(table, " " + condition.words()));
     return draft(

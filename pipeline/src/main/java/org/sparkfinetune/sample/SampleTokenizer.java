@@ -35,7 +35,8 @@ public final class SampleTokenizer {
 
       Human: Show
 
-      Assistant: SELECT""";
+      Assistant: SELECT\
+      """;
 
   private final BpeTrainer.Vocabulary vocabulary;
 

@@ -283,62 +283,62 @@ class TrainConfigTest {
 
   private static String everyKey() {
     return """
-        model_id: meta/llama
-        revision: abc
-        tokenizer: other/tokenizer
-        adapter: s3a://b/a
-        dataset_path: hdfs://n/data
-        max_seq_length: 3072
-        packing: false
-        cross_sample_attention: true
-        chat_template: llama3
-        overlong: split
-        assistant_only_loss: true
-        method: lora
-        lora_r: 8
-        lora_alpha: 16.5
-        lora_dropout: 0
-        lora_target_modules: [q_proj, v_proj]
-        use_rslora: true
-        modules_to_save: [lm_head]
-        num_ranks: 2
-        fsdp: hybrid_shard offload
-        fsdp_config:
-          backward_prefetch: no_prefetch
-          forward_prefetch: false
-          use_orig_params: true
-        exchange: network
-        activation_offload: true
-        activation_memory: 6GB
-        device: cpu
-        bf16: false
-        tf32: false
-        gradient_checkpointing: selective
-        gradient_checkpointing_kwargs: {use_reentrant: false}
-        learning_rate: 1e-3
-        lr_scheduler_type: cosine
-        warmup_ratio: 0.03
-        warmup_steps: 7
-        weight_decay: 0.01
-        max_grad_norm: 1
-        optim: adamw_torch_fused
-        num_train_epochs: 1.5
-        max_steps: 100
-        per_device_train_batch_size: 4
-        per_device_eval_batch_size: 5
-        gradient_accumulation_steps: 6
-        seed: 7
-        output_dir: file:/runs/two
-        logging_steps: 1
-        report_to: [tensorboard, mlflow]
-        eval_strategy: steps
-        eval_steps: 20
-        eval_on_start: true
-        save_strategy: no
-        save_steps: 30
-        save_total_limit: 2
-        resume_from_checkpoint: runs/x/checkpoints/y
-        max_attempts: 5
-        """;
+    model_id: meta/llama
+    revision: abc
+    tokenizer: other/tokenizer
+    adapter: s3a://b/a
+    dataset_path: hdfs://n/data
+    max_seq_length: 3072
+    packing: false
+    cross_sample_attention: true
+    chat_template: llama3
+    overlong: split
+    assistant_only_loss: true
+    method: lora
+    lora_r: 8
+    lora_alpha: 16.5
+    lora_dropout: 0
+    lora_target_modules: [q_proj, v_proj]
+    use_rslora: true
+    modules_to_save: [lm_head]
+    num_ranks: 2
+    fsdp: hybrid_shard offload
+    fsdp_config:
+      backward_prefetch: no_prefetch
+      forward_prefetch: false
+      use_orig_params: true
+    exchange: network
+    activation_offload: true
+    activation_memory: 6GB
+    device: cpu
+    bf16: false
+    tf32: false
+    gradient_checkpointing: selective
+    gradient_checkpointing_kwargs: {use_reentrant: false}
+    learning_rate: 1e-3
+    lr_scheduler_type: cosine
+    warmup_ratio: 0.03
+    warmup_steps: 7
+    weight_decay: 0.01
+    max_grad_norm: 1
+    optim: adamw_torch_fused
+    num_train_epochs: 1.5
+    max_steps: 100
+    per_device_train_batch_size: 4
+    per_device_eval_batch_size: 5
+    gradient_accumulation_steps: 6
+    seed: 7
+    output_dir: file:/runs/two
+    logging_steps: 1
+    report_to: [tensorboard, mlflow]
+    eval_strategy: steps
+    eval_steps: 20
+    eval_on_start: true
+    save_strategy: no
+    save_steps: 30
+    save_total_limit: 2
+    resume_from_checkpoint: runs/x/checkpoints/y
+    max_attempts: 5
+    """;
   }
 }

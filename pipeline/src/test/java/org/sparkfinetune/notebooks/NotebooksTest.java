@@ -26,10 +26,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLog;
-import org.sparkfinetune.engine.metrics.Summary.Phase;
-import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
+import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.store.RunFiles;
 
 /** Every cell of every notebook, in a process of its own as a notebook's kernel would run it. */

@@ -33,7 +33,8 @@ class MeasuredMemoryTest {
   /** Data, model, method, row, rows, accumulation, other keys, planned and measured MiB. */
   private static final Pattern ROW =
       Pattern.compile(
-          "(?m)^\\| (?:sample|real) \\| (sample|llama-135m) \\| (\\w+) \\| (\\d+) \\| (\\d+) \\| (\\d+) \\| (.*?) \\| (\\d+) \\| (\\d+) \\| \\S+ % \\| .*\\|$");
+          "(?m)^\\| (?:sample|real) \\| (sample|llama-135m) \\| (\\w+) \\| (\\d+) \\| (\\d+) \\|"
+              + " (\\d+) \\| (.*?) \\| (\\d+) \\| (\\d+) \\| \\S+ % \\| .*\\|$");
 
   /** What the script adds where a run does not say it. */
   private static final Map<String, String> USUAL =

@@ -25,7 +25,8 @@ class PlanTableTest {
   void the_documented_table_is_what_plan_says() throws IOException {
     List<String> rows = new ArrayList<>();
     rows.add(
-        "| model | method | row | GPUs | a GPU needs, of | host, each | a step | bound by | hours | USD |");
+        "| model | method | row | GPUs | a GPU needs, of | host, each | a step | bound by | hours |"
+            + " USD |");
     rows.add("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     rows.add(row("llama-3-70b", "qlora", 3072, "full_shard offload", "A10G", 4));
     rows.add(row("llama-3-70b", "qlora", 3072, "full_shard", "L20", 4));

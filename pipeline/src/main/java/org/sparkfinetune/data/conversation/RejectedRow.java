@@ -26,8 +26,8 @@ public final class RejectedRow extends Exception {
   }
 
   /**
-   * Why a row cannot become a conversation. {@link #text()} is what reports count by and what {@code
-   * rejected/} holds, so it is a promise to users and never carries values of a row.
+   * Why a row cannot become a conversation. {@link #text()} is what reports count by and what
+   * {@code rejected/} holds, so it is a promise to users and never carries values of a row.
    */
   public enum RejectionReason {
     NOT_UTF8("not UTF-8"),

@@ -79,16 +79,16 @@ public enum RowShape {
     /**
      * The row as a conversation.
      *
-     * @throws RejectedRow if the row lacks something, or holds something that could only be taken by
-     *     guessing
+     * @throws RejectedRow if the row lacks something, or holds something that could only be taken
+     *     by guessing
      */
     Conversation convert(ObjectNode row) throws RejectedRow;
   }
 
   /**
    * {@code instruction}, {@code input} (may be absent or empty), {@code output}. The input follows
-   * the instruction after a blank line. Alpaca's own frame ("Below is an instruction…") is left out:
-   * it is what a base model without a chat template needed.
+   * the instruction after a blank line. Alpaca's own frame ("Below is an instruction…") is left
+   * out: it is what a base model without a chat template needed.
    */
   record Alpaca(SystemMessage system) implements Converter {
     @Override
@@ -160,8 +160,8 @@ public enum RowShape {
    * after the label.
    *
    * @param systemMessage where it holds {@code {schema}} or {@code {context}}, that is where the
-   *     schema goes; otherwise the schema follows it under the reference's label, because a question
-   *     without its schema teaches guessing
+   *     schema goes; otherwise the schema follows it under the reference's label, because a
+   *     question without its schema teaches guessing
    */
   record SqlCreateContext(String systemMessage) implements Converter {
     private static final String LABEL = "\nSCHEMA:\n";

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.JinjaEngine.Marking;
 import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
@@ -132,8 +132,8 @@ public final class ChatTemplate {
   }
 
   /**
-   * The plain rendering is the truth. A second one with markers around the contents tells where they
-   * went, and is believed only if it is the same text.
+   * The plain rendering is the truth. A second one with markers around the contents tells where
+   * they went, and is believed only if it is the same text.
    */
   private RenderedConversation trace(
       List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
@@ -165,7 +165,8 @@ public final class ChatTemplate {
     }
   }
 
-  private RenderedConversation tracedText(ContentMarkers.Unmarked unmarked, List<Message> messages) {
+  private RenderedConversation tracedText(
+      ContentMarkers.Unmarked unmarked, List<Message> messages) {
     List<MessageSpan> contents =
         unmarked.contents().stream()
             .map(c -> new MessageSpan(c.message(), messages.get(c.message()).role(), c.span()))
@@ -231,7 +232,9 @@ public final class ChatTemplate {
     YES
   }
 
-  /** What a template sees as {@code bos_token} and {@code eos_token}; undefined there when empty. */
+  /**
+   * What a template sees as {@code bos_token} and {@code eos_token}; undefined there when empty.
+   */
   public record SpecialTokens(Optional<String> bos, Optional<String> eos) {
     public static SpecialTokens of(String bos, String eos) {
       return new SpecialTokens(Optional.of(bos), Optional.of(eos));

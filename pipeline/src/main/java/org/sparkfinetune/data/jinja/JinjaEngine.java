@@ -141,7 +141,9 @@ final class JinjaEngine {
     return Optional.empty();
   }
 
-  /** {@code {% generation %}…{% endgeneration %}}: the assistant's own text, transformers' marker. */
+  /**
+   * {@code {% generation %}…{% endgeneration %}}: the assistant's own text, transformers' marker.
+   */
   static final class GenerationBlock implements Tag {
     private static final long serialVersionUID = 1L;
 
@@ -160,7 +162,9 @@ final class JinjaEngine {
         text.append(child.render(interpreter).getValue());
       }
       boolean marked = Boolean.TRUE.equals(interpreter.getContext().get(MARKED));
-      return marked ? ContentMarkers.GENERATION + text.toString() + ContentMarkers.END_GENERATION : text.toString();
+      return marked
+          ? ContentMarkers.GENERATION + text.toString() + ContentMarkers.END_GENERATION
+          : text.toString();
     }
   }
 }

@@ -36,8 +36,8 @@ public record RenderedConversation(String text, Origin origin, Optional<List<Spa
     }
 
     /**
-     * The template changes contents on their way (cuts reasoning out, escapes), so single characters
-     * cannot be traced.
+     * The template changes contents on their way (cuts reasoning out, escapes), so single
+     * characters cannot be traced.
      *
      * @param assistantTurns from behind the assistant's header to the end of the turn; empty where
      *     the template writes a conversation's beginning differently once more messages follow

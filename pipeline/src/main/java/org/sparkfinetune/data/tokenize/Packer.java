@@ -146,8 +146,8 @@ public final class Packer {
    * All that packing needs to know of the samples of a split.
    *
    * @param lengths tokens of each sample
-   * @param firstTrained of each sample the index of its first trained token after the very first, or
-   *     {@link #NONE}
+   * @param firstTrained of each sample the index of its first trained token after the very first,
+   *     or {@link #NONE}
    */
   public record SampleLengths(int[] lengths, int[] firstTrained) {
     public static final int NONE = Integer.MAX_VALUE;
@@ -194,7 +194,9 @@ public final class Packer {
       return firstPiece[sample];
     }
 
-    /** How many pieces a sample has; 0 if it was left out. Piece k begins at token k * row length. */
+    /**
+     * How many pieces a sample has; 0 if it was left out. Piece k begins at token k * row length.
+     */
     public int pieces(int sample) {
       return firstPiece[sample + 1] - firstPiece[sample];
     }

@@ -145,5 +145,6 @@ final class TokenizerJson {
    * @param swallowsSpaceBefore {@code lstrip}: white space before it belongs to it
    * @param swallowsSpaceAfter {@code rstrip}
    */
-  record SpecialToken(int id, String text, boolean swallowsSpaceBefore, boolean swallowsSpaceAfter) {}
+  record SpecialToken(
+      int id, String text, boolean swallowsSpaceBefore, boolean swallowsSpaceAfter) {}
 }

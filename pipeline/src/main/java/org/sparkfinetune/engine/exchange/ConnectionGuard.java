@@ -184,7 +184,8 @@ final class ConnectionGuard implements TransportServerBootstrap {
         super.channelRead(context, message);
       } else {
         release(message);
-        connection.refuse("it sent a " + message.getClass().getSimpleName() + " before anything else");
+        connection.refuse(
+            "it sent a " + message.getClass().getSimpleName() + " before anything else");
       }
     }
 

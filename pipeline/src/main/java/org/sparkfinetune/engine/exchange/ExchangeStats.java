@@ -8,7 +8,8 @@ import java.util.concurrent.atomic.LongAdder;
  * What an exchange moved since it was opened.
  *
  * @param bytes per kind; a kind that did not occur is 0
- * @param secondsWaited time callers spent in {@link ProcessGroup#await} and {@link ProcessGroup#sum}
+ * @param secondsWaited time callers spent in {@link ProcessGroup#await} and {@link
+ *     ProcessGroup#sum}
  */
 public record ExchangeStats(Map<Traffic, Long> bytes, double secondsWaited) {
   public ExchangeStats {

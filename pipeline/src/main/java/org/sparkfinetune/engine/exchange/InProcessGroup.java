@@ -9,10 +9,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.IntPredicate;
-import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.PendingOperations.BlockingWait;
+import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -30,7 +30,8 @@ public final class InProcessGroup implements ProcessGroup {
   private final BorrowedMemory borrowed = new BorrowedMemory();
   private final CompletableFuture<MappedShard> shard = new CompletableFuture<>();
 
-  private InProcessGroup(GroupMembers members, List<InProcessGroup> group, PendingOperations pending) {
+  private InProcessGroup(
+      GroupMembers members, List<InProcessGroup> group, PendingOperations pending) {
     this.members = members;
     this.group = group;
     this.pending = pending;
@@ -52,7 +53,9 @@ public final class InProcessGroup implements ProcessGroup {
     List<InProcessGroup> group = new ArrayList<>();
     for (int rank = 0; rank < hosts.size(); rank++) {
       GroupMembers members = GroupMembers.inProcess(rank, hosts);
-      group.add(new InProcessGroup(members, group, new PendingOperations(members, settings.waitTimeout())));
+      group.add(
+          new InProcessGroup(
+              members, group, new PendingOperations(members, settings.waitTimeout())));
     }
     return List.copyOf(group);
   }
@@ -132,7 +135,8 @@ public final class InProcessGroup implements ProcessGroup {
   public CompletableFuture<Void> push(int owner, String name, long version, ByteBuffer bytes) {
     InProcessGroup target = peer(owner);
     ByteBuffer copy = target.buffers.take(bytes.remaining()).put(bytes.slice()).flip();
-    target.contributions.deliver(rank(), new ReceivedContributions.Key(name, version), target.buffers.lend(copy));
+    target.contributions.deliver(
+        rank(), new ReceivedContributions.Key(name, version), target.buffers.lend(copy));
     counters.moved(Traffic.PUSHED, copy.limit());
     return CompletableFuture.completedFuture(null);
   }

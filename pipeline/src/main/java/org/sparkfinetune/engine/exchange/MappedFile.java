@@ -8,8 +8,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.MappedByteBuffer;
-import java.nio.channels.FileChannel.MapMode;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -98,8 +98,8 @@ final class MappedFile {
 
   /**
    * Takes the pages of a file's mapping out of this process's resident memory. They stay in the
-   * kernel's cache and come back when they are read again, so this is safe at any time. Without it a
-   * rank would count every byte of every shard that it has ever read as its own, and a cluster
+   * kernel's cache and come back when they are read again, so this is safe at any time. Without it
+   * a rank would count every byte of every shard that it has ever read as its own, and a cluster
    * manager that watches resident memory would end it.
    */
   static final class ResidentPages {
@@ -123,8 +123,8 @@ final class MappedFile {
     /**
      * Has no effect but on memory.
      *
-     * @param mapped what remains of a read-only mapping of a file; of anything else the content would
-     *     be lost
+     * @param mapped what remains of a read-only mapping of a file; of anything else the content
+     *     would be lost
      */
     static void release(ByteBuffer mapped) {
       if (mapped.hasRemaining()) {

@@ -45,7 +45,8 @@ public final class NetworkEndpoint implements AutoCloseable {
     this.requests = new PeerRequestHandler(conf, rank, worldSize, buffers, borrowed, counters);
     this.serving = new TransportContext(conf, requests);
     ConnectionGuard guard =
-        new ConnectionGuard(new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
+        new ConnectionGuard(
+            new AuthServerBootstrap(conf, secret.keyHolder()), settings.connectTimeout());
     this.server = serving.createServer(host, 0, List.of(guard));
     this.address = new PeerAddress(rank, host, server.getPort());
     // The transport is symmetric: a client answers requests of the server it called. Ours does not.

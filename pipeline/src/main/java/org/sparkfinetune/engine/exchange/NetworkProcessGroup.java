@@ -52,7 +52,10 @@ final class NetworkProcessGroup implements ProcessGroup {
   private final AtomicBoolean closed = new AtomicBoolean();
 
   NetworkProcessGroup(
-      NetworkEndpoint endpoint, GroupMembers members, PendingOperations pending, Map<Integer, PeerLink> links) {
+      NetworkEndpoint endpoint,
+      GroupMembers members,
+      PendingOperations pending,
+      Map<Integer, PeerLink> links) {
     this.endpoint = endpoint;
     this.members = members;
     this.pending = pending;
@@ -106,7 +109,8 @@ final class NetworkProcessGroup implements ProcessGroup {
   private CompletableFuture<FrozenSource> source(int peer) {
     return link(peer)
         .request(new Request.Describe(rank()))
-        .thenApplyAsync(description -> source(peer, OfferCodec.decode(description)), pending.clock());
+        .thenApplyAsync(
+            description -> source(peer, OfferCodec.decode(description)), pending.clock());
   }
 
   private FrozenSource source(int peer, ShardOffer offered) {

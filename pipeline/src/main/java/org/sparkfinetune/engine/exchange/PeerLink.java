@@ -110,7 +110,8 @@ final class PeerLink implements AutoCloseable {
     }
   }
 
-  private static RunFailure notConnected(GroupMembers members, int peer, long nanos, Exception cause) {
+  private static RunFailure notConnected(
+      GroupMembers members, int peer, long nanos, Exception cause) {
     return new RunFailure(
         "%s could not connect to %s in %s and %s attempts: %s. Its process may have ended, or the"
                 .formatted(

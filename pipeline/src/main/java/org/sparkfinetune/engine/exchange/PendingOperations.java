@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
+import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.errors.RunFailure;
 
 /**

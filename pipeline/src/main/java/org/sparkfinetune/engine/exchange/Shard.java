@@ -36,7 +36,8 @@ public record Shard(List<FileRange> ranges) {
   public record FileRange(Path file, long offset, long length) {
     public FileRange {
       if (offset < 0 || length < 0) {
-        throw new Bug("A range of %s starts at %s and has %s bytes.".formatted(file, offset, length));
+        throw new Bug(
+            "A range of %s starts at %s and has %s bytes.".formatted(file, offset, length));
       }
     }
   }
@@ -62,7 +63,9 @@ public record Shard(List<FileRange> ranges) {
       return size;
     }
 
-    /** The pieces that make up {@code [offset, offset + length)}; neighbours in a file are joined. */
+    /**
+     * The pieces that make up {@code [offset, offset + length)}; neighbours in a file are joined.
+     */
     List<FileRange> pieces(long offset, int length) {
       if (offset < 0 || length < 0 || offset + length > size) {
         throw new Bug(
@@ -91,7 +94,8 @@ public record Shard(List<FileRange> ranges) {
       int last = pieces.size() - 1;
       if (last >= 0) {
         FileRange before = pieces.get(last);
-        if (before.file().equals(next.file()) && before.offset() + before.length() == next.offset()) {
+        if (before.file().equals(next.file())
+            && before.offset() + before.length() == next.offset()) {
           pieces.set(
               last, new FileRange(next.file(), before.offset(), before.length() + next.length()));
           return;

@@ -5,13 +5,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Piece;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Tables;
-import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Staging;
-import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 import org.sparkfinetune.model.safetensors.NamedShape;
 

@@ -54,8 +54,8 @@ public final class ShardPlan {
   }
 
   /**
-   * Some units split evenly between ranks: every rank has {@code ceil(units / ranks)} of them but the
-   * last ones, which may have fewer or none.
+   * Some units split evenly between ranks: every rank has {@code ceil(units / ranks)} of them but
+   * the last ones, which may have fewer or none.
    */
   record EvenSplit(long units, int ranks) {
     long perRank() {

@@ -44,7 +44,11 @@ final class WholeTensorAbsmax {
 
   /** All ranks have to do this at the same time, with a version that grows. */
   static WholeTensorAbsmax exchange(
-      WeightChunks chunks, FrozenLayout layout, ShardRanks ranks, ProcessGroup exchange, long version) {
+      WeightChunks chunks,
+      FrozenLayout layout,
+      ShardRanks ranks,
+      ProcessGroup exchange,
+      long version) {
     exchange.publish(NAME, version, own(chunks, layout, ranks.position()));
     List<CompletableFuture<ByteBuffer>> slices = new ArrayList<>();
     for (int rank : ranks.ranks()) {

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import org.sparkfinetune.progress.StatusLine;
 import org.sparkfinetune.progress.HumanReadable;
+import org.sparkfinetune.progress.StatusLine;
 
 /**
  * A run for the person who watches: step, loss, tokens a second, memory of rank 0 and the time
@@ -64,7 +64,9 @@ public final class ConsoleProgress {
               train ->
                   screen.status(
                       "train     %s  %s"
-                          .formatted(HumanReadable.bar(train.step(), schedule.totalSteps()), text(train))));
+                          .formatted(
+                              HumanReadable.bar(train.step(), schedule.totalSteps()),
+                              text(train))));
     }
   }
 

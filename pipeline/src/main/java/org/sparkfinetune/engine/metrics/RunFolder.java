@@ -137,7 +137,9 @@ public record RunFolder(Path root) {
     return new Path(root, name);
   }
 
-  /** What a run records step by step, {@code metrics.jsonl} and TensorBoard's events, as a whole. */
+  /**
+   * What a run records step by step, {@code metrics.jsonl} and TensorBoard's events, as a whole.
+   */
   public static final class RunRecord {
     private final RunFolder folder;
     private final RunFiles files;

@@ -52,7 +52,9 @@ public record LayerInputs(
     NO
   }
 
-  /** What is kept of a layer's forward for its backward, beside its input; in the script's order. */
+  /**
+   * What is kept of a layer's forward for its backward, beside its input; in the script's order.
+   */
   public enum LayerKeep {
     NOTHING,
     /** What is cheap to keep and dear to compute again: attention, and all that leads to it. */
@@ -61,8 +63,8 @@ public record LayerInputs(
   }
 
   /**
-   * A row's dropout: element i is kept if the upper 24 bits of a hash of i under the key reach {@code
-   * threshold}.
+   * A row's dropout: element i is kept if the upper 24 bits of a hash of i under the key reach
+   * {@code threshold}.
    *
    * @param low half of the key, added
    * @param high half of the key, for an exclusive or

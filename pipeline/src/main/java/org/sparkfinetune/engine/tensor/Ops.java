@@ -308,7 +308,8 @@ public final class Ops {
      * @param max (n, 1) float32, the largest logit so far
      * @param sum (n, 1) float32, of exp(logit - max)
      * @param target (n, 1) float32, the target's logit
-     * @param product (n, H) float32, of exp(logit - max) with the rows so far; empty without gradient
+     * @param product (n, H) float32, of exp(logit - max) with the rows so far; empty without
+     *     gradient
      * @param targetRow (n, H), the target's row of the head; empty without gradient
      */
     public record State(

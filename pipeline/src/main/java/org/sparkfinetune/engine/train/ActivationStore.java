@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.errors.RunFailure;
 
 /** Where the inputs of layers wait until backward needs them. */

@@ -3,10 +3,10 @@ package org.sparkfinetune.engine.train;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
+import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.HeadChunk;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
-import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
@@ -147,9 +147,9 @@ final class HeadOfModel {
 
   /**
    * Cross-entropy against a frozen head, vocabulary chunk by vocabulary chunk: maximum, sum of
-   * exponentials and the exponentials' product with the head are kept up as an online softmax (as in
-   * FlashAttention, arXiv:2205.14135, algorithm 1), so that each chunk is read and multiplied once
-   * and logits never exist for the whole vocabulary.
+   * exponentials and the exponentials' product with the head are kept up as an online softmax (as
+   * in FlashAttention, arXiv:2205.14135, algorithm 1), so that each chunk is read and multiplied
+   * once and logits never exist for the whole vocabulary.
    */
   static final class FrozenHead {
     private final Ops ops;
@@ -236,7 +236,8 @@ final class HeadOfModel {
           ids[n++] = targets[row] - first;
         }
       }
-      ops.headChunk(scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids)));
+      ops.headChunk(
+          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids)));
     }
 
     private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {

@@ -6,9 +6,9 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
+import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
-import org.sparkfinetune.engine.fsdp.WeightSource;
 
 /**
  * A source of weights that tells how far loading is: layers are loaded one after the other, so each

@@ -110,7 +110,8 @@ record ModelRecipe(
      * slower than float32. Weights and activations between layers are bfloat16 values, what is
      * computed with them is float32.
      */
-    static final Precision BFLOAT16_STORED = new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
+    static final Precision BFLOAT16_STORED =
+        new Precision(ElementType.FLOAT32, ElementType.BFLOAT16);
 
     /** What a configuration asks for, as the device does it best. */
     static Precision of(Compute compute, ComputeDevice device) {

@@ -6,9 +6,9 @@ import java.util.Optional;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.engine.fsdp.WeightSource.QuantizedWeight;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
-import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.PrequantizedWeight;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 

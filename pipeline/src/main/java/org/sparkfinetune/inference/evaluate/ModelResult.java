@@ -52,7 +52,9 @@ public record ModelResult(List<SampleResult> samples) {
     return count == 0 ? Optional.empty() : Optional.of(Proportion.of(hits, count));
   }
 
-  /** A mean over tokens with its 95 % interval, the samples being what was drawn (ratio estimate). */
+  /**
+   * A mean over tokens with its 95 % interval, the samples being what was drawn (ratio estimate).
+   */
   public record Mean(double value, double low, double high, long tokens) {
     private static final double Z = 1.959963984540054;
 
@@ -76,8 +78,8 @@ public record ModelResult(List<SampleResult> samples) {
   }
 
   /**
-   * A share of samples with its 95 % interval (Wilson 1927), which holds for small counts and near 0
-   * and 1 too.
+   * A share of samples with its 95 % interval (Wilson 1927), which holds for small counts and near
+   * 0 and 1 too.
    */
   public record Proportion(long hits, long count, double low, double high) {
     private static final double Z = 1.959963984540054;

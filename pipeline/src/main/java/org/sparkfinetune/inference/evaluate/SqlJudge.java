@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.inference.evaluate.SampleResult.Verdict.Kind;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
+import org.sparkfinetune.inference.evaluate.SampleResult.Verdict.Kind;
 import org.sparkfinetune.inference.evaluate.Sqlite.Limit;
 import org.sparkfinetune.inference.evaluate.Sqlite.Result;
 

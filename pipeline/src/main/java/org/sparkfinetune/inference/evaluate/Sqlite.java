@@ -10,8 +10,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 import org.sqlite.ProgressHandler;
-import org.sqlite.SQLiteConfig.Pragma;
 import org.sqlite.SQLiteConfig;
+import org.sqlite.SQLiteConfig.Pragma;
 
 /**
  * A database in memory that nothing leaves: no files can be attached, no extension loaded, and once

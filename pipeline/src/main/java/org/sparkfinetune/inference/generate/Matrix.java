@@ -85,7 +85,8 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
           yield offset / 2;
         }
         case FLOATS -> {
-          codec.decodeToFloat32(bytes, blocks, absmax, firstBlock, buffers.floats(2 * bytes.length));
+          codec.decodeToFloat32(
+              bytes, blocks, absmax, firstBlock, buffers.floats(2 * bytes.length));
           yield offset;
         }
       };

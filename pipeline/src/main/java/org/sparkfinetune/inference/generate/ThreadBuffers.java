@@ -2,7 +2,8 @@ package org.sparkfinetune.inference.generate;
 
 /** A thread's own memory for decoded rows and scores; grows as needed. */
 final class ThreadBuffers {
-  private static final ThreadLocal<ThreadBuffers> OF_THREAD = ThreadLocal.withInitial(ThreadBuffers::new);
+  private static final ThreadLocal<ThreadBuffers> OF_THREAD =
+      ThreadLocal.withInitial(ThreadBuffers::new);
 
   private byte[] bytes = new byte[0];
   private int[] pairs = new int[0];

@@ -146,8 +146,8 @@ public final class LlamaConfigReader {
     if (!FAMILIES.contains(family)) {
       throw new UserError(
           String.format(
-              "%s: model_type is %s (architectures %s), but only Llama and models shaped like it can"
-                  + " be trained here: llama, mistral without a sliding window, qwen2.",
+              "%s: model_type is %s (architectures %s), but only Llama and models shaped like it"
+                  + " can be trained here: llama, mistral without a sliding window, qwen2.",
               source,
               family.isEmpty() ? "missing" : "\"" + family + "\"",
               json.path("architectures")));
@@ -197,8 +197,8 @@ public final class LlamaConfigReader {
         throw new UserError(
             String.format(
                 "%s: the key \"%s\" (value %s) is not known here and could change what the model"
-                    + " computes. If it does not, remove it from the file; otherwise this model cannot"
-                    + " be trained with spark-finetune.",
+                    + " computes. If it does not, remove it from the file; otherwise this model"
+                    + " cannot be trained with spark-finetune.",
                 source, name, value));
       }
     }

@@ -38,8 +38,8 @@ public interface WeightValues {
 
   /**
    * What becomes of a weight that is quantised to NF4 with double quantisation and decoded again:
-   * what QLoRA's adapters were trained over. Reads the weight twice, since its scales depend on their
-   * mean over the whole tensor.
+   * what QLoRA's adapters were trained over. Reads the weight twice, since its scales depend on
+   * their mean over the whole tensor.
    */
   final class QuantizedValues implements WeightValues {
     private static final int PIECE = 1 << 20;

@@ -71,8 +71,8 @@ public final class LoraTargets {
     }
     throw new UserError(
         String.format(
-            "lora_target_modules: \"%s\" matches no linear of the model. Allowed are all-linear, the"
-                + " names %s, or a regular expression over names such as"
+            "lora_target_modules: \"%s\" matches no linear of the model. Allowed are all-linear,"
+                + " the names %s, or a regular expression over names such as"
                 + " model.layers.0.self_attn.q_proj.",
             entry, LinearModule.all().stream().map(LinearModule::shortName).toList()));
   }

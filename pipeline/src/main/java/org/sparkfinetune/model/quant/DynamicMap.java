@@ -66,7 +66,8 @@ final class DynamicMap {
       for (int cell = 0; cell <= LAST_CELL; cell++) {
         BORDER[cell] = Float.POSITIVE_INFINITY;
         for (float bound : bounds) {
-          // By the function that weights go through: it is monotone, so its rounding does not matter.
+          // By the function that weights go through: it is monotone, so its rounding does not
+          // matter.
           if (cell(bound) < cell) {
             FIRST_CODE[cell]++;
           } else if (cell(bound) == cell) {

@@ -50,7 +50,8 @@ interface Nf4Kernel {
         LOG.info("NF4 runs on {}.", codec);
         return codec;
       } catch (ReflectiveOperationException | LinkageError e) {
-        // An incubating module changes between releases of Java, and some processors have no vectors.
+        // An incubating module changes between releases of Java, and some processors have no
+        // vectors.
         LOG.warn("NF4 runs scalar, several times slower, because vectors failed: {}", e.toString());
         return new ScalarNf4();
       }

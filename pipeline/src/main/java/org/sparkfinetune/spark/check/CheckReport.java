@@ -112,7 +112,8 @@ public record CheckReport(List<CheckLine> lines, List<MaskedSample> samples) {
     public List<String> lines(CheckReport report) {
       List<String> lines = new ArrayList<>();
       for (CheckLine line : report.lines()) {
-        lines.add("%s  %-15s %s".formatted(word(line.verdict()), line.subject(), shown(line.what())));
+        lines.add(
+            "%s  %-15s %s".formatted(word(line.verdict()), line.subject(), shown(line.what())));
         line.advice().ifPresent(advice -> lines.add(" ".repeat(22) + "-> " + shown(advice)));
       }
       for (MaskedSample sample : report.samples()) {

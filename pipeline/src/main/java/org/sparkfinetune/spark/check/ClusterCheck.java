@@ -20,8 +20,8 @@ import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.cluster.RankPlanner;
+import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 
 /** Executors, barrier, ports, native library, disk, and memory against the plan. */
 final class ClusterCheck {

@@ -10,9 +10,9 @@ import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 
 /**
  * Runs on every executor at once and looks around; that it comes back shows that a barrier stage

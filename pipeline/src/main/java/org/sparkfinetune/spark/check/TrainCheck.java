@@ -29,8 +29,8 @@ import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.spark.train.TrainPreflight.UnsupportedSettings;
 import org.sparkfinetune.spark.train.TrainPreflight;
+import org.sparkfinetune.spark.train.TrainPreflight.UnsupportedSettings;
 import org.sparkfinetune.store.RunFiles;
 
 /**

@@ -19,8 +19,8 @@ import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 
 /**
  * Runs a task on every rank at once: a barrier stage whose tasks ask for all cores (and all GPUs)
@@ -175,7 +175,8 @@ public final class BarrierStage {
       boolean encrypt =
           conf.getBoolean("spark.network.crypto.enabled", false)
               || conf.getBoolean("spark.authenticate", false);
-      // As long as Spark waits for an executor, at most: whoever is silent for half of that is dead.
+      // As long as Spark waits for an executor, at most: whoever is silent for half of that is
+      // dead.
       long timeout = conf.getTimeAsMs("spark.network.timeout", "120s");
       ExchangeSettings defaults = ExchangeSettings.defaults();
       return defaults

@@ -13,7 +13,8 @@ import org.apache.spark.SparkConf;
  * @param coresPerExecutor if they are known beforehand
  * @param executors at most so many will register, if that is known beforehand
  */
-public record ClusterSettings(String url, Kind kind, OptionalInt coresPerExecutor, OptionalInt executors) {
+public record ClusterSettings(
+    String url, Kind kind, OptionalInt coresPerExecutor, OptionalInt executors) {
   private static final Pattern LOCAL_CLUSTER =
       Pattern.compile("local-cluster\\[\\s*(\\d+)\\s*,\\s*(\\d+)\\s*,\\s*(\\d+)\\s*]");
 
@@ -48,7 +49,8 @@ public record ClusterSettings(String url, Kind kind, OptionalInt coresPerExecuto
         OptionalInt.of(conf.getInt("spark.executor.instances", 2)));
   }
 
-  private static ClusterSettings localCluster(SparkConf conf, String url, int workers, int workerCores) {
+  private static ClusterSettings localCluster(
+      SparkConf conf, String url, int workers, int workerCores) {
     int cores = setting(conf, "spark.executor.cores").orElse(workerCores);
     int fit = workers * (workerCores / cores);
     int allowed = byCores(conf, OptionalInt.of(cores)).orElse(fit);

@@ -8,8 +8,8 @@ import java.util.concurrent.ExecutionException;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 
 /**
  * A rank's failure on its way to the driver. Carries texts, not the exception: that may not be

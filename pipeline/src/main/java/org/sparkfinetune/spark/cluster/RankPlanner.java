@@ -128,7 +128,9 @@ public final class RankPlanner {
       if (isPast(start, patience)) {
         return true;
       }
-      return master.kind() == ClusterSettings.Kind.STANDALONE && seen > 0 && isPast(last, afterLast());
+      return master.kind() == ClusterSettings.Kind.STANDALONE
+          && seen > 0
+          && isPast(last, afterLast());
     }
 
     boolean haveSettled(int registered) {

@@ -19,8 +19,8 @@ import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
-import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.errors.RunFailure;
@@ -80,7 +80,8 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
     NetworkEndpoint endpoint = NetworkEndpoint.open(settings, secret, rank, plan.worldSize(), host);
     try {
       RankAddress own =
-          new RankAddress(endpoint.address(), SparkEnv.get().executorId(), ProcessHandle.current().pid());
+          new RankAddress(
+              endpoint.address(), SparkEnv.get().executorId(), ProcessHandle.current().pid());
       List<RankAddress> addresses = RankAddress.arranged(spark.allGather(own.encoded()));
       return endpoint.connect(addresses.stream().map(RankAddress::address).toList());
     } catch (RuntimeException e) {
@@ -228,8 +229,9 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
   }
 
   /**
-   * One rank at a time in a JVM: libtorch's settings and DJL's gradient recording are the process's.
-   * Kept in the system properties, because this class may be loaded more than once in an executor.
+   * One rank at a time in a JVM: libtorch's settings and DJL's gradient recording are the
+   * process's. Kept in the system properties, because this class may be loaded more than once in an
+   * executor.
    */
   static final class RankLock implements AutoCloseable {
     private static final String KEY = "org.sparkfinetune.running-rank";

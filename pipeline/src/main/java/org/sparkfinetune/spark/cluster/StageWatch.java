@@ -75,9 +75,7 @@ final class StageWatch extends SparkListener {
     if (reason instanceof ExecutorLostFailure lost) {
       return RootCause.lost(rank, host, ScalaBridge.lostBecause(lost));
     }
-    return ScalaBridge.thrown(reason)
-        .map(RootCause::of)
-        .orElseGet(() -> other(rank, host, reason));
+    return ScalaBridge.thrown(reason).map(RootCause::of).orElseGet(() -> other(rank, host, reason));
   }
 
   private static RootCause other(int rank, String host, TaskFailedReason reason) {

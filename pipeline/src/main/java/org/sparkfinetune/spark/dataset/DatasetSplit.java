@@ -131,7 +131,8 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
   public UserError empty(String dataset) {
     String advice =
         name.equals(TEST)
-            ? " Evaluation needs one: let prepare make it (test_size), or set eval_strategy: no and eval_on_start: false."
+            ? " Evaluation needs one: let prepare make it (test_size), or set eval_strategy: no and"
+                  + " eval_on_start: false."
             : " Let prepare write one with rows.";
     return new UserError(
         "dataset_path: the %s split in '%s' is empty.%s".formatted(name, dataset, advice));
@@ -154,7 +155,8 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
                   .withColumn(
                       "conversation",
                       expr(
-                          "transform(messages, m -> struct(m.role as role, m.content as content))"));
+                          "transform(messages, m -> struct(m.role as role, m.content as"
+                              + " content))"));
           case JSON_LINES ->
               literally(spark)
                   .text(paths())

@@ -9,8 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.ModelResult;
+import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.store.PromotedFolder;
 
 /**

@@ -59,8 +59,8 @@ public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
 
   /**
    * Tells models apart without reading them whole: SHA-256 over name, size, first MiB (header and
-   * first weights) and sixteen places in between of each safetensors and JSON file. Models that were
-   * merged from one base have the same beginning.
+   * first weights) and sixteen places in between of each safetensors and JSON file. Models that
+   * were merged from one base have the same beginning.
    */
   public static final class ModelHash {
     private static final int PREFIX = 1 << 20;
@@ -91,7 +91,8 @@ public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
         }
         return "sha256-of-samples:" + HexFormat.of().formatHex(digest.digest());
       } catch (IOException e) {
-        throw new RunFailure("The model folder " + folder + " cannot be read: " + e.getMessage(), e);
+        throw new RunFailure(
+            "The model folder " + folder + " cannot be read: " + e.getMessage(), e);
       }
     }
   }

@@ -12,8 +12,8 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubFile;
 import org.sparkfinetune.model.hub.HubFolder;
 import org.sparkfinetune.model.hub.HubId;
-import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.model.hub.HubRepository;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.store.PromotedFolder;
 
 /**

@@ -11,10 +11,10 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubFile;
 import org.sparkfinetune.model.hub.HubId;
-import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.model.hub.HubRepository;
-import org.sparkfinetune.model.hub.HubSettings;
+import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
+import org.sparkfinetune.model.hub.HubSettings;
 
 /**
  * Input on a hub: {@code hub:owner/name}, with {@code @revision} and then a path or glob behind it

@@ -11,9 +11,9 @@ import java.util.NoSuchElementException;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 
 /**
  * The reading pass of one task: every row becomes a sample or a rejection, and at the end come the

@@ -2,9 +2,9 @@ package org.sparkfinetune.spark.prepare;
 
 import org.sparkfinetune.config.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig;
-import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.MessageTemplate;
 import org.sparkfinetune.data.conversation.RowShape;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.errors.UserError;
 
 /** What follows from the configuration, and what only the work itself can object to. */

@@ -8,8 +8,8 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
-import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 
 /** Counts as {@link TokenizeJob} tokenises, for whoever prepares. */

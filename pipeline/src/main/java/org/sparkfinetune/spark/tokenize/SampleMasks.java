@@ -3,9 +3,9 @@ package org.sparkfinetune.spark.tokenize;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
-import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.metrics.MaskedSample.Loss;
 

@@ -8,16 +8,16 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.AttemptLog;
+import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.Sentence;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
-import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.spark.cluster.RootCause;
+import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
 import org.sparkfinetune.store.StorePatience;
 
 /**

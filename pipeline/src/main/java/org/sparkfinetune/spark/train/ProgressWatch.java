@@ -77,7 +77,8 @@ final class ProgressWatch implements AutoCloseable {
       TimeLeft.Schedule schedule,
       Consumer<List<MetricsLine>> also) {
     ProgressWatch watch =
-        new ProgressWatch(StatusLine.onStandardError(), new MetricsTail(folder, files), schedule, also);
+        new ProgressWatch(
+            StatusLine.onStandardError(), new MetricsTail(folder, files), schedule, also);
     watch.attempt(watch.tail::look);
     watch.later(Duration.ofSeconds(1));
     var unused = watch.timer.scheduleWithFixedDelay(watch.console::redraw, 1, 1, TimeUnit.SECONDS);

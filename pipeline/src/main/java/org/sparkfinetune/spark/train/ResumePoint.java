@@ -8,8 +8,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.Loop;
 import org.sparkfinetune.config.ResumeFrom;
-import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
+import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.RunFolder.RunRecord;
 import org.sparkfinetune.engine.train.ResumeState;
@@ -135,9 +135,9 @@ final class ResumePoint {
     List<String> differences = checkpoint.manifest().identity().differences(identity);
     if (!differences.isEmpty()) {
       throw new UserError(
-          ("The checkpoint %s was made by another run:%n  %s%nUse the same settings to go on, another"
-                  + " output_dir, or resume_from_checkpoint: never to begin again (which deletes the"
-                  + " checkpoints).")
+          ("The checkpoint %s was made by another run:%n  %s%nUse the same settings to go on,"
+               + " another output_dir, or resume_from_checkpoint: never to begin again (which"
+               + " deletes the checkpoints).")
               .formatted(
                   checkpoint.path(), String.join(System.lineSeparator() + "  ", differences)));
     }

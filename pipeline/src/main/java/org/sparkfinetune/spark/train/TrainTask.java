@@ -19,13 +19,13 @@ import org.sparkfinetune.config.ModelSource;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.train.ResumeState;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.RankRun;
+import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.store.RunFiles;
 
 /**

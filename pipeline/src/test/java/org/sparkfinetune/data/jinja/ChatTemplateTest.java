@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
@@ -23,7 +23,8 @@ import org.sparkfinetune.errors.UserError;
 final class ChatTemplateTest {
   private static final SpecialTokens TOKENS = SpecialTokens.of("<s>", "</s>");
   private static final String LOOP =
-      "{% for m in messages %}[{{ m.role }}]@BODY@{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+      "{% for m in messages %}[{{ m.role }}]@BODY@{% endfor %}{% if add_generation_prompt"
+          + " %}[assistant]{% endif %}";
 
   private static String loop(String body) {
     return LOOP.replace("@BODY@", body);
@@ -99,7 +100,8 @@ final class ChatTemplateTest {
   void generation_blocks_give_their_spans() {
     String source =
         loop(
-            "{% if m.role == 'assistant' %}{% generation %}{{ m.content | trim + eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}");
+            "{% if m.role == 'assistant' %}{% generation %}{{ m.content | trim + eos_token }}{%"
+                + " endgeneration %}{% else %}{{ m.content }}{% endif %}");
     RenderedConversation rendered = render(source, "q", " one ", "r", "two");
     assertThat(rendered.text()).isEqualTo("[user]q[assistant]one</s>[user]r[assistant]two</s>");
     assertThat(rendered.generated().orElseThrow().stream().map(s -> cut(rendered, s)))
@@ -196,7 +198,8 @@ final class ChatTemplateTest {
       value = {
         "{{ m.content + eos_token }}; true",
         "{{ '[INST] ' ~ m['content'] | trim ~ ' [/INST]' }}; true",
-        "{% set c = '<' + m.role + '>' + m.content %}{% if loop.index0 == 0 %}{% set c = bos_token + c %}{% endif %}{{ c }}; true",
+        "{% set c = '<' + m.role + '>' + m.content %}{% if loop.index0 == 0 %}{% set c = bos_token"
+            + " + c %}{% endif %}{{ c }}; true",
         "{% if m.content == 'a' %}{% endif %}; false",
         "{% set c = m.content %}{% if 'x' in c %}{% endif %}; false",
         "{{ m.content | upper }}; false",

@@ -13,8 +13,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.jinja.ChatTemplate;
@@ -141,7 +141,8 @@ final class ConversationTokenizerTest {
     assertThat(sample.ids()).endsWith('\n', '(', 'x', TinyTokenizer.MERGED);
     assertThat(trainedText(sample)).isEqualTo("(x");
     String marked =
-        "{% for m in messages %}{% generation %}{{ m.content + '\\n' }}{% endgeneration %}{% endfor %}";
+        "{% for m in messages %}{% generation %}{{ m.content + '\\n"
+            + "' }}{% endgeneration %}{% endfor %}";
     assertThat(
             trainedText(
                 tokenize(
@@ -156,7 +157,10 @@ final class ConversationTokenizerTest {
     ChatTemplate template =
         ChatTemplate.of(
             "t",
-            "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{ m.content.split('</t>')[-1] }}<|eot_id|>\n{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>{% endif %}");
+            "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{"
+                + " m.content.split('</t>')[-1] }}<|eot_id|>\n"
+                + "{% endfor %}{% if add_generation_prompt"
+                + " %}<|start_header_id|>assistant<|end_header_id|>{% endif %}");
     assertThat(
             trainedText(
                 tokenize(template, LossTarget.ASSISTANT_TURNS, conversation("s", "q", "w</t>x"))))

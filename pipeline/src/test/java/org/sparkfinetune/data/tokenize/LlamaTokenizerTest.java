@@ -71,7 +71,8 @@ final class LlamaTokenizerTest {
     assertThat(TokenizerFiles.load(path, hadoop).chatTemplate()).contains("one");
     Files.writeString(
         config,
-        "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"t\"}, {\"name\": \"default\", \"template\": \"two\"}]}");
+        "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"t\"}, {\"name\":"
+            + " \"default\", \"template\": \"two\"}]}");
     assertThat(TokenizerFiles.load(path, hadoop).chatTemplate()).contains("two");
     Files.writeString(folder.resolve("chat_template.jinja"), "three");
     TokenizerFiles files = TokenizerFiles.load(path, hadoop);

@@ -30,7 +30,8 @@ public final class TinyTokenizer {
     texts.put("tokenizer.json", json().toString());
     texts.put(
         "tokenizer_config.json",
-        "{\"bos_token\": \"<|begin_of_text|>\", \"eos_token\": {\"content\": \"<|end_of_text|>\"}}");
+        "{\"bos_token\": \"<|begin_of_text|>\", \"eos_token\": {\"content\":"
+            + " \"<|end_of_text|>\"}}");
     return new TokenizerFiles("tiny", texts);
   }
 

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.store.RunFiles;
-import org.sparkfinetune.testing.Fuzz.Share;
 import org.sparkfinetune.testing.Fuzz;
+import org.sparkfinetune.testing.Fuzz.Share;
 
 class CheckpointFuzzTest {
   private final Configuration hadoop = new Configuration(false);

@@ -10,8 +10,8 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.engine.exchange.Shard.FileRange;
 import org.sparkfinetune.engine.exchange.ShardOffer.OfferCodec;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.testing.Fuzz.Share;
 import org.sparkfinetune.testing.Fuzz;
+import org.sparkfinetune.testing.Fuzz.Share;
 
 class MessageFuzzTest {
 

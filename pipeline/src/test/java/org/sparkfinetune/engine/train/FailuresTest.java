@@ -33,13 +33,13 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
-import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.NetworkEndpoint;
+import org.sparkfinetune.engine.exchange.NetworkEndpoint.PeerAddress;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Secret;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -106,7 +106,9 @@ class FailuresTest {
     }
   }
 
-  /** What single measurements show is where a failure left its holes, up or down by some percent. */
+  /**
+   * What single measurements show is where a failure left its holes, up or down by some percent.
+   */
   private static long median(List<Long> values) {
     return values.stream().sorted().toList().get(values.size() / 2);
   }

@@ -30,8 +30,8 @@ import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.ShardStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
-import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
@@ -167,11 +167,11 @@ final class GoldenRun {
 
   Result run(int ranks, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
-    return run(
-        InProcessGroup.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
+    return run(InProcessGroup.group(ranks, ExchangeSettings.defaults()), steps, rate, clip, decay);
   }
 
-  Result run(List<ProcessGroup> group, int steps, LongToDoubleFunction rate, double clip, double decay)
+  Result run(
+      List<ProcessGroup> group, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
     List<Result> results = onRanks(group, model -> train(model, steps, rate, clip, decay));
     for (Result other : results) {

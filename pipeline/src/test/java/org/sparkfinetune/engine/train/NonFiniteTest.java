@@ -22,7 +22,8 @@ class NonFiniteTest {
 
   @ParameterizedTest
   @CsvSource({
-    "model.layers.0.self_attn.v_proj.weight, the first output that is not finite is that of layer 0",
+    "model.layers.0.self_attn.v_proj.weight, the first output that is not finite is that of layer"
+        + " 0",
     "model.layers.1.mlp.down_proj.weight, the first output that is not finite is that of layer 1",
     "model.layers.2.input_layernorm.weight, the first output that is not finite is that of layer 2",
     "model.norm.weight, all layers are finite",

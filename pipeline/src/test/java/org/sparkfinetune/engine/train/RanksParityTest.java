@@ -182,8 +182,7 @@ class RanksParityTest {
 
   /** Four ranks, hosts taken in turn; told which rank reads frozen weights of which. */
   private static List<ProcessGroup> onTwoHosts(BiConsumer<Integer, Integer> onRead) {
-    return InProcessGroup.group(List.of("a", "b", "a", "b"), ExchangeSettings.defaults())
-        .stream()
+    return InProcessGroup.group(List.of("a", "b", "a", "b"), ExchangeSettings.defaults()).stream()
         .map(exchange -> watched(exchange, onRead))
         .toList();
   }

@@ -14,21 +14,21 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.MergeBase;
-import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
-import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
 import org.sparkfinetune.inference.generate.StopTokens;
+import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
-import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.model.safetensors.DType;
 
 /**

@@ -20,7 +20,8 @@ class LlamaConfigReaderTest {
        "max_position_embeddings": 2048, "max_sequence_length": 2048, "model_type": "llama",
        "num_attention_heads": 32, "num_hidden_layers": 32, "pad_token_id": 0, "rms_norm_eps": 1e-06,
        "tie_word_embeddings": false, "torch_dtype": "float16", "transformers_version": "4.28.0.dev0",
-       "use_cache": true, "vocab_size": 32000}""";
+       "use_cache": true, "vocab_size": 32000}\
+      """;
 
   private static final String LLAMA_2_70B =
       """
@@ -30,7 +31,8 @@ class LlamaConfigReaderTest {
        "model_type": "llama", "num_attention_heads": 64, "num_hidden_layers": 80,
        "num_key_value_heads": 8, "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": null,
        "tie_word_embeddings": false, "torch_dtype": "float16", "transformers_version": "4.32.0.dev0",
-       "use_cache": true, "vocab_size": 32000}""";
+       "use_cache": true, "vocab_size": 32000}\
+      """;
 
   private static final String LLAMA_3_3_70B =
       """
@@ -43,7 +45,8 @@ class LlamaConfigReaderTest {
        "rope_scaling": {"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
          "original_max_position_embeddings": 8192, "rope_type": "llama3"},
        "rope_theta": 500000.0, "tie_word_embeddings": false, "torch_dtype": "bfloat16",
-       "transformers_version": "4.47.0.dev0", "use_cache": true, "vocab_size": 128256}""";
+       "transformers_version": "4.47.0.dev0", "use_cache": true, "vocab_size": 128256}\
+      """;
 
   private static final String LLAMA_3_2_1B =
       """
@@ -56,7 +59,8 @@ class LlamaConfigReaderTest {
        "rope_parameters": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
          "original_max_position_embeddings": 8192, "rope_theta": 500000.0, "rope_type": "llama3"},
        "tie_word_embeddings": true, "transformers_version": "5.0.0", "use_cache": true,
-       "vocab_size": 128256}""";
+       "vocab_size": 128256}\
+      """;
 
   private static final String SMOLLM2_135M =
       """
@@ -68,7 +72,8 @@ class LlamaConfigReaderTest {
        "num_key_value_heads": 3, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
        "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000,
        "tie_word_embeddings": true, "torch_dtype": "bfloat16", "transformers_version": "4.40.1",
-       "use_cache": true, "vocab_size": 49152}""";
+       "use_cache": true, "vocab_size": 49152}\
+      """;
 
   private static final String TINY_LLAMA =
       """
@@ -78,7 +83,8 @@ class LlamaConfigReaderTest {
        "num_attention_heads": 32, "num_hidden_layers": 22, "num_key_value_heads": 4,
        "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": null,
        "tie_word_embeddings": false, "torch_dtype": "float32", "transformers_version": "4.31.0.dev0",
-       "use_cache": true, "vocab_size": 32000}""";
+       "use_cache": true, "vocab_size": 32000}\
+      """;
 
   private static final String MISTRAL_3 =
       """
@@ -88,7 +94,8 @@ class LlamaConfigReaderTest {
        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
        "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "sliding_window": null,
        "tie_word_embeddings": false, "torch_dtype": "bfloat16", "transformers_version": "4.42.0.dev0",
-       "use_cache": true, "vocab_size": 32768}""";
+       "use_cache": true, "vocab_size": 32768}\
+      """;
 
   private static final String QWEN_2 =
       """
@@ -99,7 +106,8 @@ class LlamaConfigReaderTest {
        "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0,
        "sliding_window": 32768, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
        "transformers_version": "4.43.1", "use_cache": true, "use_sliding_window": false,
-       "vocab_size": 151936}""";
+       "vocab_size": 151936}\
+      """;
 
   private static LlamaConfig read(String json) {
     return LlamaConfigReader.read(json, "config.json");

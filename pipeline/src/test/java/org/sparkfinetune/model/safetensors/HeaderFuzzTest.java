@@ -83,7 +83,8 @@ final class HeaderFuzzTest {
         """
         {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},\
         "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},\
-        "c":{"dtype":"U8","shape":[],"data_offsets":[32,33]}}   """;
+        "c":{"dtype":"U8","shape":[],"data_offsets":[32,33]}}\
+        """;
     byte[] header = json.getBytes(StandardCharsets.UTF_8);
     return ByteBuffer.allocate(8 + header.length + 33)
         .order(ByteOrder.LITTLE_ENDIAN)

@@ -76,7 +76,8 @@ class MlflowRunTest {
         send(
             exchange,
             200,
-            "{\"run\": {\"data\": {\"metrics\": [{\"key\": \"loss\", \"value\": 1, \"step\": 2}]}}}");
+            "{\"run\": {\"data\": {\"metrics\": [{\"key\": \"loss\", \"value\": 1, \"step\":"
+                + " 2}]}}}");
       } else {
         if (path.equals("runs/log-batch")) {
           batches.add(JSON.readTree(body));

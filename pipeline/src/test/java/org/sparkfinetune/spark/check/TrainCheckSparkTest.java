@@ -24,8 +24,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.model.family.LlamaFolder;
-import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
+import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
 import org.sparkfinetune.testing.SparkSessions;
 
 class TrainCheckSparkTest {
@@ -43,7 +43,8 @@ class TrainCheckSparkTest {
 
   private static String row(String answer) {
     return """
-        {"messages": [{"role": "user", "content": "one?"}, {"role": "assistant", "content": "%s"}]}"""
+    {"messages": [{"role": "user", "content": "one?"}, {"role": "assistant", "content": "%s"}]}\
+    """
         .formatted(answer);
   }
 

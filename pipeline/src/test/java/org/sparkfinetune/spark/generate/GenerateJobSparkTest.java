@@ -67,9 +67,9 @@ final class GenerateJobSparkTest {
   }
 
   private static String conversation(int i) {
-    return ("{\"id\": %d, \"messages\": [{\"role\": \"system\", \"content\": \"CREATE TABLE t (a INTEGER)\"},"
-            + " {\"role\": \"user\", \"content\": \"How many %d?\"},"
-            + " {\"role\": \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
+    return ("{\"id\": %d, \"messages\": [{\"role\": \"system\", \"content\": \"CREATE TABLE t (a"
+                + " INTEGER)\"}, {\"role\": \"user\", \"content\": \"How many %d?\"}, {\"role\":"
+                + " \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
         .formatted(i, i);
   }
 

@@ -13,11 +13,11 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.RowShape;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 
 /** Against the bytes that the reference's conversion writes. */
 final class JsonLineParityTest {

@@ -13,9 +13,9 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
-import org.sparkfinetune.spark.cluster.RootCause;
-import org.sparkfinetune.spark.cluster.RankFailure;
 import org.sparkfinetune.spark.cluster.RankContext.RankProgress;
+import org.sparkfinetune.spark.cluster.RankFailure;
+import org.sparkfinetune.spark.cluster.RootCause;
 
 class AttemptLoopTest {
   private final List<String> starts = new ArrayList<>();

@@ -16,7 +16,8 @@ import org.sparkfinetune.spark.train.TrainPreflight.UnsupportedSettings;
 class UnsupportedSettingsTest {
   @Test
   void modules_to_save_are_embedding_and_head_and_any_other_is_an_error() {
-    assertThatCode(() -> UnsupportedSettings.check(config("embed_tokens, lm_head"))).doesNotThrowAnyException();
+    assertThatCode(() -> UnsupportedSettings.check(config("embed_tokens, lm_head")))
+        .doesNotThrowAnyException();
     assertThatThrownBy(() -> UnsupportedSettings.check(config("norm")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("modules_to_save: norm")
