@@ -97,7 +97,7 @@ make_jar() {
     if [[ ! -e $jar || -n $(find "${sources[@]}" -type f -newer "$jar" -print -quit) ]]; then
         require_build_tools
         echo "Building jobs/target/spark-finetune.jar …" >&2
-        (cd "$root" && mvn -q -B -DskipTests -pl jobs -am package >&2) ||
+        (cd "$root" && mvn -q -B -DskipTests -Dcyclonedx.skip -pl jobs -am package >&2) ||
             fail "The build failed; Maven's messages are above."
     fi
 }

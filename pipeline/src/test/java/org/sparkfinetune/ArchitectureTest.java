@@ -46,7 +46,7 @@ final class ArchitectureTest {
           "plan", List.of("engine", "model"),
           "inference", List.of("data", "engine", "model"),
           "report", List.of("engine"),
-          "sample", List.of("engine", "model"),
+          "bench", List.of("engine", "model"),
           "spark", List.of("data", "engine", "inference", "model", "plan", "report"));
 
   @ArchTest

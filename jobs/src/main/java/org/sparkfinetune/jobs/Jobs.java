@@ -19,8 +19,6 @@ interface Jobs {
 
   Checked check(Request request, OutputForm output);
 
-  void parity(Request request);
-
   /** Returns what became of the samples, as one line of JSON. */
   String tokenize(Request request);
 }

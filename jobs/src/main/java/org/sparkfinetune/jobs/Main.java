@@ -3,9 +3,14 @@ package org.sparkfinetune.jobs;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import org.sparkfinetune.config.KeyTable;
+import org.sparkfinetune.jobs.bench.BenchGenerateCommand;
+import org.sparkfinetune.jobs.bench.BenchTrainCommand;
+import org.sparkfinetune.jobs.bench.MakeModelCommand;
+import org.sparkfinetune.jobs.bench.ParityCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -58,14 +63,14 @@ public final class Main {
             .addSubcommand(withKeys(new GenerateCommand(jobs), KeyTable.generate()))
             .addSubcommand(withKeys(new EvaluateCommand(jobs), KeyTable.evaluate()))
             .addSubcommand(withKeys(new MergeCommand(jobs), KeyTable.merge()))
-            .addSubcommand(new BenchGenerateCommand(out))
+            .addSubcommand(withHelp(new BenchGenerateCommand(out)))
             .addSubcommand(benchTrain(out))
             .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
             .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
-            .addSubcommand(withKeys(new ParityCommand(jobs), KeyTable.train()))
+            .addSubcommand(
+                withHelp(withKeys(new ParityCommand(PipelineJobs::hadoop), KeyTable.train())))
             .addSubcommand(withKeys(new TokenizeCommand(jobs), KeyTable.train()))
-            .addSubcommand(new MakeSampleCommand())
-            .addSubcommand(new MakeModelCommand());
+            .addSubcommand(withHelp(new MakeModelCommand()));
     return main.setOut(out)
         .setErr(err)
         .setUsageHelpWidth(100)
@@ -74,7 +79,17 @@ public final class Main {
   }
 
   private static CommandLine benchTrain(PrintWriter out) {
-    return new CommandLine(new BenchTrainCommand(out)).setUnmatchedOptionsArePositionalParams(true);
+    return withHelp(new BenchTrainCommand(out, Sessions::start))
+        .setUnmatchedOptionsArePositionalParams(true);
+  }
+
+  /**
+   * @param command a command or its line, without an option for help
+   */
+  private static CommandLine withHelp(Object command) {
+    CommandLine line = command instanceof CommandLine made ? made : new CommandLine(command);
+    line.getCommandSpec().addMixin("help", CommandSpec.forAnnotatedObject(new Help()));
+    return line;
   }
 
   private static CommandLine withKeys(Object command, KeyTable keys) {

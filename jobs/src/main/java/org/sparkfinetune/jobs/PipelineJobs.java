@@ -28,7 +28,6 @@ import org.sparkfinetune.config.WeightType;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.train.ParityRun;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
 import org.sparkfinetune.inference.export.GgufExport;
 import org.sparkfinetune.inference.export.Merge;
@@ -246,12 +245,6 @@ final class PipelineJobs implements Jobs {
     }
   }
 
-  @Override
-  public void parity(Request request) {
-    Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
-    new ParityRun(loaded.config(), hadoop(), Runtime.getRuntime().availableProcessors()).run();
-  }
-
   private static ConfigLoader loader() {
     return ConfigLoader.ofUser(hadoop());
   }
@@ -262,7 +255,7 @@ final class PipelineJobs implements Jobs {
   }
 
   /** What a session would use; there is none yet, since the configuration shapes it. */
-  private static Configuration hadoop() {
+  static Configuration hadoop() {
     Configuration hadoop = new Configuration();
     System.getProperties()
         .forEach(

@@ -9,6 +9,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
@@ -23,7 +24,6 @@ import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Plan.PlanJson;
 import org.sparkfinetune.plan.PlanText;
 import org.sparkfinetune.plan.Planner;
-import org.sparkfinetune.sample.ModelShape;
 
 /** Reads what a plan needs, and has it made. */
 final class PlanJob {

@@ -180,7 +180,8 @@ final class MainTest {
   void help_names_the_commands() {
     assertThat(run("--help")).isZero();
     assertThat(out.toString())
-        .contains("prepare", "tokenize", "train", "parity", "make-sample", "make-model");
+        .contains("prepare", "tokenize", "train", "parity", "make-model")
+        .doesNotContain("make-sample");
   }
 
   @Test
@@ -260,11 +261,6 @@ final class MainTest {
     public Checked check(Request request, OutputForm output) {
       record(request);
       return new Checked(List.of(output.toString()), outcome);
-    }
-
-    @Override
-    public void parity(Request request) {
-      record(request);
     }
 
     @Override

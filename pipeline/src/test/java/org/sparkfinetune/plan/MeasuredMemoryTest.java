@@ -19,9 +19,9 @@ import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.sample.ModelShape;
 
 /**
  * Plans of the runs in the documentation, whose memory {@code .ci/plan-memory} measured, are what

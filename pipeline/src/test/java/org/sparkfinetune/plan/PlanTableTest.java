@@ -12,9 +12,9 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.sample.ModelShape;
 
 /** The table in the documentation is what plan says today. */
 class PlanTableTest {

@@ -15,11 +15,11 @@ import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.plan.Plan.PlanJson;
-import org.sparkfinetune.sample.ModelShape;
 
 class PlannerTest {
   private static final long GIB = 1L << 30;

@@ -132,7 +132,7 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
     String advice =
         name.equals(TEST)
             ? " Evaluation needs one: let prepare make it (test_size), or set eval_strategy: no and"
-                  + " eval_on_start: false."
+                + " eval_on_start: false."
             : " Let prepare write one with rows.";
     return new UserError(
         "dataset_path: the %s split in '%s' is empty.%s".formatted(name, dataset, advice));

@@ -136,8 +136,8 @@ final class ResumePoint {
     if (!differences.isEmpty()) {
       throw new UserError(
           ("The checkpoint %s was made by another run:%n  %s%nUse the same settings to go on,"
-               + " another output_dir, or resume_from_checkpoint: never to begin again (which"
-               + " deletes the checkpoints).")
+                  + " another output_dir, or resume_from_checkpoint: never to begin again (which"
+                  + " deletes the checkpoints).")
               .formatted(
                   checkpoint.path(), String.join(System.lineSeparator() + "  ", differences)));
     }

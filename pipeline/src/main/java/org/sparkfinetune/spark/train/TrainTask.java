@@ -32,7 +32,7 @@ import org.sparkfinetune.store.RunFiles;
  * A rank's run as it travels to an executor: where the resolved configuration lies, the model and
  * the rows.
  */
-final class TrainTask implements RankTask {
+public final class TrainTask implements RankTask {
   private static final long serialVersionUID = 1L;
 
   private final String configFile;
@@ -50,7 +50,7 @@ final class TrainTask implements RankTask {
   /**
    * @param loadedLayers counts layers of all ranks
    */
-  TrainTask(
+  public TrainTask(
       String configFile,
       ModelSource model,
       String tokenizedPath,
@@ -135,7 +135,7 @@ final class TrainTask implements RankTask {
   }
 
   /** What {@link #run} gave. */
-  static RankReport report(byte[] bytes) {
+  public static RankReport report(byte[] bytes) {
     try (ObjectInputStream in = new ObjectInputStream(new ByteArrayInputStream(bytes))) {
       return (RankReport) in.readObject();
     } catch (IOException | ClassNotFoundException e) {

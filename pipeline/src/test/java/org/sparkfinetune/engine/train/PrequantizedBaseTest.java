@@ -8,8 +8,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.sample.ModelMaker;
-import org.sparkfinetune.sample.ModelShape;
+import org.sparkfinetune.bench.ModelMaker;
+import org.sparkfinetune.bench.ModelShape;
 
 /** A base model whose linears are stored in NF4. */
 class PrequantizedBaseTest {

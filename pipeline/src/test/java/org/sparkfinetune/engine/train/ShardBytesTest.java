@@ -6,11 +6,11 @@ import java.util.List;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
-import org.sparkfinetune.sample.ModelShape;
 
 class ShardBytesTest {
   private static final LlamaConfig MODEL = ModelShape.named("llama-135m").config();

@@ -15,6 +15,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.bench.ModelMaker;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
@@ -27,8 +29,6 @@ import org.sparkfinetune.engine.fsdp.ShardRanks;
 import org.sparkfinetune.engine.fsdp.ShardWriter;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.model.quant.Nf4Codec;
-import org.sparkfinetune.sample.ModelMaker;
-import org.sparkfinetune.sample.ModelShape;
 
 /** A model that lies on the disk as shards keep it is not copied. */
 class ShardInPlaceTest {

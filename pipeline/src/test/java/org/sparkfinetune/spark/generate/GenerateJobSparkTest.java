@@ -22,6 +22,8 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.bench.ModelMaker;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.Metric;
@@ -29,8 +31,6 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
-import org.sparkfinetune.sample.ModelMaker;
-import org.sparkfinetune.sample.ModelShape;
 import org.sparkfinetune.spark.evaluate.EvaluateJob;
 import org.sparkfinetune.spark.train.SampleRun;
 import org.sparkfinetune.testing.SparkSessions;
@@ -68,8 +68,8 @@ final class GenerateJobSparkTest {
 
   private static String conversation(int i) {
     return ("{\"id\": %d, \"messages\": [{\"role\": \"system\", \"content\": \"CREATE TABLE t (a"
-                + " INTEGER)\"}, {\"role\": \"user\", \"content\": \"How many %d?\"}, {\"role\":"
-                + " \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
+            + " INTEGER)\"}, {\"role\": \"user\", \"content\": \"How many %d?\"}, {\"role\":"
+            + " \"assistant\", \"content\": \"SELECT a FROM t\"}]}")
         .formatted(i, i);
   }
 

@@ -18,8 +18,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.sparkfinetune.sample.ModelMaker;
-import org.sparkfinetune.sample.ModelShape;
+import org.sparkfinetune.bench.ModelMaker;
+import org.sparkfinetune.bench.ModelShape;
 
 /**
  * What executors hold in anonymous memory while they train, read from /proc as the operating system
