@@ -14,7 +14,7 @@ import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.Provenance;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * What the files of a run folder say, for its page.
@@ -43,12 +43,12 @@ public record RunReport(
    *
    * @throws org.sparkfinetune.errors.RunFailure if the store does not let it
    */
-  public static void write(RunFolder folder, RunFiles files) {
+  public static void write(RunFolder folder, Store files) {
     String page = new RunPage(read(folder, files)).html();
     files.replace(folder.report(), page.getBytes(StandardCharsets.UTF_8));
   }
 
-  static RunReport read(RunFolder folder, RunFiles files) {
+  static RunReport read(RunFolder folder, Store files) {
     return new RunReport(
         folder.root().getName(),
         MetricsLog.read(folder, files),

@@ -3,166 +3,113 @@ package org.sparkfinetune.store;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.UUID;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.FileContext;
+import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.UnsupportedFileSystemException;
-import org.sparkfinetune.errors.RunFailure;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.fs.StreamCapabilities;
 
-/** A file that appears under its name as a whole or not at all: written aside, then renamed. */
-public sealed interface AtomicFile extends AutoCloseable {
+/**
+ * A file that appears under its name as a whole or not at all. Stores that append write it aside,
+ * flush it to the disk and rename it, in place of an older one; an object appears when its stream
+ * is closed, so there it is written under its own name. Every failure is a RunFailure.
+ */
+public final class AtomicFile extends OutputStream {
+  private static final int CHUNK = 1 << 20;
+
+  private final Store store;
+  private final FileSystem files;
+  private final Path target;
+  private final Path written;
+  private final FSDataOutputStream out;
+  private byte[] chunk = new byte[0];
+  private boolean closed;
+  private boolean committed;
+
+  /** Opened by {@link Store#create}. */
+  AtomicFile(Store store, Path target) throws IOException {
+    this.store = store;
+    this.target = target;
+    this.files = store.fileSystem(target);
+    this.written = store.appends(target) ? Store.aside(target) : target;
+    this.out = files.create(written, true);
+  }
+
+  @Override
+  public void write(int b) {
+    write(new byte[] {(byte) b}, 0, 1);
+  }
+
+  @Override
+  public void write(byte[] bytes, int offset, int length) {
+    Store.run("written", target, () -> out.write(bytes, offset, length));
+  }
 
   /** The next bytes, from the buffer's position to its limit. */
-  void write(ByteBuffer bytes);
+  public void write(ByteBuffer bytes) {
+    if (bytes.hasArray()) {
+      write(bytes.array(), bytes.arrayOffset() + bytes.position(), bytes.remaining());
+      bytes.position(bytes.limit());
+      return;
+    }
+    if (chunk.length == 0) {
+      chunk = new byte[CHUNK];
+    }
+    while (bytes.hasRemaining()) {
+      int n = Math.min(chunk.length, bytes.remaining());
+      bytes.get(chunk, 0, n);
+      write(chunk, 0, n);
+    }
+  }
+
+  /** Bytes written so far. */
+  public long position() {
+    return out.getPos();
+  }
 
   /** Makes the file visible, in place of an older one. */
-  void commit();
+  public void commit() {
+    Store.run("written", target, this::commitOrThrow);
+  }
+
+  private void commitOrThrow() throws IOException {
+    boolean aside = !written.equals(target);
+    if (aside) {
+      // Before the rename, or a power cut could leave the name on an empty file.
+      out.hsync();
+    }
+    closed = true;
+    out.close();
+    if (aside) {
+      if (files instanceof RawLocalFileSystem) {
+        // Hadoop's checksum of an older file of this name would condemn the new one.
+        files.delete(new Path(target.getParent(), "." + target.getName() + ".crc"), false);
+      }
+      store.renameFile(written, target);
+    }
+    committed = true;
+  }
 
   /** Removes what was written, unless it was committed. */
   @Override
-  void close();
-
-  /** Opens a file of any Hadoop file system for writing; its folder is made if need be. */
-  static AtomicFile create(Path target, Configuration conf) {
-    // Hidden from listings that follow Hadoop's convention, and unique: two writers never share it.
-    String aside = "." + target.getName() + "." + UUID.randomUUID() + ".tmp";
-    try {
-      FileSystem fileSystem = target.getFileSystem(conf);
-      Optional<java.nio.file.Path> local = LocalPaths.of(fileSystem, target);
-      return local.isPresent()
-          ? Local.create(local.get(), local.get().resolveSibling(aside))
-          : Remote.create(fileSystem, target, new Path(target.getParent(), aside));
-    } catch (IOException e) {
-      throw failed(target, e);
+  public void close() {
+    if (!committed) {
+      Store.run("written", target, this::discard);
     }
   }
 
-  /** {@code e} is an FSError where Hadoop's local file system could not write. */
-  private static RunFailure failed(Object target, Throwable e) {
-    Throwable cause = e instanceof FSError ? Objects.requireNonNull(e.getCause()) : e;
-    return new RunFailure(
-        "Writing %s failed: %s. Is there space, and may this user write there?"
-            .formatted(target, cause),
-        cause);
-  }
-
-  record Local(java.nio.file.Path target, java.nio.file.Path aside, FileChannel channel)
-      implements AtomicFile {
-    static Local create(java.nio.file.Path target, java.nio.file.Path aside) throws IOException {
-      Files.createDirectories(target.toAbsolutePath().getParent());
-      return new Local(
-          target,
-          aside,
-          FileChannel.open(aside, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
-    }
-
-    @Override
-    public void write(ByteBuffer bytes) {
+  private void discard() throws IOException {
+    if (!written.equals(target)) {
       try {
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
+        if (!closed) {
+          out.close();
         }
-      } catch (IOException e) {
-        throw failed(target, e);
+      } finally {
+        files.delete(written, false);
       }
+    } else if (out.hasCapability(StreamCapabilities.ABORTABLE_STREAM)) {
+      out.abort();
     }
-
-    @Override
-    public void commit() {
-      try {
-        // Before the rename, or a power cut could leave the name on an empty file.
-        channel.force(true);
-        channel.close();
-        // Hadoop's checksum of an older file of this name would condemn the new one.
-        Files.deleteIfExists(target.resolveSibling("." + target.getFileName() + ".crc"));
-        Files.move(
-            aside, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } catch (IOException e) {
-        throw failed(target, e);
-      }
-    }
-
-    @Override
-    public void close() {
-      try {
-        try {
-          channel.close();
-        } finally {
-          Files.deleteIfExists(aside);
-        }
-      } catch (IOException e) {
-        throw failed(target, e);
-      }
-    }
-  }
-
-  @SuppressWarnings("ArrayRecordComponent")
-  record Remote(FileSystem fileSystem, Path target, Path aside, OutputStream stream, byte[] chunk)
-      implements AtomicFile {
-    private static final int CHUNK = 1 << 20;
-
-    static Remote create(FileSystem fileSystem, Path target, Path aside) throws IOException {
-      return new Remote(
-          fileSystem, target, aside, fileSystem.create(aside, false), new byte[CHUNK]);
-    }
-
-    @Override
-    public void write(ByteBuffer bytes) {
-      try {
-        while (bytes.hasRemaining()) {
-          int n = Math.min(chunk.length, bytes.remaining());
-          bytes.get(chunk, 0, n);
-          stream.write(chunk, 0, n);
-        }
-      } catch (IOException | FSError e) {
-        throw failed(target, e);
-      }
-    }
-
-    @Override
-    public void commit() {
-      try {
-        stream.close();
-        rename();
-      } catch (IOException | FSError e) {
-        throw failed(target, e);
-      }
-    }
-
-    private void rename() throws IOException {
-      try {
-        FileContext.getFileContext(fileSystem.getUri(), fileSystem.getConf())
-            .rename(aside, target, Options.Rename.OVERWRITE);
-      } catch (UnsupportedFileSystemException e) {
-        // Only FileContext replaces in one move; a store without one gets the nearest thing.
-        fileSystem.delete(target, false);
-        if (!fileSystem.rename(aside, target)) {
-          throw new IOException("renaming " + aside + " to " + target + " was refused", e);
-        }
-      }
-    }
-
-    @Override
-    public void close() {
-      try {
-        try {
-          stream.close();
-        } finally {
-          fileSystem.delete(aside, false);
-        }
-      } catch (IOException | FSError e) {
-        throw failed(target, e);
-      }
-    }
+    // Closing any other object's stream would show what was written so far.
   }
 }

@@ -23,13 +23,12 @@ public sealed interface GrowingFile extends AutoCloseable {
 
     @Override
     public void append(byte[] bytes) {
-      RunFiles.doing(
+      Store.run(
           "written",
           path,
           () -> {
             out.write(bytes);
             out.hflush();
-            return true;
           });
     }
 
@@ -38,12 +37,11 @@ public sealed interface GrowingFile extends AutoCloseable {
 
     @Override
     public void close() {
-      RunFiles.doing(
+      Store.run(
           "closed",
           path,
           () -> {
             out.close();
-            return true;
           });
     }
   }
@@ -53,14 +51,14 @@ public sealed interface GrowingFile extends AutoCloseable {
 
     static final Duration INTERVAL = Duration.ofSeconds(30);
 
-    private final RunFiles files;
+    private final Store files;
     private final Path path;
     private final InstantSource clock;
     private final ByteArrayOutputStream content = new ByteArrayOutputStream();
     private int writtenBytes;
     private Instant writtenAt;
 
-    Rewritten(RunFiles files, Path path, byte[] content, InstantSource clock) {
+    Rewritten(Store files, Path path, byte[] content, InstantSource clock) {
       this.files = files;
       this.path = path;
       this.clock = clock;

@@ -1,15 +1,11 @@
 package org.sparkfinetune.store;
 
-import dev.failsafe.Failsafe;
-import dev.failsafe.RetryPolicy;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -17,7 +13,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -50,40 +45,34 @@ public final class PromotedFolder {
   private static final String EVALUATION = "evaluation.json";
   private static final String VERSIONS = "versions";
   private static final String CURRENT = "current";
-  private static final String NEW = ".adapter.new";
   private static final String OLD = ".adapter.old";
 
   /** An object that is replaced after a look at its length is refused, or comes cut off. */
-  private static final RetryPolicy<Optional<CurrentVersion>> REPLACED_MEANWHILE =
-      RetryPolicy.<Optional<CurrentVersion>>builder()
-          .handle(RunFailure.class, UserError.class)
-          .withMaxAttempts(5)
-          .withDelay(Duration.ofMillis(100))
-          .build();
+  private static final Retry REPLACED_MEANWHILE =
+      Retry.backoff(
+          5, Duration.ofMillis(50), e -> e instanceof RunFailure || e instanceof UserError);
 
   private final Path folder;
-  private final Configuration hadoop;
-  private final RunFiles files;
+  private final Store files;
 
-  public PromotedFolder(Path folder, Configuration hadoop) {
+  public PromotedFolder(Path folder, Store files) {
     this.folder = folder;
-    this.hadoop = hadoop;
-    this.files = new RunFiles(hadoop, InstantSource.system());
+    this.files = files;
   }
 
   /** The promoted folder that a user means by its own name or by that of its adapter, if any. */
-  public static Optional<PromotedFolder> named(Path path, Configuration hadoop) {
+  public static Optional<PromotedFolder> named(Path path, Store files) {
     Stream<Path> parent =
         path.getName().equals(ADAPTER) ? Stream.ofNullable(path.getParent()) : Stream.empty();
     return Stream.concat(parent, Stream.of(path))
-        .map(folder -> new PromotedFolder(folder, hadoop))
+        .map(folder -> new PromotedFolder(folder, files))
         .filter(folder -> folder.current().isPresent())
         .findFirst();
   }
 
   /** The adapter that is meant: where it is a promoted folder's, that of the current version. */
-  public static Path followed(Path path, Configuration hadoop) {
-    return named(path, hadoop)
+  public static Path followed(Path path, Store files) {
+    return named(path, files)
         .flatMap(folder -> folder.current().map(version -> folder.version(version.name())))
         .map(version -> new Path(version, ADAPTER))
         .orElse(path);
@@ -102,8 +91,8 @@ public final class PromotedFolder {
   }
 
   private Optional<CurrentVersion> current() {
-    return Failsafe.with(REPLACED_MEANWHILE)
-        .get(() -> files.read(file()).map(json -> CurrentVersion.parse(json, file())));
+    return REPLACED_MEANWHILE.ask(
+        () -> files.read(file()).map(json -> CurrentVersion.parse(json, file())));
   }
 
   private Path file() {
@@ -129,8 +118,8 @@ public final class PromotedFolder {
     String name = CurrentVersion.newName(now);
     Path version = version(name);
     copy(adapter, new Path(version, ADAPTER));
-    AtomicCopy.present(adapter.getParent(), version, List.of(CONFIG), hadoop);
-    files.replace(new Path(version, EVALUATION), report.getBytes(StandardCharsets.UTF_8));
+    files.copy(adapter.getParent(), version, List.of(CONFIG));
+    files.replace(new Path(version, EVALUATION), report);
     CurrentVersion current =
         current()
             .map(before -> before.replacedBy(name, now))
@@ -140,25 +129,23 @@ public final class PromotedFolder {
     deleteUnfinished();
     files.folders(new Path(folder, VERSIONS)).stream()
         .filter(old -> !current.names().contains(old.getName()))
-        .forEach(files::deleteFolder);
+        .forEach(files::delete);
   }
 
   /** What is made aside, and what a killed promotion left there. */
   private void deleteUnfinished() {
     files.sweep(folder);
-    List.of(NEW, OLD).forEach(name -> files.deleteFolder(new Path(folder, name)));
+    files.delete(new Path(folder, OLD));
   }
 
   private void copy(Path from, Path to) {
-    List<String> names = files.list(from).stream().map(Path::getName).toList();
-    AtomicCopy.present(from, to, names, hadoop);
+    files.copy(from, to, files.list(from).stream().map(Path::getName).toList());
   }
 
   private void show(Path version) {
     if (!files.renamesFolders(folder)) {
       // Of a time when nothing named the current one.
-      List.of(ADAPTER, CONFIG, EVALUATION)
-          .forEach(name -> files.deleteFolder(new Path(folder, name)));
+      List.of(ADAPTER, CONFIG, EVALUATION).forEach(name -> files.delete(new Path(folder, name)));
     } else if (!link(version)) {
       showCopies(version);
     }
@@ -167,7 +154,7 @@ public final class PromotedFolder {
   /** False where there are no links. */
   private boolean link(Path version) {
     try {
-      Optional<java.nio.file.Path> local = LocalPaths.of(folder.getFileSystem(hadoop), folder);
+      Optional<java.nio.file.Path> local = files.local(folder);
       if (local.isEmpty()) {
         return false;
       }
@@ -206,19 +193,21 @@ public final class PromotedFolder {
 
   private void showCopies(Path version) {
     Path shown = new Path(folder, ADAPTER);
-    Path aside = new Path(folder, NEW);
-    copy(new Path(version, ADAPTER), aside);
-    if (!files.exists(shown)) {
-      files.replaceFolder(aside, shown);
-    } else if (sameConfiguration(aside, shown)) {
-      Set<String> names = files.list(aside).stream().map(Path::getName).collect(Collectors.toSet());
-      names.forEach(name -> files.replaceFile(new Path(aside, name), new Path(shown, name)));
-      files.list(shown).stream()
-          .filter(file -> !names.contains(file.getName()))
-          .forEach(files::delete);
-    } else {
-      files.replaceFolder(shown, new Path(folder, OLD));
-      files.replaceFolder(aside, shown);
+    try (Staging staged = files.stage(shown)) {
+      Path aside = staged.path();
+      copy(new Path(version, ADAPTER), aside);
+      if (!files.exists(shown)) {
+        staged.publish();
+      } else if (sameConfiguration(aside, shown)) {
+        Set<String> names =
+            files.list(aside).stream().map(Path::getName).collect(Collectors.toSet());
+        names.forEach(name -> files.rename(new Path(aside, name), new Path(shown, name)));
+        files.list(shown).stream()
+            .filter(file -> !names.contains(file.getName()))
+            .forEach(files::delete);
+      } else {
+        files.swap(aside, shown, new Path(folder, OLD));
+      }
     }
     for (String name : List.of(CONFIG, EVALUATION)) {
       files

@@ -1,10 +1,8 @@
 package org.sparkfinetune.store;
 
 import java.io.IOException;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,13 +38,14 @@ public final class RunLock implements AutoCloseable {
    * @param lost called when another driver has taken it over while this process was asleep
    * @throws UserError if a living driver holds it
    */
-  public static RunLock acquire(Path folder, Configuration hadoop, Runnable lost) {
-    return acquire(folder, hadoop, Pace.USUAL, lost);
+  public static RunLock acquire(Path folder, Store store, Runnable lost) {
+    return acquire(folder, store, Pace.USUAL, lost);
   }
 
-  public static RunLock acquire(Path folder, Configuration hadoop, Pace pace, Runnable lost) {
+  public static RunLock acquire(Path folder, Store store, Pace pace, Runnable lost) {
     try {
-      FileSystem files = plain(folder.getFileSystem(hadoop));
+      // Hadoop's checksum files would be claims, too.
+      FileSystem files = store.fileSystem(folder);
       checkIsNoFile(files, folder);
       return new RunLock(folder, files, Lease.take(files, folder, pace), pace, lost);
     } catch (Lease.HeldException e) {
@@ -70,11 +69,6 @@ public final class RunLock implements AutoCloseable {
                   + " at work here, delete it.")
               .formatted(folder));
     }
-  }
-
-  /** Hadoop's checksum files would be claims, too. */
-  private static FileSystem plain(FileSystem files) {
-    return files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
   }
 
   private void renew() throws IOException {

@@ -30,7 +30,7 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Every cell of every notebook, in a process of its own as a notebook's kernel would run it. */
 class NotebooksTest {
@@ -162,7 +162,7 @@ class NotebooksTest {
 
   private void writeRun() {
     RunFolder run = RunFolder.of(folder.resolve("run").toString());
-    RunFiles files = new RunFiles(new Configuration(), java.time.InstantSource.system());
+    Store files = new Store(new Configuration());
     try (MetricsLog log = MetricsLog.start(run, files)) {
       log.write(new MetricsLine.Train(1, 0.5, 2, 1, 1e-4, 10, 100, 0));
       log.write(new MetricsLine.Train(2, 1, 1, 1, 1e-4, 10, 100, 0));

@@ -30,13 +30,13 @@ import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.xml.sax.InputSource;
 
 class RunReportTest {
   private static final String HOSTILE = "<script>alert('x')</script>&\"<img src=x onerror=y>";
 
-  private final RunFiles files = new RunFiles(new Configuration(), InstantSource.system());
+  private final Store files = new Store(new Configuration());
 
   @TempDir Path temporary;
 
@@ -164,8 +164,8 @@ class RunReportTest {
     RunReport.write(run, files);
   }
 
-  private static RunFiles atClock(String instant) {
-    return new RunFiles(new Configuration(), InstantSource.fixed(Instant.parse(instant)));
+  private static Store atClock(String instant) {
+    return new Store(new Configuration(), InstantSource.fixed(Instant.parse(instant)));
   }
 
   private RunFolder run() {

@@ -42,7 +42,7 @@ class RunLockTest {
   private RunLock acquire(Pace pace, Runnable lost) {
     return RunLock.acquire(
         new org.apache.hadoop.fs.Path(folder.resolve("run/.lock").toString()),
-        new Configuration(),
+        new Store(new Configuration()),
         pace,
         lost);
   }
@@ -149,16 +149,13 @@ class RunLockTest {
 
   @Test
   void renewing_goes_on_after_any_failure_of_the_store() throws IOException {
-    Configuration hadoop = new Configuration();
-    hadoop.set("fs.failing.impl", FailingFileSystem.class.getName());
+    Store store = new Store(new Configuration());
+    store.hadoop().set("fs.failing.impl", FailingFileSystem.class.getName());
     Path lock = folder.resolve("run/.lock");
     AtomicBoolean lost = new AtomicBoolean();
     try (RunLock held =
         RunLock.acquire(
-            new org.apache.hadoop.fs.Path("failing:" + lock),
-            hadoop,
-            QUICK,
-            () -> lost.set(true))) {
+            new org.apache.hadoop.fs.Path("failing:" + lock), store, QUICK, () -> lost.set(true))) {
       assertThat(held).isNotNull();
       Path claim = claim();
       for (FailingFileSystem.Failure failure : FailingFileSystem.Failure.values()) {

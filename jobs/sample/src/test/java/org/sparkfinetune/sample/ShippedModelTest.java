@@ -23,10 +23,11 @@ import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 import org.sparkfinetune.sample.SampleRows.Row;
+import org.sparkfinetune.store.Store;
 
 /** The trained weights that are shipped, on questions that they were not trained on. */
 final class ShippedModelTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final org.apache.hadoop.fs.Path MODEL =
       new org.apache.hadoop.fs.Path(Path.of("model").toAbsolutePath().toUri());
 
@@ -54,15 +55,15 @@ final class ShippedModelTest {
                       new Message(Role.SYSTEM, "SCHEMA:\n" + row.context()),
                       new Message(Role.USER, row.question())))));
     }
-    try (LlamaTokenizer tokenizer = LlamaTokenizer.load(MODEL, CONF);
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.load(MODEL, STORE);
         DecodingModel model =
-            DecodingModel.load(MODEL, Optional.empty(), BaseForm.AS_STORED, CONF, 1);
+            DecodingModel.load(MODEL, Optional.empty(), BaseForm.AS_STORED, STORE, 1);
         TextGenerator generator =
             new TextGenerator(
                 new Generator(model, 1, 8),
                 tokenizer,
                 BuiltInTemplates.REFERENCE.template(),
-                GenerationSettings.greedy(64, StopTokens.of(tokenizer, MODEL, CONF)),
+                GenerationSettings.greedy(64, StopTokens.of(tokenizer, MODEL, STORE)),
                 List.of())) {
       return generator.complete(prompts, TextListener.NONE).stream().map(Completion::text).toList();
     }

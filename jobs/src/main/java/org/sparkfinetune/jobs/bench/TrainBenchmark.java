@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -21,11 +20,9 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
@@ -54,7 +51,7 @@ import org.sparkfinetune.spark.cluster.BarrierStage.RunExchange;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.train.TrainTask;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Trains on rows of random (or given) tokens with the shipped trainer, barrier stage and exchange,
@@ -68,7 +65,7 @@ final class TrainBenchmark {
   private final SparkSession spark;
   private final Loaded<TrainConfig> loaded;
   private final TrainConfig config;
-  private final Configuration hadoop;
+  private final Store store;
   private final Work work;
 
   /**
@@ -90,7 +87,7 @@ final class TrainBenchmark {
     this.spark = spark;
     this.loaded = loaded;
     this.config = loaded.config();
-    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
     this.work = work;
   }
 
@@ -114,10 +111,9 @@ final class TrainBenchmark {
     until.put("jvm", since(ManagementFactory.getRuntimeMXBean().getStartTime()));
     until.put("spark", since(System.currentTimeMillis()));
     RunFolder folder = RunFolder.of(config.outputDir());
-    RunFiles files = new RunFiles(hadoop, InstantSource.system());
     Path rows = Path.of(config.outputDir()).resolve("rows");
     writeRows(rows);
-    files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
+    store.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, Duration.ofSeconds(60));
     RankPlan plan = planner.plan(config.parallelism().numRanks());
@@ -127,15 +123,14 @@ final class TrainBenchmark {
             folder.config().toString(),
             config.model(),
             rows.toString(),
-            new SerializableConfiguration(hadoop),
+            store,
             new ResumeState(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
             spark.sparkContext().longAccumulator("layers loaded"));
     ExchangeSettings exchange =
         RunExchange.settings(context.getConf(), config.parallelism().exchange());
-    CompletableFuture<double[]> clock =
-        CompletableFuture.supplyAsync(() -> firstTimes(folder, files));
+    CompletableFuture<double[]> clock = CompletableFuture.supplyAsync(() -> firstTimes(folder));
     List<RankReport> reports = reports(new BarrierStage(context, planner, plan, exchange), task);
-    List<MetricsLine> lines = MetricsLog.read(folder, files);
+    List<MetricsLine> lines = MetricsLog.read(folder, store);
     double[] times = clock.join();
     until.put("ready", times[0]);
     until.put("first_step", times[1]);
@@ -231,7 +226,7 @@ final class TrainBenchmark {
   }
 
   /** Seconds from the command to the model's readiness and to the end of the first step. */
-  private double[] firstTimes(RunFolder folder, RunFiles files) {
+  private double[] firstTimes(RunFolder folder) {
     double[] times = new double[2];
     while (times[1] == 0) {
       try {
@@ -240,10 +235,10 @@ final class TrainBenchmark {
         Thread.currentThread().interrupt();
         return times;
       }
-      if (files.read(folder.metrics()).isPresent()) {
+      if (store.read(folder.metrics()).isPresent()) {
         double now = since(System.currentTimeMillis());
         times[0] = times[0] == 0 ? now : times[0];
-        times[1] = MetricsLog.read(folder, files).isEmpty() ? 0 : now;
+        times[1] = MetricsLog.read(folder, store).isEmpty() ? 0 : now;
       }
     }
     return times;
@@ -267,7 +262,7 @@ final class TrainBenchmark {
       Files.createDirectories(folder);
       try (ParquetWriter<PackedRow> writer =
           PackedRowsParquet.writer(
-              new org.apache.hadoop.fs.Path(folder.resolve("train-0.parquet").toUri()), hadoop)) {
+              new org.apache.hadoop.fs.Path(folder.resolve("train-0.parquet").toUri()), store)) {
         for (int[] row : stored) {
           int[] positions = new int[row.length];
           Arrays.setAll(positions, i -> i);
@@ -295,7 +290,7 @@ final class TrainBenchmark {
   }
 
   private LlamaConfig modelConfig() {
-    try (BaseModel model = BaseModel.open(config.model().modelId(), hadoop)) {
+    try (BaseModel model = BaseModel.open(config.model().modelId(), store)) {
       return model.config();
     }
   }

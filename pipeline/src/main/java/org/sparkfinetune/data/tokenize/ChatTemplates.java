@@ -5,11 +5,11 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** The meaning of the key {@code chat_template}. */
 public final class ChatTemplates {
@@ -22,8 +22,7 @@ public final class ChatTemplates {
    *     has one, else {@code reference}
    * @throws UserError if there is no such template
    */
-  public static ChatTemplate choose(
-      Optional<String> choice, TokenizerFiles files, Configuration configuration) {
+  public static ChatTemplate choose(Optional<String> choice, TokenizerFiles files, Store store) {
     Optional<String> own = files.chatTemplate();
     if (choice.isEmpty()) {
       return own.map(source -> ChatTemplate.of(TOKENIZER, source))
@@ -41,16 +40,16 @@ public final class ChatTemplates {
     }
     return BuiltInTemplates.withText(name)
         .map(BuiltInTemplates::template)
-        .orElseGet(() -> ChatTemplate.of(name, read(name, configuration)));
+        .orElseGet(() -> ChatTemplate.of(name, read(name, store)));
   }
 
   private static String builtIn() {
     return String.join(", ", Arrays.stream(BuiltInTemplates.values()).map(t -> t.text()).toList());
   }
 
-  private static String read(String file, Configuration configuration) {
+  private static String read(String file, Store store) {
     Path path = new Path(file);
-    try (InputStream in = path.getFileSystem(configuration).open(path)) {
+    try (InputStream in = store.fileSystem(path).open(path)) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw new UserError(

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.data.tokenize.TokenizerJson.SpecialToken;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * The tokenizer of a Llama model ({@code tokenizer.json}, as Hugging Face's tokenizers library
@@ -48,8 +48,8 @@ public final class LlamaTokenizer implements AutoCloseable {
   /**
    * @throws UserError if the folder holds no usable {@code tokenizer.json}
    */
-  public static LlamaTokenizer load(Path folder, Configuration configuration) {
-    return of(TokenizerFiles.load(folder, configuration));
+  public static LlamaTokenizer load(Path folder, Store store) {
+    return of(TokenizerFiles.load(folder, store));
   }
 
   public static LlamaTokenizer of(TokenizerFiles files) {

@@ -13,13 +13,13 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.hadoop.ParquetReader;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * Packed rows in a mapped local file of fixed-width rows (four little-endian arrays of int one
@@ -52,15 +52,15 @@ public final class PackedRowsFile implements PackedRows {
    * @throws UserError if the files are no packed rows of one length
    */
   public static PackedRowsFile copyOf(
-      Path folder, String split, Configuration configuration, java.nio.file.Path scratch) {
+      Path folder, String split, Store store, java.nio.file.Path scratch) {
     try {
       Files.createDirectories(scratch);
       java.nio.file.Path local = Files.createTempFile(scratch, "packed-" + split, ".rows");
       try (FileChannel channel =
           FileChannel.open(local, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
         Copy copy = new Copy(channel);
-        for (Path file : files(folder, split, configuration)) {
-          copy.file(file, configuration);
+        for (Path file : files(folder, split, store)) {
+          copy.file(file, store);
         }
         return copy.map();
       } finally {
@@ -75,16 +75,15 @@ public final class PackedRowsFile implements PackedRows {
   }
 
   /** Whether a folder has rows of a split. */
-  public static boolean exists(Path folder, String split, Configuration configuration)
-      throws IOException {
-    return !files(folder, split, configuration).isEmpty();
+  public static boolean exists(Path folder, String split, Store store) throws IOException {
+    return !files(folder, split, store).isEmpty();
   }
 
   /** The first row of a split, if it has one. */
-  public static Optional<PackedRow> first(Path folder, String split, Configuration configuration) {
+  public static Optional<PackedRow> first(Path folder, String split, Store store) {
     try {
-      for (Path file : files(folder, split, configuration)) {
-        try (ParquetReader<PackedRow> reader = PackedRowsParquet.reader(file, configuration)) {
+      for (Path file : files(folder, split, store)) {
+        try (ParquetReader<PackedRow> reader = PackedRowsParquet.reader(file, store)) {
           PackedRow row = reader.read();
           if (row != null) {
             return Optional.of(row);
@@ -98,10 +97,9 @@ public final class PackedRowsFile implements PackedRows {
     }
   }
 
-  private static List<Path> files(Path folder, String split, Configuration configuration)
-      throws IOException {
+  private static List<Path> files(Path folder, String split, Store store) throws IOException {
     try {
-      return Arrays.stream(folder.getFileSystem(configuration).listStatus(folder))
+      return Arrays.stream(store.fileSystem(folder).listStatus(folder))
           .map(FileStatus::getPath)
           .filter(file -> file.getName().startsWith(split + "-"))
           .filter(file -> file.getName().endsWith(".parquet"))
@@ -122,8 +120,8 @@ public final class PackedRowsFile implements PackedRows {
       this.channel = channel;
     }
 
-    void file(Path file, Configuration configuration) throws IOException {
-      try (ParquetReader<PackedRow> reader = PackedRowsParquet.reader(file, configuration)) {
+    void file(Path file, Store store) throws IOException {
+      try (ParquetReader<PackedRow> reader = PackedRowsParquet.reader(file, store)) {
         for (PackedRow row = reader.read(); row != null; row = reader.read()) {
           check(file, row);
           write(row);

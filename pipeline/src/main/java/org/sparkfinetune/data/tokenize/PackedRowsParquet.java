@@ -15,6 +15,7 @@ import org.apache.parquet.io.api.RecordConsumer;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.store.Store;
 
 /**
  * Packed rows as Parquet: the four columns as arrays of int in the layout that Spark gives to
@@ -30,19 +31,17 @@ public final class PackedRowsParquet {
    * A new file; its rows appear when it is closed. Values are written as differences from the one
    * before: positions count up, ids are too many for a dictionary to pay.
    */
-  public static ParquetWriter<PackedRow> writer(Path file, Configuration configuration)
-      throws IOException {
-    return new Builder(HadoopOutputFile.fromPath(file, configuration))
-        .withConf(configuration)
+  public static ParquetWriter<PackedRow> writer(Path file, Store store) throws IOException {
+    return new Builder(HadoopOutputFile.fromPath(file, store.hadoop()))
+        .withConf(store.hadoop())
         .withCompressionCodec(CompressionCodecName.SNAPPY)
         .withWriterVersion(WriterVersion.PARQUET_2_0)
         .withDictionaryEncoding(false)
         .build();
   }
 
-  static ParquetReader<PackedRow> reader(Path file, Configuration configuration)
-      throws IOException {
-    return ParquetReader.builder(new PackedRowReadSupport(), file).withConf(configuration).build();
+  static ParquetReader<PackedRow> reader(Path file, Store store) throws IOException {
+    return ParquetReader.builder(new PackedRowReadSupport(), file).withConf(store.hadoop()).build();
   }
 
   private static final class Builder extends ParquetWriter.Builder<PackedRow, Builder> {

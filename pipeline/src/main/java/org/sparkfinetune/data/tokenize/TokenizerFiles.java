@@ -21,6 +21,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * The text of a tokenizer's files, so that it can be sent to machines that cannot see its folder.
@@ -50,15 +51,20 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     return NAMES;
   }
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static TokenizerFiles load(Path folder, Configuration hadoop) {
+    return load(folder, new Store(hadoop));
+  }
+
   /**
    * Reads what a Hugging Face folder holds of a tokenizer.
    *
    * @throws UserError if there is no readable {@code tokenizer.json}
    */
-  public static TokenizerFiles load(Path folder, Configuration configuration) {
+  public static TokenizerFiles load(Path folder, Store store) {
     TreeMap<String, String> texts = new TreeMap<>();
     try {
-      FileSystem files = folder.getFileSystem(configuration);
+      FileSystem files = store.fileSystem(folder);
       for (String name : NAMES) {
         read(files, new Path(folder, name)).ifPresent(text -> texts.put(name, text));
       }

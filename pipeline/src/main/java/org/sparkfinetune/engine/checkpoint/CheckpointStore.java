@@ -10,7 +10,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * The checkpoints of a run folder: which are complete, which of them are whole, and how a new one
@@ -21,11 +21,11 @@ public final class CheckpointStore {
   private static final String ASIDE = ".writing-";
 
   private final RunFolder folder;
-  private final RunFiles files;
+  private final Store files;
   private final FileCheck check;
 
   /** Reads the files of checkpoints in the process that it is in. */
-  public CheckpointStore(RunFolder folder, RunFiles files) {
+  public CheckpointStore(RunFolder folder, Store files) {
     this(
         folder,
         files,
@@ -43,7 +43,7 @@ public final class CheckpointStore {
    *
    * @param check reads the files of checkpoints
    */
-  public CheckpointStore(RunFolder folder, RunFiles files, FileCheck check) {
+  public CheckpointStore(RunFolder folder, Store files, FileCheck check) {
     this.folder = folder;
     this.files = files;
     this.check = check;
@@ -134,7 +134,7 @@ public final class CheckpointStore {
     files.replace(new Path(writing, CheckpointManifest.NAME), manifest.json());
     if (!writing.equals(visible)) {
       // One of the same step can only be from a start that went back behind it.
-      files.replaceFolder(writing, visible);
+      files.rename(writing, visible);
     }
   }
 
@@ -151,7 +151,7 @@ public final class CheckpointStore {
     for (Path path : files.folders(folder.checkpoints())) {
       boolean named = RunFolder.stepOf(path).isPresent();
       if ((named && !isComplete(path)) || path.getName().startsWith(ASIDE)) {
-        files.deleteFolder(path);
+        files.delete(path);
       }
     }
   }
@@ -196,7 +196,7 @@ public final class CheckpointStore {
     files.replace(
         new Path(aside.checkpoints(), "about.txt"), about.getBytes(StandardCharsets.UTF_8));
     for (Long step : others) {
-      files.replaceFolder(folder.checkpoint(step), aside.checkpoint(step));
+      files.rename(folder.checkpoint(step), aside.checkpoint(step));
     }
     return Optional.of(aside);
   }
@@ -223,6 +223,6 @@ public final class CheckpointStore {
   private void delete(Path checkpoint) {
     // Without its manifest it is no checkpoint any more, should the rest be left by a kill.
     files.delete(new Path(checkpoint, CheckpointManifest.NAME));
-    files.deleteFolder(checkpoint);
+    files.delete(checkpoint);
   }
 }

@@ -5,12 +5,12 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /**
  * A checkpoint opened for reading, whatever number of ranks wrote it: the slices of all its ranks,
@@ -28,11 +28,11 @@ public final class SavedState implements AutoCloseable {
    *
    * @throws UserError if one is missing or no safetensors file
    */
-  public static SavedState open(Path folder, CheckpointManifest manifest, Configuration hadoop) {
+  public static SavedState open(Path folder, CheckpointManifest manifest, Store store) {
     SavedState state = new SavedState();
     try {
       for (StateFile file : manifest.files()) {
-        state.files.add(SafetensorsFile.open(new Path(folder, file.name()), hadoop));
+        state.files.add(SafetensorsFile.open(new Path(folder, file.name()), store));
       }
       return state;
     } catch (RuntimeException e) {

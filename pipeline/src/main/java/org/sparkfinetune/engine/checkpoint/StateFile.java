@@ -12,13 +12,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * One rank's file of a checkpoint as the manifest lists it.
@@ -53,7 +52,7 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
    * @return what is wrong with it, in words that follow its name; empty if it is whole
    * @throws RunFailure if the store does not let it be read
    */
-  public Optional<String> damage(Path checkpoint, RunFiles files) {
+  public Optional<String> damage(Path checkpoint, Store files) {
     Path file = new Path(checkpoint, name);
     Optional<InputStream> stored = files.open(file);
     if (stored.isEmpty()) {
@@ -90,14 +89,14 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
    * @param folder where the checkpoint is being written
    */
   public static StateFile write(
-      Path folder, Configuration hadoop, int rank, int worldSize, List<Part> parts) {
+      Path folder, Store store, int rank, int worldSize, List<Part> parts) {
     String name = name(rank, worldSize);
     List<TensorSpec> specs = new ArrayList<>();
     for (Part part : parts) {
       specs.add(new TensorSpec(part.name(), DType.F32, new long[] {part.elements()}));
     }
     try (SafetensorsWriter writer =
-        SafetensorsWriter.create(new Path(folder, name), hadoop, Map.of(), specs)) {
+        SafetensorsWriter.create(new Path(folder, name), store, Map.of(), specs)) {
       parts.forEach(part -> part.values().forEach(values -> writer.write(values.duplicate())));
       writer.commit();
       return new StateFile(name, writer.fileBytes(), writer.crc32c());

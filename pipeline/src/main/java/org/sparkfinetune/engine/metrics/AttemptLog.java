@@ -12,7 +12,7 @@ import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * {@code attempts.jsonl}: when the training was started and how that ended, by the driver, over all
@@ -23,9 +23,9 @@ public final class AttemptLog {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final RunFolder folder;
-  private final RunFiles files;
+  private final Store files;
 
-  public AttemptLog(RunFolder folder, RunFiles files) {
+  public AttemptLog(RunFolder folder, Store files) {
     this.folder = folder;
     this.files = files;
   }

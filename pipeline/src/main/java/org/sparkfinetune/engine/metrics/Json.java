@@ -10,7 +10,7 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** JSON documents of a run folder, indented for people. */
 final class Json {
@@ -32,7 +32,7 @@ final class Json {
     return MAPPER.readTree(json);
   }
 
-  static Optional<JsonNode> read(Path path, RunFiles files) {
+  static Optional<JsonNode> read(Path path, Store files) {
     return files.read(path).map(bytes -> parse(path, bytes));
   }
 

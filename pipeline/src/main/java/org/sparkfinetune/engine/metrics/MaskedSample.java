@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** A tokenised conversation as text again, cut where the loss begins or ends. */
 public record MaskedSample(List<Piece> pieces, int tokens, int trainedTokens) {
@@ -46,7 +46,7 @@ public record MaskedSample(List<Piece> pieces, int tokens, int trainedTokens) {
   }
 
   /** Replaces {@code samples.json}. */
-  public static void write(List<MaskedSample> samples, RunFolder folder, RunFiles files) {
+  public static void write(List<MaskedSample> samples, RunFolder folder, Store files) {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     ArrayNode array = node.putArray("samples");
     samples.forEach(sample -> array.add(sample.json()));
@@ -54,7 +54,7 @@ public record MaskedSample(List<Piece> pieces, int tokens, int trainedTokens) {
   }
 
   /** What is in {@code samples.json}; nothing if it is not there. */
-  public static List<MaskedSample> read(RunFolder folder, RunFiles files) {
+  public static List<MaskedSample> read(RunFolder folder, Store files) {
     List<MaskedSample> samples = new ArrayList<>();
     Json.read(folder.samples(), files)
         .ifPresent(node -> node.path("samples").forEach(sample -> samples.add(of(sample))));

@@ -6,7 +6,7 @@ import java.util.List;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.GrowingFile;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * {@code metrics.jsonl}, written by rank 0 alone; for one thread. A line is visible to readers when
@@ -25,12 +25,12 @@ public final class MetricsLog implements AutoCloseable {
   }
 
   /** An empty log in place of what was there. */
-  public static MetricsLog start(RunFolder folder, RunFiles files) {
+  public static MetricsLog start(RunFolder folder, Store files) {
     return new MetricsLog(files.grow(folder.metrics(), new byte[0]));
   }
 
   /** The log without the lines after {@code step}. */
-  public static MetricsLog resume(RunFolder folder, RunFiles files, long step) {
+  public static MetricsLog resume(RunFolder folder, Store files, long step) {
     StringBuilder kept = new StringBuilder();
     read(folder, files).stream()
         .filter(line -> line.step() <= step)
@@ -40,7 +40,7 @@ public final class MetricsLog implements AutoCloseable {
   }
 
   /** The lines so far; a last one that was cut off is left out. */
-  public static List<MetricsLine> read(RunFolder folder, RunFiles files) {
+  public static List<MetricsLine> read(RunFolder folder, Store files) {
     Path path = folder.metrics();
     return parse(path, new String(files.read(path).orElse(new byte[0]), StandardCharsets.UTF_8), 0);
   }

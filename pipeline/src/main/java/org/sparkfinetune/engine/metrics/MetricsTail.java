@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Follows {@code metrics.jsonl} while another process writes it, with few requests: on object
@@ -19,13 +19,13 @@ public final class MetricsTail {
   private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
   private final Path path;
-  private final RunFiles files;
+  private final Store files;
   private List<MetricsLine> lines = List.of();
   private Optional<String> version = Optional.empty();
   private byte[] last = new byte[0];
   private long lastAt;
 
-  public MetricsTail(RunFolder folder, RunFiles files) {
+  public MetricsTail(RunFolder folder, Store files) {
     this.path = folder.metrics();
     this.files = files;
   }

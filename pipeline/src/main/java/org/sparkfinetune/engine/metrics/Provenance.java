@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.util.VersionInfo;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * {@code provenance.json}: what a run was made from.
@@ -61,12 +61,12 @@ public record Provenance(
         "arch", System.getProperty("os.arch", ""));
   }
 
-  public void write(RunFolder folder, RunFiles files) {
+  public void write(RunFolder folder, Store files) {
     files.replace(folder.provenance(), Json.bytes(json()));
   }
 
   /** What an earlier start in this folder wrote, if there was one. */
-  public static Optional<Provenance> read(RunFolder folder, RunFiles files) {
+  public static Optional<Provenance> read(RunFolder folder, Store files) {
     return Json.read(folder.provenance(), files).map(Provenance::of);
   }
 

@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.metrics.TensorBoardWriter.EventFiles;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Names every path of a run folder ({@code output_dir}). */
 public record RunFolder(Path root) {
@@ -92,7 +92,7 @@ public record RunFolder(Path root) {
    * A run folder in this one, for what a run leaves that goes back to an earlier checkpoint: {@code
    * set-aside-1} or, if that is taken, the next.
    */
-  public RunFolder nextAside(RunFiles files) {
+  public RunFolder nextAside(Store files) {
     int number = 1;
     while (files.exists(in(ASIDE + number))) {
       number++;
@@ -142,9 +142,9 @@ public record RunFolder(Path root) {
    */
   public static final class RunRecord {
     private final RunFolder folder;
-    private final RunFiles files;
+    private final Store files;
 
-    public RunRecord(RunFolder folder, RunFiles files) {
+    public RunRecord(RunFolder folder, Store files) {
       this.folder = folder;
       this.files = files;
     }

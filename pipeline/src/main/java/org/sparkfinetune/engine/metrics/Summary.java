@@ -16,7 +16,7 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * {@code summary.json}: what a finished run amounts to. Written last, so that its being there says
@@ -76,14 +76,14 @@ public record Summary(
   }
 
   /** Adds what {@code provenance.json} says of the data that were used. */
-  public void write(RunFolder folder, RunFiles files) {
+  public void write(RunFolder folder, Store files) {
     ObjectNode node = json();
     Provenance.read(folder, files).ifPresent(from -> node.set("data", from.dataJson()));
     files.replace(folder.summary(), Json.bytes(node));
   }
 
   /** The summary of a run that has ended; empty for others. */
-  public static Optional<Summary> read(RunFolder folder, RunFiles files) {
+  public static Optional<Summary> read(RunFolder folder, Store files) {
     return Json.read(folder.summary(), files).map(Summary::of);
   }
 

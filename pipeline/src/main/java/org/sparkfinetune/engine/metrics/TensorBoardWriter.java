@@ -19,7 +19,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.GrowingFile;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.tensorflow.framework.Summary;
 import org.tensorflow.util.Event;
 import org.tensorflow.util.SessionLog;
@@ -38,10 +38,10 @@ public final class TensorBoardWriter implements AutoCloseable {
 
   private static final String FILE_VERSION = "brain.Event:2";
 
-  private final RunFiles files;
+  private final Store files;
   private final GrowingFile file;
 
-  private TensorBoardWriter(RunFiles files, Path path, long firstStep) {
+  private TensorBoardWriter(Store files, Path path, long firstStep) {
     this.files = files;
     byte[] version = event(0).setFileVersion(FILE_VERSION).build().toByteArray();
     this.file = files.grow(path, EventRecords.frame(version));
@@ -50,7 +50,7 @@ public final class TensorBoardWriter implements AutoCloseable {
   }
 
   /** The first file of a run, in place of all that were there. */
-  public static TensorBoardWriter start(RunFolder folder, RunFiles files) {
+  public static TensorBoardWriter start(RunFolder folder, Store files) {
     EventFiles events = new EventFiles(files, folder.tensorboard());
     Path next = events.next();
     events.deleteAll();
@@ -58,7 +58,7 @@ public final class TensorBoardWriter implements AutoCloseable {
   }
 
   /** The next file of a run that goes on after {@code step}. */
-  public static TensorBoardWriter resume(RunFolder folder, RunFiles files, long step) {
+  public static TensorBoardWriter resume(RunFolder folder, Store files, long step) {
     EventFiles events = new EventFiles(files, folder.tensorboard());
     events.dropAfter(step);
     return new TensorBoardWriter(files, events.next(), step + 1);
@@ -182,10 +182,10 @@ public final class TensorBoardWriter implements AutoCloseable {
 
     private static final Pattern NAME = Pattern.compile("events\\.out\\.tfevents\\.(\\d+)\\..*");
 
-    private final RunFiles files;
+    private final Store files;
     private final Path folder;
 
-    EventFiles(RunFiles files, Path folder) {
+    EventFiles(Store files, Path folder) {
       this.files = files;
       this.folder = folder;
     }

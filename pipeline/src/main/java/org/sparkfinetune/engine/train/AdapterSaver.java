@@ -1,6 +1,5 @@
 package org.sparkfinetune.engine.train;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -9,9 +8,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.Consumer;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileStatus;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.Method;
@@ -23,7 +19,6 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -32,7 +27,7 @@ import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
-import org.sparkfinetune.store.AtomicCopy;
+import org.sparkfinetune.store.Store;
 
 /** Writes what was trained, gathered one group at a time, so that nobody holds it whole. */
 final class AdapterSaver {
@@ -40,44 +35,25 @@ final class AdapterSaver {
   private static final String MAIN = "main";
 
   private final RankModel model;
-  private final Configuration hadoop;
+  private final Store store;
   private final long version;
 
-  AdapterSaver(RankModel model, Configuration hadoop, long version) {
+  AdapterSaver(RankModel model, Store store, long version) {
     this.model = model;
-    this.hadoop = hadoop;
+    this.store = store;
     this.version = version;
   }
 
   /** What a run leaves: {@code adapter/}, or {@code model/} where all weights were trained. */
   void result(TrainConfig config, LoraConfig lora) {
     RunFolder folder = RunFolder.of(config.outputDir());
-    sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
+    // What a start that was killed in this place left half-written.
+    store.sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
     if (config.method() == Method.FULL) {
       model(folder.model());
-      ModelFiles.copy(config.model(), folder.model(), hadoop);
+      ModelFiles.copy(config.model(), folder.model(), store);
     } else {
       adapter(folder.adapter(), config.model(), lora);
-    }
-  }
-
-  /** Deletes what a start that was killed in this place left half-written. */
-  private void sweep(Path folder) {
-    try {
-      FileSystem files = folder.getFileSystem(hadoop);
-      if (!files.exists(folder)) {
-        return;
-      }
-      for (FileStatus file : files.listStatus(folder)) {
-        if (file.getPath().getName().matches("\\..*\\.tmp")) {
-          files.delete(file.getPath(), false);
-        }
-      }
-    } catch (IOException e) {
-      throw new RunFailure(
-          "%s could not be cleared: %s; check that the store is there and lets this user write"
-              .formatted(folder, e.getMessage()),
-          e);
     }
   }
 
@@ -102,7 +78,7 @@ final class AdapterSaver {
             lora.modulesToSave());
     AdapterFiles.write(
         folder,
-        hadoop,
+        store,
         config,
         specs,
         (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
@@ -116,7 +92,7 @@ final class AdapterSaver {
     }
     try (SafetensorsWriter writer =
         SafetensorsWriter.create(
-            new Path(folder, "model.safetensors"), hadoop, Map.of("format", "pt"), specs)) {
+            new Path(folder, "model.safetensors"), store, Map.of("format", "pt"), specs)) {
       specs.forEach(spec -> write(spec.name(), writer::write));
       writer.commit();
     }
@@ -179,8 +155,8 @@ final class AdapterSaver {
 
     private ModelFiles() {}
 
-    static void copy(ModelSource source, Path to, Configuration hadoop) {
-      AtomicCopy.present(new Path(source.folder()), to, NAMES, hadoop);
+    static void copy(ModelSource source, Path to, Store store) {
+      store.copy(new Path(source.folder()), to, NAMES);
     }
   }
 }

@@ -1,7 +1,6 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.Map;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.errors.UserError;
@@ -9,6 +8,7 @@ import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.store.Store;
 
 /** The model that training begins with: a folder in Hugging Face layout, read by ranges. */
 public final class BaseModel implements AutoCloseable {
@@ -29,8 +29,8 @@ public final class BaseModel implements AutoCloseable {
    * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing,
    *     short or of another shape
    */
-  public static BaseModel open(String folder, Configuration hadoop) {
-    return new BaseModel(LlamaFolder.open(new Path(folder), hadoop));
+  public static BaseModel open(String folder, Store store) {
+    return new BaseModel(LlamaFolder.open(new Path(folder), store));
   }
 
   public LlamaConfig config() {

@@ -13,7 +13,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.Checkpointing;
 import org.sparkfinetune.config.IntervalStrategy;
@@ -27,6 +26,7 @@ import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.store.Store;
 
 /**
  * Saves a run's state after the steps that are due, and when the run is asked to stop. Training
@@ -38,8 +38,8 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private final RankModel model;
-  private final CheckpointStore store;
-  private final Configuration hadoop;
+  private final CheckpointStore checkpoints;
+  private final Store store;
   private final Checkpointing settings;
   private final StepSchedule schedule;
   private final ResumeState continuation;
@@ -69,8 +69,8 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
    * @param stopRequested whether the run should end after this step; one rank's yes is enough
    */
   record Setting(
-      CheckpointStore store,
-      Configuration hadoop,
+      CheckpointStore checkpoints,
+      Store store,
       Checkpointing settings,
       ResumeState continuation,
       Optional<RunRecorder> recorder,
@@ -90,8 +90,8 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       PhaseClock clock,
       Duration patience) {
     this.model = model;
+    this.checkpoints = setting.checkpoints();
     this.store = setting.store();
-    this.hadoop = setting.hadoop();
     this.settings = setting.settings();
     this.schedule = schedule;
     this.continuation = setting.continuation();
@@ -107,10 +107,9 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   }
 
   /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
-  static void restore(
-      RankModel model, Path checkpoint, CheckpointManifest manifest, Configuration hadoop) {
+  static void restore(RankModel model, Path checkpoint, CheckpointManifest manifest, Store store) {
     int rank = model.exchange().rank();
-    try (SavedState saved = SavedState.open(checkpoint, manifest, hadoop)) {
+    try (SavedState saved = SavedState.open(checkpoint, manifest, store)) {
       for (TrainableGroup group : model.weights().trainable()) {
         long first = rank * group.layout().sliceElements();
         group
@@ -174,17 +173,17 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     ProcessGroup exchange = model.exchange();
     int rank = exchange.rank();
     StateFile file =
-        StateFile.write(store.writing(step), hadoop, rank, exchange.worldSize(), parts);
+        StateFile.write(checkpoints.writing(step), store, rank, exchange.worldSize(), parts);
     String receipt = "%s %s %s".formatted(file.name(), file.bytes(), file.crc32c());
     ByteBuffer bytes = ByteBuffer.wrap(receipt.getBytes(StandardCharsets.UTF_8));
     exchange.await(exchange.push(0, RECEIPT, step, bytes));
     if (rank == 0) {
       List<StateFile> files =
           exchange.await(exchange.pushed(RECEIPT, step)).stream().map(this::received).toList();
-      store.commit(
+      checkpoints.commit(
           new CheckpointManifest(
               step, continuation.rowsPerStep(), continuation.identity(), counters, files));
-      store.prune(settings.saveTotalLimit());
+      checkpoints.prune(settings.saveTotalLimit());
     }
   }
 

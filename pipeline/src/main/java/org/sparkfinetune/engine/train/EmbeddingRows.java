@@ -1,9 +1,9 @@
 package org.sparkfinetune.engine.train;
 
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.store.Store;
 
 /** Single rows of a model's embedding, read by range. */
 public final class EmbeddingRows implements AutoCloseable {
@@ -15,8 +15,8 @@ public final class EmbeddingRows implements AutoCloseable {
     this.weights = new CheckpointWeights(checkpoint);
   }
 
-  public static EmbeddingRows open(Path modelFolder, Configuration hadoop) {
-    return new EmbeddingRows(Checkpoint.open(modelFolder, hadoop));
+  public static EmbeddingRows open(Path modelFolder, Store store) {
+    return new EmbeddingRows(Checkpoint.open(modelFolder, store));
   }
 
   /** The 2-norm of a token's row of {@code width} numbers. */

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -29,7 +28,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * A training run whose numbers can be laid beside another program's: the same machinery, with ranks
@@ -39,7 +38,7 @@ import org.sparkfinetune.store.RunFiles;
 public final class ParityRun {
   private final TrainConfig config;
   private final LoraConfig lora;
-  private final Configuration hadoop;
+  private final Store store;
   private final int threads;
   private final ComputeDevice device;
 
@@ -49,14 +48,19 @@ public final class ParityRun {
    *     with {@code train-*.parquet}
    * @param threads for operators, of all ranks together
    */
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public ParityRun(TrainConfig config, Configuration hadoop, int threads) {
-    this(config, hadoop, threads, device(config));
+    this(config, new Store(hadoop), threads);
+  }
+
+  public ParityRun(TrainConfig config, Store store, int threads) {
+    this(config, store, threads, device(config));
   }
 
   /** As the other, on a device of the caller's choice. */
-  ParityRun(TrainConfig config, Configuration hadoop, int threads, ComputeDevice device) {
+  ParityRun(TrainConfig config, Store store, int threads, ComputeDevice device) {
     this.config = config;
-    LoraConfig asked = TrainableSource.lora(config, hadoop);
+    LoraConfig asked = TrainableSource.lora(config, store);
     this.lora =
         new LoraConfig(
             asked.r(),
@@ -65,7 +69,7 @@ public final class ParityRun {
             asked.targetModules(),
             asked.useRslora(),
             asked.modulesToSave());
-    this.hadoop = hadoop;
+    this.store = store;
     this.threads = threads;
     this.device = device;
   }
@@ -90,15 +94,14 @@ public final class ParityRun {
     ExecutorService pool = Executors.newFixedThreadPool(ranks);
     try (ThreadBuffers scratch = ThreadBuffers.create();
         Torch torch = Torch.start(Math.max(1, threads / ranks), device);
-        BaseModel base = BaseModel.open(config.model().folder(), hadoop);
+        BaseModel base = BaseModel.open(config.model().folder(), store);
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();
       for (ProcessGroup exchange : group) {
         results.add(CompletableFuture.supplyAsync(() -> rank(torch, exchange, base, rows), pool));
       }
       List<TrainingEvents.Step> steps = join(results, group);
-      new RunFiles(hadoop, InstantSource.system())
-          .replace(new Path(config.outputDir(), "losses.json"), json(steps));
+      store.replace(new Path(config.outputDir(), "losses.json"), json(steps));
       return steps;
     } finally {
       group.forEach(ProcessGroup::close);
@@ -154,8 +157,8 @@ public final class ParityRun {
     Path path = new Path(config.data().datasetPath());
     PackedRows rows =
         path.getName().endsWith(".safetensors")
-            ? RowsInMemory.read(path, hadoop)
-            : PackedRowsFile.copyOf(path, "train", hadoop, scratch.folder());
+            ? RowsInMemory.read(path, store)
+            : PackedRowsFile.copyOf(path, "train", store, scratch.folder());
     if (rows.size() == 0) {
       throw new UserError("dataset_path is " + path + ", which holds no packed rows.");
     }
@@ -165,7 +168,7 @@ public final class ParityRun {
   private List<TrainingEvents.Step> rank(
       Torch torch, ProcessGroup exchange, BaseModel base, PackedRows rows) {
     try (ThreadBuffers own = ThreadBuffers.create();
-        TrainableSource trainable = TrainableSource.of(config, base, hadoop);
+        TrainableSource trainable = TrainableSource.of(config, base, store);
         RankModel model =
             RankModel.load(
                 ModelRecipe.of(config, lora, base, device),
@@ -194,7 +197,7 @@ public final class ParityRun {
               new PhaseClock())
           .run(0, step -> Trainer.Next.STEP);
       if (exchange.rank() == 0) {
-        new AdapterSaver(model, hadoop, schedule.totalSteps()).result(config, lora);
+        new AdapterSaver(model, store, schedule.totalSteps()).result(config, lora);
       }
       exchange.sum("saved", schedule.totalSteps(), new double[] {0});
       return log.steps();

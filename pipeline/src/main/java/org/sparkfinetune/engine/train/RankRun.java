@@ -2,13 +2,11 @@ package org.sparkfinetune.engine.train;
 
 import java.io.Serializable;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
-import org.apache.hadoop.conf.Configuration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.LoraConfig;
@@ -33,7 +31,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** One rank's whole run: load, train, evaluate, save. Knows nothing of Spark. */
 public final class RankRun {
@@ -43,9 +41,8 @@ public final class RankRun {
   private final LoraConfig lora;
   private final Place place;
   private final ResumeState continuation;
-  private final Configuration hadoop;
+  private final Store store;
   private final RunFolder folder;
-  private final RunFiles files;
   private final CheckpointStore checkpoints;
   private final RankMemory memory = new RankMemory();
   private final GpuMemory gpuMemory = new GpuMemory();
@@ -79,15 +76,14 @@ public final class RankRun {
     default void layerLoaded() {}
   }
 
-  public RankRun(TrainConfig config, Place place, ResumeState continuation, Configuration hadoop) {
+  public RankRun(TrainConfig config, Place place, ResumeState continuation, Store store) {
     this.config = config;
-    this.lora = TrainableSource.lora(config, hadoop);
+    this.lora = TrainableSource.lora(config, store);
     this.place = place;
     this.continuation = continuation;
-    this.hadoop = hadoop;
+    this.store = store;
     this.folder = RunFolder.of(config.outputDir());
-    this.files = new RunFiles(hadoop, InstantSource.system());
-    this.checkpoints = new CheckpointStore(folder, files);
+    this.checkpoints = new CheckpointStore(folder, store);
   }
 
   /**
@@ -115,11 +111,11 @@ public final class RankRun {
     try (RankMemory.Watch unused = memory.watch(clock::current);
         NvidiaSmi.Watch unusedToo = gpuMemory.watch(place.device());
         Torch torch = Torch.start(place.threads(), place.device());
-        BaseModel base = BaseModel.open(config.model().folder(), hadoop);
-        PackedRows train = PackedRowsFile.copyOf(rows, "train", hadoop, place.scratch());
-        PackedRows test = PackedRowsFile.copyOf(rows, "test", hadoop, place.scratch());
-        TrainableSource trainable = TrainableSource.of(config, base, hadoop);
-        ShardCache kept = ShardCache.of(config, recipe(base), continuation, hadoop);
+        BaseModel base = BaseModel.open(config.model().folder(), store);
+        PackedRows train = PackedRowsFile.copyOf(rows, "train", store, place.scratch());
+        PackedRows test = PackedRowsFile.copyOf(rows, "test", store, place.scratch());
+        TrainableSource trainable = TrainableSource.of(config, base, store);
+        ShardCache kept = ShardCache.of(config, recipe(base), continuation, store);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
@@ -162,7 +158,7 @@ public final class RankRun {
       boolean ended = done == job.schedule().totalSteps();
       if (ended) {
         place.whereabouts().enter("saving", done);
-        AdapterSaver saver = new AdapterSaver(job.model(), hadoop, done);
+        AdapterSaver saver = new AdapterSaver(job.model(), store, done);
         job.clock().in(Phase.CHECKPOINT, () -> saver.result(config, lora));
       }
       finish(job);
@@ -172,7 +168,7 @@ public final class RankRun {
 
   private CheckpointManifest restore(Job job, org.apache.hadoop.fs.Path checkpoint) {
     CheckpointManifest manifest = checkpoints.manifest(checkpoint);
-    Checkpointer.restore(job.model(), checkpoint, manifest, hadoop);
+    Checkpointer.restore(job.model(), checkpoint, manifest, store);
     return manifest;
   }
 
@@ -180,7 +176,7 @@ public final class RankRun {
     RunRecorder.Setting setting =
         new RunRecorder.Setting(
             folder,
-            files,
+            store,
             config.reporting().loggingSteps(),
             job.schedule().totalSteps(),
             job.test().size(),
@@ -206,7 +202,7 @@ public final class RankRun {
     Checkpointer.Setting setting =
         new Checkpointer.Setting(
             checkpoints,
-            hadoop,
+            store,
             config.checkpointing(),
             continuation,
             recorder,

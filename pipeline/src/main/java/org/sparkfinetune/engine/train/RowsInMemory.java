@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
@@ -12,6 +11,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /** A few packed rows, held. */
 record RowsInMemory(List<PackedRow> rows) implements PackedRows {
@@ -26,8 +26,8 @@ record RowsInMemory(List<PackedRow> rows) implements PackedRows {
    *
    * @throws UserError if it holds anything else
    */
-  static RowsInMemory read(Path file, Configuration hadoop) {
-    try (Checkpoint tensors = Checkpoint.openFile(file, hadoop)) {
+  static RowsInMemory read(Path file, Store store) {
+    try (Checkpoint tensors = Checkpoint.openFile(file, store)) {
       int[][] ids = column(tensors, "input_ids");
       int[][] labels = column(tensors, "labels");
       int[][] positions = column(tensors, "position_ids");

@@ -12,7 +12,7 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.TensorBoardWriter;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Rank 0's record of a run: metrics.jsonl and TensorBoard, a line every logging interval. */
 final class RunRecorder implements TrainingEvents, AutoCloseable {
@@ -54,7 +54,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
    */
   record Setting(
       RunFolder folder,
-      RunFiles files,
+      Store files,
       int loggingSteps,
       long totalSteps,
       int evaluationRows,

@@ -6,11 +6,11 @@ import java.time.InstantSource;
 import java.util.Arrays;
 import java.util.Optional;
 import org.apache.commons.codec.digest.DigestUtils;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.fsdp.ShardStore;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Store;
 
 /**
  * Where a host keeps shard files between runs: the folder named by {@code SPARK_FINETUNE_SHARDS},
@@ -32,7 +32,7 @@ final class ShardCache implements AutoCloseable {
 
   /** Nowhere, too, for a run that does not say which model it is of. */
   static ShardCache of(
-      TrainConfig config, ModelRecipe recipe, ResumeState continuation, Configuration hadoop) {
+      TrainConfig config, ModelRecipe recipe, ResumeState continuation, Store store) {
     String named = System.getenv(VARIABLE);
     Path folder =
         named == null
@@ -41,7 +41,7 @@ final class ShardCache implements AutoCloseable {
     if (folder.toString().isEmpty() || continuation.identity().values().isEmpty()) {
       return new ShardCache(Optional.empty());
     }
-    String key = key(config.model().folder(), recipe, continuation, hadoop);
+    String key = key(config.model().folder(), recipe, continuation, store);
     return new ShardCache(Optional.of(new ShardStore(folder, key, InstantSource.system())));
   }
 
@@ -57,7 +57,7 @@ final class ShardCache implements AutoCloseable {
 
   /** Paths and times of change are in it: the identity does not read every byte of the model. */
   private static String key(
-      String model, ModelRecipe recipe, ResumeState continuation, Configuration hadoop) {
+      String model, ModelRecipe recipe, ResumeState continuation, Store store) {
     StringBuilder text = new StringBuilder(FORMAT).append(recipe.plainType());
     for (ModelGroups.Group group : ModelGroups.of(recipe.config(), recipe.method())) {
       text.append(group.name()).append(group.quantized()).append(group.plain());
@@ -65,7 +65,7 @@ final class ShardCache implements AutoCloseable {
     text.append(continuation.identity().values().get("hash of the model"));
     try {
       org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(model);
-      FileStatus[] files = folder.getFileSystem(hadoop).listStatus(folder);
+      FileStatus[] files = store.fileSystem(folder).listStatus(folder);
       Arrays.sort(files);
       for (FileStatus file : files) {
         text.append('\n').append(file.getPath()).append(' ').append(file.getLen());

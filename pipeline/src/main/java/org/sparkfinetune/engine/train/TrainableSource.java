@@ -2,7 +2,6 @@ package org.sparkfinetune.engine.train;
 
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
@@ -12,6 +11,7 @@ import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
+import org.sparkfinetune.store.Store;
 
 /**
  * First values of what is trained: LoRA's from an adapter or drawn, all else from the base model.
@@ -27,23 +27,23 @@ final class TrainableSource implements WeightSource, AutoCloseable {
     this.adapter = adapter;
   }
 
-  static TrainableSource of(TrainConfig config, BaseModel base, Configuration hadoop) {
+  static TrainableSource of(TrainConfig config, BaseModel base, Store store) {
     return new TrainableSource(
         base,
         new InitialWeights(config.seed(), name -> inFeatures(base.config(), name)),
-        config.model().adapter().map(folder -> AdapterFiles.open(new Path(folder), hadoop)));
+        config.model().adapter().map(folder -> AdapterFiles.open(new Path(folder), store)));
   }
 
   /**
    * LoRA as it is carried out: that of the configuration, or of the adapter to start from, whose
    * weights fit nothing else. Dropout, which shapes no weight, is always the configuration's.
    */
-  static LoraConfig lora(TrainConfig config, Configuration hadoop) {
+  static LoraConfig lora(TrainConfig config, Store store) {
     LoraConfig own = config.lora();
     return config
         .model()
         .adapter()
-        .map(folder -> AdapterFiles.readConfig(new Path(folder), hadoop))
+        .map(folder -> AdapterFiles.readConfig(new Path(folder), store))
         .map(
             adapter ->
                 new LoraConfig(

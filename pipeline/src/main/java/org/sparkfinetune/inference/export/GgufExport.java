@@ -1,13 +1,11 @@
 package org.sparkfinetune.inference.export;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.family.LlamaConfig;
@@ -16,6 +14,7 @@ import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.store.AtomicFile;
+import org.sparkfinetune.store.Store;
 
 /** Writes a merged model as one GGUF file (version 3) for llama.cpp. */
 public final class GgufExport {
@@ -43,10 +42,15 @@ public final class GgufExport {
     }
   }
 
-  private final Configuration hadoop;
+  private final Store store;
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public GgufExport(Configuration hadoop) {
-    this.hadoop = hadoop;
+    this(new Store(hadoop));
+  }
+
+  public GgufExport(Store store) {
+    this.store = store;
   }
 
   /**
@@ -58,21 +62,17 @@ public final class GgufExport {
   public void run(MergeRequest request, Type type) {
     requireNew(request.output());
     try (MergedWeights weights =
-            MergedWeights.open(request.model(), request.adapter(), request.base(), hadoop);
-        AtomicFile out = AtomicFile.create(request.output(), hadoop)) {
+            MergedWeights.open(request.model(), request.adapter(), request.base(), store);
+        AtomicFile out = store.create(request.output())) {
       write(weights, type, out);
       out.commit();
     }
   }
 
   private void requireNew(Path output) {
-    try {
-      if (output.getFileSystem(hadoop).exists(output)) {
-        throw new UserError(
-            "output is %s, which exists. Name another file, or delete it.".formatted(output));
-      }
-    } catch (IOException e) {
-      throw new RunFailure("Looking at %s failed: %s".formatted(output, e.getMessage()), e);
+    if (store.exists(output)) {
+      throw new UserError(
+          "output is %s, which exists. Name another file, or delete it.".formatted(output));
     }
   }
 
@@ -127,7 +127,7 @@ public final class GgufExport {
       metadata.put(prefix + "rope.scaling.type", "linear");
       metadata.put(prefix + "rope.scaling.factor", (float) linear.factor());
     }
-    GgufTokenizer.read(weights.model().path(), hadoop).put(metadata, config.vocabSize());
+    GgufTokenizer.read(weights.model().path(), store).put(metadata, config.vocabSize());
     return metadata;
   }
 

@@ -10,9 +10,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * {@code tokenizer.json} as llama.cpp wants it: byte-level BPE as its "gpt2" with merges, BPE with
@@ -45,8 +45,8 @@ final class GgufTokenizer {
     this.template = template;
   }
 
-  static GgufTokenizer read(Path folder, Configuration hadoop) {
-    Optional<String> tokenizer = text(new Path(folder, "tokenizer.json"), hadoop);
+  static GgufTokenizer read(Path folder, Store store) {
+    Optional<String> tokenizer = text(new Path(folder, "tokenizer.json"), store);
     if (tokenizer.isEmpty()) {
       throw new UserError(
           "%s has no tokenizer.json, and a GGUF file holds the tokenizer too.".formatted(folder));
@@ -57,20 +57,20 @@ final class GgufTokenizer {
           "%s/tokenizer.json is of the type %s; GGUF is written for BPE."
               .formatted(folder, json.path("model").path("type")));
     }
-    JsonNode config = parse(text(new Path(folder, "tokenizer_config.json"), hadoop).orElse("{}"));
+    JsonNode config = parse(text(new Path(folder, "tokenizer_config.json"), store).orElse("{}"));
     Optional<String> template =
-        text(new Path(folder, "chat_template.jinja"), hadoop)
+        text(new Path(folder, "chat_template.jinja"), store)
             .or(() -> Optional.ofNullable(config.path("chat_template").textValue()));
     return new GgufTokenizer(
         folder,
         json,
         config,
-        parse(text(new Path(folder, "config.json"), hadoop).orElse("{}")),
+        parse(text(new Path(folder, "config.json"), store).orElse("{}")),
         template);
   }
 
-  private static Optional<String> text(Path file, Configuration hadoop) {
-    try (InputStream in = file.getFileSystem(hadoop).open(file)) {
+  private static Optional<String> text(Path file, Store store) {
+    try (InputStream in = store.fileSystem(file).open(file)) {
       return Optional.of(new String(in.readAllBytes(), java.nio.charset.StandardCharsets.UTF_8));
     } catch (FileNotFoundException e) {
       return Optional.empty();

@@ -1,18 +1,15 @@
 package org.sparkfinetune.inference.export;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.MergeBase;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.safetensors.DType;
@@ -21,16 +18,22 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.store.Store;
 
 /** Writes a merged model in Hugging Face layout. */
 public final class Merge {
   private static final Logger LOG = LoggerFactory.getLogger(Merge.class);
   private static final int PIECE = 1 << 20;
 
-  private final Configuration hadoop;
+  private final Store store;
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public Merge(Configuration hadoop) {
-    this.hadoop = hadoop;
+    this(new Store(hadoop));
+  }
+
+  public Merge(Store store) {
+    this.store = store;
   }
 
   /**
@@ -39,25 +42,19 @@ public final class Merge {
    * @throws UserError if model and adapter do not fit together, or the output is not empty
    */
   public void run(MergeRequest request) {
-    requireEmpty(request.output(), hadoop);
+    requireEmpty(request.output(), store);
     try (MergedWeights weights =
-        MergedWeights.open(request.model(), request.adapter(), request.base(), hadoop)) {
-      new ModelFolderFiles(hadoop)
+        MergedWeights.open(request.model(), request.adapter(), request.base(), store)) {
+      new ModelFolderFiles(store)
           .copy(weights.model().path(), request.output(), weights.isTied(), request.dtype());
       write(weights, request);
     }
   }
 
-  static void requireEmpty(Path output, Configuration hadoop) {
-    try {
-      FileSystem files = output.getFileSystem(hadoop);
-      if (files.exists(output) && files.listStatus(output).length > 0) {
-        throw new UserError(
-            "output is %s, which is not empty. Name another folder, or delete it."
-                .formatted(output));
-      }
-    } catch (IOException e) {
-      throw new RunFailure("Looking at " + output + " failed: " + e.getMessage(), e);
+  static void requireEmpty(Path output, Store store) {
+    if (!store.list(output).isEmpty() || !store.folders(output).isEmpty()) {
+      throw new UserError(
+          "output is %s, which is not empty. Name another folder, or delete it.".formatted(output));
     }
   }
 
@@ -75,7 +72,7 @@ public final class Merge {
     try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
         ShardedSafetensorsWriter writer =
             ShardedSafetensorsWriter.create(
-                request.output(), hadoop, Map.of("format", "pt"), specs, request.maxShardSize())) {
+                request.output(), store, Map.of("format", "pt"), specs, request.maxShardSize())) {
       for (int i = 0; i < specs.size(); i++) {
         NamedShape weight = weights.weights().get(i);
         stream(

@@ -5,7 +5,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.errors.UserError;
@@ -19,6 +18,7 @@ import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.store.Store;
 
 /**
  * The weights of {@code W + scaling * B A}, in float32, piece by piece (Hu et al. 2021, section
@@ -40,12 +40,11 @@ final class MergedWeights implements AutoCloseable {
   /**
    * @throws UserError if the two do not fit together
    */
-  static MergedWeights open(
-      Path model, Optional<Path> adapter, MergeBase base, Configuration hadoop) {
-    LlamaFolder folder = LlamaFolder.open(model, hadoop);
+  static MergedWeights open(Path model, Optional<Path> adapter, MergeBase base, Store store) {
+    LlamaFolder folder = LlamaFolder.open(model, store);
     try {
       MergedWeights merged =
-          new MergedWeights(folder, adapter.map(path -> AdapterFiles.open(path, hadoop)), base);
+          new MergedWeights(folder, adapter.map(path -> AdapterFiles.open(path, store)), base);
       merged.checkAdapter();
       return merged;
     } catch (RuntimeException e) {

@@ -6,12 +6,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.safetensors.DType;
-import org.sparkfinetune.store.AtomicCopy;
-import org.sparkfinetune.store.AtomicText;
+import org.sparkfinetune.store.Store;
 
 /** What belongs beside a model's weights: configuration, tokenizer, templates, licence. */
 final class ModelFolderFiles {
@@ -32,18 +30,17 @@ final class ModelFolderFiles {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final Configuration hadoop;
+  private final Store store;
 
-  ModelFolderFiles(Configuration hadoop) {
-    this.hadoop = hadoop;
+  ModelFolderFiles(Store store) {
+    this.store = store;
   }
 
   void copy(Path from, Path to, boolean tied, Optional<DType> dtype) {
-    AtomicCopy.present(from, to, COPIED, hadoop);
+    store.copy(from, to, COPIED);
     try {
-      AtomicText.write(
+      store.replace(
           new Path(to, "config.json"),
-          hadoop,
           JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config(from, tied, dtype))
               + "\n");
     } catch (IOException e) {
@@ -53,7 +50,7 @@ final class ModelFolderFiles {
 
   private ObjectNode config(Path from, boolean tied, Optional<DType> dtype) throws IOException {
     Path file = new Path(from, "config.json");
-    try (InputStream in = file.getFileSystem(hadoop).open(file)) {
+    try (InputStream in = store.fileSystem(file).open(file)) {
       ObjectNode config = (ObjectNode) JSON.readTree(in);
       config.remove("quantization_config");
       if (config.path("tie_word_embeddings").asBoolean() != tied) {

@@ -8,6 +8,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.store.Store;
 
 /**
  * A base model and maybe an adapter, ready for decoding. Weights lie outside the heap, mapped from
@@ -42,9 +43,8 @@ public final class DecodingModel implements AutoCloseable {
    *
    * @throws UserError as {@link #load} would
    */
-  public static void check(
-      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop) {
-    try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
+  public static void check(Path model, Optional<Path> adapter, BaseForm form, Store store) {
+    try (ModelLoader loader = ModelLoader.open(model, adapter, form, store)) {
       loader.abandon();
     }
   }
@@ -61,23 +61,29 @@ public final class DecodingModel implements AutoCloseable {
       Path model,
       Optional<Path> adapter,
       BaseForm form,
-      Configuration hadoop,
+      Store store,
       int threads,
       Runnable layerLoaded) {
-    try (ModelLoader loader = ModelLoader.open(model, adapter, form, hadoop)) {
+    try (ModelLoader loader = ModelLoader.open(model, adapter, form, store)) {
       return loader.load(threads, layerLoaded);
     }
   }
 
-  /** The same, seen by nobody. */
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public static DecodingModel load(
       Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop, int threads) {
-    return load(model, adapter, form, hadoop, threads, () -> {});
+    return load(model, adapter, form, new Store(hadoop), threads);
+  }
+
+  /** The same, seen by nobody. */
+  public static DecodingModel load(
+      Path model, Optional<Path> adapter, BaseForm form, Store store, int threads) {
+    return load(model, adapter, form, store, threads, () -> {});
   }
 
   /** How many layers a model folder's model has. */
-  public static int layers(Path model, Configuration hadoop) {
-    return LlamaFolder.config(model, hadoop).numHiddenLayers();
+  public static int layers(Path model, Store store) {
+    return LlamaFolder.config(model, store).numHiddenLayers();
   }
 
   public LlamaConfig config() {

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
@@ -30,6 +29,7 @@ import org.sparkfinetune.model.quant.PrequantizedWeight;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /** Makes a {@link DecodingModel} from folders. */
 final class ModelLoader implements AutoCloseable {
@@ -47,11 +47,11 @@ final class ModelLoader implements AutoCloseable {
     this.form = form;
   }
 
-  static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop) {
-    LlamaFolder folder = LlamaFolder.open(model, hadoop);
+  static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Store store) {
+    LlamaFolder folder = LlamaFolder.open(model, store);
     try {
       ModelLoader loader =
-          new ModelLoader(folder, adapter.map(path -> AdapterFiles.open(path, hadoop)), form);
+          new ModelLoader(folder, adapter.map(path -> AdapterFiles.open(path, store)), form);
       loader.adapter.ifPresent(loader::check);
       return loader;
     } catch (RuntimeException e) {

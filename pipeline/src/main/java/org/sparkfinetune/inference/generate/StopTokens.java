@@ -9,11 +9,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** The tokens that end a text: those the model names, and those that end a turn in a template. */
 public final class StopTokens {
@@ -26,12 +26,12 @@ public final class StopTokens {
    * EOS of the tokenizer, {@code eos_token_id} of {@code generation_config.json} and {@code
    * config.json}, and the known ends of turns that the tokenizer has.
    */
-  public static Set<Integer> of(LlamaTokenizer tokenizer, Path model, Configuration hadoop) {
+  public static Set<Integer> of(LlamaTokenizer tokenizer, Path model, Store store) {
     Set<Integer> ids = new TreeSet<>();
     tokenizer.eosId().ifPresent(ids::add);
     TURN_ENDS.forEach(text -> tokenizer.idOf(text).ifPresent(ids::add));
     for (String file : List.of("generation_config.json", "config.json")) {
-      JsonNode named = json(new Path(model, file), hadoop).path("eos_token_id");
+      JsonNode named = json(new Path(model, file), store).path("eos_token_id");
       if (named.isInt()) {
         ids.add(named.intValue());
       }
@@ -40,8 +40,8 @@ public final class StopTokens {
     return ids;
   }
 
-  private static JsonNode json(Path file, Configuration hadoop) {
-    try (FSDataInputStream in = file.getFileSystem(hadoop).open(file)) {
+  private static JsonNode json(Path file, Store store) {
+    try (FSDataInputStream in = store.fileSystem(file).open(file)) {
       return new ObjectMapper().readTree(new String(in.readAllBytes(), StandardCharsets.UTF_8));
     } catch (FileNotFoundException e) {
       return new ObjectMapper().createObjectNode();

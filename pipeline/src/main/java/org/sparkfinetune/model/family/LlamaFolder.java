@@ -7,7 +7,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
@@ -18,6 +17,7 @@ import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /**
  * A Llama in Hugging Face layout, checked as a whole when it is opened: every weight that {@code
@@ -38,9 +38,9 @@ public final class LlamaFolder implements AutoCloseable {
    * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing or
    *     of another shape or type
    */
-  public static LlamaFolder open(Path folder, Configuration hadoop) {
+  public static LlamaFolder open(Path folder, Store store) {
     LlamaFolder opened =
-        new LlamaFolder(folder, config(folder, hadoop), Checkpoint.open(folder, hadoop));
+        new LlamaFolder(folder, config(folder, store), Checkpoint.open(folder, store));
     try {
       opened.weights().forEach(opened::check);
       return opened;
@@ -55,18 +55,18 @@ public final class LlamaFolder implements AutoCloseable {
    *
    * @throws UserError if the folder has no config.json, or it is no Llama
    */
-  public static LlamaConfig config(Path folder, Configuration hadoop) {
+  public static LlamaConfig config(Path folder, Store store) {
     Path file = new Path(folder, "config.json");
-    return LlamaConfigReader.read(text(file, hadoop), file.toString());
+    return LlamaConfigReader.read(text(file, store), file.toString());
   }
 
-  private static String text(Path file, Configuration hadoop) {
-    try (FSDataInputStream in = file.getFileSystem(hadoop).open(file)) {
+  private static String text(Path file, Store store) {
+    try (FSDataInputStream in = store.fileSystem(file).open(file)) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (FileNotFoundException e) {
       throw new UserError(
           "model_id is %s, but there is no config.json in that folder. It has to be a model in Hugging Face layout: config.json, safetensors, tokenizer.json.%s"
-              .formatted(file.getParent(), elsewhere(file, hadoop)),
+              .formatted(file.getParent(), elsewhere(file, store)),
           e);
     } catch (IOException e) {
       throw new UserError(
@@ -76,11 +76,11 @@ public final class LlamaFolder implements AutoCloseable {
   }
 
   /** Who has a cluster's file system by default may have meant his own disk. */
-  private static String elsewhere(Path file, Configuration hadoop) {
-    String store = hadoop.get("fs.defaultFS", "file:///");
-    return file.toUri().getScheme() != null || store.startsWith("file:")
+  private static String elsewhere(Path file, Store store) {
+    String usual = store.hadoop().get("fs.defaultFS", "file:///");
+    return file.toUri().getScheme() != null || usual.startsWith("file:")
         ? ""
-        : " It was looked for on %s; write file:/… for this machine's disk.".formatted(store);
+        : " It was looked for on %s; write file:/… for this machine's disk.".formatted(usual);
   }
 
   private void check(NamedShape expected) {

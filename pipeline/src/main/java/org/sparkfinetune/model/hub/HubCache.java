@@ -5,14 +5,11 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
+import org.sparkfinetune.store.Store;
 
 /**
  * The folder of one repository in the cache:
@@ -27,14 +24,13 @@ import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
 final class HubCache {
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  private final Store store;
   private final FileSystem files;
   private final Path root;
 
-  HubCache(HubId id, HubSettings settings, Configuration hadoop) throws IOException {
-    FileSystem given = settings.cache().getFileSystem(hadoop);
-    // Without the checksum files that Hadoop puts beside every local file; those cannot be
-    // appended to either.
-    this.files = given instanceof ChecksumFileSystem checked ? checked.getRawFileSystem() : given;
+  HubCache(HubId id, HubSettings settings, Store store) throws IOException {
+    this.store = store;
+    this.files = store.fileSystem(settings.cache());
     this.root = new Path(settings.cache(), id.cacheName());
   }
 
@@ -63,20 +59,24 @@ final class HubCache {
     }
   }
 
-  Optional<String> commitOf(String revision) throws IOException {
-    return read(ref(revision)).map(String::strip).filter(text -> !text.isEmpty());
+  Optional<String> commitOf(String revision) {
+    return text(ref(revision)).map(String::strip).filter(text -> !text.isEmpty());
   }
 
   Optional<HubSnapshot> listing(String commit) throws IOException {
-    Optional<String> text = read(listingFile(commit));
+    Optional<String> text = text(listingFile(commit));
     return text.isEmpty()
         ? Optional.empty()
         : Optional.of(HubListing.read(JSON.readTree(text.get())));
   }
 
-  void remember(String revision, HubSnapshot snapshot) throws IOException {
-    write(listingFile(snapshot.commit()), HubListing.write(snapshot).toString());
-    write(ref(revision), snapshot.commit());
+  void remember(String revision, HubSnapshot snapshot) {
+    store.replace(listingFile(snapshot.commit()), HubListing.write(snapshot).toString());
+    store.replace(ref(revision), snapshot.commit());
+  }
+
+  private Optional<String> text(Path path) {
+    return store.read(path).map(bytes -> new String(bytes, UTF_8));
   }
 
   private Path ref(String revision) {
@@ -85,19 +85,5 @@ final class HubCache {
 
   private Path listingFile(String commit) {
     return new Path(root, "listings/" + commit + ".json");
-  }
-
-  private Optional<String> read(Path path) throws IOException {
-    try (InputStream in = files.open(path)) {
-      return Optional.of(new String(in.readAllBytes(), UTF_8));
-    } catch (FileNotFoundException e) {
-      return Optional.empty();
-    }
-  }
-
-  private void write(Path path, String text) throws IOException {
-    try (OutputStream out = files.create(path, true)) {
-      out.write(text.getBytes(UTF_8));
-    }
   }
 }

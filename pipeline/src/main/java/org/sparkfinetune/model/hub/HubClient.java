@@ -93,7 +93,7 @@ final class HubClient {
     if (!(uri.toURL().openConnection() instanceof HttpURLConnection connection)) {
       throw new IOException(uri + " is no address of a web server");
     }
-    int silence = (int) settings.patience().silence().toMillis();
+    int silence = (int) settings.silence().toMillis();
     connection.setConnectTimeout(silence);
     connection.setReadTimeout(silence);
     connection.setInstanceFollowRedirects(false);

@@ -15,6 +15,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.hub.HubClient.HubAnswer;
+import org.sparkfinetune.store.Retry;
 
 /**
  * Brings one file into the cache. A connection that breaks is taken up where it broke; so is a
@@ -26,17 +27,17 @@ final class HubDownload {
 
   private final HubClient client;
   private final HubCache cache;
-  private final Patience patience;
+  private final Retry retry;
   private final String commit;
   private final HubFile file;
   private final byte[] buffer = new byte[BUFFER];
   private MessageDigest digest;
   private long have;
 
-  HubDownload(HubClient client, HubCache cache, Patience patience, String commit, HubFile file) {
+  HubDownload(HubClient client, HubCache cache, Retry retry, String commit, HubFile file) {
     this.client = client;
     this.cache = cache;
-    this.patience = patience;
+    this.retry = retry;
     this.commit = commit;
     this.file = file;
     this.digest = file.checksum().begin(file.size());
@@ -113,10 +114,9 @@ final class HubDownload {
   }
 
   private void fetchAll(OutputStream out) throws IOException {
-    Retries retries = new Retries(patience);
     try {
       if (have < file.size()) {
-        retries.call(file.path(), () -> fetchMore(out, retries));
+        retry.call(file.path(), progressed -> fetchMore(out, progressed));
       }
     } catch (UncheckedIOException e) {
       throw e.getCause();
@@ -124,13 +124,13 @@ final class HubDownload {
   }
 
   /** All that is missing, or as much as comes. */
-  private long fetchMore(OutputStream out, Retries retries) throws IOException {
+  private long fetchMore(OutputStream out, Runnable progressed) throws IOException {
     long before = have;
     try {
       fetch(out);
     } finally {
       if (have > before) {
-        retries.progressed();
+        progressed.run();
       }
     }
     if (have < file.size()) {

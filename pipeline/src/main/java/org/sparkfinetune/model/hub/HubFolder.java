@@ -9,6 +9,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
+import org.sparkfinetune.store.Store;
 
 /** What users may name a folder by: its path, or a repository on a hub. */
 public final class HubFolder {
@@ -16,6 +17,12 @@ public final class HubFolder {
   public static final String SCHEME = "hub:";
 
   private HubFolder() {}
+
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static Path locate(
+      String named, String revision, HubKind kind, List<String> patterns, Configuration hadoop) {
+    return locate(named, revision, kind, patterns, new Store(hadoop));
+  }
 
   /**
    * The folder that is meant; a path that exists wins over a repository of the same name.
@@ -27,9 +34,9 @@ public final class HubFolder {
    * @throws UserError if it is neither
    */
   public static Path locate(
-      String named, String revision, HubKind kind, List<String> patterns, Configuration hadoop) {
-    return repository(named, revision, kind, hadoop)
-        .map(id -> from(named, id, hadoop, repository -> repository.download(patterns)))
+      String named, String revision, HubKind kind, List<String> patterns, Store store) {
+    return repository(named, revision, kind, store)
+        .map(id -> from(named, id, store, repository -> repository.download(patterns)))
         .orElseGet(() -> new Path(named));
   }
 
@@ -39,12 +46,12 @@ public final class HubFolder {
    * @param revision for an id that names none
    */
   public static Optional<HubId> repository(
-      String named, String revision, HubKind kind, Configuration hadoop) {
+      String named, String revision, HubKind kind, Store store) {
     boolean explicit = named.startsWith(SCHEME);
     String id = explicit ? named.substring(SCHEME.length()) : named;
     int at = id.indexOf('@');
     String name = at < 0 ? id : id.substring(0, at);
-    if (!explicit && (!HubId.isName(name) || exists(named, hadoop))) {
+    if (!explicit && (!HubId.isName(name) || exists(named, store))) {
       return Optional.empty();
     }
     return Optional.of(new HubId(kind, name, at < 0 ? revision : id.substring(at + 1)));
@@ -56,10 +63,9 @@ public final class HubFolder {
    *
    * @param named as in {@link #repository}, which gave {@code id}
    */
-  public static <T> T from(
-      String named, HubId id, Configuration hadoop, Function<HubRepository, T> given) {
+  public static <T> T from(String named, HubId id, Store store, Function<HubRepository, T> given) {
     try {
-      return given.apply(HubRepository.of(id, HubSettings.of(hadoop), hadoop));
+      return given.apply(HubRepository.of(id, HubSettings.of(store.hadoop()), store));
     } catch (UserError e) {
       throw named.startsWith(SCHEME) ? e : new UserError(e.getMessage() + noFolder(named), e);
     } catch (RunFailure e) {
@@ -71,10 +77,10 @@ public final class HubFolder {
     return " There is no folder '%s' either.".formatted(named);
   }
 
-  private static boolean exists(String named, Configuration hadoop) {
+  private static boolean exists(String named, Store store) {
     try {
       Path path = new Path(named);
-      return path.getFileSystem(hadoop).exists(path);
+      return store.fileSystem(path).exists(path);
     } catch (IOException e) {
       throw new UserError("'%s' cannot be looked up: %s".formatted(named, e.getMessage()), e);
     }

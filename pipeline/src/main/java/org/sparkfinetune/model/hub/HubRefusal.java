@@ -4,13 +4,14 @@ import java.io.IOException;
 import java.time.Duration;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubClient.HubAnswer;
+import org.sparkfinetune.store.Retry;
 
 /** From a status that is no success to what its user should do, or to another attempt. */
 final class HubRefusal {
   private HubRefusal() {}
 
   /** The hub may answer better later. */
-  static final class Busy extends IOException {
+  static final class Busy extends IOException implements Retry.Delayed {
     private static final long serialVersionUID = 1L;
     private final Duration delay;
 
@@ -19,7 +20,8 @@ final class HubRefusal {
       this.delay = delay;
     }
 
-    Duration delay() {
+    @Override
+    public Duration delay() {
       return delay;
     }
   }

@@ -1,7 +1,6 @@
 package org.sparkfinetune.model.hub;
 
 import java.io.IOException;
-import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -12,6 +11,8 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubClient.HubAccess;
+import org.sparkfinetune.store.Retry;
+import org.sparkfinetune.store.Store;
 
 /**
  * A repository of a hub, seen from here.
@@ -44,15 +45,20 @@ public final class HubRepository {
    *
    * @throws UserError if the cache's file system cannot be used
    */
-  public static HubRepository of(HubId id, HubSettings settings, Configuration hadoop) {
+  public static HubRepository of(HubId id, HubSettings settings, Store store) {
     try {
-      return new HubRepository(id, settings, new HubCache(id, settings, hadoop));
+      return new HubRepository(id, settings, new HubCache(id, settings, store));
     } catch (IOException | IllegalArgumentException e) {
       throw new UserError(
           "%s (HF_HUB_CACHE): %s cannot be used: %s"
               .formatted(HubSettings.CACHE, settings.cache(), e.getMessage()),
           e);
     }
+  }
+
+  /** The same with the settings of Hadoop. */
+  public static HubRepository of(HubId id, HubSettings settings, Configuration hadoop) {
+    return of(id, settings, new Store(hadoop));
   }
 
   /**
@@ -98,7 +104,7 @@ public final class HubRepository {
   }
 
   private HubSnapshot ask() throws IOException {
-    return new Retries(settings.patience()).call(id.toString(), client::snapshot);
+    return settings.retry().call(id.toString(), progressed -> client.snapshot());
   }
 
   /**
@@ -164,7 +170,7 @@ public final class HubRepository {
               .formatted(file.path(), id, settings.cache(), HubSettings.OFFLINE));
     }
     LOG.info("{}: {} ({} MiB)", id, file.path(), file.size() >> 20);
-    new HubDownload(client, cache, settings.patience(), commit, file).run();
+    new HubDownload(client, cache, settings.retry(), commit, file).run();
   }
 
   private static String shortList(List<HubFile> files) {
@@ -175,16 +181,8 @@ public final class HubRepository {
   private RunFailure failed(IOException e) {
     return new RunFailure(
         "%s cannot be downloaded from %s to %s: %s. Check the network (a proxy is told to Java by https.proxyHost), name a mirror by HF_ENDPOINT, or download it elsewhere and name the folder. What has come so far is kept."
-            .formatted(id, settings.endpoint(), settings.cache(), reason(e)),
+            .formatted(id, settings.endpoint(), settings.cache(), Retry.reason(e)),
         e);
-  }
-
-  /** In words: Java's message for a host without an address is its bare name. */
-  static String reason(Throwable e) {
-    if (e instanceof UnknownHostException) {
-      return "the host %s is not known here".formatted(e.getMessage());
-    }
-    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 
   /**

@@ -2,6 +2,7 @@ package org.sparkfinetune.model.hub;
 
 import java.io.IOException;
 import java.net.URI;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -12,6 +13,7 @@ import org.apache.hadoop.security.alias.CredentialProvider;
 import org.apache.hadoop.security.alias.CredentialProviderFactory;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubClient.HubAccess;
+import org.sparkfinetune.store.Retry;
 
 /**
  * Which hub, where its files go, and as whom. Hadoop's configuration wins over the environment,
@@ -40,15 +42,22 @@ public final class HubSettings {
   private final Path cache;
   private final HubAccess access;
   private final Optional<HubToken> token;
-  private final Patience patience;
+  private final Retry retry;
+  private final Duration silence;
 
   private HubSettings(
-      URI endpoint, Path cache, HubAccess access, Optional<HubToken> token, Patience patience) {
+      URI endpoint,
+      Path cache,
+      HubAccess access,
+      Optional<HubToken> token,
+      Retry retry,
+      Duration silence) {
     this.endpoint = endpoint;
     this.cache = cache;
     this.access = access;
     this.token = token;
-    this.patience = patience;
+    this.retry = retry;
+    this.silence = silence;
   }
 
   /**
@@ -75,14 +84,20 @@ public final class HubSettings {
           cache(hadoop, environment),
           access(setting(hadoop, OFFLINE, environment, "HF_HUB_OFFLINE")),
           token,
-          Patience.USUAL);
+          retry(6, Duration.ofSeconds(1)),
+          Duration.ofSeconds(60));
     } catch (IOException e) {
       throw new UserError("The settings of the hub cannot be read: " + e.getMessage(), e);
     }
   }
 
-  HubSettings with(Patience other) {
-    return new HubSettings(endpoint, cache, access, token, other);
+  /** Attempts in a row without a byte more than before. */
+  static Retry retry(int attempts, Duration pause) {
+    return Retry.backoff(attempts, pause, IOException.class::isInstance);
+  }
+
+  HubSettings with(Retry otherRetry, Duration otherSilence) {
+    return new HubSettings(endpoint, cache, access, token, otherRetry, otherSilence);
   }
 
   private static Optional<String> setting(
@@ -178,8 +193,13 @@ public final class HubSettings {
     return token;
   }
 
-  Patience patience() {
-    return patience;
+  Retry retry() {
+    return retry;
+  }
+
+  /** After which a connection counts as dead. */
+  Duration silence() {
+    return silence;
   }
 
   /** A secret: it never shows in a log, a message or a file. */

@@ -11,7 +11,6 @@ import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.function.Consumer;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -25,7 +24,7 @@ import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.model.safetensors.TensorSpec;
-import org.sparkfinetune.store.AtomicText;
+import org.sparkfinetune.store.Store;
 
 /**
  * An open adapter folder of any Hadoop file system, checked as a whole: {@code adapter_config.json}
@@ -58,10 +57,10 @@ public final class AdapterFiles implements AutoCloseable {
    *
    * @throws UserError if the folder is no adapter, or one that uses what we do not support
    */
-  public static AdapterFiles open(Path folder, Configuration conf) {
-    AdapterConfig config = readConfig(folder, conf);
+  public static AdapterFiles open(Path folder, Store store) {
+    AdapterConfig config = readConfig(folder, store);
     AdapterFiles files =
-        new AdapterFiles(config, Checkpoint.openFile(new Path(folder, WEIGHTS), conf));
+        new AdapterFiles(config, Checkpoint.openFile(new Path(folder, WEIGHTS), store));
     try {
       files.weights.names().forEach(files::sort);
       files.modules.forEach(files::checkPair);
@@ -73,10 +72,10 @@ public final class AdapterFiles implements AutoCloseable {
   }
 
   /** The configuration alone. */
-  public static AdapterConfig readConfig(Path folder, Configuration conf) {
+  public static AdapterConfig readConfig(Path folder, Store store) {
     Path path = new Path(folder, CONFIG);
     try {
-      FileSystem fileSystem = path.getFileSystem(conf);
+      FileSystem fileSystem = store.fileSystem(path);
       if (!fileSystem.exists(path)) {
         throw new UserError(
             "%s has no %s: it is no adapter folder of PEFT. Name the folder that has it; train writes one as output_dir/adapter."
@@ -224,18 +223,14 @@ public final class AdapterFiles implements AutoCloseable {
    * @param content is asked for each of them once
    */
   public static void write(
-      Path folder,
-      Configuration conf,
-      AdapterConfig config,
-      List<TensorSpec> tensors,
-      Content content) {
+      Path folder, Store store, AdapterConfig config, List<TensorSpec> tensors, Content content) {
     List<TensorSpec> inOrder = TensorSpec.inReferenceOrder(new ArrayList<>(tensors));
     try (SafetensorsWriter writer =
         SafetensorsWriter.create(
-            new Path(folder, WEIGHTS), conf, Map.of("format", "pt"), inOrder)) {
+            new Path(folder, WEIGHTS), store, Map.of("format", "pt"), inOrder)) {
       inOrder.forEach(tensor -> content.write(tensor, writer::write));
       writer.commit();
     }
-    AtomicText.write(new Path(folder, CONFIG), conf, AdapterConfigJson.write(config));
+    store.replace(new Path(folder, CONFIG), AdapterConfigJson.write(config));
   }
 }

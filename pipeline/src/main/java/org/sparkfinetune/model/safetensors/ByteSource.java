@@ -8,14 +8,13 @@ import java.nio.channels.FileChannel;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.LocalPaths;
+import org.sparkfinetune.store.Store;
 
 /** Positioned reads of one open file, from any thread. */
 sealed interface ByteSource extends AutoCloseable {
@@ -34,10 +33,10 @@ sealed interface ByteSource extends AutoCloseable {
   @Override
   void close();
 
-  static ByteSource open(Path path, Configuration conf) {
+  static ByteSource open(Path path, Store store) {
     try {
-      FileSystem fileSystem = path.getFileSystem(conf);
-      Optional<java.nio.file.Path> local = LocalPaths.of(fileSystem, path);
+      FileSystem fileSystem = store.fileSystem(path);
+      Optional<java.nio.file.Path> local = store.local(path);
       return local.isPresent() ? Local.open(local.get()) : Remote.open(fileSystem, path);
     } catch (FileNotFoundException | NoSuchFileException e) {
       throw new UserError(path + " does not exist.", e);

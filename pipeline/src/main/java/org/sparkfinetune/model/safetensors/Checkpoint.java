@@ -13,6 +13,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * The weights in a Hugging Face model folder: {@code model.safetensors}, or the shards that {@code
@@ -34,19 +35,24 @@ public final class Checkpoint implements AutoCloseable {
     this.shards = shards;
   }
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static Checkpoint open(Path folder, Configuration hadoop) {
+    return open(folder, new Store(hadoop));
+  }
+
   /**
    * Opens a model folder.
    *
    * @throws UserError if the folder holds no safetensors weights, or anything about them is wrong
    */
-  public static Checkpoint open(Path folder, Configuration conf) {
+  public static Checkpoint open(Path folder, Store store) {
     try {
-      FileSystem fileSystem = folder.getFileSystem(conf);
+      FileSystem fileSystem = store.fileSystem(folder);
       if (fileSystem.exists(new Path(folder, SINGLE))) {
-        return single(folder, SafetensorsFile.open(new Path(folder, SINGLE), conf));
+        return single(folder, SafetensorsFile.open(new Path(folder, SINGLE), store));
       }
       if (fileSystem.exists(new Path(folder, INDEX))) {
-        return sharded(folder, ShardIndex.read(fileSystem, new Path(folder, INDEX)), conf);
+        return sharded(folder, ShardIndex.read(fileSystem, new Path(folder, INDEX)), store);
       }
       throw new UserError(
           "%s has neither %s nor %s. Only safetensors weights are read, because pickled ones can run code; convert the model, or give the folder that holds them."
@@ -57,8 +63,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /** A single file of any name. */
-  public static Checkpoint openFile(Path file, Configuration conf) {
-    return single(file, SafetensorsFile.open(file, conf));
+  public static Checkpoint openFile(Path file, Store store) {
+    return single(file, SafetensorsFile.open(file, store));
   }
 
   private static Checkpoint single(Path folder, SafetensorsFile file) {
@@ -67,8 +73,7 @@ public final class Checkpoint implements AutoCloseable {
     return new Checkpoint(folder, shardOf, Set.of(file));
   }
 
-  private static Checkpoint sharded(
-      Path folder, Map<String, String> weightMap, Configuration conf) {
+  private static Checkpoint sharded(Path folder, Map<String, String> weightMap, Store store) {
     Map<String, SafetensorsFile> files = new TreeMap<>();
     try {
       Map<String, SafetensorsFile> shardOf = new LinkedHashMap<>();
@@ -76,7 +81,7 @@ public final class Checkpoint implements AutoCloseable {
           (tensor, file) -> {
             SafetensorsFile shard =
                 files.computeIfAbsent(
-                    file, name -> SafetensorsFile.open(new Path(folder, name), conf));
+                    file, name -> SafetensorsFile.open(new Path(folder, name), store));
             shard.info(tensor);
             shardOf.put(tensor, shard);
           });

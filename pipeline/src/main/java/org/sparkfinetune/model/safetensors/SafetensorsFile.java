@@ -7,11 +7,11 @@ import java.nio.channels.FileChannel.MapMode;
 import java.util.Collections;
 import java.util.Map;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * One open safetensors file. The header is read and checked by {@link #open}; data is read only on
@@ -31,8 +31,8 @@ public final class SafetensorsFile implements AutoCloseable {
    *
    * @throws UserError if it does not exist or its header breaks a rule of the format
    */
-  public static SafetensorsFile open(Path path, Configuration conf) {
-    ByteSource source = ByteSource.open(path, conf);
+  public static SafetensorsFile open(Path path, Store store) {
+    ByteSource source = ByteSource.open(path, store);
     try {
       return new SafetensorsFile(source, Header.read(source));
     } catch (RuntimeException e) {

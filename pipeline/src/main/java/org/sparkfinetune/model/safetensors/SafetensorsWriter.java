@@ -12,10 +12,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.zip.CRC32C;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.store.AtomicFile;
+import org.sparkfinetune.store.Store;
 
 /**
  * Writes one file as a stream: the tensors are declared first, then their bytes follow in the same
@@ -50,9 +50,9 @@ public final class SafetensorsWriter implements AutoCloseable {
    *     reference library)
    */
   public static SafetensorsWriter create(
-      Path target, Configuration conf, Map<String, String> metadata, List<TensorSpec> tensors) {
+      Path target, Store store, Map<String, String> metadata, List<TensorSpec> tensors) {
     ByteBuffer header = header(metadata, tensors);
-    AtomicFile file = AtomicFile.create(target, conf);
+    AtomicFile file = store.create(target);
     long dataBytes = tensors.stream().mapToLong(TensorSpec::byteCount).sum();
     SafetensorsWriter writer = new SafetensorsWriter(file, target.toString(), header, dataBytes);
     try {

@@ -10,7 +10,7 @@ import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
-import org.sparkfinetune.store.AtomicText;
+import org.sparkfinetune.store.Store;
 
 /**
  * Writes the weights of a Hugging Face model folder as one stream, cut into shards of at most a
@@ -19,7 +19,7 @@ import org.sparkfinetune.store.AtomicText;
  */
 public final class ShardedSafetensorsWriter implements AutoCloseable {
   private final Path folder;
-  private final Configuration conf;
+  private final Store store;
   private final Map<String, String> metadata;
   private final List<List<TensorSpec>> shards;
   private int next;
@@ -27,14 +27,21 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
   private long leftInShard;
 
   private ShardedSafetensorsWriter(
-      Path folder,
-      Configuration conf,
-      Map<String, String> metadata,
-      List<List<TensorSpec>> shards) {
+      Path folder, Store store, Map<String, String> metadata, List<List<TensorSpec>> shards) {
     this.folder = folder;
-    this.conf = conf;
+    this.store = store;
     this.metadata = metadata;
     this.shards = shards;
+  }
+
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static ShardedSafetensorsWriter create(
+      Path folder,
+      Configuration hadoop,
+      Map<String, String> metadata,
+      List<TensorSpec> tensors,
+      long maxShardSize) {
+    return create(folder, new Store(hadoop), metadata, tensors, maxShardSize);
   }
 
   /**
@@ -45,11 +52,11 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
    */
   public static ShardedSafetensorsWriter create(
       Path folder,
-      Configuration conf,
+      Store store,
       Map<String, String> metadata,
       List<TensorSpec> tensors,
       long maxShardSize) {
-    return new ShardedSafetensorsWriter(folder, conf, metadata, plan(tensors, maxShardSize));
+    return new ShardedSafetensorsWriter(folder, store, metadata, plan(tensors, maxShardSize));
   }
 
   private static List<List<TensorSpec>> plan(List<TensorSpec> tensors, long maxShardSize) {
@@ -101,7 +108,7 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
     }
     List<TensorSpec> tensors = shards.get(next);
     SafetensorsWriter writer =
-        SafetensorsWriter.create(new Path(folder, name(next)), conf, metadata, tensors);
+        SafetensorsWriter.create(new Path(folder, name(next)), store, metadata, tensors);
     next++;
     leftInShard = tensors.stream().mapToLong(TensorSpec::byteCount).sum();
     current = Optional.of(writer);
@@ -134,7 +141,7 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
     }
     Map<String, Object> index =
         new TreeMap<>(Map.of("metadata", Map.of("total_size", total), "weight_map", weightMap));
-    AtomicText.write(new Path(folder, Checkpoint.INDEX), conf, PythonJson.write(index) + "\n");
+    store.replace(new Path(folder, Checkpoint.INDEX), PythonJson.write(index) + "\n");
   }
 
   @Override

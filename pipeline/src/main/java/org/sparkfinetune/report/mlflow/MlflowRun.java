@@ -18,7 +18,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * A run as a tracking server knows it, with transformers' names of metrics: {@code loss}, {@code
@@ -66,7 +66,7 @@ public final class MlflowRun {
    * @throws RunFailure if the server cannot be reached or refuses
    */
   public static MlflowRun open(
-      MlflowSettings settings, RunFolder folder, RunFiles files, Map<String, String> parameters) {
+      MlflowSettings settings, RunFolder folder, Store files, Map<String, String> parameters) {
     MlflowClient client = new MlflowClient(settings);
     Path file = new Path(folder.root(), "mlflow-run-id");
     try {

@@ -22,6 +22,7 @@ import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.spark.cluster.RankDevice;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
+import org.sparkfinetune.store.Store;
 
 /** Executors, barrier, ports, native library, disk, and memory against the plan. */
 final class ClusterCheck {
@@ -54,7 +55,10 @@ final class ClusterCheck {
     BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
     List<ClusterProbe.Found> found =
         stage
-            .run(new ClusterProbe(modelFolder, config.compute(), spark.hadoopConfiguration()), 0)
+            .run(
+                new ClusterProbe(
+                    modelFolder, config.compute(), new Store(spark.hadoopConfiguration())),
+                0)
             .stream()
             .map(ClusterProbe.Found::decoded)
             .toList();

@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -13,6 +11,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
+import org.sparkfinetune.store.Store;
 
 /**
  * Runs on every executor at once and looks around; that it comes back shows that a barrier stage
@@ -25,12 +24,12 @@ final class ClusterProbe implements RankTask {
 
   private final String modelFolder;
   private final Compute compute;
-  private final SerializableConfiguration hadoop;
+  private final Store store;
 
-  ClusterProbe(String modelFolder, Compute compute, Configuration hadoop) {
+  ClusterProbe(String modelFolder, Compute compute, Store store) {
     this.modelFolder = modelFolder;
     this.compute = compute;
-    this.hadoop = new SerializableConfiguration(hadoop);
+    this.store = store;
   }
 
   /** Whether an executor finds the model. */
@@ -126,7 +125,7 @@ final class ClusterProbe implements RankTask {
 
   private Sight sight() throws IOException {
     org.apache.hadoop.fs.Path file = new org.apache.hadoop.fs.Path(modelFolder, CONFIG);
-    return file.getFileSystem(hadoop.value()).exists(file) ? Sight.SEES_MODEL : Sight.DOES_NOT;
+    return store.fileSystem(file).exists(file) ? Sight.SEES_MODEL : Sight.DOES_NOT;
   }
 
   private static long memory(String key) throws IOException {

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
@@ -34,6 +33,7 @@ import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.tokenize.ChunkConversations;
 import org.sparkfinetune.spark.tokenize.SampleMasks;
 import org.sparkfinetune.spark.train.TrainPreflight;
+import org.sparkfinetune.store.Store;
 
 /** The first conversations, really tokenised: lengths, masks, special tokens. */
 final class DataCheck {
@@ -43,7 +43,7 @@ final class DataCheck {
 
   private final SparkSession spark;
   private final TrainConfig config;
-  private final Configuration hadoop;
+  private final Store store;
   private final ModelAndTokenizer model;
   private final Optional<ModelSource> source;
 
@@ -53,18 +53,18 @@ final class DataCheck {
   DataCheck(
       SparkSession spark,
       TrainConfig config,
-      Configuration hadoop,
+      Store store,
       ModelAndTokenizer model,
       Optional<ModelSource> source) {
     this.source = source;
     this.spark = spark;
     this.config = config;
-    this.hadoop = hadoop;
+    this.store = store;
     this.model = model;
   }
 
   CheckReport run() {
-    Optional<String> missing = TrainPreflight.missingData(config, hadoop);
+    Optional<String> missing = TrainPreflight.missingData(config, store);
     if (missing.isPresent()) {
       return new CheckReport(
           List.of(
@@ -77,7 +77,7 @@ final class DataCheck {
     TrainingData data = config.data();
     List<Conversation> conversations = firstConversations(data);
     lines.addAll(test(data));
-    ChatTemplate template = ChatTemplates.choose(data.chatTemplate(), model.tokenizer(), hadoop);
+    ChatTemplate template = ChatTemplates.choose(data.chatTemplate(), model.tokenizer(), store);
     lines.add(CheckLine.passed("template", "chat template: " + template.name()));
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(model.tokenizer())) {
       List<TokenizedSample> samples =
@@ -92,7 +92,7 @@ final class DataCheck {
   }
 
   private List<Conversation> firstConversations(TrainingData data) {
-    DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), hadoop);
+    DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), store);
     List<Conversation> conversations = first(split, ROWS);
     if (conversations.isEmpty()) {
       throw split.empty(data.datasetPath());
@@ -102,7 +102,7 @@ final class DataCheck {
 
   /** A test split without a conversation, where evaluation needs one. */
   private List<CheckLine> test(TrainingData data) {
-    return DatasetSplit.find(new Path(data.datasetPath()), DatasetSplit.TEST, hadoop)
+    return DatasetSplit.find(new Path(data.datasetPath()), DatasetSplit.TEST, store)
         .filter(split -> config.reporting().evaluates() && first(split, 1).isEmpty())
         .map(split -> CheckLine.failed(DATA, split.empty(data.datasetPath())))
         .stream()
@@ -174,8 +174,7 @@ final class DataCheck {
     if (source.isEmpty()) {
       return List.of();
     }
-    List<Integer> untrained =
-        UntrainedTokens.of(used, source.get().folder(), model.model(), hadoop);
+    List<Integer> untrained = UntrainedTokens.of(used, source.get().folder(), model.model(), store);
     if (untrained.isEmpty() || trainsEmbedding) {
       return List.of(
           CheckLine.passed(
@@ -206,8 +205,8 @@ final class DataCheck {
 
     /** Those of {@code ids} whose embedding is untrained. */
     static List<Integer> of(
-        Collection<Integer> ids, String modelFolder, LlamaConfig model, Configuration hadoop) {
-      try (EmbeddingRows rows = EmbeddingRows.open(new Path(modelFolder), hadoop)) {
+        Collection<Integer> ids, String modelFolder, LlamaConfig model, Store store) {
+      try (EmbeddingRows rows = EmbeddingRows.open(new Path(modelFolder), store)) {
         double[] norms = new double[COMPARED];
         for (int i = 0; i < COMPARED; i++) {
           norms[i] =

@@ -2,7 +2,6 @@ package org.sparkfinetune.spark.check;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -31,7 +30,7 @@ import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.train.TrainPreflight;
 import org.sparkfinetune.spark.train.TrainPreflight.UnsupportedSettings;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Everything about a run that can be known before it, by the code that the run would use; writes
@@ -40,18 +39,23 @@ import org.sparkfinetune.store.RunFiles;
 public final class TrainCheck {
   private final Loaded<TrainConfig> loaded;
   private final TrainConfig config;
-  private final Configuration hadoop;
+  private final Store store;
   private final List<CheckLine> lines = new ArrayList<>();
   private final List<MaskedSample> samples = new ArrayList<>();
   private final ModelFolders folders;
   private Optional<ModelSource> source = Optional.empty();
   private String folder = "";
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public TrainCheck(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    this(loaded, new Store(hadoop));
+  }
+
+  public TrainCheck(Loaded<TrainConfig> loaded, Store store) {
     this.loaded = loaded;
     this.config = loaded.config();
-    this.hadoop = hadoop;
-    this.folders = new ModelFolders(hadoop);
+    this.store = store;
+    this.folders = new ModelFolders(store);
   }
 
   /**
@@ -98,7 +102,7 @@ public final class TrainCheck {
       }
       source = Optional.of(folders.located(config.model()));
       folder = source.get().folder();
-      ModelAndTokenizer found = ModelAndTokenizer.check(source.get(), hadoop);
+      ModelAndTokenizer found = ModelAndTokenizer.check(source.get(), store);
       lines.add(
           CheckLine.passed(
               "model",
@@ -120,7 +124,7 @@ public final class TrainCheck {
     String tokenizer =
         config.model().tokenizer().map(folders::tokenizer).orElse(partial.folder().toString());
     ModelAndTokenizer found =
-        ModelAndTokenizer.checkWithoutWeights(partial.folder(), tokenizer, hadoop);
+        ModelAndTokenizer.checkWithoutWeights(partial.folder(), tokenizer, store);
     lines.add(
         CheckLine.warned(
             "model",
@@ -144,7 +148,7 @@ public final class TrainCheck {
           attempt(
               "data",
               () -> {
-                CheckReport data = new DataCheck(spark, config, hadoop, found, source).run();
+                CheckReport data = new DataCheck(spark, config, store, found, source).run();
                 lines.addAll(data.lines());
                 samples.addAll(data.samples());
               });
@@ -157,12 +161,11 @@ public final class TrainCheck {
 
   private void outputFolder() {
     RunFolder folder = RunFolder.of(config.outputDir());
-    attempt("beginning", () -> TrainPreflight.checkBeginning(config, hadoop));
+    attempt("beginning", () -> TrainPreflight.checkBeginning(config, store));
     attempt(
         "output",
         () -> {
-          boolean finished =
-              Summary.read(folder, new RunFiles(hadoop, InstantSource.system())).isPresent();
+          boolean finished = Summary.read(folder, store).isPresent();
           if (finished) {
             lines.add(
                 CheckLine.warned(
@@ -178,7 +181,7 @@ public final class TrainCheck {
   /** The nearest folder that exists decides. */
   private CheckLine writable(Path folder) {
     try {
-      FileSystem files = folder.getFileSystem(hadoop);
+      FileSystem files = store.fileSystem(folder);
       Path at = files.makeQualified(folder);
       while (true) {
         try {

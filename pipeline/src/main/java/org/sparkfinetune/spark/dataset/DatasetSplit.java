@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -24,6 +23,7 @@ import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** The files of one split of a prepared data set, in the order of their names. */
 public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
@@ -33,10 +33,9 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
   /**
    * @throws UserError if the folder cannot be read
    */
-  public static Optional<DatasetSplit> find(
-      Path dataset, String name, Configuration configuration) {
+  public static Optional<DatasetSplit> find(Path dataset, String name, Store store) {
     try {
-      FileSystem files = dataset.getFileSystem(configuration);
+      FileSystem files = store.fileSystem(dataset);
       Optional<DatasetManifest> manifest = DatasetManifest.find(files, dataset);
       Optional<DatasetSplit> split = inFolder(files, dataset, name);
       manifest.ifPresent(written -> check(written, dataset, name, split));
@@ -81,8 +80,8 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
    *
    * @throws UserError if there is none
    */
-  public static DatasetSplit train(Path dataset, Configuration configuration) {
-    return find(dataset, "train", configuration)
+  public static DatasetSplit train(Path dataset, Store store) {
+    return find(dataset, "train", store)
         .orElseThrow(
             () ->
                 new UserError(
@@ -109,11 +108,11 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
    *
    * @throws UserError if one was replaced, deleted or cannot be reached
    */
-  public void checkUnchanged(Configuration configuration) {
+  public void checkUnchanged(Store store) {
     for (FileStatus found : files) {
       Path path = found.getPath();
       try {
-        FileStatus now = path.getFileSystem(configuration).getFileStatus(path);
+        FileStatus now = store.fileSystem(path).getFileStatus(path);
         if (now.getLen() != found.getLen()
             || now.getModificationTime() != found.getModificationTime()) {
           throw new FileNotFoundException("it has other bytes now");

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -40,8 +39,8 @@ import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.AnsweringProgress;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
-import org.sparkfinetune.store.AtomicText;
 import org.sparkfinetune.store.PromotedFolder;
+import org.sparkfinetune.store.Store;
 
 /** Measures a model, and the base model beside it, on a prepared test split on all executors. */
 public final class EvaluateJob {
@@ -50,12 +49,12 @@ public final class EvaluateJob {
 
   private final SparkSession spark;
   private final JavaSparkContext context;
-  private final Configuration hadoop;
+  private final Store store;
 
   public EvaluateJob(SparkSession spark) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
   }
 
   /**
@@ -69,8 +68,8 @@ public final class EvaluateJob {
     ModelChoice model = resolved(config.model());
     // Before others are measured, which may take hours: what is wrong with it is told at once.
     AnsweringModel answering = answering(model, config);
-    LossExtent extent = RunOfAdapter.lossExtent(model, hadoop);
-    Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, hadoop));
+    LossExtent extent = RunOfAdapter.lossExtent(model, store);
+    Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, store));
     Map<String, AnsweringModel> models = new LinkedHashMap<>();
     if (model.adapter().isPresent() && config.compareBase()) {
       models.put("base", answering(model.withoutAdapter(), config));
@@ -91,7 +90,7 @@ public final class EvaluateJob {
             samples.stream().map(EvaluateRows::expected).toList(),
             results);
     Path file = new Path(output(config), "evaluation.json");
-    AtomicText.write(file, hadoop, report.json());
+    store.replace(file, report.json());
     LOG.info("Written: {}", file);
     promotion.ifPresent(to -> to.decide(model, result, others, report.json()));
     return report;
@@ -99,10 +98,10 @@ public final class EvaluateJob {
 
   /** Base and template are those of the adapter's run for the base model alone too. */
   private ModelChoice resolved(ModelChoice named) {
-    ModelChoice model = new ModelFolders(hadoop).located(named);
+    ModelChoice model = new ModelFolders(store).located(named);
     return model.with(
-        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), hadoop)),
-        RunOfAdapter.template(model, hadoop));
+        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), store)),
+        RunOfAdapter.template(model, store));
   }
 
   private Map<String, String> about(EvaluateConfig config, ModelChoice model, LossExtent extent) {
@@ -133,19 +132,19 @@ public final class EvaluateJob {
   }
 
   private @Nullable Path folderOf(Path adapter) {
-    return PromotedFolder.named(adapter, hadoop)
+    return PromotedFolder.named(adapter, store)
         .map(PromotedFolder::path)
         .orElseGet(adapter::getParent);
   }
 
   private boolean isFolder(String adapter) {
-    return HubFolder.repository(adapter, HubId.MAIN, HubKind.MODEL, hadoop).isEmpty();
+    return HubFolder.repository(adapter, HubId.MAIN, HubKind.MODEL, store).isEmpty();
   }
 
   private List<Conversation> samples(EvaluateConfig config) {
     Path path = new Path(config.datasetPath());
     DatasetSplit split =
-        DatasetSplit.find(path, "test", hadoop)
+        DatasetSplit.find(path, "test", store)
             .orElseThrow(
                 () ->
                     new UserError(
@@ -175,7 +174,7 @@ public final class EvaluateJob {
   }
 
   private AnsweringModel answering(ModelChoice model, EvaluateConfig config) {
-    return AnsweringModel.of(model, config.sampling(), hadoop);
+    return AnsweringModel.of(model, config.sampling(), store);
   }
 
   /** One after the other. */

@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.evaluate;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -12,6 +11,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.evaluate.ModelResult;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.store.PromotedFolder;
+import org.sparkfinetune.store.Store;
 
 /**
  * Keeps the best adapter so far in a folder, with the {@code config.yaml} of its run, by which it
@@ -24,8 +24,8 @@ final class Promotion {
 
   private final PromotedFolder folder;
 
-  Promotion(String folder, Configuration hadoop) {
-    this.folder = new PromotedFolder(new Path(folder), hadoop);
+  Promotion(String folder, Store store) {
+    this.folder = new PromotedFolder(new Path(folder), store);
   }
 
   /** The model with the adapter that is in the folder now, if there is one. */

@@ -10,7 +10,6 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.LongAccumulator;
-import org.apache.spark.util.SerializableConfiguration;
 import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -32,6 +31,7 @@ import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
+import org.sparkfinetune.store.Store;
 
 /**
  * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
@@ -51,7 +51,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private final GenerationSettings settings;
   private final List<String> stop;
   private final int batchSize;
-  private final SerializableConfiguration hadoop;
+  private final Store store;
   private transient @Nullable Open open;
 
   private record Open(DecodingModel model, LlamaTokenizer tokenizer, ChatTemplate template) {}
@@ -63,7 +63,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
       ChatTemplate template,
       GenerationSettings settings,
       Sampling sampling,
-      Configuration hadoop) {
+      Store store) {
     this.modelId = model.modelId();
     this.adapter = model.adapter().orElse("");
     this.form = form;
@@ -74,7 +74,12 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.settings = settings;
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
-    this.hadoop = new SerializableConfiguration(hadoop);
+    this.store = store;
+  }
+
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
+    return of(named, sampling, new Store(hadoop));
   }
 
   /**
@@ -83,28 +88,27 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
    * @throws UserError if model, adapter or tokenizer are not there or do not fit together: here,
    *     once, and not from every task
    */
-  public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
-    ModelChoice model = new ModelFolders(hadoop).located(named);
+  public static AnsweringModel of(ModelChoice named, Sampling sampling, Store store) {
+    ModelChoice model = new ModelFolders(store).located(named);
     String tokenizer = model.tokenizer().orElse(model.modelId());
-    TokenizerFiles files = TokenizerFiles.load(new Path(tokenizer), hadoop);
-    ChatTemplate template =
-        ChatTemplates.choose(RunOfAdapter.template(model, hadoop), files, hadoop);
+    TokenizerFiles files = TokenizerFiles.load(new Path(tokenizer), store);
+    ChatTemplate template = ChatTemplates.choose(RunOfAdapter.template(model, store), files, store);
     Set<Integer> stopIds;
     try (LlamaTokenizer made = LlamaTokenizer.of(files)) {
-      stopIds = StopTokens.of(made, new Path(model.modelId()), hadoop);
+      stopIds = StopTokens.of(made, new Path(model.modelId()), store);
     }
-    BaseForm form = form(model, hadoop);
-    DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, hadoop);
+    BaseForm form = form(model, store);
+    DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, store);
     return new AnsweringModel(
-        model, form, files, template, settings(sampling, stopIds), sampling, hadoop);
+        model, form, files, template, settings(sampling, stopIds), sampling, store);
   }
 
-  private static BaseForm form(ModelChoice model, Configuration hadoop) {
-    MergeBase base = RunOfAdapter.base(model.base(), model.adapter(), hadoop);
+  private static BaseForm form(ModelChoice model, Store store) {
+    MergeBase base = RunOfAdapter.base(model.base(), model.adapter(), store);
     return switch (base) {
       case SIXTEEN_BIT -> BaseForm.AS_STORED;
       case DEQUANTIZED ->
-          RunOfAdapter.computesInFloat32(model, hadoop) ? BaseForm.NF4_FLOAT32 : BaseForm.NF4;
+          RunOfAdapter.computesInFloat32(model, store) ? BaseForm.NF4_FLOAT32 : BaseForm.NF4;
     };
   }
 
@@ -164,7 +168,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   }
 
   public int layers() {
-    return DecodingModel.layers(new Path(modelId), hadoop.value());
+    return DecodingModel.layers(new Path(modelId), store);
   }
 
   private synchronized Open open(int threads, Runnable layerLoaded) {
@@ -177,7 +181,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
                   new Path(modelId),
                   adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
                   form,
-                  hadoop.value(),
+                  store,
                   threads,
                   layerLoaded),
               LlamaTokenizer.of(files),

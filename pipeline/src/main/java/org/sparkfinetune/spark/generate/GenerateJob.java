@@ -1,12 +1,8 @@
 package org.sparkfinetune.spark.generate;
 
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.UUID;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -24,9 +20,10 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
-import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.store.Staging;
+import org.sparkfinetune.store.Store;
 
 /**
  * Batch inference: a column of prompts or conversations to a column of answers, on all executors.
@@ -46,7 +43,7 @@ public final class GenerateJob implements AutoCloseable {
 
   private final SparkSession spark;
   private final JavaSparkContext context;
-  private final Configuration hadoop;
+  private final Store store;
   private final List<Broadcast<AnsweringModel>> models = new ArrayList<>();
 
   /**
@@ -55,7 +52,7 @@ public final class GenerateJob implements AutoCloseable {
   public GenerateJob(SparkSession spark) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
   }
 
   /**
@@ -75,7 +72,7 @@ public final class GenerateJob implements AutoCloseable {
         rows,
         column,
         conversations,
-        AnsweringModel.of(model, sampling, hadoop),
+        AnsweringModel.of(model, sampling, store),
         AnsweringProgress.Counts.of(context));
   }
 
@@ -131,29 +128,23 @@ public final class GenerateJob implements AutoCloseable {
    */
   public long run(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling) {
     Path output = new Path(batch.output());
-    requireNew(output);
-    Path aside =
-        new Path(output.getParent(), "." + output.getName() + "." + UUID.randomUUID() + ".tmp");
-    try {
-      write(batch, model, sampling, aside);
-      FileSystem files = output.getFileSystem(hadoop);
-      if (!files.rename(aside, output)) {
-        throw new RunFailure("%s could not be renamed to %s.".formatted(aside, output));
-      }
-      long rows = DatasetSplit.literally(spark).parquet(output.toString()).count();
-      LOG.info("{} rows written to {}", rows, output);
-      return rows;
-    } catch (IOException e) {
-      throw new RunFailure("Writing " + output + " failed: " + e.getMessage(), e);
-    } finally {
-      discard(aside);
+    if (store.exists(output)) {
+      throw new UserError(
+          "output is %s, which exists. Name another folder, or delete it.".formatted(output));
     }
+    try (Staging staged = store.stage(output)) {
+      write(batch, model, sampling, staged.path());
+      staged.publish();
+    }
+    long rows = DatasetSplit.literally(spark).parquet(output.toString()).count();
+    LOG.info("{} rows written to {}", rows, output);
+    return rows;
   }
 
   private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
     Dataset<Row> rows = read(batch.input());
     boolean conversations = isConversations(rows, batch.column());
-    AnsweringModel answering = AnsweringModel.of(model, sampling, hadoop);
+    AnsweringModel answering = AnsweringModel.of(model, sampling, store);
     try (AnsweringProgress progress =
         new AnsweringProgress(context, "generate", rows.count(), answering.layers())) {
       answer(rows, batch.column(), conversations, answering, progress.counts())
@@ -162,21 +153,11 @@ public final class GenerateJob implements AutoCloseable {
     }
   }
 
-  private void requireNew(Path output) {
-    try {
-      if (output.getFileSystem(hadoop).exists(output)) {
-        throw new UserError(
-            "output is %s, which exists. Name another folder, or delete it.".formatted(output));
-      }
-    } catch (IOException e) {
-      throw new UserError("output is %s: %s".formatted(output, e.getMessage()), e);
-    }
-  }
-
   private Dataset<Row> read(String input) {
     try {
       // A glob only where nothing is there under the very name.
-      DataFrameReader reader = exists(input) ? DatasetSplit.literally(spark) : spark.read();
+      DataFrameReader reader =
+          store.exists(new Path(input)) ? DatasetSplit.literally(spark) : spark.read();
       return input.matches(".*\\.(json|jsonl)(\\.\\w+)?")
           ? reader.json(input)
           : reader.parquet(input);
@@ -186,19 +167,6 @@ public final class GenerateJob implements AutoCloseable {
           "input is %s, which cannot be read as Parquet or (named .json or .jsonl) JSON lines: %s"
               .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
           e);
-    }
-  }
-
-  private boolean exists(String input) throws IOException {
-    Path path = new Path(input);
-    return path.getFileSystem(hadoop).exists(path);
-  }
-
-  private void discard(Path aside) {
-    try {
-      aside.getFileSystem(hadoop).delete(aside, true);
-    } catch (IOException e) {
-      LOG.warn("{} could not be deleted: {}", aside, e.getMessage());
     }
   }
 }

@@ -6,7 +6,6 @@ import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.HexFormat;
 import org.apache.commons.codec.digest.DigestUtils;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -19,6 +18,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.store.Store;
 
 /** A model and a tokenizer that go together. */
 public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
@@ -30,20 +30,19 @@ public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
    * @throws UserError if one of them is missing or broken, or the tokenizer has more entries than
    *     the model
    */
-  public static ModelAndTokenizer check(ModelSource source, Configuration hadoop) {
-    try (BaseModel model = BaseModel.open(source.folder(), hadoop)) {
-      return fitting(model.config(), source.tokenizer().orElse(source.folder()), hadoop);
+  public static ModelAndTokenizer check(ModelSource source, Store store) {
+    try (BaseModel model = BaseModel.open(source.folder(), store)) {
+      return fitting(model.config(), source.tokenizer().orElse(source.folder()), store);
     }
   }
 
   /** The same of a folder without weights. */
-  public static ModelAndTokenizer checkWithoutWeights(
-      Path folder, String tokenizer, Configuration hadoop) {
-    return fitting(LlamaFolder.config(folder, hadoop), tokenizer, hadoop);
+  public static ModelAndTokenizer checkWithoutWeights(Path folder, String tokenizer, Store store) {
+    return fitting(LlamaFolder.config(folder, store), tokenizer, store);
   }
 
-  private static ModelAndTokenizer fitting(LlamaConfig model, String folder, Configuration hadoop) {
-    TokenizerFiles files = TokenizerFiles.load(new Path(folder), hadoop);
+  private static ModelAndTokenizer fitting(LlamaConfig model, String folder, Store store) {
+    TokenizerFiles files = TokenizerFiles.load(new Path(folder), store);
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
       int vocabulary = model.vocabSize();
       if (tokenizer.vocabularySize() > vocabulary) {
@@ -69,11 +68,11 @@ public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
 
     private ModelHash() {}
 
-    public static String of(String folder, Configuration hadoop) {
+    public static String of(String folder, Store store) {
       try {
         MessageDigest digest = DigestUtils.getSha256Digest();
         Path path = new Path(folder);
-        FileSystem fileSystem = path.getFileSystem(hadoop);
+        FileSystem fileSystem = store.fileSystem(path);
         FileStatus[] files = fileSystem.listStatus(path);
         Arrays.sort(files);
         for (FileStatus file : files) {

@@ -15,6 +15,7 @@ import org.sparkfinetune.model.hub.HubId;
 import org.sparkfinetune.model.hub.HubRepository;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.store.PromotedFolder;
+import org.sparkfinetune.store.Store;
 
 /**
  * From the names that users give models to folders. What is on a hub comes to the shared cache
@@ -38,10 +39,15 @@ public final class ModelFolders {
   private static final List<String> ADAPTER =
       List.of("adapter_config.json", "adapter_model.safetensors");
 
-  private final Configuration hadoop;
+  private final Store store;
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
   public ModelFolders(Configuration hadoop) {
-    this.hadoop = hadoop;
+    this(new Store(hadoop));
+  }
+
+  public ModelFolders(Store store) {
+    this.store = store;
   }
 
   /**
@@ -85,21 +91,21 @@ public final class ModelFolders {
    * @throws UserError if the name is that of neither a folder nor a hub's model with safetensors
    */
   public String model(String named, String revision) {
-    return HubFolder.repository(named, revision, HubKind.MODEL, hadoop)
-        .map(id -> HubFolder.from(named, id, hadoop, hub -> hub.downloadFiles(files(id, hub))))
+    return HubFolder.repository(named, revision, HubKind.MODEL, store)
+        .map(id -> HubFolder.from(named, id, store, hub -> hub.downloadFiles(files(id, hub))))
         .map(Path::toString)
         .orElse(named);
   }
 
   /** A folder with a PEFT adapter; of what evaluate promotes to, the current one. */
   public String adapter(String named) {
-    Path folder = HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, ADAPTER, hadoop);
-    return PromotedFolder.followed(folder, hadoop).toString();
+    Path folder = HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, ADAPTER, store);
+    return PromotedFolder.followed(folder, store).toString();
   }
 
   /** A folder with a tokenizer. */
   public String tokenizer(String named) {
-    return HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), hadoop)
+    return HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), store)
         .toString();
   }
 
@@ -109,7 +115,7 @@ public final class ModelFolders {
    */
   public Optional<Partial> partial(ModelSource source) {
     return model(source)
-        .flatMap(id -> HubFolder.from(source.modelId(), id, hadoop, hub -> partial(id, hub)));
+        .flatMap(id -> HubFolder.from(source.modelId(), id, store, hub -> partial(id, hub)));
   }
 
   private static Optional<Partial> partial(HubId id, HubRepository hub) {
@@ -126,7 +132,7 @@ public final class ModelFolders {
   }
 
   private Optional<HubId> model(ModelSource source) {
-    return HubFolder.repository(source.modelId(), source.revision(), HubKind.MODEL, hadoop);
+    return HubFolder.repository(source.modelId(), source.revision(), HubKind.MODEL, store);
   }
 
   private static boolean isWeights(HubFile file) {

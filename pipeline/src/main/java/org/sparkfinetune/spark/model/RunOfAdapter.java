@@ -15,6 +15,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * What the run folder around an adapter says about it. PEFT's own files do not tell what the base
@@ -25,7 +26,7 @@ public final class RunOfAdapter {
 
   private RunOfAdapter() {}
 
-  static Optional<TrainConfig> find(Optional<String> adapter, Configuration hadoop) {
+  static Optional<TrainConfig> find(Optional<String> adapter, Store store) {
     if (adapter.isEmpty()) {
       return Optional.empty();
     }
@@ -35,27 +36,32 @@ public final class RunOfAdapter {
     }
     Path file = new Path(parent, "config.yaml");
     try {
-      if (!file.getFileSystem(hadoop).exists(file)) {
+      if (!store.fileSystem(file).exists(file)) {
         return Optional.empty();
       }
       return Optional.of(
-          new ConfigLoader(hadoop).train(Optional.of(file.toString()), List.of()).config());
+          new ConfigLoader(store.hadoop()).train(Optional.of(file.toString()), List.of()).config());
     } catch (IOException | UserError e) {
       LOG.warn("{} says nothing about its training: {}", file, e.getMessage());
       return Optional.empty();
     }
   }
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static MergeBase base(
+      Optional<MergeBase> asked, Optional<String> adapter, Configuration hadoop) {
+    return base(asked, adapter, new Store(hadoop));
+  }
+
   /**
    * The base that the adapter is applied to: as asked, else as trained. Applied to the other one an
    * adapter corrects an error that is not there, or leaves one that is.
    */
-  public static MergeBase base(
-      Optional<MergeBase> asked, Optional<String> adapter, Configuration hadoop) {
+  public static MergeBase base(Optional<MergeBase> asked, Optional<String> adapter, Store store) {
     if (asked.isPresent()) {
       return asked.get();
     }
-    Optional<Method> method = find(adapter, hadoop).map(TrainConfig::method);
+    Optional<Method> method = find(adapter, store).map(TrainConfig::method);
     MergeBase base =
         method.filter(Method.QLORA::equals).isPresent()
             ? MergeBase.DEQUANTIZED
@@ -72,21 +78,21 @@ public final class RunOfAdapter {
   }
 
   /** What losses are measured over: what the run took them over, without one every token. */
-  public static LossExtent lossExtent(ModelChoice model, Configuration hadoop) {
-    return runOf(model, hadoop).map(run -> LossExtent.of(run.data())).orElse(LossExtent.EVERYTHING);
+  public static LossExtent lossExtent(ModelChoice model, Store store) {
+    return runOf(model, store).map(run -> LossExtent.of(run.data())).orElse(LossExtent.EVERYTHING);
   }
 
-  public static Optional<String> template(ModelChoice model, Configuration hadoop) {
+  public static Optional<String> template(ModelChoice model, Store store) {
     return model
         .chatTemplate()
-        .or(() -> runOf(model, hadoop).flatMap(run -> run.data().chatTemplate()));
+        .or(() -> runOf(model, store).flatMap(run -> run.data().chatTemplate()));
   }
 
   /** The run that made the adapter; where there is none, the model. */
-  private static Optional<TrainConfig> runOf(ModelChoice model, Configuration hadoop) {
+  private static Optional<TrainConfig> runOf(ModelChoice model, Store store) {
     return model.adapter().isPresent()
-        ? find(model.adapter(), hadoop)
-        : find(Optional.of(model.modelId()).filter(RunOfAdapter::isResult), hadoop)
+        ? find(model.adapter(), store)
+        : find(Optional.of(model.modelId()).filter(RunOfAdapter::isResult), store)
             .filter(run -> run.method() == Method.FULL);
   }
 
@@ -95,7 +101,7 @@ public final class RunOfAdapter {
     return path.getParent() != null && path.equals(new RunFolder(path.getParent()).model());
   }
 
-  public static boolean computesInFloat32(ModelChoice model, Configuration hadoop) {
-    return find(model.adapter(), hadoop).filter(run -> !run.compute().bf16()).isPresent();
+  public static boolean computesInFloat32(ModelChoice model, Store store) {
+    return find(model.adapter(), store).filter(run -> !run.compute().bf16()).isPresent();
   }
 }

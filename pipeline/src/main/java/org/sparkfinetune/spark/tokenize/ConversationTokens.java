@@ -11,6 +11,7 @@ import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.store.Store;
 
 /** Counts as {@link TokenizeJob} tokenises, for whoever prepares. */
 public final class ConversationTokens implements TokenCounter {
@@ -22,6 +23,12 @@ public final class ConversationTokens implements TokenCounter {
     this.tokenizer = tokenizer;
   }
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static ConversationTokens of(
+      TokenizerFiles files, Optional<String> chatTemplate, Configuration hadoop) {
+    return of(files, chatTemplate, new Store(hadoop));
+  }
+
   /**
    * Reads template and tokenizer at once, so that a mistake shows before the work begins.
    *
@@ -29,8 +36,8 @@ public final class ConversationTokens implements TokenCounter {
    * @throws org.sparkfinetune.errors.UserError if either cannot be used
    */
   public static ConversationTokens of(
-      TokenizerFiles files, Optional<String> chatTemplate, Configuration configuration) {
-    ChatTemplate chosen = ChatTemplates.choose(chatTemplate, files, configuration);
+      TokenizerFiles files, Optional<String> chatTemplate, Store store) {
+    ChatTemplate chosen = ChatTemplates.choose(chatTemplate, files, store);
     ChatTemplate template =
         ChatTemplate.of(chosen.name(), chosen.source(), LocalDate.now().atStartOfDay());
     return new ConversationTokens(

@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.commons.codec.digest.DigestUtils;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -21,7 +20,6 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.storage.StorageLevel;
-import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainingData;
@@ -42,6 +40,8 @@ import org.sparkfinetune.spark.tokenize.AssignPieces.RowAssignment;
 import org.sparkfinetune.spark.tokenize.ChunkConversations.Chunk;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedSplit;
 import org.sparkfinetune.store.RunLock;
+import org.sparkfinetune.store.Staging;
+import org.sparkfinetune.store.Store;
 
 /**
  * From conversations to packed rows, on all executors:
@@ -65,14 +65,14 @@ public final class TokenizeJob {
 
   private final SparkSession spark;
   private final JavaSparkContext context;
-  private final Configuration configuration;
-  private final Broadcast<SerializableConfiguration> hadoop;
+  private final Store store;
+  private final Broadcast<Store> onExecutors;
 
   public TokenizeJob(SparkSession spark) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    this.configuration = spark.sparkContext().hadoopConfiguration();
-    this.hadoop = context.broadcast(new SerializableConfiguration(configuration));
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
+    this.onExecutors = context.broadcast(store);
   }
 
   /**
@@ -103,9 +103,9 @@ public final class TokenizeJob {
       return "sha256:" + DigestUtils.sha256Hex(String.join("\n", files));
     }
 
-    private void checkUnchanged(Configuration configuration) {
-      train.checkUnchanged(configuration);
-      test.ifPresent(split -> split.checkUnchanged(configuration));
+    private void checkUnchanged(Store store) {
+      train.checkUnchanged(store);
+      test.ifPresent(split -> split.checkUnchanged(store));
     }
   }
 
@@ -116,11 +116,11 @@ public final class TokenizeJob {
    */
   public Found look(TokenizeRequest request, ChatTemplate template) {
     Path dataset = new Path(request.data().datasetPath());
-    DatasetSplit train = DatasetSplit.train(dataset, configuration);
-    Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, configuration);
+    DatasetSplit train = DatasetSplit.train(dataset, store);
+    Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, store);
     List<DatasetSplit> splits = new ArrayList<>(List.of(train));
     test.ifPresent(splits::add);
-    List<String> files = TokenizedHash.files(context, hadoop, splits);
+    List<String> files = TokenizedHash.files(context, onExecutors, splits);
     String hash = TokenizedHash.of(TokenizedHash.settings(request, template), files);
     return new Found(train, test, template, files, hash);
   }
@@ -135,7 +135,7 @@ public final class TokenizeJob {
     TrainingData data = request.data();
     ChatTemplate template = found.template();
     String hash = found.rowsHash();
-    TokenizedCache cache = new TokenizedCache(request.cacheFolder(), configuration);
+    TokenizedCache cache = new TokenizedCache(request.cacheFolder(), store);
     Optional<TokenizedDataset> known =
         cache
             .find(hash)
@@ -145,24 +145,22 @@ public final class TokenizeJob {
       LOG.info("Packed rows found in {}", known.get().path());
       return known.get();
     }
-    Path aside = cache.aside(hash);
     Broadcast<TokenizerOnExecutor> tokenizer =
         context.broadcast(
             new TokenizerOnExecutor(
                 request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
     warmUp(tokenizer);
-    try {
-      SplitJob job = new SplitJob(request, template, tokenizer, aside);
+    try (Staging staged = cache.stage(hash)) {
+      SplitJob job = new SplitJob(request, template, tokenizer, staged.path());
       TokenizedSplit trained = job.run(found.train()).orElseThrow();
       Optional<TokenizedSplit> tested = found.test().flatMap(job::run);
-      found.checkUnchanged(configuration);
-      return cache.publish(aside, hash, trained, tested);
+      found.checkUnchanged(store);
+      return cache.publish(staged, hash, trained, tested);
     } catch (Exception e) {
       // Whatever Spark says of files that are gone or have other rows now: this is why.
-      found.checkUnchanged(configuration);
+      found.checkUnchanged(store);
       throw e;
     } finally {
-      cache.discard(aside);
       tokenizer.destroy();
     }
   }
@@ -174,7 +172,7 @@ public final class TokenizeJob {
    */
   public TokenizedDataset run(TokenizeRequest request, RunFolder folder) {
     try (RunLock unused =
-        RunLock.acquire(folder.lock(), configuration, spark.sparkContext()::cancelAllJobs)) {
+        RunLock.acquire(folder.lock(), store, spark.sparkContext()::cancelAllJobs)) {
       return run(request);
     }
   }
@@ -191,7 +189,7 @@ public final class TokenizeJob {
   /** The day begins for the run, so that a template that tells the time tells one. */
   public ChatTemplate template(TokenizeRequest request) {
     ChatTemplate chosen =
-        ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), configuration);
+        ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), store);
     return ChatTemplate.of(chosen.name(), chosen.source(), request.day().atStartOfDay());
   }
 
@@ -316,7 +314,8 @@ public final class TokenizeJob {
               .repartition(fileCount, col("file"))
               .sortWithinPartitions("row", "piece")
               .mapPartitions(
-                  new WritePackedRows(hadoop, folder, split.name(), data.maxSeqLength(), padId),
+                  new WritePackedRows(
+                      onExecutors, folder, split.name(), data.maxSeqLength(), padId),
                   Encoders.row(WritePackedRows.SCHEMA));
       long trained = 0;
       for (Row file : written.collectAsList()) {

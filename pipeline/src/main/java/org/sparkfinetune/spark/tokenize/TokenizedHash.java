@@ -15,12 +15,12 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
-import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
+import org.sparkfinetune.store.Store;
 
 /** The hash of everything that shapes packed rows: equal hashes, equal rows. */
 public final class TokenizedHash {
@@ -90,9 +90,7 @@ public final class TokenizedHash {
    * @throws UserError if one cannot be read, as when the data set is replaced at this moment
    */
   static List<String> files(
-      JavaSparkContext spark,
-      Broadcast<SerializableConfiguration> hadoop,
-      List<DatasetSplit> splits) {
+      JavaSparkContext spark, Broadcast<Store> store, List<DatasetSplit> splits) {
     List<String> paths = new ArrayList<>();
     List<String> names = new ArrayList<>();
     for (DatasetSplit split : splits) {
@@ -102,7 +100,7 @@ public final class TokenizedHash {
       }
     }
     List<String> hashes =
-        spark.parallelize(paths, paths.size()).map(path -> contentHash(path, hadoop)).collect();
+        spark.parallelize(paths, paths.size()).map(path -> contentHash(path, store)).collect();
     List<String> named = new ArrayList<>();
     for (int i = 0; i < names.size(); i++) {
       String hash = hashes.get(i);
@@ -116,9 +114,9 @@ public final class TokenizedHash {
     return named;
   }
 
-  private static String contentHash(String file, Broadcast<SerializableConfiguration> hadoop) {
+  private static String contentHash(String file, Broadcast<Store> store) {
     Path path = new Path(file);
-    try (InputStream in = path.getFileSystem(hadoop.value().value()).open(path)) {
+    try (InputStream in = store.value().fileSystem(path).open(path)) {
       return DigestUtils.sha256Hex(in);
     } catch (IOException e) {
       return UNREADABLE + e.getMessage();

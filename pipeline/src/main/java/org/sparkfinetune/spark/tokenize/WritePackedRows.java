@@ -6,53 +6,38 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.hadoop.ParquetWriter;
-import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.SerializableConfiguration;
-import org.apache.spark.util.TaskFailureListener;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.sparkfinetune.data.tokenize.PackedRowBuilder;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowsParquet;
+import org.sparkfinetune.store.Staging;
+import org.sparkfinetune.store.Store;
 
 /**
- * Sorted pieces into files of packed rows. A file is written under a name of the attempt's own and
- * then renamed, so a failed or repeated task leaves no half of one.
+ * Sorted pieces into files of packed rows. Each file is staged, so a failed or repeated task leaves
+ * no half of one.
  */
 final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
-  private static final Logger LOG = LoggerFactory.getLogger(WritePackedRows.class);
-
-  /** Begins the name of a file that is not whole. */
-  static final String ASIDE = "_";
 
   static final StructType SCHEMA =
       new StructType().add("rows", DataTypes.IntegerType).add("trained_tokens", DataTypes.LongType);
 
-  private final Broadcast<SerializableConfiguration> hadoop;
+  private final Broadcast<Store> store;
   private final String folder;
   private final String split;
   private final int rowLength;
   private final int padId;
 
-  WritePackedRows(
-      Broadcast<SerializableConfiguration> hadoop,
-      Path folder,
-      String split,
-      int rowLength,
-      int padId) {
-    this.hadoop = hadoop;
+  WritePackedRows(Broadcast<Store> store, Path folder, String split, int rowLength, int padId) {
+    this.store = store;
     this.folder = folder.toString();
     this.split = split;
     this.rowLength = rowLength;
@@ -65,37 +50,18 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
     Optional<Row> next = next(pieces);
     while (next.isPresent()) {
       int file = next.get().getInt(0);
-      Configuration configuration = hadoop.value().value();
       Path path = new Path(folder, String.format(Locale.ROOT, "%s-%05d.parquet", split, file));
-      Path aside =
-          new Path(
-              folder,
-              ASIDE
-                  + String.format(
-                      Locale.ROOT, "%s-%05d-%d", split, file, TaskContext.get().taskAttemptId()));
       FileRows rows = new FileRows(file, pieces, next);
-      FileSystem files = aside.getFileSystem(configuration);
-      TaskFailureListener discarding = (task, failure) -> discard(files, aside);
-      TaskContext.get().addTaskFailureListener(discarding);
-      try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(aside, configuration)) {
-        next = rows.writeTo(writer);
-      }
-      files.delete(path, false);
-      if (!files.rename(aside, path)) {
-        throw new IOException("cannot rename '%s' to '%s'".formatted(aside, path));
+      try (Staging staged = store.value().stage(path)) {
+        try (ParquetWriter<PackedRow> writer =
+            PackedRowsParquet.writer(staged.path(), store.value())) {
+          next = rows.writeTo(writer);
+        }
+        staged.publish();
       }
       written.add(RowFactory.create(rows.rows, rows.trained));
     }
     return written.iterator();
-  }
-
-  /** What the task failed of is the news. */
-  private static void discard(FileSystem files, Path aside) {
-    try {
-      files.delete(aside, false);
-    } catch (IOException | FSError e) {
-      LOG.debug("{} is left behind", aside, e);
-    }
   }
 
   private static Optional<Row> next(Iterator<Row> pieces) {

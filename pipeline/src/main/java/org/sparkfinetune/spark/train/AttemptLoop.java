@@ -18,7 +18,7 @@ import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
 import org.sparkfinetune.spark.cluster.RootCause;
 import org.sparkfinetune.spark.cluster.RootCause.FailureKind;
-import org.sparkfinetune.store.StorePatience;
+import org.sparkfinetune.store.Retry;
 
 /**
  * Starts a run again after a failure, from the last complete checkpoint. Not after a user's
@@ -122,12 +122,12 @@ public final class AttemptLoop {
     private static final Logger LOG = LoggerFactory.getLogger(RecordedAttempts.class);
 
     private final AttemptLog log;
-    private final StorePatience store;
+    private final Retry retry;
     private final long totalSteps;
 
-    RecordedAttempts(AttemptLog log, StorePatience store, long totalSteps) {
+    RecordedAttempts(AttemptLog log, Retry retry, long totalSteps) {
       this.log = log;
-      this.store = store;
+      this.retry = retry;
       this.totalSteps = totalSteps;
     }
 
@@ -156,7 +156,7 @@ public final class AttemptLoop {
 
     private void record(AttemptEvent.Kind kind, long step, String why) {
       try {
-        store.tell(() -> log.add(kind, step, why));
+        retry.tell(() -> log.add(kind, step, why));
       } catch (RunFailure e) {
         LOG.warn("{} This is not on record: {} at step {}. {}", e.getMessage(), kind, step, why);
       }

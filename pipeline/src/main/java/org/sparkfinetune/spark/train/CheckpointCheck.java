@@ -1,18 +1,15 @@
 package org.sparkfinetune.spark.train;
 
 import java.io.Serializable;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.util.SerializableConfiguration;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Reads the files of a checkpoint on the executors, a task for each: a checkpoint of a large model
@@ -20,11 +17,11 @@ import org.sparkfinetune.store.RunFiles;
  */
 final class CheckpointCheck implements CheckpointStore.FileCheck {
   private final JavaSparkContext spark;
-  private final SerializableConfiguration hadoop;
+  private final Store store;
 
-  CheckpointCheck(JavaSparkContext spark, Configuration hadoop) {
+  CheckpointCheck(JavaSparkContext spark, Store store) {
     this.spark = spark;
-    this.hadoop = new SerializableConfiguration(hadoop);
+    this.store = store;
   }
 
   /** A task that fails is repeated at once and fills the log; what a store says is an answer. */
@@ -50,12 +47,12 @@ final class CheckpointCheck implements CheckpointStore.FileCheck {
   }
 
   private List<Answer> answers(String folder, List<StateFile> states) {
-    SerializableConfiguration settings = hadoop;
+    Store sent = store;
     spark.setJobDescription("check " + folder);
     try {
       return spark
           .parallelize(states, states.size())
-          .map(state -> answer(folder, state, settings))
+          .map(state -> answer(folder, state, sent))
           .collect();
     } catch (Exception e) {
       // Spark's Scala code throws checked exceptions without declaring them.
@@ -67,11 +64,11 @@ final class CheckpointCheck implements CheckpointStore.FileCheck {
     }
   }
 
-  private static Answer answer(String folder, StateFile state, SerializableConfiguration hadoop) {
+  private static Answer answer(String folder, StateFile state, Store store) {
     Path checkpoint = new Path(folder);
     try {
       return state
-          .damage(checkpoint, new RunFiles(hadoop.value(), InstantSource.system()))
+          .damage(checkpoint, store)
           .map(
               what ->
                   new Answer(Answer.Kind.DAMAGED, new Path(checkpoint, state.name()) + " " + what))

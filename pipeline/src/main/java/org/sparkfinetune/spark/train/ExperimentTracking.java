@@ -17,7 +17,7 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.report.mlflow.MlflowRun;
 import org.sparkfinetune.report.mlflow.MlflowSettings;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** The tracking server's part of {@code report_to}; without one nothing happens. */
 final class ExperimentTracking {
@@ -41,7 +41,7 @@ final class ExperimentTracking {
   }
 
   /** Begins, or goes on with the folder's run. */
-  static ExperimentTracking open(Loaded<TrainConfig> loaded, RunFolder folder, RunFiles files) {
+  static ExperimentTracking open(Loaded<TrainConfig> loaded, RunFolder folder, Store files) {
     return new ExperimentTracking(
         settings(loaded.config())
             .map(

@@ -22,7 +22,7 @@ import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.progress.StatusLine;
 import org.sparkfinetune.spark.cluster.TaskProgress;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Shows on the driver's terminal, and to whoever asks, what rank 0 writes to metrics.jsonl. The
@@ -72,10 +72,7 @@ final class ProgressWatch implements AutoCloseable {
    * @param also gets all lines so far whenever there are new ones
    */
   static ProgressWatch start(
-      RunFolder folder,
-      RunFiles files,
-      TimeLeft.Schedule schedule,
-      Consumer<List<MetricsLine>> also) {
+      RunFolder folder, Store files, TimeLeft.Schedule schedule, Consumer<List<MetricsLine>> also) {
     ProgressWatch watch =
         new ProgressWatch(
             StatusLine.onStandardError(), new MetricsTail(folder, files), schedule, also);

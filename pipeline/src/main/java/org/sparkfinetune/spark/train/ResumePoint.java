@@ -15,7 +15,7 @@ import org.sparkfinetune.engine.metrics.RunFolder.RunRecord;
 import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Decides where the starts of a run begin. */
 final class ResumePoint {
@@ -75,7 +75,7 @@ final class ResumePoint {
    * Clears the way for the first start: {@code never} deletes the checkpoints, and a run that goes
    * back to a path leaves what lies after it in a folder of its own.
    */
-  void leaveOthersBehind(RunFolder folder, RunFiles files) {
+  void leaveOthersBehind(RunFolder folder, Store files) {
     if (from instanceof ResumeFrom.Never) {
       if (store.newest().isPresent()) {
         LOG.warn(
@@ -88,7 +88,7 @@ final class ResumePoint {
     }
   }
 
-  private void goBack(CheckpointStore.Found start, RunFolder folder, RunFiles files) {
+  private void goBack(CheckpointStore.Found start, RunFolder folder, Store files) {
     boolean own = store.isOwn(start);
     Optional<RunFolder> aside = store.goBackTo(start);
     if (aside.isPresent()) {

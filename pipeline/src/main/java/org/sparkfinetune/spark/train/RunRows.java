@@ -14,7 +14,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,7 +30,7 @@ import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedCache;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
 import org.sparkfinetune.spark.tokenize.TokenizedHash;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Which packed rows a run trains on. They are chosen when it first begins and are its own from then
@@ -79,14 +78,12 @@ final class RunRows {
       Optional<TokenizeJob.Found> found) {}
 
   private final RunFolder folder;
-  private final RunFiles files;
-  private final Configuration hadoop;
+  private final Store store;
   private final Clock clock;
 
-  RunRows(RunFolder folder, RunFiles files, Configuration hadoop, Clock clock) {
+  RunRows(RunFolder folder, Store store, Clock clock) {
     this.folder = folder;
-    this.files = files;
-    this.hadoop = hadoop;
+    this.store = store;
     this.clock = clock;
   }
 
@@ -94,13 +91,15 @@ final class RunRows {
    * Whether a run in this folder would go on with rows of its own from this {@code dataset_path},
    * so that it needs no data set.
    */
-  static boolean areKept(TrainConfig config, RunFiles files, Configuration hadoop) {
+  static boolean areKept(TrainConfig config, Store store) {
     RunFolder folder = RunFolder.of(config.outputDir());
-    RunRows rows = new RunRows(folder, files, hadoop, Clock.system(ZoneId.systemDefault()));
+    RunRows rows = new RunRows(folder, store, Clock.system(ZoneId.systemDefault()));
     return rows.own(config.checkpointing().resumeFrom())
         .filter(
             own ->
-                qualified(config.data().datasetPath(), hadoop)
+                store
+                    .qualified(new Path(config.data().datasetPath()))
+                    .toString()
                     .equals(own.shaping().get(TokenizedHash.DATASET_PATH)))
         .filter(own -> rows.cache().find(own.rows()).isPresent())
         .isPresent();
@@ -125,7 +124,7 @@ final class RunRows {
     Map<String, String> shaping =
         TokenizedHash.shaping(
             TokenizedHash.settings(request, template),
-            qualified(config.data().datasetPath(), hadoop));
+            store.qualified(new Path(config.data().datasetPath())).toString());
     if (own.isPresent() && own.get().shaping().equals(shaping) && isThere(own.get())) {
       return withOwn(own.get(), request, job, template);
     }
@@ -195,9 +194,9 @@ final class RunRows {
       return rows(choice, job);
     } catch (UserError e) {
       // A run that was refused leaves nothing.
-      files.delete(folder.rowsOfRun());
-      if (files.folders(folder.tokenized()).isEmpty()) {
-        files.deleteFolder(folder.tokenized());
+      store.delete(folder.rowsOfRun());
+      if (store.folders(folder.tokenized()).isEmpty()) {
+        store.delete(folder.tokenized());
       }
       throw e;
     }
@@ -216,7 +215,7 @@ final class RunRows {
   }
 
   private TokenizedCache cache() {
-    return new TokenizedCache(folder.tokenized(), hadoop);
+    return new TokenizedCache(folder.tokenized(), store);
   }
 
   private Optional<Pinned> own(ResumeFrom from) {
@@ -233,7 +232,7 @@ final class RunRows {
   }
 
   private Optional<Pinned> read(RunFolder run) {
-    return files.read(run.rowsOfRun()).map(bytes -> parse(bytes, run.rowsOfRun()));
+    return store.read(run.rowsOfRun()).map(bytes -> parse(bytes, run.rowsOfRun()));
   }
 
   private static Pinned parse(byte[] json, Path file) {
@@ -249,19 +248,9 @@ final class RunRows {
 
   private void write(Pinned pinned) {
     try {
-      files.replace(folder.rowsOfRun(), JSON.writeValueAsBytes(pinned));
+      store.replace(folder.rowsOfRun(), JSON.writeValueAsBytes(pinned));
     } catch (JsonProcessingException e) {
       throw new Bug("A run's choice of rows cannot be written as JSON.", e);
-    }
-  }
-
-  private static String qualified(String path, Configuration hadoop) {
-    Path dataset = new Path(path);
-    try {
-      return dataset.getFileSystem(hadoop).makeQualified(dataset).toString();
-    } catch (IOException e) {
-      throw new RunFailure(
-          "dataset_path: '%s' cannot be reached: %s".formatted(path, e.getMessage()), e);
     }
   }
 }

@@ -8,7 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * The driver's wish that a run should save and end, as a file in the run folder: it reaches rank 0
@@ -19,9 +19,9 @@ final class StopRequest {
   private static final Duration INTERVAL = Duration.ofSeconds(1);
 
   private final RunFolder folder;
-  private final RunFiles files;
+  private final Store files;
 
-  StopRequest(RunFolder folder, RunFiles files) {
+  StopRequest(RunFolder folder, Store files) {
     this.folder = folder;
     this.files = files;
   }

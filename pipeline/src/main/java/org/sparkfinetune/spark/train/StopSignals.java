@@ -10,7 +10,7 @@ import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.StorePatience;
+import org.sparkfinetune.store.Retry;
 import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
@@ -76,7 +76,7 @@ final class StopSignals implements AutoCloseable {
     String name = received.get();
     LOG.warn("{}: the step is finished and saved, then the run ends. Once more: at once.", name);
     try {
-      StorePatience.endless(PAUSE).tell(() -> firstTime.accept(name));
+      Retry.endless(PAUSE).tell(() -> firstTime.accept(name));
     } catch (RunFailure e) {
       LOG.debug("The run ended before its ranks could be told of {}", name, e);
     }

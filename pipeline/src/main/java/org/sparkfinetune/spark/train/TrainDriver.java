@@ -4,7 +4,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.Locale;
@@ -14,10 +13,8 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.Supplier;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.Loaded;
@@ -55,9 +52,9 @@ import org.sparkfinetune.spark.tokenize.TokenizeJob;
 import org.sparkfinetune.spark.tokenize.TokenizedCache;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
 import org.sparkfinetune.spark.train.AttemptLoop.RecordedAttempts;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Retry;
 import org.sparkfinetune.store.RunLock;
-import org.sparkfinetune.store.StorePatience;
+import org.sparkfinetune.store.Store;
 
 /** The driver's side of {@code train}: check, tokenise, start the ranks, sum up. */
 public final class TrainDriver {
@@ -70,19 +67,16 @@ public final class TrainDriver {
   private static final int SAMPLES = 3;
 
   /** How long a store may be away between two attempts. */
-  private static final StorePatience STORE =
-      new StorePatience(Duration.ofMinutes(5), Duration.ofSeconds(2));
+  private static final Retry STORE = Retry.within(Duration.ofMinutes(5), Duration.ofSeconds(2));
 
-  private static final StorePatience RECORDS =
-      new StorePatience(Duration.ofSeconds(10), Duration.ofSeconds(1));
+  private static final Retry RECORDS = Retry.within(Duration.ofSeconds(10), Duration.ofSeconds(1));
 
   private final SparkSession spark;
   private final TrainPreflight preflight;
   private final TrainConfig config;
   private final Loaded<TrainConfig> loaded;
-  private final Configuration hadoop;
+  private final Store store;
   private final RunFolder folder;
-  private final RunFiles files;
   private final Clock clock;
 
   /** A run that has not started. */
@@ -101,9 +95,8 @@ public final class TrainDriver {
     this.preflight = preflight;
     this.loaded = preflight.loaded();
     this.config = loaded.config().with(preflight.source());
-    this.hadoop = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
     this.folder = RunFolder.of(config.outputDir());
-    this.files = new RunFiles(hadoop, InstantSource.system());
   }
 
   /**
@@ -116,23 +109,23 @@ public final class TrainDriver {
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
     try (RunLock unused =
-        RunLock.acquire(folder.lock(), hadoop, spark.sparkContext()::cancelAllJobs)) {
+        RunLock.acquire(folder.lock(), store, spark.sparkContext()::cancelAllJobs)) {
       train(context, planner, plan, preflight.model().tokenizer());
     }
   }
 
   private void train(
       JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
-    String modelHash = ModelHash.of(config.model().folder(), hadoop);
-    new TokenizedCache(folder.tokenized(), hadoop).sweep();
-    List.of(folder.root(), folder.tensorboard()).forEach(files::sweep);
+    String modelHash = ModelHash.of(config.model().folder(), store);
+    new TokenizedCache(folder.tokenized(), store).sweep();
+    List.of(folder.root(), folder.tensorboard()).forEach(store::sweep);
     long started = System.nanoTime();
     TokenizeJob tokenize = new TokenizeJob(spark);
-    RunRows rows = new RunRows(folder, files, hadoop, clock);
+    RunRows rows = new RunRows(folder, store, clock);
     RunRows.Choice choice = rows.choose(tokenize, config, tokenizer);
     double secondsToChoose = secondsSince(started);
     CheckpointStore checkpoints =
-        new CheckpointStore(folder, files, new CheckpointCheck(context, hadoop));
+        new CheckpointStore(folder, store, new CheckpointCheck(context, store));
     ResumePoint resume =
         ResumePoint.decide(
             checkpoints,
@@ -144,9 +137,9 @@ public final class TrainDriver {
     TokenizedDataset tokenized = rows.take(choice, tokenize);
     double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
     explain(tokenized);
-    resume.leaveOthersBehind(folder, files);
+    resume.leaveOthersBehind(folder, store);
     record(tokenized, choice, modelHash);
-    MaskedSample.write(samples(tokenized, tokenizer), folder, files);
+    MaskedSample.write(samples(tokenized, tokenizer), folder, store);
     StepSchedule schedule =
         new StepSchedule(
             tokenized.train().packing().rows(),
@@ -180,7 +173,7 @@ public final class TrainDriver {
                       folder.config().toString(),
                       config.model(),
                       tokenized.path().toString(),
-                      new SerializableConfiguration(hadoop),
+                      store,
                       resume.next(),
                       watch.loading(context, layers * plan.worldSize()));
               return stage.run(task, number).stream().map(TrainTask::report).toList();
@@ -205,7 +198,7 @@ public final class TrainDriver {
   /** What the report shows of the rows. */
   private List<MaskedSample> samples(TokenizedDataset tokenized, TokenizerFiles files) {
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
-      return PackedRowsFile.first(tokenized.path(), "train", hadoop)
+      return PackedRowsFile.first(tokenized.path(), "train", store)
           .map(row -> SampleMasks.of(row, SAMPLES, tokenizer))
           .orElse(List.of());
     }
@@ -227,13 +220,13 @@ public final class TrainDriver {
       CheckpointStore checkpoints,
       Supplier<OptionalLong> begin,
       Attempt attempt) {
-    StopRequest stop = new StopRequest(folder, files);
+    StopRequest stop = new StopRequest(folder, store);
     stop.clear();
     RecordedAttempts recorded =
-        new RecordedAttempts(new AttemptLog(folder, files), RECORDS, schedule.totalSteps());
-    ExperimentTracking tracking = ExperimentTracking.open(loaded, folder, files);
+        new RecordedAttempts(new AttemptLog(folder, store), RECORDS, schedule.totalSteps());
+    ExperimentTracking tracking = ExperimentTracking.open(loaded, folder, store);
     MlflowRun.End end = MlflowRun.End.FAILED;
-    try (ProgressWatch watch = ProgressWatch.start(folder, files, toCome, tracking::tell);
+    try (ProgressWatch watch = ProgressWatch.start(folder, store, toCome, tracking::tell);
         StopSignals signals = StopSignals.listen(stop::make)) {
       List<RankReport> reports =
           new AttemptLoop(
@@ -291,7 +284,7 @@ public final class TrainDriver {
   }
 
   private void record(TokenizedDataset tokenized, RunRows.Choice choice, String modelHash) {
-    files.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
+    store.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
     Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
     versions.put("spark", spark.version());
     new Provenance(
@@ -304,7 +297,7 @@ public final class TrainDriver {
                 config.model().modelId(), ModelFolders.commit(config.model()), modelHash),
             tokenized.path().toString(),
             Instant.now())
-        .write(folder, files);
+        .write(folder, store);
   }
 
   private void summarize(List<RankReport> reports, int attempts, double tokenizeSeconds) {
@@ -326,7 +319,7 @@ public final class TrainDriver {
             attempts,
             uses,
             seconds);
-    summary.write(folder, files);
+    summary.write(folder, store);
     if (summary.bottleneck() == ExchangeSummary.Bottleneck.EXCHANGE) {
       LOG.warn(
           "Rank 0 waited for other ranks during {} % of its steps' time: the exchange between ranks"
@@ -334,7 +327,7 @@ public final class TrainDriver {
               + " the same bytes for more tokens.",
           Math.round(100 * summary.waitedShare()));
     }
-    RunReport.write(folder, files);
+    RunReport.write(folder, store);
     LOG.info("Done: {}", folder.root());
   }
 }

@@ -1,7 +1,6 @@
 package org.sparkfinetune.spark.train;
 
 import java.nio.charset.StandardCharsets;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -19,7 +18,7 @@ import org.sparkfinetune.report.mlflow.MlflowSettings;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * What is found out about a run before Spark is started, so that a mistake is told in a second and
@@ -36,22 +35,32 @@ public final class TrainPreflight {
     this.model = model;
   }
 
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    return check(loaded, new Store(hadoop));
+  }
+
   /**
    * Looks at data, model, tokenizer and what the run begins with; reads headers only, writes
    * nothing but what it downloads from a hub.
    *
    * @throws UserError if something has to be changed first
    */
-  public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
+  public static TrainPreflight check(Loaded<TrainConfig> loaded, Store store) {
     TrainConfig config = loaded.config();
     UnsupportedSettings.check(config);
     Optional<MlflowSettings> unusedSettings = ExperimentTracking.settings(config);
     // Before a download that may take an hour.
-    Optional<String> unusedReason = missingData(config, hadoop);
-    ModelSource source = new ModelFolders(hadoop).located(config.model());
-    ModelAndTokenizer model = ModelAndTokenizer.check(source, hadoop);
-    checkBeginning(config.with(source), hadoop);
+    Optional<String> unusedReason = missingData(config, store);
+    ModelSource source = new ModelFolders(store).located(config.model());
+    ModelAndTokenizer model = ModelAndTokenizer.check(source, store);
+    checkBeginning(config.with(source), store);
     return new TrainPreflight(loaded, source, model);
+  }
+
+  /** With Hadoop's settings, for a caller that has opened no store. */
+  public static boolean isFinished(Loaded<TrainConfig> loaded, Configuration hadoop) {
+    return isFinished(loaded, new Store(hadoop));
   }
 
   /**
@@ -59,14 +68,13 @@ public final class TrainPreflight {
    *
    * @throws UserError if it holds the finished run of another configuration
    */
-  public static boolean isFinished(Loaded<TrainConfig> loaded, Configuration hadoop) {
+  public static boolean isFinished(Loaded<TrainConfig> loaded, Store store) {
     RunFolder folder = RunFolder.of(loaded.config().outputDir());
-    RunFiles files = new RunFiles(hadoop, InstantSource.system());
-    if (Summary.read(folder, files).isEmpty()) {
+    if (Summary.read(folder, store).isEmpty()) {
       return false;
     }
     Optional<String> before =
-        files.read(folder.config()).map(bytes -> new String(bytes, StandardCharsets.UTF_8));
+        store.read(folder.config()).map(bytes -> new String(bytes, StandardCharsets.UTF_8));
     if (!before.equals(Optional.of(loaded.yaml()))) {
       throw new UserError(
           String.format(
@@ -82,12 +90,12 @@ public final class TrainPreflight {
    *
    * @throws UserError if it cannot be read and is needed
    */
-  public static Optional<String> missingData(TrainConfig config, Configuration hadoop) {
+  public static Optional<String> missingData(TrainConfig config, Store store) {
     try {
-      DatasetSplit.train(new Path(config.data().datasetPath()), hadoop);
+      DatasetSplit.train(new Path(config.data().datasetPath()), store);
       return Optional.empty();
     } catch (UserError e) {
-      if (!RunRows.areKept(config, new RunFiles(hadoop, InstantSource.system()), hadoop)) {
+      if (!RunRows.areKept(config, store)) {
         throw e;
       }
       return Optional.of(String.valueOf(e.getMessage()));
@@ -95,14 +103,13 @@ public final class TrainPreflight {
   }
 
   /** What the run is to begin with can be opened. */
-  public static void checkBeginning(TrainConfig config, Configuration hadoop) {
+  public static void checkBeginning(TrainConfig config, Store store) {
     config
         .model()
         .adapter()
-        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), hadoop).close());
+        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), store).close());
     if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
-      RunFiles files = new RunFiles(hadoop, InstantSource.system());
-      new CheckpointStore(RunFolder.of(config.outputDir()), files).manifest(new Path(path.uri()));
+      new CheckpointStore(RunFolder.of(config.outputDir()), store).manifest(new Path(path.uri()));
     }
   }
 

@@ -5,14 +5,12 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.util.LongAccumulator;
-import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.ModelSource;
@@ -26,7 +24,7 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * A rank's run as it travels to an executor: where the resolved configuration lies, the model and
@@ -41,7 +39,7 @@ public final class TrainTask implements RankTask {
   private final String modelFolder;
   private final @Nullable String adapter;
   private final String tokenizedPath;
-  private final SerializableConfiguration hadoop;
+  private final Store store;
   private final TreeMap<String, String> identity;
   private final int rowsPerStep;
   private final @Nullable String checkpoint;
@@ -54,7 +52,7 @@ public final class TrainTask implements RankTask {
       String configFile,
       ModelSource model,
       String tokenizedPath,
-      SerializableConfiguration hadoop,
+      Store store,
       ResumeState continuation,
       LongAccumulator loadedLayers) {
     this.configFile = configFile;
@@ -63,7 +61,7 @@ public final class TrainTask implements RankTask {
     this.modelFolder = model.folder();
     this.adapter = model.adapter().orElse(null);
     this.tokenizedPath = tokenizedPath;
-    this.hadoop = hadoop;
+    this.store = store;
     this.identity = new TreeMap<>(continuation.identity().values());
     this.rowsPerStep = continuation.rowsPerStep();
     this.checkpoint = continuation.checkpoint().map(Path::toString).orElse(null);
@@ -73,7 +71,7 @@ public final class TrainTask implements RankTask {
   @Override
   public byte[] run(RankContext context) throws IOException {
     TrainConfig config =
-        new ConfigLoader(hadoop.value())
+        new ConfigLoader(store.hadoop())
             .train(Optional.of(configFile), List.of())
             .config()
             .with(model());
@@ -91,7 +89,7 @@ public final class TrainTask implements RankTask {
     ResumeState continuation =
         new ResumeState(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
-    RankReport report = new RankRun(config, place, continuation, hadoop.value()).run();
+    RankReport report = new RankRun(config, place, continuation, store).run();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
       out.writeObject(report);
@@ -129,8 +127,7 @@ public final class TrainTask implements RankTask {
     if (context.rank() != 0) {
       return context.cancelled();
     }
-    RunFiles files = new RunFiles(hadoop.value(), InstantSource.system());
-    BooleanSupplier asked = new StopRequest(RunFolder.of(config.outputDir()), files).polled();
+    BooleanSupplier asked = new StopRequest(RunFolder.of(config.outputDir()), store).polled();
     return () -> context.cancelled().getAsBoolean() || asked.getAsBoolean();
   }
 

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.spark.evaluate.Promotions;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -76,14 +77,14 @@ final class HdfsStoreTest {
 
   @Test
   void while_adapters_are_promoted_on_hdfs_commands_always_find_one_whole() {
-    new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration())
+    new Promotions(root("promoted"), new Store(spark.sparkContext().hadoopConfiguration()))
         .areSeenWhole(Promotions.Configurations.DIFFERENT, Promotions.Reader.COMMAND);
   }
 
   @Test
   void adapters_of_one_configuration_are_replaced_in_one_move_on_hdfs() throws IOException {
     Promotions promotions =
-        new Promotions(root("shown"), spark.sparkContext().hadoopConfiguration());
+        new Promotions(root("shown"), new Store(spark.sparkContext().hadoopConfiguration()));
     promotions.areSeenWhole(Promotions.Configurations.EQUAL, Promotions.Reader.PEFT);
     assertThat(promotions.names())
         .containsExactly("adapter", "config.yaml", "current.json", "evaluation.json", "versions");

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.spark.evaluate.Promotions;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Takeovers;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -116,7 +117,7 @@ final class S3StoreTest {
   void while_adapters_are_promoted_on_an_object_store_commands_always_find_one_whole()
       throws IOException {
     Promotions promotions =
-        new Promotions(root("promoted"), spark.sparkContext().hadoopConfiguration());
+        new Promotions(root("promoted"), new Store(spark.sparkContext().hadoopConfiguration()));
     promotions.areSeenWhole(Promotions.Configurations.DIFFERENT, Promotions.Reader.COMMAND);
     assertThat(promotions.names()).containsExactly("current.json", "versions");
   }

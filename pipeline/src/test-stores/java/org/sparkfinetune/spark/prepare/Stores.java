@@ -33,6 +33,7 @@ import org.sparkfinetune.spark.dataset.DatasetManifest;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
 import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.TestHub;
 
 /** What every store has to do, checked on each. */
@@ -122,7 +123,7 @@ final class Stores {
     assertThat(new TokenizeJob(spark).run(request)).isEqualTo(made);
     try (PackedRowsFile rows =
         PackedRowsFile.copyOf(
-            made.path(), "train", spark.sparkContext().hadoopConfiguration(), copy)) {
+            made.path(), "train", new Store(spark.sparkContext().hadoopConfiguration()), copy)) {
       return IntStream.range(0, rows.size()).mapToObj(rows::row).toList();
     }
   }

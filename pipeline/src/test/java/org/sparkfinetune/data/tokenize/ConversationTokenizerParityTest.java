@@ -18,6 +18,7 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.jinja.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.store.Store;
 
 /**
  * Ids of the Llama 3 tokenizer against transformers' (golden/llama3-chat.json). Its licence keeps
@@ -69,7 +70,8 @@ final class ConversationTokenizerParityTest {
 
   private static TokenizerFiles files(String folder) {
     TokenizerFiles files =
-        TokenizerFiles.load(new org.apache.hadoop.fs.Path(folder), new Configuration(false));
+        TokenizerFiles.load(
+            new org.apache.hadoop.fs.Path(folder), new Store(new Configuration(false)));
     TreeMap<String, String> texts = new TreeMap<>(files.texts());
     texts.put(
         "tokenizer_config.json",

@@ -14,13 +14,14 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 final class LlamaTokenizerTest {
   @TempDir private Path folder;
 
   private LlamaTokenizer load() {
     return LlamaTokenizer.load(
-        new org.apache.hadoop.fs.Path(folder.toUri()), new Configuration(false));
+        new org.apache.hadoop.fs.Path(folder.toUri()), new Store(new Configuration(false)));
   }
 
   @Test
@@ -60,27 +61,26 @@ final class LlamaTokenizerTest {
   void the_models_own_template_may_be_a_text_a_list_or_a_file() throws IOException {
     TinyTokenizer.writeTo(folder);
     Path config = folder.resolve("tokenizer_config.json");
-    Configuration hadoop = new Configuration(false);
+    Store store = new Store(new Configuration(false));
     org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(folder.toUri());
-    assertThat(TokenizerFiles.load(path, hadoop).chatTemplate()).isEmpty();
+    assertThat(TokenizerFiles.load(path, store).chatTemplate()).isEmpty();
     assertThat(
-            ChatTemplates.choose(Optional.empty(), TokenizerFiles.load(path, hadoop), hadoop)
-                .name())
+            ChatTemplates.choose(Optional.empty(), TokenizerFiles.load(path, store), store).name())
         .isEqualTo("reference");
     Files.writeString(config, "{\"chat_template\": \"one\"}");
-    assertThat(TokenizerFiles.load(path, hadoop).chatTemplate()).contains("one");
+    assertThat(TokenizerFiles.load(path, store).chatTemplate()).contains("one");
     Files.writeString(
         config,
         "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"t\"}, {\"name\":"
             + " \"default\", \"template\": \"two\"}]}");
-    assertThat(TokenizerFiles.load(path, hadoop).chatTemplate()).contains("two");
+    assertThat(TokenizerFiles.load(path, store).chatTemplate()).contains("two");
     Files.writeString(folder.resolve("chat_template.jinja"), "three");
-    TokenizerFiles files = TokenizerFiles.load(path, hadoop);
-    assertThat(ChatTemplates.choose(Optional.empty(), files, hadoop).source()).isEqualTo("three");
-    assertThat(ChatTemplates.choose(Optional.of("chatml"), files, hadoop).name())
+    TokenizerFiles files = TokenizerFiles.load(path, store);
+    assertThat(ChatTemplates.choose(Optional.empty(), files, store).source()).isEqualTo("three");
+    assertThat(ChatTemplates.choose(Optional.of("chatml"), files, store).name())
         .isEqualTo("chatml");
     Path own = Files.writeString(folder.resolve("mine.jinja"), "four");
-    assertThat(ChatTemplates.choose(Optional.of(own.toUri().toString()), files, hadoop).source())
+    assertThat(ChatTemplates.choose(Optional.of(own.toUri().toString()), files, store).source())
         .isEqualTo("four");
   }
 
@@ -104,11 +104,11 @@ final class LlamaTokenizerTest {
   @Test
   void a_template_that_is_not_there_is_said() {
     TokenizerFiles files = TinyTokenizer.files();
-    Configuration hadoop = new Configuration(false);
-    assertThatThrownBy(() -> ChatTemplates.choose(Optional.of("lama3"), files, hadoop))
+    Store store = new Store(new Configuration(false));
+    assertThatThrownBy(() -> ChatTemplates.choose(Optional.of("lama3"), files, store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("chat_template: 'lama3' is neither one of reference, llama3, chatml");
-    assertThatThrownBy(() -> ChatTemplates.choose(Optional.of("tokenizer"), files, hadoop))
+    assertThatThrownBy(() -> ChatTemplates.choose(Optional.of("tokenizer"), files, store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("has no chat template");
   }

@@ -21,9 +21,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 final class PackedRowsFileTest {
-  private static final Configuration HADOOP = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
 
   @TempDir private Path folder;
 
@@ -47,7 +48,7 @@ final class PackedRowsFileTest {
   }
 
   private void write(String file, PackedRow... rows) throws IOException {
-    try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(path(file), HADOOP)) {
+    try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(path(file), STORE)) {
       for (PackedRow row : rows) {
         writer.write(row);
       }
@@ -55,7 +56,7 @@ final class PackedRowsFileTest {
   }
 
   private PackedRowsFile open() {
-    return PackedRowsFile.copyOf(path(""), "train", HADOOP, folder.resolve("scratch"));
+    return PackedRowsFile.copyOf(path(""), "train", STORE, folder.resolve("scratch"));
   }
 
   @Test
@@ -87,7 +88,7 @@ final class PackedRowsFileTest {
 
   @Test
   void a_split_that_is_not_there_has_no_rows() throws IOException {
-    assertThat(PackedRowsFile.exists(path(""), "train", HADOOP)).isFalse();
+    assertThat(PackedRowsFile.exists(path(""), "train", STORE)).isFalse();
     try (PackedRowsFile rows = open()) {
       assertThat(rows.size()).isZero();
     }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
 
@@ -54,7 +55,8 @@ final class TokenizerFuzzTest {
   @Test
   void damaged_files_beside_a_tokenizer_are_used_or_refused() throws Exception {
     Map<String, String> texts =
-        TokenizerFiles.load(new org.apache.hadoop.fs.Path(MODEL.toUri()), new Configuration(false))
+        TokenizerFiles.load(
+                new org.apache.hadoop.fs.Path(MODEL.toUri()), new Store(new Configuration(false)))
             .texts();
     Fuzz.run(
         Files.readAllBytes(MODEL.resolve("tokenizer_config.json")),

@@ -5,7 +5,6 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -15,26 +14,24 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
 
 class CheckpointFuzzTest {
-  private final Configuration hadoop = new Configuration(false);
+  private final Store disk = new Store(new Configuration(false));
   @TempDir Path folder;
   private CheckpointStore store;
   private Path step;
 
   @BeforeEach
   void save() {
-    store =
-        new CheckpointStore(
-            RunFolder.of(folder.toString()), new RunFiles(hadoop, InstantSource.system()));
+    store = new CheckpointStore(RunFolder.of(folder.toString()), disk);
     ByteBuffer values = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
     List<StateFile.Part> parts = List.of(new StateFile.Part("parameters/layer", List.of(values)));
     List<StateFile> files =
         IntStream.range(0, 2)
-            .mapToObj(rank -> StateFile.write(store.writing(3), hadoop, rank, 2, parts))
+            .mapToObj(rank -> StateFile.write(store.writing(3), disk, rank, 2, parts))
             .toList();
     store.commit(
         new CheckpointManifest(
@@ -44,7 +41,7 @@ class CheckpointFuzzTest {
 
   private void read() {
     CheckpointStore.Found found = store.open(new org.apache.hadoop.fs.Path(step.toUri()));
-    try (SavedState state = SavedState.open(found.path(), found.manifest(), hadoop)) {
+    try (SavedState state = SavedState.open(found.path(), found.manifest(), disk)) {
       state.read("parameters/layer", 0, FloatBuffer.allocate(32));
     }
   }
@@ -72,7 +69,7 @@ class CheckpointFuzzTest {
         input -> {
           Files.write(file, input);
           try (SavedState state =
-              SavedState.open(new org.apache.hadoop.fs.Path(step.toUri()), manifest, hadoop)) {
+              SavedState.open(new org.apache.hadoop.fs.Path(step.toUri()), manifest, disk)) {
             state.read("parameters/layer", 0, FloatBuffer.allocate(32));
           }
         });

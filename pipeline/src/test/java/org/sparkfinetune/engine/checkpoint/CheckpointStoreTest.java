@@ -9,7 +9,6 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,26 +21,24 @@ import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 class CheckpointStoreTest {
   private static final RunIdentity IDENTITY = new RunIdentity(Map.of("seed", "42"));
-  private final Configuration hadoop = new Configuration();
+  private final Store disk = new Store(new Configuration());
   @TempDir Path folder;
   private CheckpointStore store;
 
   @BeforeEach
   void open() {
-    store =
-        new CheckpointStore(
-            RunFolder.of(folder.toString()), new RunFiles(hadoop, InstantSource.system()));
+    store = new CheckpointStore(RunFolder.of(folder.toString()), disk);
   }
 
   /** Ranks of 8 values each: rank r holds 8r, 8r + 1, ... */
   private void save(long step, int ranks) {
     List<StateFile> files = new ArrayList<>();
     for (int rank = 0; rank < ranks; rank++) {
-      files.add(StateFile.write(store.writing(step), hadoop, rank, ranks, parts(rank)));
+      files.add(StateFile.write(store.writing(step), disk, rank, ranks, parts(rank)));
     }
     store.commit(new CheckpointManifest(step, 8, IDENTITY, Map.of("loss_sum", 0.1 + 0.2), files));
   }
@@ -72,7 +69,7 @@ class CheckpointStoreTest {
   void any_range_is_read_across_ranks_and_padded_with_zeros() {
     save(5, 3);
     CheckpointStore.Found found = store.newestWhole().orElseThrow();
-    try (SavedState state = SavedState.open(found.path(), found.manifest(), hadoop)) {
+    try (SavedState state = SavedState.open(found.path(), found.manifest(), disk)) {
       FloatBuffer out = FloatBuffer.allocate(21);
       state.read("parameters/layer", 6, out);
       assertThat(out.array()).startsWith(6, 7, 8, 9).endsWith(21, 22, 23, 0, 0, 0);
@@ -83,7 +80,7 @@ class CheckpointStoreTest {
 
   @Test
   void until_the_manifest_is_there_nothing_is_visible_and_a_sweep_removes_it() throws IOException {
-    StateFile.write(store.writing(5), hadoop, 0, 1, parts(0));
+    StateFile.write(store.writing(5), disk, 0, 1, parts(0));
     assertThat(store.newest()).isEmpty();
     assertThat(store.newestWhole()).isEmpty();
     store.sweep();

@@ -15,13 +15,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 class MetricsLogTest {
 
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private final ManualClock clock = new ManualClock();
-  private final RunFiles files = new RunFiles(hadoop, clock);
+  private final Store files = new Store(store.hadoop(), clock);
 
   @TempDir Path folder;
 
@@ -132,8 +132,8 @@ class MetricsLogTest {
   @Test
   void on_an_object_store_the_file_is_written_again_at_intervals_and_when_flushed()
       throws IOException {
-    org.apache.hadoop.fs.Path root = MemoryStore.create(hadoop);
-    MemoryStore store = (MemoryStore) root.getFileSystem(hadoop);
+    org.apache.hadoop.fs.Path root = MemoryStore.create(store.hadoop());
+    MemoryStore memory = (MemoryStore) store.fileSystem(root);
     RunFolder run = new RunFolder(root);
     try (MetricsLog log = MetricsLog.start(run, files)) {
       log.write(train(1));
@@ -148,7 +148,7 @@ class MetricsLogTest {
       log.flush();
       assertThat(MetricsLog.read(run, files)).hasSize(4);
     }
-    assertThat(store.writes()).isEqualTo(3);
+    assertThat(memory.writes()).isEqualTo(3);
     try (MetricsLog log = MetricsLog.resume(run, files, 2)) {
       log.write(train(3));
     }

@@ -13,14 +13,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 class MetricsTailTest {
   private static final int HOURS = 3;
 
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private final ManualClock clock = new ManualClock();
-  private final RunFiles files = new RunFiles(hadoop, clock);
+  private final Store files = new Store(store.hadoop(), clock);
 
   @TempDir Path folder;
 
@@ -74,8 +74,8 @@ class MetricsTailTest {
   @CsvSource({"1, 360", "8, 360", "300, 100"})
   void an_hour_on_an_object_store_takes_few_requests_and_bytes(int stepSeconds, int atMost)
       throws IOException {
-    org.apache.hadoop.fs.Path root = MemoryStore.create(hadoop);
-    MemoryStore store = (MemoryStore) root.getFileSystem(hadoop);
+    org.apache.hadoop.fs.Path root = MemoryStore.create(store.hadoop());
+    MemoryStore memory = (MemoryStore) store.fileSystem(root);
     RunFolder run = new RunFolder(root);
     MetricsTail tail = new MetricsTail(run, files);
     int steps = HOURS * 3600 / stepSeconds;
@@ -92,8 +92,8 @@ class MetricsTailTest {
       }
     }
     tail.look();
-    int requests = store.requests();
-    long bytes = store.readBytes();
+    int requests = memory.requests();
+    long bytes = memory.readBytes();
     assertThat(tail.lines()).hasSize(steps);
     assertThat(requests / HOURS).isLessThanOrEqualTo(atMost + 1);
     assertThat(bytes).isLessThan(2L * files.read(run.metrics()).orElseThrow().length);

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
 import org.sparkfinetune.engine.metrics.TensorBoardWriter.EventRecords;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.tensorflow.framework.Summary;
 import org.tensorflow.util.Event;
 import org.tensorflow.util.SessionLog;
@@ -29,7 +29,7 @@ class TensorBoardWriterTest {
       "/golden/tensorboard/events.out.tfevents.1795507059.vm.8529.0";
 
   private final ManualClock clock = new ManualClock();
-  private final RunFiles files = new RunFiles(new Configuration(), clock);
+  private final Store files = new Store(new Configuration(), clock);
 
   @TempDir Path folder;
 

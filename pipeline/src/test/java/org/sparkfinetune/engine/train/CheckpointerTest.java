@@ -9,7 +9,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -38,10 +37,10 @@ import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 class CheckpointerTest {
-  private static final Configuration HADOOP = new Configuration();
+  private static final Store STORE = new Store(new Configuration());
 
   @TempDir Path scratch;
 
@@ -57,19 +56,17 @@ class CheckpointerTest {
   @MethodSource("devices")
   void what_was_saved_is_restored_to_the_last_bit(ComputeDevice device, long buffers) {
     TrainConfig config = config();
-    CheckpointStore store =
-        new CheckpointStore(
-            RunFolder.of(config.outputDir()), new RunFiles(HADOOP, InstantSource.system()));
+    CheckpointStore checkpoints = new CheckpointStore(RunFolder.of(config.outputDir()), STORE);
     new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
         .on(device)
         .withBuffersOf(buffers)
-        .onRanks(2, model -> saveAndRestore(model, config, store));
+        .onRanks(2, model -> saveAndRestore(model, config, checkpoints));
   }
 
   private static boolean saveAndRestore(
-      RankModel model, TrainConfig config, CheckpointStore store) {
+      RankModel model, TrainConfig config, CheckpointStore checkpoints) {
     StepSchedule schedule = new StepSchedule(8, 4, config.loop(), 1);
-    Checkpointer.Setting setting = setting(store, HADOOP, config);
+    Checkpointer.Setting setting = setting(checkpoints, STORE, config);
     fill(model, 1 + model.exchange().rank());
     Map<String, float[]> saved = state(model);
     try (Checkpointer checkpointer = new Checkpointer(model, schedule, setting, new PhaseClock())) {
@@ -78,8 +75,8 @@ class CheckpointerTest {
       checkpointer.finish();
     }
     model.exchange().sum("written", 0, new double[0]);
-    CheckpointStore.Found found = store.newestWhole().orElseThrow();
-    Checkpointer.restore(model, found.path(), found.manifest(), HADOOP);
+    CheckpointStore.Found found = checkpoints.newestWhole().orElseThrow();
+    Checkpointer.restore(model, found.path(), found.manifest(), STORE);
     Map<String, float[]> restored = state(model);
     assertThat(saved).isNotEmpty();
     saved.forEach((name, values) -> assertThat(restored.get(name)).as(name).isEqualTo(values));
@@ -87,10 +84,10 @@ class CheckpointerTest {
   }
 
   static Checkpointer.Setting setting(
-      CheckpointStore store, Configuration hadoop, TrainConfig config) {
+      CheckpointStore checkpoints, Store store, TrainConfig config) {
     return new Checkpointer.Setting(
+        checkpoints,
         store,
-        hadoop,
         config.checkpointing(),
         new ResumeState(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
         Optional.empty(),
@@ -99,16 +96,14 @@ class CheckpointerTest {
 
   @Test
   void a_writer_that_its_store_does_not_let_go_keeps_what_it_writes() throws Exception {
-    Configuration hadoop = new Configuration();
-    hadoop.setClass("fs.stuck.impl", StuckStore.class, FileSystem.class);
+    Store store = new Store(new Configuration());
+    store.hadoop().setClass("fs.stuck.impl", StuckStore.class, FileSystem.class);
     StuckStore.letGo = new CountDownLatch(1);
     TrainConfig config = config("stuck:" + scratch.resolve("run"));
-    CheckpointStore store =
-        new CheckpointStore(
-            RunFolder.of(config.outputDir()), new RunFiles(hadoop, InstantSource.system()));
+    CheckpointStore checkpoints = new CheckpointStore(RunFolder.of(config.outputDir()), store);
     Map<String, float[]> saved =
         new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
-            .onRanks(1, model -> saveAndGiveUp(model, config, setting(store, hadoop, config)))
+            .onRanks(1, model -> saveAndGiveUp(model, config, setting(checkpoints, store, config)))
             .get(0);
     // The model's memory is gone, and libtorch is closed.
     StuckStore.letGo.countDown();
@@ -119,8 +114,9 @@ class CheckpointerTest {
                     .noneMatch(thread -> thread.getName().equals("checkpoint-writer")));
     try (SafetensorsFile file =
         SafetensorsFile.open(
-            new org.apache.hadoop.fs.Path(store.writing(1), "rank-00000-of-00001.safetensors"),
-            hadoop)) {
+            new org.apache.hadoop.fs.Path(
+                checkpoints.newestWhole().orElseThrow().path(), "rank-00000-of-00001.safetensors"),
+            store)) {
       for (Map.Entry<String, float[]> part : saved.entrySet()) {
         ByteBuffer bytes = ByteBuffer.allocate(part.getValue().length * Float.BYTES);
         file.read(part.getKey(), 0, bytes);
@@ -207,6 +203,6 @@ class CheckpointerTest {
         "--model_id m --dataset_path d --save_strategy steps --save_steps 1 --max_steps 2";
     List<String> all = new ArrayList<>(List.of(words.split(" ")));
     all.addAll(List.of("--output_dir", run));
-    return new ConfigLoader(HADOOP).train(Optional.empty(), all).config();
+    return new ConfigLoader(STORE.hadoop()).train(Optional.empty(), all).config();
   }
 }

@@ -28,6 +28,7 @@ import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
+import org.sparkfinetune.store.Store;
 
 /**
  * Trains the embedding of Qwen2.5-7B, 152,064 x 3,584 float32, in a model of one narrow layer, and
@@ -58,7 +59,7 @@ final class EmbeddingOf7b {
   public static void main(String[] arguments) throws Exception {
     long begin = System.nanoTime();
     TrainConfig config = config(arguments[0]);
-    Configuration hadoop = new Configuration();
+    Store store = new Store(new Configuration());
     Path scratch = Path.of(java.net.URI.create(arguments[0]));
     ModelGroups.Method method =
         new ModelGroups.Method.Lora(
@@ -79,10 +80,10 @@ final class EmbeddingOf7b {
         model.weights().trainable().forEach(group -> group.update(scope, step));
       }
       model.weights().trainable().forEach(group -> group.publish(1));
-      new AdapterSaver(model, hadoop, 1).result(config, config.lora());
+      new AdapterSaver(model, store, 1).result(config, config.lora());
       System.out.println("loss " + outcome.loss());
     }
-    check(new org.apache.hadoop.fs.Path(config.outputDir(), "adapter"), hadoop);
+    check(new org.apache.hadoop.fs.Path(config.outputDir(), "adapter"), store);
     System.out.printf(
         "%.0f s, anonymous memory at most %.2f GB%n",
         (System.nanoTime() - begin) * 1e-9, memory.peakAnonymousBytes() * 1e-9);
@@ -146,8 +147,8 @@ final class EmbeddingOf7b {
   }
 
   /** Rows of tokens that were there have moved, by the learning rate at most; others have not. */
-  private static void check(org.apache.hadoop.fs.Path adapter, Configuration hadoop) {
-    try (AdapterFiles saved = AdapterFiles.open(adapter, hadoop)) {
+  private static void check(org.apache.hadoop.fs.Path adapter, Store store) {
+    try (AdapterFiles saved = AdapterFiles.open(adapter, store)) {
       for (int token : new int[] {0, 80_000, VOCABULARY - 2, VOCABULARY - 1}) {
         float[] row = new float[HIDDEN];
         long first = (long) token * HIDDEN;

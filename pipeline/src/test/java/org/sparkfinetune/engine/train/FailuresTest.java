@@ -9,7 +9,6 @@ import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -45,7 +44,7 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /**
  * Training that fails at random moments, again and again in one process: it never crashes, and all
@@ -176,9 +175,7 @@ class FailuresTest {
   private static boolean steps(RankModel model, Path folder) {
     TrainConfig config = config(folder);
     CheckpointStore store =
-        new CheckpointStore(
-            RunFolder.of(config.outputDir()),
-            new RunFiles(new Configuration(), InstantSource.system()));
+        new CheckpointStore(RunFolder.of(config.outputDir()), new Store(new Configuration()));
     TrainingStep training = GoldenRun.trainingStep(model);
     List<PackedRow> rows = GoldenRun.rows();
     int rank = model.exchange().rank();
@@ -186,7 +183,7 @@ class FailuresTest {
         new Checkpointer(
             model,
             new StepSchedule(8, 4, config.loop(), 1),
-            CheckpointerTest.setting(store, new Configuration(), config),
+            CheckpointerTest.setting(store, new Store(new Configuration()), config),
             new PhaseClock())) {
       for (int step = 1; step <= config.loop().maxSteps().getAsInt(); step++) {
         List<StepRow> own =

@@ -46,6 +46,7 @@ import org.sparkfinetune.model.family.LlamaConfigReader;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.NamedShape;
+import org.sparkfinetune.store.Store;
 
 /** Trains the golden model on the golden rows with ranks as threads. */
 final class GoldenRun {
@@ -151,11 +152,11 @@ final class GoldenRun {
   }
 
   static List<PackedRow> rows() {
-    return RowsInMemory.read(path("rows.safetensors"), new Configuration()).rows();
+    return RowsInMemory.read(path("rows.safetensors"), new Store(new Configuration())).rows();
   }
 
   static Checkpoint open(String file) {
-    return Checkpoint.openFile(path(file), new Configuration());
+    return Checkpoint.openFile(path(file), new Store(new Configuration()));
   }
 
   private static org.apache.hadoop.fs.Path path(String file) {

@@ -29,6 +29,7 @@ import org.sparkfinetune.engine.fsdp.ShardRanks;
 import org.sparkfinetune.engine.fsdp.ShardWriter;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.model.quant.Nf4Codec;
+import org.sparkfinetune.store.Store;
 
 /** A model that lies on the disk as shards keep it is not copied. */
 class ShardInPlaceTest {
@@ -54,7 +55,7 @@ class ShardInPlaceTest {
   }
 
   private void compare(Path model, ProcessGroup exchange) {
-    try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
+    try (BaseModel base = BaseModel.open(model.toString(), new Store(new Configuration()))) {
       ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(exchange));
       ShardWriter writer = new ShardWriter(plan, base.weights(), exchange, Nf4Codec.fastest());
       Path scratch = Files.createDirectories(folder.resolve("scratch-" + exchange.rank()));
@@ -79,7 +80,7 @@ class ShardInPlaceTest {
   void what_has_to_be_quantised_first_gets_a_file() throws IOException {
     Path model = folder.resolve("model");
     ModelMaker.write(SHAPE, 5, model, ModelMaker.Storage.BF16);
-    try (BaseModel base = BaseModel.open(model.toString(), new Configuration())) {
+    try (BaseModel base = BaseModel.open(model.toString(), new Store(new Configuration()))) {
       ProcessGroup alone = InProcessGroup.alone();
       ShardPlan plan = RankModel.plan(recipe(model, base), ShardRanks.all(alone));
       Shard shard =

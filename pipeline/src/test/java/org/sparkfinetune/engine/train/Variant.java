@@ -23,6 +23,7 @@ import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /** A run beside one that {@code variants.py} wrote, from configuration to saved files. */
 final class Variant {
@@ -82,7 +83,7 @@ final class Variant {
     arguments.forEach((key, value) -> words.addAll(List.of("--" + key, value)));
     TrainConfig config =
         new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
-    return new ParityRun(config, new Configuration(), 1, device).run();
+    return new ParityRun(config, new Store(new Configuration()), 1, device).run();
   }
 
   /** Runs, and compares losses as they are. */
@@ -128,7 +129,7 @@ final class Variant {
     try (Checkpoint expected = GoldenRun.open("variants/" + name + ".safetensors");
         Checkpoint ours =
             Checkpoint.openFile(
-                new org.apache.hadoop.fs.Path(saved.toUri()), new Configuration())) {
+                new org.apache.hadoop.fs.Path(saved.toUri()), new Store(new Configuration()))) {
       assertThat(ours.names()).containsExactlyInAnyOrderElementsOf(expected.names());
       for (String tensor : expected.names()) {
         float[] theirs = floats(expected, tensor);

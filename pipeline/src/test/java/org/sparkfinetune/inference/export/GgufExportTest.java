@@ -17,10 +17,11 @@ import org.sparkfinetune.config.MergeBase;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.store.Store;
 
 /** Read back by a small reader written from the specification. */
 final class GgufExportTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final Path SAMPLE = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
 
   @TempDir Path folder;
@@ -34,7 +35,7 @@ final class GgufExportTest {
 
   private void export(GgufExport.Type type) throws java.io.IOException {
     Path target = folder.resolve("model.gguf");
-    new GgufExport(CONF)
+    new GgufExport(STORE)
         .run(
             new MergeRequest(
                 new org.apache.hadoop.fs.Path(SAMPLE.toUri()),
@@ -93,7 +94,7 @@ final class GgufExportTest {
 
   private static float[] base(String name) {
     try (Checkpoint checkpoint =
-        Checkpoint.open(new org.apache.hadoop.fs.Path(SAMPLE.toUri()), CONF)) {
+        Checkpoint.open(new org.apache.hadoop.fs.Path(SAMPLE.toUri()), STORE)) {
       ByteBuffer bytes = ByteBuffer.allocate((int) checkpoint.info(name).byteCount());
       checkpoint.read(name, 0, bytes);
       float[] values = new float[(int) checkpoint.info(name).elements()];

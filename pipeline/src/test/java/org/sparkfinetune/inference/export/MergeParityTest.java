@@ -20,10 +20,11 @@ import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /** Against PEFT's {@code merge_and_unload} and bitsandbytes' dequantised weights. */
 final class MergeParityTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
 
   @TempDir Path folder;
@@ -53,7 +54,7 @@ final class MergeParityTest {
 
   @Test
   void equals_what_peft_merges() {
-    new Merge(CONF)
+    new Merge(STORE)
         .run(
             request(
                 Optional.of("trajectory-lora-float32.adapter"),
@@ -61,9 +62,9 @@ final class MergeParityTest {
                 DType.F32,
                 1L << 30));
 
-    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), CONF);
+    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), STORE);
         Checkpoint golden =
-            Checkpoint.openFile(path(GOLDEN.resolve("merged-float32.safetensors")), CONF)) {
+            Checkpoint.openFile(path(GOLDEN.resolve("merged-float32.safetensors")), STORE)) {
       assertThat(golden.names()).isNotEmpty();
       for (String name : golden.names()) {
         assertThat(distance(floats(ours, name), floats(golden, name))).as(name).isLessThan(1e-6);
@@ -82,10 +83,10 @@ final class MergeParityTest {
 
   @Test
   void a_dequantised_base_differs_from_the_checkpoint_by_less_than_a_step_of_nf4() {
-    new Merge(CONF).run(request(Optional.empty(), MergeBase.DEQUANTIZED, DType.F32, 1L << 30));
+    new Merge(STORE).run(request(Optional.empty(), MergeBase.DEQUANTIZED, DType.F32, 1L << 30));
 
-    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), CONF);
-        Checkpoint base = Checkpoint.open(path(GOLDEN.resolve("model")), CONF)) {
+    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), STORE);
+        Checkpoint base = Checkpoint.open(path(GOLDEN.resolve("model")), STORE)) {
       String linear = "model.layers.1.mlp.down_proj.weight";
       float[] before = floats(base, linear);
       float[] after = floats(ours, linear);
@@ -101,7 +102,7 @@ final class MergeParityTest {
 
   @Test
   void shards_are_no_larger_than_asked_and_the_folder_is_a_whole_model() throws IOException {
-    new Merge(CONF)
+    new Merge(STORE)
         .run(
             request(
                 Optional.of("trajectory-lora-float32.adapter"),
@@ -119,8 +120,8 @@ final class MergeParityTest {
     }
     var config = new ObjectMapper().readTree(folder.resolve("merged/config.json").toFile());
     assertThat(config.path("torch_dtype").asText()).isEqualTo("bfloat16");
-    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), CONF);
-        Checkpoint base = Checkpoint.open(path(GOLDEN.resolve("model")), CONF)) {
+    try (Checkpoint ours = Checkpoint.open(path(folder.resolve("merged")), STORE);
+        Checkpoint base = Checkpoint.open(path(GOLDEN.resolve("model")), STORE)) {
       assertThat(ours.names()).isEqualTo(base.names());
       assertThat(ours.info("model.norm.weight").dtype()).isEqualTo(DType.BF16);
     }
@@ -131,7 +132,7 @@ final class MergeParityTest {
   void nothing_but_the_model_and_its_tokenizer_is_in_the_folder() {
     Path sample = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
 
-    new Merge(CONF)
+    new Merge(STORE)
         .run(
             new MergeRequest(
                 path(sample),
@@ -153,7 +154,7 @@ final class MergeParityTest {
 
     assertThatThrownBy(
             () ->
-                new Merge(CONF)
+                new Merge(STORE)
                     .run(request(Optional.empty(), MergeBase.SIXTEEN_BIT, DType.F32, 1000)))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("not empty");

@@ -30,13 +30,14 @@ import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.store.Store;
 
 /**
  * The shipped model merged with a LoRA that {@code train} made, against transformers with PEFT's
  * {@code merge_and_unload}: text in, text out. {@code .ci/after-training --golden} asked them.
  */
 final class MergedTextsParityTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final Path GOLDEN =
       Path.of("src/test/resources/golden/after-training").toAbsolutePath();
   private static final Path SAMPLE = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
@@ -62,7 +63,7 @@ final class MergedTextsParityTest {
     List<JsonNode> texts = new ArrayList<>();
     golden.path("texts").forEach(texts::add);
     org.apache.hadoop.fs.Path merged = path(folder.resolve("merged"));
-    new Merge(CONF)
+    new Merge(STORE)
         .run(
             new MergeRequest(
                 path(SAMPLE),
@@ -71,9 +72,9 @@ final class MergedTextsParityTest {
                 MergeBase.SIXTEEN_BIT,
                 Optional.of(DType.F32),
                 1L << 30));
-    try (LlamaTokenizer tokenizer = LlamaTokenizer.load(merged, CONF);
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.load(merged, STORE);
         DecodingModel model =
-            DecodingModel.load(merged, Optional.empty(), BaseForm.AS_STORED, CONF, 1);
+            DecodingModel.load(merged, Optional.empty(), BaseForm.AS_STORED, STORE, 1);
         Generator generator = new Generator(model, 1, 8);
         TextGenerator answering =
             new TextGenerator(
@@ -81,7 +82,7 @@ final class MergedTextsParityTest {
                 tokenizer,
                 BuiltInTemplates.REFERENCE.template(),
                 GenerationSettings.greedy(
-                    golden.path("new_tokens").asInt(), StopTokens.of(tokenizer, merged, CONF)),
+                    golden.path("new_tokens").asInt(), StopTokens.of(tokenizer, merged, STORE)),
                 List.of())) {
       List<Completion> made =
           answering.complete(

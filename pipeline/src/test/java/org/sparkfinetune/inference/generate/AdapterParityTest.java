@@ -20,10 +20,11 @@ import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.store.Store;
 
 /** Against transformers with PEFT's adapters: 20 prompts of 1 to 39 tokens, greedy. */
 final class AdapterParityTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
 
   private static org.apache.hadoop.fs.Path path(Path path) {
@@ -40,7 +41,7 @@ final class AdapterParityTest {
             path(GOLDEN.resolve("model")),
             Optional.of(path(GOLDEN.resolve(adapter + ".adapter"))),
             form,
-            CONF,
+            STORE,
             1);
     return new Generator(model, 1, 8);
   }
@@ -92,8 +93,8 @@ final class AdapterParityTest {
   void stories260k_tells_the_story_of_lily() {
     Path folder = Path.of(System.getenv("STORIES260K"));
     try (DecodingModel model =
-            DecodingModel.load(path(folder), Optional.empty(), BaseForm.AS_STORED, CONF, 1);
-        LlamaTokenizer tokenizer = LlamaTokenizer.load(path(folder), CONF);
+            DecodingModel.load(path(folder), Optional.empty(), BaseForm.AS_STORED, STORE, 1);
+        LlamaTokenizer tokenizer = LlamaTokenizer.load(path(folder), STORE);
         Generator generator = new Generator(model, 1, 1)) {
       int[] made =
           generator

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.store.Store;
 
 final class AnswerTextTest {
   private static final Path MODEL = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
@@ -20,7 +21,8 @@ final class AnswerTextTest {
   @BeforeAll
   static void load() {
     tokenizer =
-        LlamaTokenizer.load(new org.apache.hadoop.fs.Path(MODEL.toUri()), new Configuration(false));
+        LlamaTokenizer.load(
+            new org.apache.hadoop.fs.Path(MODEL.toUri()), new Store(new Configuration(false)));
   }
 
   @AfterAll

@@ -18,10 +18,11 @@ import org.sparkfinetune.inference.generate.GenerationSettings.Sampled;
 import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.store.Store;
 
 /** Against transformers' generate and its logits processors. */
 final class GenerateParityTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
 
   private static org.apache.hadoop.fs.Path path(String name) {
@@ -37,7 +38,7 @@ final class GenerateParityTest {
   }
 
   private static DecodingModel model(BaseForm form, Optional<String> adapter) {
-    return DecodingModel.load(path("model"), adapter.map(GenerateParityTest::path), form, CONF, 2);
+    return DecodingModel.load(path("model"), adapter.map(GenerateParityTest::path), form, STORE, 2);
   }
 
   private static List<Generated> run(DecodingModel model, int threads, int batch, int[]... ids) {

@@ -19,16 +19,17 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
+import org.sparkfinetune.store.Retry;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.TestHub;
 
 final class HubRepositoryTest {
   private static final String NAME = "owner/name";
-  private static final Patience SHORT =
-      new Patience(3, Duration.ofMillis(1), Duration.ofSeconds(10));
+  private static final Retry SHORT = HubSettings.retry(3, Duration.ofMillis(1));
 
   private final TestHub hub = TestHub.dataset(NAME);
   private final Map<String, String> environment = new HashMap<>();
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   @TempDir private Path folder;
 
   @AfterEach
@@ -43,7 +44,8 @@ final class HubRepositoryTest {
   private HubRepository repository(HubId id, TestHub of) {
     environment.put("HF_ENDPOINT", of.endpoint());
     environment.put("HF_HUB_CACHE", folder.resolve("cache").toUri().toString());
-    return HubRepository.of(id, HubSettings.of(hadoop, environment).with(SHORT), hadoop);
+    return HubRepository.of(
+        id, HubSettings.of(store.hadoop(), environment).with(SHORT, Duration.ofSeconds(10)), store);
   }
 
   private static byte[] bytes(int count) {

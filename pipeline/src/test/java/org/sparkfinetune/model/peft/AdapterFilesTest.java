@@ -25,9 +25,10 @@ import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.TensorSpec;
+import org.sparkfinetune.store.Store;
 
 final class AdapterFilesTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   private static final String Q0 = "model.layers.0.self_attn.q_proj";
   private static final AdapterConfig CONFIG =
       new AdapterConfig(
@@ -54,7 +55,7 @@ final class AdapterFilesTest {
   private void write(AdapterConfig config, TensorSpec... tensors) {
     AdapterFiles.write(
         path(),
-        CONF,
+        STORE,
         config,
         List.of(tensors),
         (tensor, sink) -> sink.accept(ByteBuffer.allocate((int) tensor.byteCount())));
@@ -62,7 +63,7 @@ final class AdapterFilesTest {
 
   @Test
   void the_reference_adapter_is_written_again_byte_for_byte() throws Exception {
-    try (AdapterFiles files = AdapterFiles.open(new Path(golden().toUri()), CONF)) {
+    try (AdapterFiles files = AdapterFiles.open(new Path(golden().toUri()), STORE)) {
       assertThat(files.config().r()).isEqualTo(8);
       assertThat(files.config().scaling()).isEqualTo(2);
       assertThat(files.modules()).hasSize(21).contains(Q0);
@@ -77,7 +78,7 @@ final class AdapterFilesTest {
       }
       AdapterFiles.write(
           path(),
-          CONF,
+          STORE,
           files.config(),
           tensors,
           (tensor, sink) -> {
@@ -99,7 +100,7 @@ final class AdapterFilesTest {
         new TensorSpec(AdapterNames.loraB(Q0), DType.F32, 8, 2),
         new TensorSpec(AdapterNames.saved("model.embed_tokens.weight"), DType.BF16, 10, 8),
         new TensorSpec(AdapterNames.saved("lm_head.weight"), DType.BF16, 10, 8));
-    try (AdapterFiles files = AdapterFiles.open(path(), CONF)) {
+    try (AdapterFiles files = AdapterFiles.open(path(), STORE)) {
       assertThat(files.config()).isEqualTo(CONFIG);
       assertThat(files.config().scaling()).isEqualTo(4 / Math.sqrt(2));
       assertThat(files.modules()).containsExactly(Q0);
@@ -166,7 +167,7 @@ final class AdapterFilesTest {
         (ObjectNode) mapper.readTree(golden().resolve("adapter_config.json").toFile());
     json.set(key, mapper.readTree(value));
     Files.write(folder.resolve("adapter_config.json"), mapper.writeValueAsBytes(json));
-    assertThatThrownBy(() -> AdapterFiles.readConfig(path(), CONF))
+    assertThatThrownBy(() -> AdapterFiles.readConfig(path(), STORE))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("adapter_config.json: " + key + " is");
   }
@@ -180,7 +181,7 @@ final class AdapterFilesTest {
             new TensorSpec(AdapterNames.saved("model.norm.weight"), DType.F32, 8),
             new TensorSpec("model.lm_head.weight", DType.F32, 8, 8))) {
       write(CONFIG, foreign);
-      assertThatThrownBy(() -> AdapterFiles.open(path(), CONF))
+      assertThatThrownBy(() -> AdapterFiles.open(path(), STORE))
           .isInstanceOf(UserError.class)
           .hasMessageContaining(foreign.name())
           .hasMessageContaining("modules_to_save");
@@ -190,21 +191,21 @@ final class AdapterFilesTest {
   @Test
   void a_missing_half_and_another_rank_are_refused() {
     write(CONFIG, new TensorSpec(AdapterNames.loraA(Q0), DType.F32, 2, 8));
-    assertThatThrownBy(() -> AdapterFiles.open(path(), CONF))
+    assertThatThrownBy(() -> AdapterFiles.open(path(), STORE))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("q_proj.lora_B.weight");
     write(
         CONFIG,
         new TensorSpec(AdapterNames.loraA(Q0), DType.F32, 3, 8),
         new TensorSpec(AdapterNames.loraB(Q0), DType.F32, 8, 3));
-    assertThatThrownBy(() -> AdapterFiles.open(path(), CONF))
+    assertThatThrownBy(() -> AdapterFiles.open(path(), STORE))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("lora_A.weight is F32 [3, 8], supported is (r, in)");
   }
 
   @Test
   void a_folder_without_a_configuration_is_no_adapter() {
-    assertThatThrownBy(() -> AdapterFiles.open(path(), CONF))
+    assertThatThrownBy(() -> AdapterFiles.open(path(), STORE))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("has no adapter_config.json");
   }

@@ -5,11 +5,12 @@ import java.nio.file.Path;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
 
 final class AdapterFuzzTest {
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
   @TempDir Path folder;
 
   private byte[] copied(String name) throws Exception {
@@ -24,7 +25,7 @@ final class AdapterFuzzTest {
 
   private void open() {
     try (AdapterFiles files =
-        AdapterFiles.open(new org.apache.hadoop.fs.Path(folder.toUri()), CONF)) {
+        AdapterFiles.open(new org.apache.hadoop.fs.Path(folder.toUri()), STORE)) {
       files.modules().forEach(module -> files.config());
     }
   }

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.Store;
 
 /** A float16 weight, subnormal values to tens of thousands, as bitsandbytes quantises it. */
 final class NF4Float16ParityTest {
@@ -23,7 +24,7 @@ final class NF4Float16ParityTest {
   @MethodSource("codecs")
   void codes_absmax_and_decoded_values_are_equal(Nf4Codec codec) throws Exception {
     Path path = new Path(getClass().getResource("/golden/nf4-float16.safetensors").toURI());
-    try (SafetensorsFile file = SafetensorsFile.open(path, new Configuration(false))) {
+    try (SafetensorsFile file = SafetensorsFile.open(path, new Store(new Configuration(false)))) {
       float[] weights = floats(file, "input");
       float[] absmax = new float[Nf4Codec.blocks(weights.length)];
       ByteBuffer packed = ByteBuffer.allocate(weights.length / 2);

@@ -16,6 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
+import org.sparkfinetune.store.Store;
 
 /** Equal to bitsandbytes, bit for bit, on {@code golden/nf4.safetensors}. */
 final class NF4ParityTest {
@@ -27,7 +28,7 @@ final class NF4ParityTest {
     try {
       return SafetensorsFile.open(
           new Path(NF4ParityTest.class.getResource("/golden/nf4.safetensors").toURI()),
-          new Configuration(false));
+          new Store(new Configuration(false)));
     } catch (URISyntaxException e) {
       throw new AssertionError(e);
     }

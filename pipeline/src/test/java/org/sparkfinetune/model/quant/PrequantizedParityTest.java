@@ -22,18 +22,19 @@ import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
+import org.sparkfinetune.store.Store;
 
 /** Against weights that bitsandbytes wrote: {@code golden/prequantized-*.safetensors}. */
 final class PrequantizedParityTest {
   private static final String WEIGHT = "model.q_proj.weight";
-  private static final Configuration CONF = new Configuration(false);
+  private static final Store STORE = new Store(new Configuration(false));
 
   @TempDir java.nio.file.Path folder;
 
   private static Checkpoint golden(String kind) throws Exception {
     String file = "/golden/prequantized-" + kind + ".safetensors";
     return Checkpoint.openFile(
-        new Path(PrequantizedParityTest.class.getResource(file).toURI()), CONF);
+        new Path(PrequantizedParityTest.class.getResource(file).toURI()), STORE);
   }
 
   private static byte[] bytes(Checkpoint checkpoint, String name) {
@@ -68,12 +69,12 @@ final class PrequantizedParityTest {
       PrequantizedWeight weight = PrequantizedWeight.read(theirs, WEIGHT);
       List<TensorSpec> specs = new ArrayList<>(List.of(weight.packedSpec(storage)));
       weight.parts().forEach(part -> specs.add(part.spec()));
-      try (SafetensorsWriter writer = SafetensorsWriter.create(file, CONF, Map.of(), specs)) {
+      try (SafetensorsWriter writer = SafetensorsWriter.create(file, STORE, Map.of(), specs)) {
         writer.write(ByteBuffer.wrap(bytes(theirs, WEIGHT)));
         weight.parts().forEach(part -> writer.write(part.bytes()));
         writer.commit();
       }
-      try (Checkpoint ours = Checkpoint.openFile(file, CONF)) {
+      try (Checkpoint ours = Checkpoint.openFile(file, STORE)) {
         for (String name : ours.names()) {
           assertThat(ours.info(name).dtype()).isEqualTo(theirs.info(name).dtype());
           assertThat(ours.info(name).shape()).isEqualTo(theirs.info(name).shape());
@@ -146,13 +147,13 @@ final class PrequantizedParityTest {
       PrequantizedWeight weight = PrequantizedWeight.read(theirs, WEIGHT);
       List<TensorSpec> specs = new ArrayList<>(List.of(new TensorSpec(WEIGHT, DType.U8, 100)));
       weight.parts().forEach(part -> specs.add(part.spec()));
-      try (SafetensorsWriter writer = SafetensorsWriter.create(file, CONF, Map.of(), specs)) {
+      try (SafetensorsWriter writer = SafetensorsWriter.create(file, STORE, Map.of(), specs)) {
         writer.write(ByteBuffer.allocate(100));
         weight.parts().forEach(part -> writer.write(part.bytes()));
         writer.commit();
       }
     }
-    try (Checkpoint broken = Checkpoint.openFile(file, CONF)) {
+    try (Checkpoint broken = Checkpoint.openFile(file, STORE)) {
       assertThatThrownBy(() -> PrequantizedWeight.read(broken, WEIGHT))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("model.q_proj.weight is U8 [100], expected 15360 packed bytes");

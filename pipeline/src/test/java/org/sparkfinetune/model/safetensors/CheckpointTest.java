@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 final class CheckpointTest {
   private static final List<TensorSpec> SPECS =
@@ -24,7 +25,7 @@ final class CheckpointTest {
           new TensorSpec("c", DType.U8, 50),
           new TensorSpec("d", DType.U8, 3));
 
-  private final Configuration conf = new Configuration();
+  private final Store store = new Store(new Configuration());
   @TempDir Path folder;
 
   private org.apache.hadoop.fs.Path hadoopFolder() {
@@ -37,7 +38,7 @@ final class CheckpointTest {
       data.put((byte) i);
     }
     try (ShardedSafetensorsWriter writer =
-        ShardedSafetensorsWriter.create(hadoopFolder(), conf, Map.of(), SPECS, maxShardSize)) {
+        ShardedSafetensorsWriter.create(hadoopFolder(), store, Map.of(), SPECS, maxShardSize)) {
       writer.write(data.flip().slice(0, 5));
       writer.write(data.slice(5, 68));
       writer.commit();
@@ -45,7 +46,7 @@ final class CheckpointTest {
   }
 
   private void all_is_read_back() {
-    try (Checkpoint checkpoint = Checkpoint.open(hadoopFolder(), conf)) {
+    try (Checkpoint checkpoint = Checkpoint.open(hadoopFolder(), store)) {
       assertThat(checkpoint.names()).containsExactly("a", "b", "c", "d");
       ByteBuffer two = ByteBuffer.allocate(2);
       checkpoint.read("c", 48, two);
@@ -98,7 +99,7 @@ final class CheckpointTest {
   void an_index_cannot_lead_out_of_its_folder(String file) throws IOException {
     Files.writeString(
         folder.resolve(Checkpoint.INDEX), "{\"weight_map\":{\"w\":\"" + file + "\"}}");
-    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), conf))
+    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("puts tensor 'w' into")
         .hasMessageContaining("in the same folder");
@@ -118,7 +119,7 @@ final class CheckpointTest {
       })
   void a_broken_index_is_named(String json) throws IOException {
     Files.writeString(folder.resolve(Checkpoint.INDEX), json);
-    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), conf))
+    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(Checkpoint.INDEX);
   }
@@ -127,20 +128,20 @@ final class CheckpointTest {
   void a_missing_shard_and_a_tensor_missing_in_its_shard_are_named() throws IOException {
     write(20);
     Files.delete(folder.resolve("model-00003-of-00003.safetensors"));
-    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), conf))
+    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("model-00003-of-00003.safetensors does not exist");
     Files.copy(
         folder.resolve("model-00002-of-00003.safetensors"),
         folder.resolve("model-00003-of-00003.safetensors"));
-    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), conf))
+    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("model-00003-of-00003.safetensors has no tensor 'd'");
   }
 
   @Test
   void a_folder_without_safetensors_says_what_is_read() {
-    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), conf))
+    assertThatThrownBy(() -> Checkpoint.open(hadoopFolder(), store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("neither model.safetensors nor model.safetensors.index.json");
   }

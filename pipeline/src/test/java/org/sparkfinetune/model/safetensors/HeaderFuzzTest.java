@@ -13,6 +13,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
 
@@ -71,7 +72,7 @@ final class HeaderFuzzTest {
 
   private static void open(Path file) {
     org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(file.toUri());
-    try (SafetensorsFile opened = SafetensorsFile.open(path, new Configuration(false))) {
+    try (SafetensorsFile opened = SafetensorsFile.open(path, new Store(new Configuration(false)))) {
       for (TensorInfo tensor : opened.tensors().values()) {
         opened.read(tensor.name(), 0, ByteBuffer.allocate((int) tensor.byteCount()));
       }

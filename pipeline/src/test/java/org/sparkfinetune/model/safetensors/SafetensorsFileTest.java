@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 final class SafetensorsFileTest {
   private static final List<TensorSpec> SPECS =
@@ -44,11 +45,13 @@ final class SafetensorsFileTest {
     }
   }
 
-  private static Configuration conf() {
-    Configuration conf = new Configuration();
-    conf.setClass(
-        "fs.elsewhere.impl", ElsewhereFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
-    return conf;
+  private static Store conf() {
+    Store store = new Store(new Configuration());
+    store
+        .hadoop()
+        .setClass(
+            "fs.elsewhere.impl", ElsewhereFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
+    return store;
   }
 
   private org.apache.hadoop.fs.Path path(String scheme, String name) {

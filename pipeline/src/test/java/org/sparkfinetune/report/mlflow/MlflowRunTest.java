@@ -28,14 +28,14 @@ import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Against a stand-in that keeps what it is told; {@code .ci/mlflow} tries the real server. */
 class MlflowRunTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final RunFiles files =
-      new RunFiles(new Configuration(), InstantSource.fixed(Instant.ofEpochMilli(1000)));
+  private final Store files =
+      new Store(new Configuration(), InstantSource.fixed(Instant.ofEpochMilli(1000)));
   private final Map<String, String> environment = new HashMap<>();
   private final List<String> requests = new ArrayList<>();
   private final List<JsonNode> batches = new ArrayList<>();

@@ -26,13 +26,14 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.model.family.LlamaFolder;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
 class TrainCheckSparkTest {
   private static final Path MODEL = Path.of("../jobs/sample/model").toAbsolutePath().normalize();
 
   @TempDir private Path folder;
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private final SparkConf local = new SparkConf().set("spark.master", "local[2]");
 
   @BeforeEach
@@ -102,7 +103,7 @@ class TrainCheckSparkTest {
     AtomicBoolean started = new AtomicBoolean();
     SparkConf conf = local.clone().set("spark.dynamicAllocation.enabled", "true");
     CheckReport report =
-        new TrainCheck(new ConfigLoader(hadoop).train(Optional.empty(), words()), hadoop)
+        new TrainCheck(new ConfigLoader(store.hadoop()).train(Optional.empty(), words()), store)
             .run(
                 conf,
                 () -> {
@@ -119,8 +120,8 @@ class TrainCheckSparkTest {
     List<CheckLine> lines =
         new ClusterCheck(
                 JavaSparkContext.fromSparkContext(SparkSessions.shared().sparkContext()),
-                new ConfigLoader(hadoop).train(Optional.empty(), words()).config(),
-                LlamaFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), hadoop),
+                new ConfigLoader(store.hadoop()).train(Optional.empty(), words()).config(),
+                LlamaFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), store),
                 folder.resolve("elsewhere").toString())
             .run();
     assertThat(subjects(new CheckReport(lines, List.of()), Verdict.FAILED))
@@ -169,7 +170,8 @@ class TrainCheckSparkTest {
   }
 
   private CheckReport check(String... more) {
-    return new TrainCheck(new ConfigLoader(hadoop).train(Optional.empty(), words(more)), hadoop)
+    return new TrainCheck(
+            new ConfigLoader(store.hadoop()).train(Optional.empty(), words(more)), store)
         .run(local, SparkSessions::shared);
   }
 

@@ -13,10 +13,11 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** A data set is read whole or not at all. */
 final class DatasetSplitTest {
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   @TempDir private Path folder;
 
   @BeforeEach
@@ -33,12 +34,12 @@ final class DatasetSplitTest {
   }
 
   private void writeManifest() throws IOException {
-    FileSystem disk = FileSystem.getLocal(hadoop).getRawFileSystem();
+    FileSystem disk = FileSystem.getLocal(store.hadoop()).getRawFileSystem();
     DatasetManifest.ofFilesIn(disk, path()).write(disk, path());
   }
 
   private DatasetSplit train() {
-    return DatasetSplit.train(path(), hadoop);
+    return DatasetSplit.train(path(), store);
   }
 
   @Test
@@ -51,7 +52,7 @@ final class DatasetSplitTest {
     Files.writeString(folder.resolve(DatasetManifest.AT_WORK), "");
     writeManifest();
     assertThat(train().files()).hasSize(2);
-    assertThat(DatasetSplit.find(path(), "test", hadoop)).isPresent();
+    assertThat(DatasetSplit.find(path(), "test", store)).isPresent();
   }
 
   @Test
@@ -75,17 +76,17 @@ final class DatasetSplitTest {
   void a_split_that_is_missing_is_no_data_set_without_it() throws IOException {
     writeManifest();
     Files.delete(folder.resolve("test_dataset.json"));
-    assertThatThrownBy(() -> DatasetSplit.find(path(), "test", hadoop))
+    assertThatThrownBy(() -> DatasetSplit.find(path(), "test", store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("test_dataset.json");
-    assertThat(DatasetSplit.find(path(), "other", hadoop)).isEqualTo(Optional.empty());
+    assertThat(DatasetSplit.find(path(), "other", store)).isEqualTo(Optional.empty());
   }
 
   @Test
   void a_file_that_is_cut_short_or_too_many_is_named() throws IOException {
     writeManifest();
     Files.writeString(folder.resolve("test_dataset.json"), "{");
-    assertThatThrownBy(() -> DatasetSplit.find(path(), "test", hadoop))
+    assertThatThrownBy(() -> DatasetSplit.find(path(), "test", store))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("has 1 bytes of test_dataset.json, but prepare wrote 3 bytes");
     Files.writeString(folder.resolve("train/part-00002.parquet"), "more");

@@ -24,12 +24,13 @@ import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.SampleResult;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.train.AwayFileSystem;
+import org.sparkfinetune.store.Store;
 
 class PromotionTest {
   @TempDir Path folder;
 
   private Promotion promotion() {
-    return new Promotion(folder.resolve("best").toString(), new Configuration());
+    return new Promotion(folder.resolve("best").toString(), new Store(new Configuration()));
   }
 
   private ModelChoice candidate(String run) throws IOException {
@@ -112,7 +113,7 @@ class PromotionTest {
 
   @Test
   void a_reader_always_finds_one_adapter_whole() throws IOException {
-    Promotions promotions = new Promotions(folder.toString(), new Configuration());
+    Promotions promotions = new Promotions(folder.toString(), new Store(new Configuration()));
     promotions.areSeenWhole(
         Promotions.Configurations.DIFFERENT, Promotions.Reader.PEFT, Promotions.Reader.COMMAND);
     assertThat(promotions.names())
@@ -122,14 +123,16 @@ class PromotionTest {
 
   @Test
   void on_a_store_without_renames_commands_follow_current_json() throws IOException {
-    Configuration hadoop = new Configuration();
-    hadoop.setClass("fs.away.impl", AwayFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
-    hadoop.set(AwayFileSystem.MARKER, folder.resolve("marker").toString());
+    Store store = new Store(new Configuration());
+    store
+        .hadoop()
+        .setClass("fs.away.impl", AwayFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
+    store.hadoop().set(AwayFileSystem.MARKER, folder.resolve("marker").toString());
     String best = "away://" + folder.resolve("best");
-    new Promotion(best, hadoop).decide(candidate("one"), result(2), Map.of(), "{}");
+    new Promotion(best, store).decide(candidate("one"), result(2), Map.of(), "{}");
     assertThat(folder.resolve("best/adapter")).doesNotExist();
     for (String named : List.of(best, best + "/adapter")) {
-      Path adapter = Path.of(URI.create(new ModelFolders(hadoop).adapter(named)).getPath());
+      Path adapter = Path.of(URI.create(new ModelFolders(store).adapter(named)).getPath());
       assertThat(adapter.resolve("adapter_config.json")).hasContent("one");
       assertThat(adapter.resolveSibling("config.yaml")).hasContent("method: one");
     }
@@ -139,7 +142,7 @@ class PromotionTest {
   void the_folder_itself_names_its_adapter() throws IOException {
     promotion().decide(candidate("one"), result(2), Map.of(), "{}");
     String best = folder.resolve("best").toString();
-    ModelFolders folders = new ModelFolders(new Configuration());
+    ModelFolders folders = new ModelFolders(new Store(new Configuration()));
     assertThat(Path.of(folders.adapter(best)).resolve("adapter_config.json")).hasContent("one");
     assertThat(folders.adapter(best + "/adapter")).isEqualTo(folders.adapter(best));
     String plain = folder.resolve("one/adapter").toString();
@@ -151,7 +154,9 @@ class PromotionTest {
     promotion().decide(candidate("one"), result(2), Map.of(), "{}");
     Files.writeString(folder.resolve("best/current.json"), "{\"adapter\": \"../one/adapter\"}");
     assertThatThrownBy(
-            () -> new ModelFolders(new Configuration()).adapter(folder.resolve("best").toString()))
+            () ->
+                new ModelFolders(new Store(new Configuration()))
+                    .adapter(folder.resolve("best").toString()))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(
             "best/current.json does not say which adapter is the current one: adapter is"
@@ -163,7 +168,7 @@ class PromotionTest {
     promotion().decide(candidate("one"), result(2), Map.of(), "{}");
     Path best = folder.resolve("best");
     Files.createDirectories(best.resolve("versions/2026-11-29-dead/adapter"));
-    Files.createDirectories(best.resolve(".adapter.new"));
+    Files.createDirectories(best.resolve(".adapter.0b2f.tmp"));
     Files.writeString(best.resolve(".current.json.tmp"), "half");
     promotion().decide(candidate("two"), result(1), Map.of(), "{}");
     assertThat(best.resolve("versions")).isDirectoryNotContaining("glob:**-dead");

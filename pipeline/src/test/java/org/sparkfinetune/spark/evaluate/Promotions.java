@@ -10,10 +10,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.store.AtomicFile;
 import org.sparkfinetune.store.PromotedFolder;
+import org.sparkfinetune.store.Store;
 
 /** Adapters that are promoted, one after the other, while another thread reads the folder. */
 public final class Promotions {
@@ -21,12 +21,12 @@ public final class Promotions {
   private static final int WEIGHTS = 1 << 14;
 
   private final Path root;
-  private final Configuration hadoop;
+  private final Store store;
 
   /** On any store. */
-  public Promotions(String root, Configuration hadoop) {
+  public Promotions(String root, Store store) {
     this.root = new Path(root);
-    this.hadoop = hadoop;
+    this.store = store;
   }
 
   /** How the other thread finds the adapter. */
@@ -67,7 +67,7 @@ public final class Promotions {
     write(new Path(adapter, "adapter_config.json"), configuration(number, configurations));
     write(new Path(adapter, "adapter_model.safetensors"), weights(number));
     write(new Path(run, "config.yaml"), ("seed: " + number).getBytes(UTF_8));
-    new PromotedFolder(best(), hadoop).add(adapter, "{}");
+    new PromotedFolder(best(), store).add(adapter, "{}");
   }
 
   private Path best() {
@@ -95,7 +95,7 @@ public final class Promotions {
         Reader reader = readers.get(i % readers.size());
         Path adapter =
             switch (reader) {
-              case COMMAND -> PromotedFolder.followed(new Path(best(), "adapter"), hadoop);
+              case COMMAND -> PromotedFolder.followed(new Path(best(), "adapter"), store);
               case PEFT -> new Path(best(), "adapter");
             };
         byte[] before = read(new Path(adapter, "adapter_config.json"));
@@ -120,21 +120,21 @@ public final class Promotions {
   }
 
   private void write(Path file, byte[] bytes) {
-    try (AtomicFile out = AtomicFile.create(file, hadoop)) {
+    try (AtomicFile out = store.create(file)) {
       out.write(ByteBuffer.wrap(bytes));
       out.commit();
     }
   }
 
   private byte[] read(Path file) throws IOException {
-    try (InputStream in = file.getFileSystem(hadoop).open(file)) {
+    try (InputStream in = store.fileSystem(file).open(file)) {
       return in.readAllBytes();
     }
   }
 
   /** Names in the promoted folder, sorted. */
   public List<String> names() throws IOException {
-    return Arrays.stream(best().getFileSystem(hadoop).listStatus(best()))
+    return Arrays.stream(store.fileSystem(best()).listStatus(best()))
         .map(status -> status.getPath().getName())
         .sorted()
         .toList();

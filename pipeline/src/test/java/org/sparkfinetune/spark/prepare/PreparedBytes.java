@@ -88,7 +88,11 @@ final class PreparedBytes {
                     data, TinyTokenizer.files(), new org.apache.hadoop.fs.Path(cache.toUri())));
     Configuration hadoop = spark.sparkContext().hadoopConfiguration();
     try (PackedRowsFile rows =
-        PackedRowsFile.copyOf(tokenized.path(), "train", hadoop, scratch.resolve("copy"))) {
+        PackedRowsFile.copyOf(
+            tokenized.path(),
+            "train",
+            new org.sparkfinetune.store.Store(hadoop),
+            scratch.resolve("copy"))) {
       List<PackedRow> all = IntStream.range(0, rows.size()).mapToObj(rows::row).toList();
       return DigestUtils.sha256Hex(String.join("\n", PackedRowTexts.of(all)));
     }

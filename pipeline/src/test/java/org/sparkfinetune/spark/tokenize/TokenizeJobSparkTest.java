@@ -33,6 +33,7 @@ import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedJson;
 import org.sparkfinetune.store.Pace;
 import org.sparkfinetune.store.RunLock;
+import org.sparkfinetune.store.Store;
 
 final class TokenizeJobSparkTest {
   private static SparkSession spark;
@@ -100,7 +101,7 @@ final class TokenizeJobSparkTest {
         PackedRowsFile.copyOf(
             tokenized.path(),
             split,
-            spark.sparkContext().hadoopConfiguration(),
+            new Store(spark.sparkContext().hadoopConfiguration()),
             folder.resolve("scratch"))) {
       return IntStream.range(0, file.size()).mapToObj(file::row).toList();
     }
@@ -290,7 +291,8 @@ final class TokenizeJobSparkTest {
             TinyTokenizer.files(),
             new org.apache.hadoop.fs.Path(run.root(), "tokenized"));
     Pace quick = new Pace(Duration.ofMillis(10), 60, () -> {});
-    try (RunLock other = RunLock.acquire(run.lock(), new Configuration(), quick, () -> {})) {
+    try (RunLock other =
+        RunLock.acquire(run.lock(), new Store(new Configuration()), quick, () -> {})) {
       assertThat(other).isNotNull();
       assertThatThrownBy(() -> new TokenizeJob(spark).run(request, run))
           .isInstanceOf(UserError.class)

@@ -18,11 +18,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Store;
 
 class CheckpointCheckSparkTest {
   private static final int RANKS = 3;
   private static JavaSparkContext spark;
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private final List<StateFile> files = new ArrayList<>();
   @TempDir Path folder;
 
@@ -41,7 +42,7 @@ class CheckpointCheckSparkTest {
     for (int rank = 0; rank < RANKS; rank++) {
       ByteBuffer values = ByteBuffer.allocate(1 << 16);
       StateFile.Part part = new StateFile.Part("parameters/layer", List.of(values));
-      files.add(StateFile.write(path("file://" + folder), hadoop, rank, RANKS, List.of(part)));
+      files.add(StateFile.write(path("file://" + folder), store, rank, RANKS, List.of(part)));
     }
   }
 
@@ -50,7 +51,7 @@ class CheckpointCheckSparkTest {
   }
 
   private List<String> damages(String folder) {
-    return new CheckpointCheck(spark, hadoop).damages(path(folder), files);
+    return new CheckpointCheck(spark, store).damages(path(folder), files);
   }
 
   @Test
@@ -76,9 +77,9 @@ class CheckpointCheckSparkTest {
   @Test
   void a_store_that_is_away_is_a_failure_and_no_damage() throws IOException {
     Path marker = Files.createFile(folder.resolve("away"));
-    hadoop.set("fs.away.impl.disable.cache", "true");
-    hadoop.set("fs.away.impl", AwayFileSystem.class.getName());
-    hadoop.set(AwayFileSystem.MARKER, marker.toString());
+    store.hadoop().set("fs.away.impl.disable.cache", "true");
+    store.hadoop().set("fs.away.impl", AwayFileSystem.class.getName());
+    store.hadoop().set(AwayFileSystem.MARKER, marker.toString());
     assertThatThrownBy(() -> damages("away://" + folder)).isInstanceOf(RunFailure.class);
     Files.delete(marker);
     assertThat(damages("away://" + folder)).isEmpty();

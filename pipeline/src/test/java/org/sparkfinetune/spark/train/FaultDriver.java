@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.ChildJvm;
 
 /** A driver in a process of its own, where it may die or have a network of its own. */
@@ -54,7 +55,7 @@ final class FaultDriver implements AutoCloseable {
         Contexts.twoExecutors(
             1, settings(folder, folder.resolve("shards"), folder.resolve("scratch")))) {
       String[] keys = List.of(words).subList(2, words.length).toArray(String[]::new);
-      sample.train(spark, spark.hadoopConfiguration(), Path.of(words[1]), keys);
+      sample.train(spark, new Store(spark.hadoopConfiguration()), Path.of(words[1]), keys);
     }
   }
 

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -27,7 +26,7 @@ import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.ChildJvm;
 
 /**
@@ -158,7 +157,7 @@ class FaultMatrixClusterTest {
   private static End train(FaultCase fault, Path run) {
     String[] keys = fault.keys(run).toArray(String[]::new);
     try {
-      sample.train(spark, spark.hadoopConfiguration(), run, keys);
+      sample.train(spark, new Store(spark.hadoopConfiguration()), run, keys);
       return new End(0, "", Optional.empty());
     } catch (RunFailure e) {
       return new End(0, "", Optional.of(e));
@@ -316,7 +315,7 @@ class FaultMatrixClusterTest {
   }
 
   private static List<AttemptEvent> events(Path run) {
-    RunFiles files = new RunFiles(new Configuration(), InstantSource.system());
+    Store files = new Store(new Configuration());
     return new AttemptLog(RunFolder.of(run.toString()), files).read();
   }
 

@@ -39,6 +39,7 @@ import org.sparkfinetune.spark.check.TrainCheck;
 import org.sparkfinetune.spark.evaluate.EvaluateJob;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.TestHub;
 
 /** Models, tokenizers and adapters by their names on a hub, which is one on loopback here. */
@@ -49,7 +50,7 @@ class HubModelSparkTest {
   private static SampleRun sample;
   @TempDir static Path shared;
   @TempDir Path folder;
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private TestHub hub;
 
   @BeforeAll
@@ -67,7 +68,7 @@ class HubModelSparkTest {
   void serve() throws IOException {
     hub = model("owner/llama", SampleRun.MODEL);
     use(hub);
-    hadoop.set("finetune.hub.cache", folder.resolve("cache").toUri().toString());
+    store.hadoop().set("finetune.hub.cache", folder.resolve("cache").toUri().toString());
   }
 
   @AfterEach
@@ -76,7 +77,7 @@ class HubModelSparkTest {
   }
 
   private void use(TestHub other) {
-    hadoop.set("finetune.hub.endpoint", other.endpoint());
+    store.hadoop().set("finetune.hub.endpoint", other.endpoint());
   }
 
   private static TestHub model(String name, Path files) throws IOException {
@@ -96,10 +97,12 @@ class HubModelSparkTest {
   }
 
   private void token(String secret) throws IOException {
-    hadoop.set(
-        "hadoop.security.credential.provider.path",
-        "localjceks://file" + folder.resolve("secrets.jceks"));
-    CredentialProvider provider = CredentialProviderFactory.getProviders(hadoop).get(0);
+    store
+        .hadoop()
+        .set(
+            "hadoop.security.credential.provider.path",
+            "localjceks://file" + folder.resolve("secrets.jceks"));
+    CredentialProvider provider = CredentialProviderFactory.getProviders(store.hadoop()).get(0);
     provider.createCredentialEntry("finetune.hub.token", secret.toCharArray());
     provider.flush();
   }
@@ -116,7 +119,7 @@ class HubModelSparkTest {
     hub.large("original/model.safetensors", new byte[10]).breaksAfter(WEIGHTS, 100_000);
     token("hf_secret");
     Path run = folder.resolve("run");
-    sample.train(spark, hadoop, run, "--model_id", "owner/llama", "--max_steps", "4");
+    sample.train(spark, store, run, "--model_id", "owner/llama", "--max_steps", "4");
     Path local = folder.resolve("local");
     sample.train(spark, local, "--max_steps", "4");
 
@@ -132,10 +135,10 @@ class HubModelSparkTest {
     assertThat(adapter.path("revision").isNull()).isTrue();
 
     hub.close();
-    hadoop.set("finetune.hub.offline", "true");
+    store.hadoop().set("finetune.hub.offline", "true");
     SampleRun.summary(run);
     Files.delete(run.resolve("summary.json"));
-    sample.train(spark, hadoop, run, "--model_id", "owner/llama", "--max_steps", "4");
+    sample.train(spark, store, run, "--model_id", "owner/llama", "--max_steps", "4");
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(local));
     answers(choice("owner/llama", run.resolve("adapter").toString()));
   }
@@ -146,7 +149,7 @@ class HubModelSparkTest {
     Path run = folder.resolve("run");
     sample.train(
         spark,
-        hadoop,
+        store,
         run,
         "--model_id",
         SampleRun.MODEL.toString(),
@@ -157,7 +160,7 @@ class HubModelSparkTest {
     assertThat(hub.requests()).noneMatch(request -> request.contains(WEIGHTS));
     sample.train(
         spark,
-        hadoop,
+        store,
         folder.resolve("pinned"),
         "--model_id",
         "owner/llama@" + hub.commit(),
@@ -175,14 +178,16 @@ class HubModelSparkTest {
     try (TestHub adapters = model("owner/adapter", run.resolve("adapter"))) {
       use(adapters);
       sample.train(
-          spark, hadoop, folder.resolve("more"), "--adapter", "owner/adapter", "--max_steps", "1");
+          spark, store, folder.resolve("more"), "--adapter", "owner/adapter", "--max_steps", "1");
       answers(choice(SampleRun.MODEL.toString(), "owner/adapter"));
-      hadoop.forEach(
-          entry -> {
-            if (entry.getKey().startsWith("finetune.hub.")) {
-              spark.hadoopConfiguration().set(entry.getKey(), entry.getValue());
-            }
-          });
+      store
+          .hadoop()
+          .forEach(
+              entry -> {
+                if (entry.getKey().startsWith("finetune.hub.")) {
+                  spark.hadoopConfiguration().set(entry.getKey(), entry.getValue());
+                }
+              });
       new EvaluateJob(SparkSession.builder().sparkContext(spark.sc()).getOrCreate())
           .run(
               new EvaluateConfig(
@@ -202,7 +207,7 @@ class HubModelSparkTest {
   }
 
   private void answers(ModelChoice model) {
-    try (AnsweringModel answering = AnsweringModel.of(model, Sampling.greedy(3, 1), hadoop);
+    try (AnsweringModel answering = AnsweringModel.of(model, Sampling.greedy(3, 1), store);
         TextGenerator generator = answering.newGenerator(1)) {
       assertThat(generator.complete(List.of(new TextPrompt.Plain(0, "SELECT")), TextListener.NONE))
           .hasSize(1);
@@ -217,7 +222,7 @@ class HubModelSparkTest {
     assertThat(report.hasFailed()).as(text(report)).isFalse();
     assertThat(hub.requests()).noneMatch(request -> request.contains(WEIGHTS));
     sample.train(
-        spark, hadoop, folder.resolve("run"), "--model_id", "owner/llama", "--max_steps", "1");
+        spark, store, folder.resolve("run"), "--model_id", "owner/llama", "--max_steps", "1");
     assertThat(text(check())).contains("weights, all there");
   }
 
@@ -230,7 +235,7 @@ class HubModelSparkTest {
             sample.data().toString(),
             "--output_dir",
             folder.resolve("none").toString());
-    return new TrainCheck(new ConfigLoader(hadoop).train(Optional.empty(), words), hadoop)
+    return new TrainCheck(new ConfigLoader(store.hadoop()).train(Optional.empty(), words), store)
         .run(
             new SparkConf().set("spark.master", "local[1]"),
             () -> SparkSession.builder().sparkContext(spark.sc()).getOrCreate());
@@ -248,7 +253,7 @@ class HubModelSparkTest {
         .hasMessageContaining("there is no such model, or it is private")
         .hasMessageEndingWith("There is no folder 'owner/llama' either.");
     hub.close();
-    hadoop.set("finetune.hub.offline", "true");
+    store.hadoop().set("finetune.hub.offline", "true");
     assertThatThrownBy(() -> located("owner/llama"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("the hub may not be asked")
@@ -267,6 +272,6 @@ class HubModelSparkTest {
   }
 
   private void located(String name) {
-    new ModelFolders(hadoop).model(name, "main");
+    new ModelFolders(store).model(name, "main");
   }
 }

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -16,8 +15,8 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
 import org.sparkfinetune.spark.train.AttemptLoop.RecordedAttempts;
-import org.sparkfinetune.store.RunFiles;
-import org.sparkfinetune.store.StorePatience;
+import org.sparkfinetune.store.Retry;
+import org.sparkfinetune.store.Store;
 
 class RecordedAttemptsTest {
   @TempDir Path folder;
@@ -35,11 +34,9 @@ class RecordedAttemptsTest {
 
   private AttemptEvent.Kind endOf(RuntimeException thrown) {
     AttemptLog log =
-        new AttemptLog(
-            RunFolder.of(folder.toString()),
-            new RunFiles(new Configuration(), InstantSource.system()));
+        new AttemptLog(RunFolder.of(folder.toString()), new Store(new Configuration()));
     var attempt =
-        new RecordedAttempts(log, new StorePatience(Duration.ofMillis(2), Duration.ofMillis(1)), 10)
+        new RecordedAttempts(log, Retry.within(Duration.ofMillis(2), Duration.ofMillis(1)), 10)
             .recording(
                 number -> {
                   throw thrown;

@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,7 +33,7 @@ import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 
 /** Runs that go on on another day, with another data set, or from an earlier checkpoint. */
 class ResumedRunSparkTest {
@@ -140,7 +139,7 @@ class ResumedRunSparkTest {
   }
 
   private List<Long> starts() {
-    RunFiles files = new RunFiles(new Configuration(), InstantSource.system());
+    Store files = new Store(new Configuration());
     return new AttemptLog(RunFolder.of(run.toString()), files)
         .read().stream()
             .filter(event -> event.kind() == AttemptEvent.Kind.STARTED)
@@ -217,7 +216,9 @@ class ResumedRunSparkTest {
       throws IOException {
     trainUntilCutOff(CUT_OFF_BEFORE_A_SAVE);
     delete(data);
-    assertThat(TrainPreflight.missingData(loaded(TO_THE_END), new Configuration()).orElseThrow())
+    assertThat(
+            TrainPreflight.missingData(loaded(TO_THE_END), new Store(new Configuration()))
+                .orElseThrow())
         .startsWith("dataset_path: there is neither");
     train(SUNDAY, data, run, TO_THE_END);
     assertThatTheRunIsAsIfNothingWas();

@@ -19,6 +19,7 @@ import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.Loaded;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.store.Store;
 
 /** Trains the shipped sample model on a few of its rows, with a run folder in a test's folder. */
 public final class SampleRun {
@@ -51,25 +52,21 @@ public final class SampleRun {
 
   /** Runs to the end in the calling thread. */
   void train(JavaSparkContext spark, Path runFolder, String... overrides) {
-    train(spark, new Configuration(), runFolder, overrides);
+    train(spark, new Store(new Configuration()), runFolder, overrides);
   }
 
   /** The same on another day. */
   void train(JavaSparkContext spark, Clock clock, Path runFolder, String... overrides) {
-    train(spark, new Configuration(), clock, runFolder, overrides);
+    train(spark, new Store(new Configuration()), clock, runFolder, overrides);
   }
 
   /** The same in a process with these settings of Hadoop. */
-  void train(JavaSparkContext spark, Configuration hadoop, Path runFolder, String... overrides) {
-    train(spark, hadoop, Clock.system(ZoneId.systemDefault()), runFolder, overrides);
+  void train(JavaSparkContext spark, Store store, Path runFolder, String... overrides) {
+    train(spark, store, Clock.system(ZoneId.systemDefault()), runFolder, overrides);
   }
 
   private void train(
-      JavaSparkContext spark,
-      Configuration hadoop,
-      Clock clock,
-      Path runFolder,
-      String... overrides) {
+      JavaSparkContext spark, Store store, Clock clock, Path runFolder, String... overrides) {
     Map<String, String> keys = new LinkedHashMap<>();
     keys.put("--model_id", MODEL.toString());
     keys.put("--dataset_path", data.toString());
@@ -86,9 +83,9 @@ public final class SampleRun {
     }
     List<String> words = new ArrayList<>();
     keys.forEach((key, value) -> words.addAll(List.of(key, value)));
-    Loaded<TrainConfig> loaded = new ConfigLoader(hadoop).train(Optional.empty(), words);
-    if (!TrainPreflight.isFinished(loaded, hadoop)) {
-      TrainPreflight preflight = TrainPreflight.check(loaded, hadoop);
+    Loaded<TrainConfig> loaded = new ConfigLoader(store.hadoop()).train(Optional.empty(), words);
+    if (!TrainPreflight.isFinished(loaded, store)) {
+      TrainPreflight preflight = TrainPreflight.check(loaded, store);
       new TrainDriver(
               SparkSession.builder().sparkContext(spark.sc()).getOrCreate(), preflight, clock)
           .run();

@@ -8,7 +8,6 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -19,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
-import org.sparkfinetune.store.RunFiles;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.ChildJvm;
 import sun.misc.Signal;
 
@@ -103,13 +102,13 @@ class StopSignalsTest {
   @Test
   void a_rank_that_cannot_look_for_the_request_goes_on_and_finds_it_later() throws IOException {
     Path marker = folder.resolve("away");
-    Configuration hadoop = new Configuration();
-    hadoop.setClass("fs.away.impl", AwayFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
-    hadoop.set(AwayFileSystem.MARKER, marker.toString());
+    Store store = new Store(new Configuration());
+    store
+        .hadoop()
+        .setClass("fs.away.impl", AwayFileSystem.class, org.apache.hadoop.fs.FileSystem.class);
+    store.hadoop().set(AwayFileSystem.MARKER, marker.toString());
     StopRequest request =
-        new StopRequest(
-            RunFolder.of(URI.create("away:" + folder).toString()),
-            new RunFiles(hadoop, InstantSource.system()));
+        new StopRequest(RunFolder.of(URI.create("away:" + folder).toString()), store);
     BooleanSupplier asked = request.polled();
     request.make("SIGTERM");
     Files.createFile(marker);

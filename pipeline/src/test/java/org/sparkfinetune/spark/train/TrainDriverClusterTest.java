@@ -34,6 +34,7 @@ import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.spark.evaluate.EvaluateJob;
+import org.sparkfinetune.store.Store;
 
 /** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
 class TrainDriverClusterTest {
@@ -90,7 +91,7 @@ class TrainDriverClusterTest {
   @Test
   void packed_rows_that_a_killed_driver_left_half_made_go_with_the_next_start() throws IOException {
     Path run = folder.resolve("half-packed");
-    Path left = Files.createDirectories(run.resolve("tokenized/_tokenized-0123456789abcdef-1"));
+    Path left = Files.createDirectories(run.resolve("tokenized/.tokenized-0123456789abcdef.1.tmp"));
     Files.createFile(left.resolve("train-0.parquet"));
     sample.train(spark, run, "--max_steps", "1");
     assertThat(left).doesNotExist();
@@ -176,9 +177,9 @@ class TrainDriverClusterTest {
   }
 
   private static void assertThatMergingUntiesTheHead(Path adapter) throws IOException {
-    Configuration hadoop = new Configuration();
+    Store store = new Store(new Configuration());
     Path merged = folder.resolve("merged");
-    new Merge(hadoop)
+    new Merge(store)
         .run(
             new MergeRequest(
                 hadoopPath(SampleRun.MODEL),
@@ -187,8 +188,8 @@ class TrainDriverClusterTest {
                 MergeBase.DEQUANTIZED,
                 Optional.empty(),
                 1L << 30));
-    try (Checkpoint base = Checkpoint.open(hadoopPath(SampleRun.MODEL), hadoop);
-        Checkpoint made = Checkpoint.open(hadoopPath(merged), hadoop)) {
+    try (Checkpoint base = Checkpoint.open(hadoopPath(SampleRun.MODEL), store);
+        Checkpoint made = Checkpoint.open(hadoopPath(merged), store)) {
       byte[] embedding = bytes(base, LlamaWeights.EMBED_TOKENS);
       assertThat(bytes(made, LlamaWeights.LM_HEAD)).isEqualTo(embedding);
       assertThat(bytes(made, LlamaWeights.EMBED_TOKENS)).isNotEqualTo(embedding);

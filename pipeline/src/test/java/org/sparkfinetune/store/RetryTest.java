@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
-class StorePatienceTest {
+class RetryTest {
   private final AtomicInteger asked = new AtomicInteger();
 
   private String answerAt(int time) {
@@ -21,14 +21,14 @@ class StorePatienceTest {
 
   @Test
   void a_store_that_comes_back_is_asked_until_it_answers() {
-    StorePatience patience = new StorePatience(Duration.ofMinutes(1), Duration.ofMillis(1));
+    Retry patience = Retry.within(Duration.ofMinutes(1), Duration.ofMillis(1));
     assertThat(patience.ask(() -> answerAt(4))).isEqualTo("there");
     assertThat(asked).hasValue(4);
   }
 
   @Test
   void a_store_that_stays_away_ends_in_its_own_words() {
-    StorePatience patience = new StorePatience(Duration.ofMillis(5), Duration.ofMillis(1));
+    Retry patience = Retry.within(Duration.ofMillis(5), Duration.ofMillis(1));
     assertThatThrownBy(() -> patience.ask(() -> answerAt(Integer.MAX_VALUE)))
         .isInstanceOf(RunFailure.class)
         .hasMessageContaining("could not be listed");
@@ -36,7 +36,7 @@ class StorePatienceTest {
 
   @Test
   void a_users_mistake_is_not_asked_again() {
-    StorePatience patience = new StorePatience(Duration.ofMinutes(1), Duration.ofMillis(1));
+    Retry patience = Retry.within(Duration.ofMinutes(1), Duration.ofMillis(1));
     assertThatThrownBy(
             () ->
                 patience.ask(

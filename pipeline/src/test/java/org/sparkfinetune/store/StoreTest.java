@@ -29,9 +29,9 @@ import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
-class RunFilesTest {
+class StoreTest {
 
-  private final RunFiles files = new RunFiles(new Configuration(), new ManualClock());
+  private final Store files = new Store(new Configuration(), new ManualClock());
 
   @TempDir Path folder;
 
@@ -198,10 +198,10 @@ class RunFilesTest {
 
   @Test
   void a_write_that_fails_leaves_nothing_aside() throws IOException {
-    Configuration hadoop = new Configuration();
-    hadoop.setClass("fs.file.impl", NoRenames.class, FileSystem.class);
-    hadoop.setBoolean("fs.file.impl.disable.cache", true);
-    RunFiles failing = new RunFiles(hadoop, new ManualClock());
+    Store store = new Store(new Configuration());
+    store.hadoop().setClass("fs.file.impl", NoRenames.class, FileSystem.class);
+    store.hadoop().setBoolean("fs.file.impl.disable.cache", true);
+    Store failing = new Store(store.hadoop(), new ManualClock());
     assertThatThrownBy(() -> failing.replace(run().config(), new byte[] {1}))
         .isInstanceOf(RunFailure.class)
         .hasMessageContaining("config.yaml could not be written");
