@@ -6,6 +6,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
 
@@ -58,6 +59,14 @@ public final class MessageTemplate implements Serializable {
 
   Set<Role> roles() {
     return texts.keySet();
+  }
+
+  Set<String> columns() {
+    return texts.values().stream()
+        .flatMap(List::stream)
+        .filter(piece -> piece.kind() == Piece.Kind.COLUMN)
+        .map(Piece::text)
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   List<Piece> pieces(Role role) {

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.RowShape.Converter;
@@ -25,6 +26,11 @@ record OpenAiMessages(SystemMessage system) implements Converter {
           + " provide analysis on complex subjects.";
 
   private static final List<String> CALLS = List.of("tool_calls", "function_call", "tool_call_id");
+
+  @Override
+  public Set<String> columns() {
+    return Set.of("messages", "tools", "functions");
+  }
 
   @Override
   public Conversation convert(ObjectNode row) throws RejectedRow {

@@ -8,6 +8,7 @@ import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
@@ -83,6 +84,9 @@ public enum RowShape {
      *     by guessing
      */
     Conversation convert(ObjectNode row) throws RejectedRow;
+
+    /** The columns that {@link #convert} looks at, whether or not a row has to have them. */
+    Set<String> columns();
   }
 
   /**
@@ -91,6 +95,11 @@ public enum RowShape {
    * out: it is what a base model without a chat template needed.
    */
   record Alpaca(SystemMessage system) implements Converter {
+    @Override
+    public Set<String> columns() {
+      return Set.of("instruction", "input", "output", "system");
+    }
+
     @Override
     public Conversation convert(ObjectNode row) throws RejectedRow {
       String instruction = Fields.text(row, "instruction", "");
@@ -108,6 +117,11 @@ public enum RowShape {
   /** {@code prompt} and {@code completion}, one turn each. */
   record Instruction(SystemMessage system) implements Converter {
     @Override
+    public Set<String> columns() {
+      return Set.of("prompt", "completion");
+    }
+
+    @Override
     public Conversation convert(ObjectNode row) throws RejectedRow {
       String prompt = Fields.text(row, "prompt", "");
       String completion = Fields.text(row, "completion", "");
@@ -122,6 +136,11 @@ public enum RowShape {
    * exporters write it, becomes the system message.
    */
   record ShareGpt(SystemMessage system) implements Converter {
+    @Override
+    public Set<String> columns() {
+      return Set.of("conversations", "system");
+    }
+
     @Override
     public Conversation convert(ObjectNode row) throws RejectedRow {
       ArrayNode array = Fields.array(row, "conversations", "");
@@ -176,6 +195,11 @@ public enum RowShape {
       if (!systemMessage.contains("{schema}") && !systemMessage.contains("{context}")) {
         systemMessage = systemMessage + LABEL + "{schema}";
       }
+    }
+
+    @Override
+    public Set<String> columns() {
+      return Set.of("question", "context", "answer");
     }
 
     @Override

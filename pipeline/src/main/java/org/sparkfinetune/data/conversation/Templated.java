@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.RowShape.Converter;
@@ -14,6 +15,11 @@ import org.sparkfinetune.data.conversation.RowShape.SystemMessage;
  * as they stand; a fraction is not, because its digits in the file are not known any more.
  */
 record Templated(SystemMessage system, MessageTemplate template) implements Converter {
+  @Override
+  public Set<String> columns() {
+    return template.columns();
+  }
+
   @Override
   public Conversation convert(ObjectNode row) throws RejectedRow {
     List<Message> messages = new ArrayList<>(3);

@@ -1,8 +1,11 @@
 package org.sparkfinetune.spark.generate;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -20,8 +23,11 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.prepare.StrictInput;
 import org.sparkfinetune.store.Staging;
 import org.sparkfinetune.store.Store;
 
@@ -121,8 +127,8 @@ public final class GenerateJob implements AutoCloseable {
   }
 
   /**
-   * Answers the rows of a file or folder, Parquet or JSON lines, and writes them as Parquet. The
-   * output appears when all of it is there.
+   * Answers the rows of a file or folder, in any format of prepare's input, and writes them as
+   * Parquet. The output appears when all of it is there.
    *
    * @return how many rows were written
    */
@@ -142,7 +148,7 @@ public final class GenerateJob implements AutoCloseable {
   }
 
   private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
-    Dataset<Row> rows = read(batch.input());
+    Dataset<Row> rows = read(batch);
     boolean conversations = isConversations(rows, batch.column());
     AnsweringModel answering = AnsweringModel.of(model, sampling, store);
     try (AnsweringProgress progress =
@@ -153,20 +159,62 @@ public final class GenerateJob implements AutoCloseable {
     }
   }
 
-  private Dataset<Row> read(String input) {
+  /**
+   * Parquet by Spark, text as strictly as {@code prepare} reads it: a row that is no object, or has
+   * a prompt of another type, ends the job before any model is loaded.
+   */
+  private Dataset<Row> read(GenerateConfig.Batch batch) {
+    StrictInput input = new StrictInput(spark, batch.input());
+    if (input.isText()) {
+      String column = batch.column();
+      input.check(row -> checkPrompt(row, column, Prompt.ANY));
+      Dataset<Row> rows = input.rows();
+      // Of texts and conversations in one column Spark makes texts.
+      Prompt kind = isConversations(rows, column) ? Prompt.CONVERSATION : Prompt.TEXT;
+      input.check(row -> checkPrompt(row, column, kind));
+      return rows;
+    }
     try {
       // A glob only where nothing is there under the very name.
       DataFrameReader reader =
-          store.exists(new Path(input)) ? DatasetSplit.literally(spark) : spark.read();
-      return input.matches(".*\\.(json|jsonl)(\\.\\w+)?")
-          ? reader.json(input)
-          : reader.parquet(input);
+          store.exists(new Path(batch.input())) ? DatasetSplit.literally(spark) : spark.read();
+      return reader.parquet(batch.input());
     } catch (Exception e) {
       // Spark throws a checked AnalysisException that its Scala methods do not declare.
       throw new UserError(
-          "input is %s, which cannot be read as Parquet or (named .json or .jsonl) JSON lines: %s"
-              .formatted(input, String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
+          "input is %s, which cannot be read as Parquet: %s"
+              .formatted(
+                  batch.input(), String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
           e);
+    }
+  }
+
+  private enum Prompt {
+    TEXT,
+    CONVERSATION,
+    ANY
+  }
+
+  /** A prompt that is null is answered with an error; one of another type would be made a text. */
+  private static void checkPrompt(ObjectNode row, String column, Prompt kind) throws RejectedRow {
+    JsonNode prompt = row.path(column);
+    boolean text = prompt.isTextual() && kind != Prompt.CONVERSATION;
+    boolean conversation = prompt.isArray() && kind != Prompt.TEXT;
+    if (!prompt.isMissingNode() && !prompt.isNull() && !text && !conversation) {
+      throw new RejectedRow(
+          RejectionReason.WRONG_TYPE,
+          "%s is of type %s; prompts are texts, or arrays of {role, content}, in all rows the same"
+              .formatted(column, prompt.getNodeType().name().toLowerCase(Locale.ROOT)));
+    }
+    for (JsonNode message : prompt) {
+      for (String field : List.of("role", "content")) {
+        JsonNode value = message.path(field);
+        if (!value.isTextual() && !value.isNull() && !value.isMissingNode()) {
+          throw new RejectedRow(
+              RejectionReason.WRONG_TYPE,
+              "%s of a message in %s is no text but %s".formatted(field, column, value));
+        }
+      }
     }
   }
 }

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import org.apache.hadoop.io.Text;
 import org.apache.hadoop.io.WritableUtils;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /**
  * Rows of each stratum in each bucket. They stay on executors: there are up to 8 million of these
@@ -30,7 +31,7 @@ final class BucketCounts {
   void add(Stratum stratum, int bucket, long count) {
     long[] counts = rows.get(stratum);
     if (counts == null) {
-      if (Tally.tooMany(rows.keySet())) {
+      if (ReadCounts.tooMany(rows.keySet())) {
         return;
       }
       counts = new long[buckets];

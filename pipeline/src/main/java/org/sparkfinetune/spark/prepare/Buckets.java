@@ -5,12 +5,14 @@ import org.apache.spark.unsafe.hash.Murmur3_x86_32;
 import org.sparkfinetune.errors.Bug;
 
 /**
- * Ranges of the shuffled order, all equally wide, and one place more for the tallies. Their number
- * depends on the size of the input alone, so files and their bytes are the same on every cluster.
+ * Ranges of the shuffled order, all equally wide, and one partition more for the counts. Their
+ * number depends on the size of the input alone, so the files are the same on every cluster.
  *
  * <p>Spark's range partitioning would read the whole input twice to find ranges that we know: a
- * hash is uniform. So the exchange is by hash, of a number chosen such that Spark's own hash sends
- * bucket i to partition i; {@link #check} makes sure that it did.
+ * hash is uniform. A Partitioner of our own would need {@code repartitionAndSortWithinPartitions},
+ * which sorts Java objects and not Tungsten's binary rows. So the exchange is by hash, of a number
+ * chosen such that Spark's own hash sends bucket i to partition i; {@link #check} makes sure that
+ * it did.
  */
 // The arrays are made here and never handed out; nobody compares two of these.
 @SuppressWarnings("ArrayRecordComponent")
@@ -43,7 +45,7 @@ record Buckets(int count, int[] slots) implements Serializable {
     return count + 1;
   }
 
-  /** The bucket of a place in the order: ascending with it. */
+  /** The bucket of a position in the order: ascending with it. */
   int bucketOf(long order) {
     long top31 = (order ^ Long.MIN_VALUE) >>> 33;
     return (int) ((top31 * count) >>> 31);
@@ -54,11 +56,11 @@ record Buckets(int count, int[] slots) implements Serializable {
     return slots[bucket];
   }
 
-  int tallySlot() {
+  int countsSlot() {
     return slots[count];
   }
 
-  boolean isTally(int partition) {
+  boolean isCounts(int partition) {
     return partition == count;
   }
 

@@ -74,7 +74,7 @@ final class Concatenation {
         copy(store, target, parts);
       }
     } catch (IOException e) {
-      throw new RunFailure("writing %s failed: %s".formatted(name, Failures.oneLine(e)), e);
+      throw new RunFailure("writing %s failed: %s".formatted(name, Prepare.oneLine(e)), e);
     }
   }
 
@@ -95,7 +95,7 @@ final class Concatenation {
   }
 
   private static boolean takesUploads(FileSystem store, Path target) throws IOException {
-    return StoreKind.ofScheme(store.getUri().getScheme()) == StoreKind.OBJECTS
+    return PartFiles.StoreKind.ofScheme(store.getUri().getScheme()) == PartFiles.StoreKind.OBJECTS
         && store.hasPathCapability(target, CommonPathCapabilities.FS_MULTIPART_UPLOADER);
   }
 
@@ -125,7 +125,7 @@ final class Concatenation {
   }
 
   private void upload(FileSystem store, Path target, List<Upload> uploads) throws IOException {
-    PartFiles places = files;
+    PartFiles shared = files;
     String path = target.toString();
     try (MultipartUploader uploader = store.createMultipartUploader(target).build()) {
       UploadHandle whole = uploader.startUpload(target).get();
@@ -135,7 +135,7 @@ final class Concatenation {
         for (Uploaded part :
             spark
                 .parallelize(uploads, uploads.size())
-                .map(upload -> put(places, path, handle, upload))
+                .map(upload -> put(shared, path, handle, upload))
                 .collect()) {
           uploaded.put(part.number(), BBPartHandle.from(ByteBuffer.wrap(part.handle())));
         }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.sql.Row;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /**
  * What the reading pass counted, put together by a task of its own where it lies. The driver gets
@@ -26,21 +27,21 @@ final class CountedRows {
     this.partition = partition;
   }
 
-  /** The tally of all tasks of the reading pass. */
-  static Tally tally(JavaRDD<Row> sorted, Buckets buckets) {
+  /** What all tasks of the reading pass saw. */
+  static ReadCounts read(JavaRDD<Row> sorted, Buckets buckets) {
     JavaRDD<byte[]> one =
         sorted.mapPartitions(
             rows -> {
-              Tally all = new Tally();
+              ReadCounts all = new ReadCounts();
               rows.forEachRemaining(
                   row -> {
-                    if (ShuffledRow.kind(row) == ShuffledRow.Kind.TALLY) {
-                      all.add(Tally.decoded(ShuffledRow.body(row)));
+                    if (ShuffledRow.kind(row) == ShuffledRow.Kind.READ_COUNTS) {
+                      all.add(ReadCounts.decoded(ShuffledRow.body(row)));
                     }
                   });
               return List.of(all.encoded()).iterator();
             });
-    return Tally.decoded(only(one, buckets.count()));
+    return ReadCounts.decoded(only(one, buckets.count()));
   }
 
   /** All rows, as the reading pass counted them. */
@@ -48,15 +49,30 @@ final class CountedRows {
     return new CountedRows(
         buckets,
         sorted
-            .filter(row -> ShuffledRow.kind(row) == ShuffledRow.Kind.COUNTS)
+            .filter(row -> ShuffledRow.kind(row) == ShuffledRow.Kind.BUCKET_COUNTS)
             .map(ShuffledRow::body),
         buckets.count());
   }
 
   /** The rows that are left when repeats are dropped, counted in a pass of its own. */
   static CountedRows withoutRepeats(JavaRDD<Row> sorted, Buckets buckets) {
-    return new CountedRows(
-        buckets, sorted.mapPartitionsWithIndex(new CountTask(buckets), true).repartition(1), 0);
+    return new CountedRows(buckets, withoutRepeatsInEach(sorted, buckets).repartition(1), 0);
+  }
+
+  private static JavaRDD<byte[]> withoutRepeatsInEach(JavaRDD<Row> sorted, Buckets buckets) {
+    return sorted.mapPartitionsWithIndex(
+        (partition, rows) -> {
+          BucketCounts counts = new BucketCounts(buckets.count());
+          DuplicateFinder duplicates = new DuplicateFinder(DuplicateFinder.Policy.DROP);
+          while (rows.hasNext()) {
+            Row row = rows.next();
+            ShuffledRow.stratumOf(row)
+                .filter(stratum -> !duplicates.next(row).dropped())
+                .ifPresent(stratum -> counts.add(stratum, partition, 1));
+          }
+          return List.of(counts.encoded()).iterator();
+        },
+        true);
   }
 
   Map<Stratum, Long> totals() {

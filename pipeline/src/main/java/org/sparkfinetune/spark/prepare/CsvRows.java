@@ -2,7 +2,6 @@ package org.sparkfinetune.spark.prepare;
 
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.CSV_COLUMNS;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.CSV_QUOTES;
-import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_UTF8;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.TOO_LONG;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -12,17 +11,16 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.OptionalInt;
 import java.util.Set;
 import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.spark.prepare.TextInput.UnreadableFile;
 
 /**
  * CSV as RFC 4180 has it, with a header: commas, double quotes doubled inside quotes, any line end.
  * All values are texts; an empty field is an empty text.
  */
-final class CsvRows implements SourceRows {
-  private final Window window;
+final class CsvRows implements TextInput.Rows {
+  private final ReadBuffer buffer;
   private final Utf8 utf8 = new Utf8();
   private final List<String> header = new ArrayList<>();
   private boolean opened;
@@ -30,8 +28,8 @@ final class CsvRows implements SourceRows {
   private long blankLines;
   private int recordEnd;
 
-  CsvRows(Window window) {
-    this.window = window;
+  CsvRows(ReadBuffer buffer) {
+    this.buffer = buffer;
   }
 
   @Override
@@ -65,36 +63,36 @@ final class CsvRows implements SourceRows {
   }
 
   /**
-   * Finds the end of the record at the window: a line end outside quotes. A quote opens only where
+   * Finds the end of the record at the buffer: a line end outside quotes. A quote opens only where
    * a field begins, so that a stray one spoils its own row and not those behind it.
    */
   private boolean nextRecord() throws IOException {
-    window.advance(recordEnd == 0 ? window.from() : recordEnd);
+    buffer.advance(recordEnd == 0 ? buffer.from() : recordEnd);
     Quotes quotes = Quotes.BEFORE_FIELD;
-    int at = window.from();
+    int at = buffer.from();
     while (true) {
-      if (at == window.to()) {
-        at -= window.from();
-        if (at > Window.LONGEST_ROW) {
+      if (at == buffer.to()) {
+        at -= buffer.from();
+        if (at > ReadBuffer.LONGEST_ROW) {
           throw new UnreadableFile(
               "row %s has no end within %s bytes: a quote is opened and never closed"
-                  .formatted(number + 1, Window.LONGEST_ROW));
+                  .formatted(number + 1, ReadBuffer.LONGEST_ROW));
         }
-        if (!window.more()) {
+        if (!buffer.more()) {
           recordEnd = at;
           return endOfFile(quotes, at);
         }
         continue;
       }
-      byte b = window.bytes()[at];
+      byte b = buffer.bytes()[at];
       quotes = quotes.after(b);
       if (b == '\n' && quotes != Quotes.INSIDE) {
-        if (!isBlank(window.from(), at)) {
+        if (!isBlank(buffer.from(), at)) {
           recordEnd = at + 1;
           return true;
         }
         blankLines++;
-        window.advance(at + 1);
+        buffer.advance(at + 1);
       }
       at++;
     }
@@ -127,19 +125,19 @@ final class CsvRows implements SourceRows {
                   .formatted(number + 1)
               + " quotes is not doubled");
     }
-    return !isBlank(window.from(), end);
+    return !isBlank(buffer.from(), end);
   }
 
   private boolean isBlank(int from, int to) {
-    return to == from || (to == from + 1 && window.bytes()[from] == '\r');
+    return to == from || (to == from + 1 && buffer.bytes()[from] == '\r');
   }
 
   private int textEnd() {
     int end = recordEnd;
-    if (end > window.from() && window.bytes()[end - 1] == '\n') {
+    if (end > buffer.from() && buffer.bytes()[end - 1] == '\n') {
       end--;
     }
-    return end > window.from() && window.bytes()[end - 1] == '\r' ? end - 1 : end;
+    return end > buffer.from() && buffer.bytes()[end - 1] == '\r' ? end - 1 : end;
   }
 
   @Override
@@ -166,7 +164,7 @@ final class CsvRows implements SourceRows {
     int end = textEnd();
     checkBytes(end);
     List<String> fields = new ArrayList<>();
-    int at = window.from();
+    int at = buffer.from();
     while (true) {
       at = field(at, end, fields);
       if (at >= end) {
@@ -181,22 +179,16 @@ final class CsvRows implements SourceRows {
   }
 
   private void checkBytes(int end) throws RejectedRow {
-    if (end - window.from() > Window.LONGEST_ROW) {
+    if (end - buffer.from() > ReadBuffer.LONGEST_ROW) {
       throw new RejectedRow(
-          TOO_LONG, "the row is longer than %s bytes".formatted(Window.LONGEST_ROW));
+          TOO_LONG, "the row is longer than %s bytes".formatted(ReadBuffer.LONGEST_ROW));
     }
-    OptionalInt wrong = utf8.firstWrong(window.bytes(), window.from(), end);
-    if (wrong.isPresent()) {
-      int value = window.bytes()[window.from() + wrong.getAsInt()] & 0xff;
-      throw new RejectedRow(
-          NOT_UTF8,
-          String.format(Locale.ROOT, "byte %d of the row is 0x%02x", wrong.getAsInt() + 1, value));
-    }
+    utf8.check(buffer.bytes(), buffer.from(), end);
   }
 
   /** Adds the field that begins at {@code at} and returns where its comma or the end is. */
   private int field(int at, int end, List<String> fields) throws RejectedRow {
-    byte[] bytes = window.bytes();
+    byte[] bytes = buffer.bytes();
     if (at < end && bytes[at] == '"') {
       return quotedField(at + 1, end, fields);
     }
@@ -213,7 +205,7 @@ final class CsvRows implements SourceRows {
   }
 
   private int quotedField(int start, int end, List<String> fields) throws RejectedRow {
-    byte[] bytes = window.bytes();
+    byte[] bytes = buffer.bytes();
     int at = start;
     while (at < end && (bytes[at] != '"' || (at + 1 < end && bytes[at + 1] == '"'))) {
       at += bytes[at] == '"' ? 2 : 1;
@@ -229,7 +221,7 @@ final class CsvRows implements SourceRows {
 
   @Override
   public String excerpt() {
-    return Utf8.shortened(window.bytes(), window.from(), textEnd());
+    return Utf8.excerpt(buffer.bytes(), buffer.from(), textEnd());
   }
 
   @Override
@@ -239,6 +231,6 @@ final class CsvRows implements SourceRows {
 
   @Override
   public void close() throws IOException {
-    window.close();
+    buffer.close();
   }
 }

@@ -1,6 +1,8 @@
 package org.sparkfinetune.spark.prepare;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -62,7 +64,7 @@ record HubInput(String key, HubId id, Optional<String> path) {
     List<HubFile> wanted =
         path.isPresent()
             ? all.stream().filter(file -> file.matches(List.of(path.get()))).toList()
-            : HubSplit.choose(data, origin);
+            : Split.choose(data, origin);
     if (wanted.isEmpty()) {
       String names = String.join(", ", data.stream().map(HubFile::path).limit(20).toList());
       throw new UserError(
@@ -83,5 +85,44 @@ record HubInput(String key, HubId id, Optional<String> path) {
     boolean describes = name.equals("dataset_infos.json") || name.equals("dataset_info.json");
     boolean hidden = file.path().startsWith(".") || file.path().contains("/.");
     return !describes && !hidden && InputFiles.formatOf(name).isPresent();
+  }
+
+  /** The splits that the names of files tell, by the words that the hub's own library knows. */
+  enum Split {
+    TRAIN("train|training"),
+    TEST("test|testing|eval|evaluation"),
+    VALIDATION("validation|valid|val|dev");
+
+    private final Pattern word;
+
+    Split(String words) {
+      word = Pattern.compile("(?:^|[-._ 0-9/])(?:" + words + ")(?:$|[-._ 0-9/])");
+    }
+
+    static Optional<Split> of(String path) {
+      String lower = path.toLowerCase(Locale.ROOT);
+      return Arrays.stream(values()).filter(split -> split.word.matcher(lower).find()).findFirst();
+    }
+
+    /**
+     * What a key means that names a repository alone. Where no name tells a split, everything is
+     * input; what is told to be of another split never is, so that nobody trains on a test split.
+     */
+    static List<HubFile> choose(List<HubFile> data, InputFile.Origin origin) {
+      return switch (origin) {
+        case INPUT -> {
+          List<HubFile> train = of(data, Optional.of(TRAIN));
+          yield train.isEmpty() ? of(data, Optional.empty()) : train;
+        }
+        case TEST_INPUT -> {
+          List<HubFile> test = of(data, Optional.of(TEST));
+          yield test.isEmpty() ? of(data, Optional.of(VALIDATION)) : test;
+        }
+      };
+    }
+
+    private static List<HubFile> of(List<HubFile> data, Optional<Split> split) {
+      return data.stream().filter(file -> of(file.path()).equals(split)).toList();
+    }
   }
 }

@@ -39,6 +39,13 @@ final class InputFiles {
     return List.copyOf(files);
   }
 
+  /** The files of one path, folder or glob. */
+  List<InputFile> resolve(String key, String path) {
+    List<InputFile> files = new ArrayList<>();
+    add(files, key, List.of(path), InputFile.Origin.INPUT);
+    return List.copyOf(files);
+  }
+
   private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
     Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
     for (String path : paths) {
@@ -72,7 +79,7 @@ final class InputFiles {
       try {
         files.add(path.getFileSystem(configuration).getFileStatus(path));
       } catch (IOException e) {
-        throw new UserError("%s: cannot read %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+        throw new UserError("%s: cannot read %s: %s".formatted(key, path, Prepare.oneLine(e)), e);
       }
     }
     return files;
@@ -119,7 +126,7 @@ final class InputFiles {
       }
       return files;
     } catch (IOException | IllegalArgumentException e) {
-      throw new UserError("%s: cannot list %s: %s".formatted(key, path, Failures.oneLine(e)), e);
+      throw new UserError("%s: cannot list %s: %s".formatted(key, path, Prepare.oneLine(e)), e);
     }
   }
 

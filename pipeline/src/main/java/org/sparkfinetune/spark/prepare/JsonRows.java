@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.prepare;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.DUPLICATE_KEY;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_AN_OBJECT;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_JSON;
-import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.NOT_UTF8;
 import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.TOO_LONG;
 
 import com.fasterxml.jackson.core.JsonLocation;
@@ -13,19 +12,45 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
-import java.util.OptionalInt;
+import org.apache.hadoop.io.Text;
+import org.apache.hadoop.util.LineReader;
 import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.spark.prepare.TextInput.UnreadableFile;
 
-/** JSON values, one a slice: JSON lines or the elements of an array. */
-final class JsonRows implements SourceRows {
+/** JSON values: one a line, or the elements of one array. */
+final class JsonRows implements TextInput.Rows {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final ObjectReader READER =
-      new ObjectMapper()
+      MAPPER
           .reader()
           .with(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
           .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+  /** The text of one row after the other: {@code bytes[start, end)}. */
+  interface Slices extends Closeable {
+    boolean next() throws IOException;
+
+    /** 1 for the first row or line of the split. */
+    long number();
+
+    byte[] bytes();
+
+    int start();
+
+    int end();
+
+    /** Whether the row is too long; then the slice is its beginning. */
+    boolean cut();
+
+    /** Whether a blank slice is no row at all. */
+    boolean mayBeBlank();
+  }
 
   private final Slices slices;
   private final Utf8 utf8 = new Utf8();
@@ -35,10 +60,42 @@ final class JsonRows implements SourceRows {
     this.slices = slices;
   }
 
+  /**
+   * Whether a file is one array of rows, by its beginning. It is, if it begins with a bracket,
+   * unless its first line is a whole array and more lines follow: then they are rows of the wrong
+   * type, to be rejected one by one.
+   */
+  static boolean isArray(byte[] head, int start, int end) {
+    int at = start;
+    while (at < end && (head[at] == ' ' || (head[at] >= '\t' && head[at] <= '\r'))) {
+      at++;
+    }
+    if (at == end || head[at] != '[') {
+      return false;
+    }
+    int lineEnd = at;
+    while (lineEnd < end && head[lineEnd] != '\n') {
+      lineEnd++;
+    }
+    int more = lineEnd;
+    while (more < end && head[more] <= ' ') {
+      more++;
+    }
+    return more == end || !isWholeArray(head, at, lineEnd);
+  }
+
+  private static boolean isWholeArray(byte[] head, int start, int end) {
+    try {
+      return MAPPER.readTree(head, start, end - start).isArray();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   @Override
   public boolean next() throws IOException {
     while (slices.next()) {
-      if (!isBlank()) {
+      if (!slices.mayBeBlank() || !isBlank()) {
         return true;
       }
       blankLines++;
@@ -53,8 +110,7 @@ final class JsonRows implements SourceRows {
         return false;
       }
     }
-    // Between two commas of an array a row is missing; an empty line is merely an empty line.
-    return slices instanceof LineSlices;
+    return true;
   }
 
   @Override
@@ -66,15 +122,9 @@ final class JsonRows implements SourceRows {
   public ObjectNode tree() throws RejectedRow {
     if (slices.cut()) {
       throw new RejectedRow(
-          TOO_LONG, "the row is longer than %s bytes".formatted(Window.LONGEST_ROW));
+          TOO_LONG, "the row is longer than %s bytes".formatted(ReadBuffer.LONGEST_ROW));
     }
-    OptionalInt wrong = utf8.firstWrong(slices.bytes(), slices.start(), slices.end());
-    if (wrong.isPresent()) {
-      int value = slices.bytes()[slices.start() + wrong.getAsInt()] & 0xff;
-      throw new RejectedRow(
-          NOT_UTF8,
-          String.format(Locale.ROOT, "byte %d of the row is 0x%02x", wrong.getAsInt() + 1, value));
-    }
+    utf8.check(slices.bytes(), slices.start(), slices.end());
     JsonNode node = parse();
     if (node instanceof ObjectNode object) {
       return object;
@@ -107,7 +157,7 @@ final class JsonRows implements SourceRows {
 
   @Override
   public String excerpt() {
-    return Utf8.shortened(slices.bytes(), slices.start(), slices.end());
+    return Utf8.excerpt(slices.bytes(), slices.start(), slices.end());
   }
 
   @Override
@@ -118,5 +168,105 @@ final class JsonRows implements SourceRows {
   @Override
   public void close() throws IOException {
     slices.close();
+  }
+
+  /** Where a stream begins. */
+  enum Beginning {
+    OF_A_LINE,
+    INSIDE_A_LINE
+  }
+
+  /** The lines that begin before {@code end}, found by Hadoop's line reader. */
+  static final class Lines implements Slices {
+    /** A lone carriage return is white space to JSON, and no line end as Hadoop has it unasked. */
+    private static final byte[] LINE_END = "\n".getBytes(StandardCharsets.UTF_8);
+
+    private static final int BUFFER = 256 << 10;
+
+    /** Hadoop counts the bytes of a line, in steps of its buffer, as an int. */
+    private static final int LONGEST_LINE = Integer.MAX_VALUE - 2 * BUFFER;
+
+    private final LineReader reader;
+    private final long end;
+    private final int longest;
+    private final Text line = new Text();
+    private boolean skipsFirst;
+    private long position;
+    private long number;
+
+    /**
+     * @param position in the file, of the stream's first byte
+     */
+    Lines(InputStream in, long position, long end, Beginning beginning) {
+      this(in, position, end, beginning, ReadBuffer.LONGEST_ROW);
+    }
+
+    Lines(InputStream in, long position, long end, Beginning beginning, int longest) {
+      this.reader = new LineReader(in, BUFFER, LINE_END);
+      this.position = position;
+      this.end = end;
+      this.skipsFirst = beginning == Beginning.INSIDE_A_LINE;
+      this.longest = longest;
+    }
+
+    @Override
+    public boolean next() throws IOException {
+      if (skipsFirst) {
+        skipsFirst = false;
+        read(0);
+      }
+      if (position >= end || !read(longest + 1)) {
+        return false;
+      }
+      number++;
+      return true;
+    }
+
+    /** Keeps no more than {@code most} bytes of the line. */
+    private boolean read(int most) throws IOException {
+      int consumed = reader.readLine(line, most, LONGEST_LINE);
+      if (consumed >= LONGEST_LINE) {
+        throw new UnreadableFile(
+            "row %s has no end within %s bytes".formatted(number + 1, LONGEST_LINE));
+      }
+      position += consumed;
+      return consumed > 0;
+    }
+
+    @Override
+    public long number() {
+      return number;
+    }
+
+    @Override
+    public byte[] bytes() {
+      return line.getBytes();
+    }
+
+    @Override
+    public int start() {
+      return 0;
+    }
+
+    @Override
+    public int end() {
+      int length = line.getLength();
+      return length > 0 && line.getBytes()[length - 1] == '\r' ? length - 1 : length;
+    }
+
+    @Override
+    public boolean cut() {
+      return line.getLength() > longest;
+    }
+
+    @Override
+    public boolean mayBeBlank() {
+      return true;
+    }
+
+    @Override
+    public void close() throws IOException {
+      reader.close();
+    }
   }
 }

@@ -31,29 +31,30 @@ final class OutputFolder implements AutoCloseable {
 
   private final FileSystem fileSystem;
   private final Path output;
-  private final StoreKind kind;
-  private final Leftovers.Aside aside;
+  private final PartFiles.StoreKind kind;
+  private final StaleOutputs.Staging staging;
   private final Path folder;
-  private final SignOfLife sign;
+  private final StaleOutputs.LivenessFile liveness;
   private final PartFiles parts;
   private boolean committed;
 
-  private OutputFolder(FileSystem fileSystem, Path output, StoreKind kind) throws IOException {
+  private OutputFolder(FileSystem fileSystem, Path output, PartFiles.StoreKind kind)
+      throws IOException {
     this.fileSystem = fileSystem;
     this.output = output;
     this.kind = kind;
-    this.aside = new Leftovers.Aside(output, UUID.randomUUID().toString());
+    this.staging = new StaleOutputs.Staging(output, UUID.randomUUID().toString());
     this.folder =
         switch (kind) {
           case OBJECTS -> output;
-          case FILES -> aside.folder();
+          case FILES -> staging.folder();
         };
-    this.sign =
-        SignOfLife.begin(
+    this.liveness =
+        StaleOutputs.LivenessFile.begin(
             fileSystem,
             switch (kind) {
               case OBJECTS -> new Path(output, DatasetManifest.AT_WORK);
-              case FILES -> aside.sign();
+              case FILES -> staging.liveness();
             },
             Pace.USUAL.beat());
     this.parts =
@@ -74,10 +75,10 @@ final class OutputFolder implements AutoCloseable {
         throw new UserError(
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
       }
-      StoreKind kind = StoreKind.ofScheme(output.toUri().getScheme());
+      PartFiles.StoreKind kind = PartFiles.StoreKind.ofScheme(output.toUri().getScheme());
       checkInputIsElsewhere(output, input);
-      if (kind == StoreKind.FILES) {
-        new Leftovers(fileSystem, output, Pace.USUAL).clean();
+      if (kind == PartFiles.StoreKind.FILES) {
+        new StaleOutputs(fileSystem, output, Pace.USUAL).clean();
       }
       checkMayWrite(fileSystem, output, config);
       OutputFolder folder = new OutputFolder(fileSystem, output, kind);
@@ -90,7 +91,7 @@ final class OutputFolder implements AutoCloseable {
       }
     } catch (IOException | IllegalArgumentException e) {
       throw new UserError(
-          "output: cannot write to %s: %s".formatted(config.output(), Failures.oneLine(e)), e);
+          "output: cannot write to %s: %s".formatted(config.output(), Prepare.oneLine(e)), e);
     }
   }
 
@@ -128,7 +129,7 @@ final class OutputFolder implements AutoCloseable {
     }
     boolean ours =
         fileSystem.exists(new Path(output, DatasetManifest.NAME))
-            || fileSystem.exists(new Path(output, ReportFiles.JSON));
+            || fileSystem.exists(new Path(output, ReportPage.JSON));
     if (!ours) {
       throw new UserError(
           "output: %s was not written by prepare, so overwrite: true does not replace it. Name another folder, or delete it yourself."
@@ -158,19 +159,19 @@ final class OutputFolder implements AutoCloseable {
     switch (kind) {
       case OBJECTS -> {
         fileSystem.delete(new Path(output, DatasetManifest.NAME), false);
-        deleteAllButSign();
+        deleteAllButLiveness();
       }
       case FILES -> {
         fileSystem.mkdirs(folder);
         fileSystem.deleteOnExit(folder);
       }
     }
-    for (SplitName split : SplitName.values()) {
+    for (Selection.Split split : Selection.Split.values()) {
       fileSystem.mkdirs(new Path(folder, split.folder()));
     }
   }
 
-  private void deleteAllButSign() throws IOException {
+  private void deleteAllButLiveness() throws IOException {
     for (FileStatus status : fileSystem.listStatus(output)) {
       if (!status.getPath().getName().equals(DatasetManifest.AT_WORK)) {
         fileSystem.delete(status.getPath(), true);
@@ -197,7 +198,7 @@ final class OutputFolder implements AutoCloseable {
 
   void writeEmptyParquet(String name) {
     try (var out = fileSystem.create(new Path(folder, name), true)) {
-      new ConversationParquet(out).close();
+      new SplitWriter.ParquetRows(out).close();
     } catch (IOException e) {
       throw failed("writing " + name, e);
     }
@@ -214,11 +215,11 @@ final class OutputFolder implements AutoCloseable {
   /** Makes everything visible in one step. */
   void commit() {
     try {
-      if (kind == StoreKind.FILES) {
+      if (kind == PartFiles.StoreKind.FILES) {
         parts.sweep();
       }
       DatasetManifest.ofFilesIn(fileSystem, folder).write(fileSystem, folder);
-      if (kind == StoreKind.FILES) {
+      if (kind == PartFiles.StoreKind.FILES) {
         replaceOutput();
         fileSystem.cancelDeleteOnExit(folder);
       }
@@ -229,7 +230,7 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private void replaceOutput() throws IOException {
-    Path old = aside.replaced();
+    Path old = staging.replaced();
     boolean replaces = fileSystem.exists(output);
     if (replaces && !fileSystem.rename(output, old)) {
       throw new IOException("cannot rename the old output to " + old);
@@ -246,7 +247,7 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private static RunFailure failed(String what, IOException e) {
-    return new RunFailure("%s failed: %s".formatted(what, Failures.oneLine(e)), e);
+    return new RunFailure("%s failed: %s".formatted(what, Prepare.oneLine(e)), e);
   }
 
   @Override
@@ -257,22 +258,22 @@ final class OutputFolder implements AutoCloseable {
           discard();
         }
       } finally {
-        sign.close();
+        liveness.close();
       }
-      if (!committed && kind == StoreKind.OBJECTS) {
+      if (!committed && kind == PartFiles.StoreKind.OBJECTS) {
         fileSystem.delete(output, false);
       }
     } catch (IOException e) {
       LOG.warn(
           "prepare: what belongs to {} could not be deleted; the next run does that: {}",
           folder,
-          Failures.oneLine(e));
+          Prepare.oneLine(e));
     }
   }
 
   private void discard() throws IOException {
     switch (kind) {
-      case OBJECTS -> deleteAllButSign();
+      case OBJECTS -> deleteAllButLiveness();
       case FILES -> {
         fileSystem.delete(folder, true);
         fileSystem.cancelDeleteOnExit(folder);

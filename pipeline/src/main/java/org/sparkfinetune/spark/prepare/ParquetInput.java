@@ -2,76 +2,286 @@ package org.sparkfinetune.spark.prepare;
 
 import static org.apache.spark.sql.functions.col;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Serializable;
+import java.math.BigDecimal;
 import java.net.URI;
 import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.parquet.hadoop.ParquetFileReader;
+import org.apache.parquet.hadoop.util.HadoopInputFile;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.Type;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.execution.datasources.DataSource;
+import org.apache.spark.sql.execution.datasources.parquet.ParquetToSparkSchemaConverter;
+import org.apache.spark.sql.internal.SQLConf;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.StructField;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.SerializableConfiguration;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
 
-/** Reads the Parquet files of the input with Spark's own reader. */
+/**
+ * Parquet files by Spark's reader, of each file only the columns that are needed. What the others
+ * are, and how they are compressed, makes no difference. Files of unlike schemas are read apart, so
+ * that no value is turned into another type, and a column that is missing is not taken for null.
+ */
 final class ParquetInput {
+  /** The files of one schema, as far as it matters, and their rows. */
+  record Part(Dataset<Row> rows, List<String> names, Map<String, InputFile> filesByPath) {}
+
+  /**
+   * What a footer says.
+   *
+   * @param schema of the needed columns, as Spark writes schemas in JSON
+   * @param names the columns that a row shows: the needed ones, or all if one of those is missing
+   * @param problem why the file cannot be read; empty if it can
+   */
+  private record Footer(String schema, List<String> names, String problem)
+      implements Serializable {}
+
   private final SparkSession spark;
+  private final Set<String> needed;
 
-  ParquetInput(SparkSession spark) {
+  ParquetInput(SparkSession spark, Set<String> needed) {
     this.spark = spark;
+    this.needed = needed;
   }
 
-  /** One data set for each key that names Parquet: their columns need not be the same. */
-  List<Dataset<Row>> read(List<InputFile> files) {
-    List<Dataset<Row>> read = new ArrayList<>();
-    for (InputFile.Origin origin : InputFile.Origin.values()) {
-      String[] uris =
-          files.stream()
-              .filter(file -> file.format() == InputFile.Format.PARQUET && file.origin() == origin)
-              .map(InputFile::uri)
-              .toArray(String[]::new);
-      if (uris.length > 0) {
-        read.add(read(uris));
+  /**
+   * @throws UserError if a footer cannot be read, or Spark does not know the type of a needed
+   *     column
+   */
+  List<Part> read(List<InputFile> all) {
+    List<InputFile> files =
+        all.stream().filter(file -> file.format() == InputFile.Format.PARQUET).toList();
+    if (files.isEmpty()) {
+      return List.of();
+    }
+    Map<Footer, List<InputFile>> byFooter = new LinkedHashMap<>();
+    List<Footer> footers = footers(files);
+    for (int i = 0; i < files.size(); i++) {
+      byFooter.computeIfAbsent(footers.get(i), footer -> new ArrayList<>()).add(files.get(i));
+    }
+    List<Part> parts = new ArrayList<>();
+    byFooter.forEach((footer, group) -> parts.add(part(footer, group)));
+    return parts;
+  }
+
+  private List<Footer> footers(List<InputFile> files) {
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    SerializableConfiguration settings =
+        new SerializableConfiguration(spark.sparkContext().hadoopConfiguration());
+    List<String> columns = needed.stream().sorted().toList();
+    int tasks = Math.min(files.size(), 4 * context.defaultParallelism());
+    return context
+        .parallelize(files.stream().map(InputFile::uri).toList(), tasks)
+        .map(uri -> footer(uri, columns, settings.value()))
+        .collect();
+  }
+
+  private static Footer footer(String uri, List<String> columns, Configuration configuration) {
+    String what = "the file";
+    try (ParquetFileReader reader =
+        ParquetFileReader.open(HadoopInputFile.fromPath(new Path(uri), configuration))) {
+      MessageType schema = reader.getFileMetaData().getSchema();
+      List<String> names = schema.getFields().stream().map(Type::getName).toList();
+      boolean complete = names.containsAll(columns);
+      StructType types = new StructType();
+      ParquetToSparkSchemaConverter converter = new ParquetToSparkSchemaConverter(new SQLConf());
+      for (Type column : schema.getFields()) {
+        if (columns.contains(column.getName())) {
+          what = "the column " + column.getName() + " (" + column.toString().strip() + ")";
+          for (StructField field :
+              converter.convert(new MessageType(schema.getName(), column)).fields()) {
+            types = types.add(field);
+          }
+        }
       }
-    }
-    return read;
-  }
-
-  private Dataset<Row> read(String[] uris) {
-    try {
-      // Merging schemas makes a column that only some files have visible, and types that differ an
-      // error; Spark would otherwise take one file's schema for all.
-      // The names are those of files, globs among them are resolved.
-      Dataset<Row> rows =
-          spark
-              .read()
-              .option("mergeSchema", "true")
-              .option(DataSource.GLOB_PATHS_KEY(), "false")
-              .parquet(uris);
-      return rows.select(col("*"), col("_metadata.file_path"), col("_metadata.row_index"));
+      return new Footer(types.json(), complete ? List.of(types.fieldNames()) : names, "");
     } catch (Exception e) {
-      // AnalysisException and SparkException are checked in Scala and undeclared in Java.
-      throw new UserError(
-          "input: cannot read Parquet from %s%s: %s. Check that all files are whole and have the same column types."
-              .formatted(
-                  uris[0],
-                  uris.length > 1 ? " and %s more".formatted(uris.length - 1) : "",
-                  Failures.oneLine(e)),
-          e);
+      // AnalysisException is checked in Scala and undeclared in Java.
+      return new Footer("", List.of(), what + ": " + Prepare.oneLine(e));
     }
   }
 
-  static Map<String, InputFile> byPath(List<InputFile> files) {
-    return files.stream()
-        .filter(file -> file.format() == InputFile.Format.PARQUET)
-        .collect(
-            Collectors.toMap(
-                file -> normalised(new Path(file.uri()).toUri().toString()), file -> file));
+  private Part part(Footer footer, List<InputFile> files) {
+    if (!footer.problem().isEmpty()) {
+      throw new UserError(
+          "input: %s%s cannot be read as Parquet: %s. Check that the file is whole; a column of a type that this Spark does not know (float16 in Spark 3.5) has to be written as another."
+              .formatted(
+                  files.get(0).uri(),
+                  files.size() > 1 ? " and %s more".formatted(files.size() - 1) : "",
+                  footer.problem()));
+    }
+    Dataset<Row> rows =
+        spark
+            .read()
+            // The paths name files, even where they look like globs.
+            .option(DataSource.GLOB_PATHS_KEY(), "false")
+            // Where a session says otherwise, rows would go missing.
+            .option("ignoreCorruptFiles", "false")
+            .option("ignoreMissingFiles", "false")
+            .schema((StructType) DataType.fromJson(footer.schema()))
+            .parquet(files.stream().map(InputFile::uri).toArray(String[]::new))
+            .select(col("*"), col("_metadata.file_path"), col("_metadata.row_index"));
+    Map<String, InputFile> byPath =
+        files.stream()
+            .collect(
+                Collectors.toMap(
+                    file -> normalised(new Path(file.uri()).toUri().toString()), file -> file));
+    return new Part(rows, List.copyOf(footer.names()), byPath);
   }
 
   /** One spelling for {@code file:/x}, {@code file:///x} and escaped characters. */
-  static String normalised(String uri) {
+  private static String normalised(String uri) {
     return new Path(URI.create(uri)).toString();
+  }
+
+  /** The rows of one task; the last two columns say the file and the row's place in it. */
+  static final class Rows implements InputRows {
+    private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+    private final Iterator<Row> rows;
+    private final List<String> names;
+    private final Map<String, InputFile> files;
+    private @Nullable Row row;
+    private @Nullable InputFile file;
+    private String fileUri = "";
+
+    Rows(Iterator<Row> rows, List<String> names, Map<String, InputFile> files) {
+      this.rows = rows;
+      this.names = names;
+      this.files = files;
+    }
+
+    @Override
+    public boolean next() {
+      if (!rows.hasNext()) {
+        return false;
+      }
+      row = rows.next();
+      String uri = row.getString(row.size() - 2);
+      if (!uri.equals(fileUri)) {
+        file = files.get(normalised(uri));
+        fileUri = uri;
+      }
+      return true;
+    }
+
+    private Row row() {
+      if (row == null) {
+        throw new Bug("A row was asked for before the first.");
+      }
+      return row;
+    }
+
+    private InputFile file() {
+      if (file == null) {
+        throw new Bug("Spark read %s, which is not among the input.".formatted(fileUri));
+      }
+      return file;
+    }
+
+    @Override
+    public Position position() {
+      return new Position(file().index(), 0, row().getLong(row().size() - 1) + 1);
+    }
+
+    @Override
+    public long splitStart() {
+      return 0;
+    }
+
+    @Override
+    public InputFile.Origin origin() {
+      return file().origin();
+    }
+
+    @Override
+    public ObjectNode tree() {
+      ObjectNode values = tree(row(), row().size() - 2);
+      if (values.size() == names.size()) {
+        return values;
+      }
+      // For the message about the missing column, which lists those that are there.
+      ObjectNode all = NODES.objectNode();
+      for (String name : names) {
+        all.set(name, values.get(name));
+      }
+      return all;
+    }
+
+    @Override
+    public String excerpt() {
+      return Utf8.excerpt(tree().toString());
+    }
+
+    private static ObjectNode tree(Row row, int columns) {
+      StructField[] fields = row.schema().fields();
+      ObjectNode tree = NODES.objectNode();
+      for (int i = 0; i < columns; i++) {
+        tree.set(fields[i].name(), node(row.get(i), fields[i].dataType()));
+      }
+      return tree;
+    }
+
+    /** Bytes do not become text, and no converter takes for its own what JSON has no type for. */
+    private static JsonNode node(@Nullable Object value, DataType type) {
+      if (value == null) {
+        return NODES.nullNode();
+      }
+      if (value instanceof String text) {
+        return NODES.textNode(text);
+      }
+      if (value instanceof Row row) {
+        return tree(row, row.size());
+      }
+      if (type instanceof ArrayType array) {
+        ArrayNode elements = NODES.arrayNode();
+        // Spark's Java API reads an array as a list only through a row.
+        for (Object element : RowFactory.create(value).getList(0)) {
+          elements.add(node(element, array.elementType()));
+        }
+        return elements;
+      }
+      if (value instanceof Boolean truth) {
+        return NODES.booleanNode(truth);
+      }
+      if (value instanceof Integer || value instanceof Short || value instanceof Byte) {
+        return NODES.numberNode(((Number) value).intValue());
+      }
+      if (value instanceof Long number) {
+        return NODES.numberNode(number.longValue());
+      }
+      if (value instanceof Double || value instanceof Float) {
+        return NODES.numberNode(((Number) value).doubleValue());
+      }
+      if (value instanceof BigDecimal number) {
+        return NODES.numberNode(number);
+      }
+      if (value instanceof byte[] bytes) {
+        return NODES.binaryNode(bytes);
+      }
+      return NODES.pojoNode(value.toString());
+    }
   }
 }

@@ -4,7 +4,8 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
+import java.util.Locale;
+import java.util.Set;
 import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSError;
@@ -14,6 +15,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.SerializableConfiguration;
 import org.apache.spark.util.TaskFailureListener;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,6 +28,25 @@ record PartFiles(SerializableConfiguration settings, String folder, StoreKind ki
     implements Serializable {
   private static final Logger LOG = LoggerFactory.getLogger(PartFiles.class);
   private static final String HIDDEN = ".";
+
+  /** What a store promises about renames. */
+  enum StoreKind {
+    /** A folder is renamed in one step: local disks, HDFS. */
+    FILES,
+    /** A rename copies object by object, so a manifest written last marks what is complete. */
+    OBJECTS;
+
+    private static final Set<String> OBJECT_SCHEMES =
+        Set.of(
+            "s3", "s3a", "s3n", "gs", "wasb", "wasbs", "abfs", "abfss", "oss", "cos", "cosn", "obs",
+            "swift");
+
+    static StoreKind ofScheme(@Nullable String scheme) {
+      return scheme != null && OBJECT_SCHEMES.contains(scheme.toLowerCase(Locale.ROOT))
+          ? OBJECTS
+          : FILES;
+    }
+  }
 
   FileSystem fileSystem() throws IOException {
     return plain(new Path(folder).getFileSystem(settings.value()));
@@ -69,11 +90,11 @@ record PartFiles(SerializableConfiguration settings, String folder, StoreKind ki
   void sweep() throws IOException {
     FileSystem fileSystem = fileSystem();
     List<Path> folders = new ArrayList<>(List.of(new Path(folder)));
-    for (SplitName split : SplitName.values()) {
+    for (Selection.Split split : Selection.Split.values()) {
       folders.add(path(split.folder()));
     }
-    for (Path place : folders) {
-      for (FileStatus file : fileSystem.listStatus(place)) {
+    for (Path listed : folders) {
+      for (FileStatus file : fileSystem.listStatus(listed)) {
         if (file.getPath().getName().startsWith(HIDDEN)) {
           fileSystem.delete(file.getPath(), false);
         }
@@ -104,9 +125,5 @@ record PartFiles(SerializableConfiguration settings, String folder, StoreKind ki
         yield new Path(path.getParent(), HIDDEN + path.getName() + "." + attempt);
       }
     };
-  }
-
-  Configuration configuration() {
-    return settings.value();
   }
 }

@@ -13,12 +13,18 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.DatasetKind;
 import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.data.conversation.MessageTemplate;
+import org.sparkfinetune.data.conversation.RowShape;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.prepare.Selection.Split;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /**
  * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
@@ -68,20 +74,24 @@ public final class Prepare {
    * @throws RunFailure if the cluster or a store fails
    */
   public PrepareReport run() {
-    Settings.check(config);
+    if (config.testInput().isPresent() && config.stratifyBy().isPresent()) {
+      throw new UserError(
+          "stratify_by: has nothing to split when test_input names a ready test split. Remove one"
+              + " of them.");
+    }
     InputFiles input = new InputFiles(configuration);
     List<InputFile> files = input.resolve(config);
-    Intake.Plan intake = intakePlan(files);
+    ReadTask.Plan reading = readPlan(files);
     try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
       LOG.info(
           "prepare: reading {} file(s), {} MiB",
           files.size(),
           files.stream().mapToLong(InputFile::length).sum() >> 20);
-      JavaRDD<Row> sorted = new SortedInput(spark, files, intake).rows(splitBytes);
-      Tally tally = CountedRows.tally(sorted, intake.buckets());
-      new TallyCheck(config, files).check(tally);
-      LOG.info("prepare: {} rows read, {} rejected", tally.rows(), tally.rejectedRows());
-      Selection selection = selection(sorted, tally, intake.buckets());
+      JavaRDD<Row> sorted = new ReadStage(spark, files, reading).rows(splitBytes);
+      ReadCounts counts = CountedRows.read(sorted, reading.buckets());
+      new ReadCounts.Check(files, counts).check(config);
+      LOG.info("prepare: {} rows read, {} rejected", counts.rows(), counts.rejectedRows());
+      Selection selection = selection(sorted, counts, reading.buckets());
       LOG.info(
           "prepare: writing {} rows to train and {} to test",
           selection.trainRows(),
@@ -89,9 +99,10 @@ public final class Prepare {
       List<WriteTask.Result> results =
           sorted
               .mapPartitionsWithIndex(
-                  new WriteTask(writePlan(files, intake.buckets(), tally, selection, output)), true)
+                  new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
+                  true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, input.sources(), tally, results);
+      PrepareReport report = PrepareReport.of(config, files, input.sources(), counts, results);
       finish(output, report, results);
       return report;
     } catch (Exception e) {
@@ -100,39 +111,66 @@ public final class Prepare {
     }
   }
 
-  private Intake.Plan intakePlan(List<InputFile> files) {
+  private ReadTask.Plan readPlan(List<InputFile> files) {
     long bytes = files.stream().mapToLong(InputFile::length).sum();
-    return new Intake.Plan(
-        Settings.converter(config),
+    return new ReadTask.Plan(
+        converter(config),
         config.seed(),
         Buckets.forInputOf(bytes),
-        FileOrder.of(files),
+        DeadLetterRow.Order.of(files),
         config.stratifyBy().orElse(null));
   }
 
-  private Selection selection(JavaRDD<Row> sorted, Tally tally, Buckets buckets) {
+  static Converter converter(PrepareConfig config) {
+    return shape(config.dataset())
+        .converter(config.systemMessage(), config.template().map(MessageTemplate::new));
+  }
+
+  private static RowShape shape(DatasetKind kind) {
+    return switch (kind) {
+      case SQL_CREATE_CONTEXT -> RowShape.SQL_CREATE_CONTEXT;
+      case NO_ROBOTS -> RowShape.NO_ROBOTS;
+      case MESSAGES -> RowShape.MESSAGES;
+      case SHAREGPT -> RowShape.SHAREGPT;
+      case ALPACA -> RowShape.ALPACA;
+      case INSTRUCTION -> RowShape.INSTRUCTION;
+      case TEMPLATE -> RowShape.TEMPLATE;
+    };
+  }
+
+  /**
+   * Whether JSON lines write non-ASCII characters as {@code \\uXXXX}: the reference's SQL recipe
+   * does, its no_robots recipe does not, and neither do we elsewhere.
+   */
+  private static SplitWriter.Escaping escaping(PrepareConfig config) {
+    return config.dataset() == DatasetKind.SQL_CREATE_CONTEXT
+        ? SplitWriter.Escaping.ASCII_ONLY
+        : SplitWriter.Escaping.UTF8;
+  }
+
+  private Selection selection(JavaRDD<Row> sorted, ReadCounts counts, Buckets buckets) {
     CountedRows counted =
         config.deduplicate()
             ? CountedRows.withoutRepeats(sorted, buckets)
             : CountedRows.all(sorted, buckets);
     Map<Stratum, Selection.Share> shares =
-        Selection.shares(config.deduplicate() ? counted.totals() : tally.samples(), config);
+        Selection.shares(config.deduplicate() ? counted.totals() : counts.samples(), config);
     return new Selection(shares, counted.ends(shares));
   }
 
   private WriteTask.Plan writePlan(
       List<InputFile> files,
       Buckets buckets,
-      Tally tally,
+      ReadCounts counts,
       Selection selection,
       OutputFolder output) {
     return new WriteTask.Plan(
         buckets,
         selection,
-        repeats(),
+        duplicates(),
         EnumSet.copyOf(config.formats()),
-        Settings.escaping(config),
-        LineNumbers.of(tally.lines()),
+        escaping(config),
+        counts.lineNumbers(),
         files.stream().map(InputFile::uri).toList(),
         output.parts(),
         counter.map(this::broadcast).orElse(null));
@@ -142,8 +180,8 @@ public final class Prepare {
     return JavaSparkContext.fromSparkContext(spark.sparkContext()).broadcast(tokens);
   }
 
-  private Repeats.Policy repeats() {
-    return config.deduplicate() ? Repeats.Policy.DROP : Repeats.Policy.KEEP;
+  private DuplicateFinder.Policy duplicates() {
+    return config.deduplicate() ? DuplicateFinder.Policy.DROP : DuplicateFinder.Policy.KEEP;
   }
 
   private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
@@ -155,11 +193,13 @@ public final class Prepare {
             .filter(result -> result.rejected() > 0)
             .map(result -> WriteTask.rejectedName(result.bucket()))
             .toList());
-    for (SplitName split : SplitName.values()) {
+    for (Split split : Split.values()) {
       finish(output, concatenation, split, results);
     }
     output.deleteFolder(WriteTask.PARTS);
-    new ReportFiles(report).write(output);
+    ReportPage page = new ReportPage(report);
+    output.write(ReportPage.JSON, page.json());
+    output.write(ReportPage.HTML, page.html());
     output.commit();
     LOG.info("prepare: done, {}", output.output());
   }
@@ -167,7 +207,7 @@ public final class Prepare {
   private void finish(
       OutputFolder output,
       Concatenation concatenation,
-      SplitName split,
+      Split split,
       List<WriteTask.Result> results) {
     List<Integer> buckets =
         results.stream()
@@ -199,7 +239,18 @@ public final class Prepare {
   private static RunFailure failed(Exception e) {
     return new RunFailure(
         "prepare failed on the cluster: %s. The output was not made; the executors' logs say more."
-            .formatted(Failures.oneLine(e)),
+            .formatted(oneLine(e)),
         e);
+  }
+
+  /** The first line of the deepest cause: the lines under it are stack traces of other machines. */
+  static String oneLine(Throwable failure) {
+    Throwable root = failure;
+    while (root.getCause() != null && root.getCause() != root) {
+      root = root.getCause();
+    }
+    String message = root.getMessage();
+    String type = root.getClass().getSimpleName();
+    return message == null ? type : type + ": " + message.lines().findFirst().orElse("");
   }
 }

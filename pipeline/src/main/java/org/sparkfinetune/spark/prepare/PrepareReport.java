@@ -1,16 +1,21 @@
 package org.sparkfinetune.spark.prepare;
 
+import java.io.Serializable;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.spark.dataset.RowsHash;
 
 /**
  * What prepare did: rows in = train + test + rejected + repeats dropped + not selected.
  *
  * @param rejected by reason, the commonest first
  * @param notes what a user should know and would not look for
+ * @param datasetHash of the rows of both splits in their order, whatever files hold them
  */
 public record PrepareReport(
     String dataset,
@@ -24,7 +29,8 @@ public record PrepareReport(
     SplitSummary train,
     SplitSummary test,
     List<ShownSample> samples,
-    List<String> notes) {
+    List<String> notes,
+    String datasetHash) {
 
   /** One input file and the rows found in it. */
   public record FileRows(String file, String key, String compression, long bytes, long rows) {}
@@ -74,23 +80,26 @@ public record PrepareReport(
       Optional<TokenReport> tokens) {}
 
   /** A sample at either end of the lengths, with the beginning of its last answer. */
-  public record Extreme(String id, long characters, String excerpt) {}
+  public record Extreme(String id, long characters, String excerpt) implements Serializable {}
 
   /** A whole sample. */
-  public record ShownSample(String id, List<ShownMessage> messages) {}
+  public record ShownSample(String id, List<ShownMessage> messages) implements Serializable {}
 
   /** One of its messages. */
-  public record ShownMessage(String role, String content) {}
+  public record ShownMessage(String role, String content) implements Serializable {}
+
+  /** Larger files that one core alone read are worth a note. */
+  private static final long LARGE = 64L << 20;
 
   static PrepareReport of(
       PrepareConfig config,
       List<InputFile> files,
       List<String> sources,
-      Tally tally,
+      ReadCounts counts,
       List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
     SplitStatistics test = new SplitStatistics();
-    Repeats.Counts repeats = Repeats.Counts.NONE;
+    DuplicateFinder.Counts repeats = DuplicateFinder.Counts.NONE;
     long testRowsInTrain = 0;
     for (WriteTask.Result result : results) {
       train.add(result.train());
@@ -98,29 +107,30 @@ public record PrepareReport(
       repeats = repeats.plus(result.repeats());
       testRowsInTrain += result.testRowsInTrain();
     }
-    long accounted = train.rows() + test.rows() + tally.rejectedRows() + repeats.dropped();
+    long accounted = train.rows() + test.rows() + counts.rejectedRows() + repeats.dropped();
     return new PrepareReport(
         config.dataset().text(),
         config.output(),
         config.seed(),
-        files.stream().map(file -> fileRows(file, tally)).toList(),
+        files.stream().map(file -> fileRows(file, counts)).toList(),
         new Rows(
-            tally.rows(),
+            counts.rows(),
             train.rows(),
             test.rows(),
-            tally.rejectedRows(),
+            counts.rejectedRows(),
             repeats.dropped(),
-            tally.rows() - accounted),
-        tally.blankLines(),
-        rejected(files, tally),
+            counts.rows() - accounted),
+        counts.blankLines(),
+        rejected(files, counts),
         new Repeated(repeats.exact(), repeats.near(), repeats.dropped(), testRowsInTrain),
         summary(train, config),
         summary(test, config),
-        train.shown().stream().map(PrepareReport::shown).toList(),
-        ReportNotes.of(files, sources, test.rows(), testRowsInTrain));
+        List.copyOf(train.shown()),
+        notes(files, sources, test.rows(), testRowsInTrain),
+        RowsHash.ofDataset(train.hash(), test.hash()));
   }
 
-  private static FileRows fileRows(InputFile file, Tally tally) {
+  private static FileRows fileRows(InputFile file, ReadCounts counts) {
     String key =
         switch (file.origin()) {
           case INPUT -> "input";
@@ -132,19 +142,19 @@ public record PrepareReport(
           case GZIP -> "gzip";
           case ZSTD -> "zstd";
         };
-    return new FileRows(file.uri(), key, compression, file.length(), tally.rowsOf(file.index()));
+    return new FileRows(file.uri(), key, compression, file.length(), counts.rowsOf(file.index()));
   }
 
-  private static List<Rejected> rejected(List<InputFile> files, Tally tally) {
-    LineNumbers lines = LineNumbers.of(tally.lines());
-    return tally.commonestReasons().stream()
+  private static List<Rejected> rejected(List<InputFile> files, ReadCounts counts) {
+    TextSplit.LineNumbers lines = counts.lineNumbers();
+    return counts.commonestReasons().stream()
         .map(
             count ->
                 new Rejected(
                     count.first().reason().text(),
                     count.rows(),
-                    files.get(count.first().place().file()).uri(),
-                    lines.rowInFile(count.first().place()),
+                    files.get(count.first().position().file()).uri(),
+                    lines.rowInFile(count.first().position()),
                     count.first().detail(),
                     count.first().excerpt()))
         .toList();
@@ -156,23 +166,37 @@ public record PrepareReport(
         statistics.characters(),
         new TreeMap<>(statistics.byTurns()),
         LengthRows.of(statistics.byCharactersLog2()),
-        statistics.shortest().stream().map(PrepareReport::extreme).toList(),
-        statistics.longest().stream().map(PrepareReport::extreme).toList(),
+        List.copyOf(statistics.shortest()),
+        List.copyOf(statistics.longest()),
         config
             .tokens()
             .filter(counting -> statistics.tokens().rows() > 0)
             .map(counting -> TokenReport.of(statistics.tokens(), counting.maxSeqLength())));
   }
 
-  private static Extreme extreme(SplitStatistics.Extreme extreme) {
-    return new Extreme(extreme.id(), extreme.characters(), extreme.excerpt());
-  }
-
-  private static ShownSample shown(SplitStatistics.HumanReadable shown) {
-    return new ShownSample(
-        shown.id(),
-        shown.messages().stream()
-            .map(message -> new ShownMessage(message[0], message[1]))
-            .toList());
+  private static List<String> notes(
+      List<InputFile> files, List<String> sources, long testRows, long testRowsInTrain) {
+    List<String> notes = new ArrayList<>(sources);
+    for (InputFile file : files) {
+      boolean packed = file.compression() != InputFile.Compression.NONE;
+      if (packed || (file.format() == InputFile.Format.CSV && file.length() > LARGE)) {
+        notes.add(
+            "%s was read by one core alone: %s cannot be split."
+                .formatted(
+                    file.uri(),
+                    packed
+                        ? file.compression().name().toLowerCase(Locale.ROOT)
+                        : "CSV, whose quoted fields may hold line ends,"));
+      }
+    }
+    if (testRowsInTrain > 0) {
+      notes.add(
+          "%s test row(s) have the text of a training row. deduplicate: true would drop them."
+              .formatted(testRowsInTrain));
+    }
+    if (testRows == 0) {
+      notes.add("The test split is empty: nothing to evaluate on.");
+    }
+    return List.copyOf(notes);
   }
 }

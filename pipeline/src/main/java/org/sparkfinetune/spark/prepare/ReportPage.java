@@ -1,21 +1,68 @@
 package org.sparkfinetune.spark.prepare;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializerProvider;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.StdSerializer;
+import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.report.Page;
 
 /**
- * The report as one HTML file that needs nothing else: readable on a phone, in light and dark. All
- * text of the data is escaped; nothing in the page runs.
+ * The report for programs, as JSON, and for people, as one HTML file that needs nothing else:
+ * readable on a phone, in light and dark. All text of the data is escaped; nothing in the page
+ * runs.
  */
 final class ReportPage {
+  static final String JSON = "report.json";
+  static final String HTML = "report.html";
+
+  private static final ObjectMapper MAPPER =
+      JsonMapper.builder()
+          .addModule(optionals())
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .build();
+
   private final PrepareReport report;
   private final Page page;
 
   ReportPage(PrepareReport report) {
     this.report = report;
     this.page = new Page("prepare: " + report.dataset());
+  }
+
+  /** The report as JSON, for programs. */
+  String json() {
+    try {
+      return MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new Bug("The report could not be written as JSON.", e);
+    }
+  }
+
+  /** Spark's Jackson comes without the module for Optional. */
+  @SuppressWarnings("rawtypes")
+  private static SimpleModule optionals() {
+    return new SimpleModule()
+        .addSerializer(
+            Optional.class,
+            new StdSerializer<Optional>(Optional.class) {
+              private static final long serialVersionUID = 1L;
+
+              @Override
+              public void serialize(Optional value, JsonGenerator json, SerializerProvider provider)
+                  throws IOException {
+                provider.defaultSerializeValue(value.orElse(null), json);
+              }
+            });
   }
 
   String html() {

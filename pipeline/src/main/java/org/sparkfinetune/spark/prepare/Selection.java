@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.TestSize;
@@ -27,7 +28,7 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
     static final Share NONE = new Share(0, 0);
   }
 
-  /** The place behind {@code rows} rows of a stratum in a bucket. */
+  /** The position behind {@code rows} rows of a stratum in a bucket. */
   record End(int bucket, long rows) implements Serializable {
     boolean isBehind(int otherBucket, long row) {
       return otherBucket < bucket || (otherBucket == bucket && row < rows);
@@ -37,25 +38,62 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
   /** Of the test split, and of the training split behind it. */
   record Ends(End test, End train) implements Serializable {}
 
-  enum Target {
-    TEST,
-    TRAIN,
-    NOT_SELECTED
+  /** The two splits, and what they are called in the output. */
+  enum Split {
+    TRAIN("train"),
+    TEST("test");
+
+    private final String text;
+
+    Split(String text) {
+      this.text = text;
+    }
+
+    /** The folder of Parquet files. */
+    String folder() {
+      return text;
+    }
+
+    /** The file of JSON lines. */
+    String jsonFile() {
+      return text + "_dataset.json";
+    }
   }
 
   /**
-   * Of a row that is to be written.
+   * Rows that are split among themselves: those of one value of {@code stratify_by}, or all, and
+   * those of a ready test split.
+   *
+   * @param value empty where nothing stratifies
+   */
+  record Stratum(InputFile.Origin origin, String value)
+      implements Serializable, Comparable<Stratum> {
+    private static final Comparator<Stratum> ORDER =
+        Comparator.comparing(Stratum::origin).thenComparing(Stratum::value);
+
+    static final Stratum ALL = new Stratum(InputFile.Origin.INPUT, "");
+    static final Stratum READY_TEST = new Stratum(InputFile.Origin.TEST_INPUT, "");
+
+    @Override
+    public int compareTo(Stratum other) {
+      return ORDER.compare(this, other);
+    }
+  }
+
+  /**
+   * The split that a row goes to; empty if it is not selected.
    *
    * @param row how many rows of its stratum are before it in its bucket
    */
-  Target targetOf(Stratum stratum, int bucket, long row) {
+  Optional<Split> splitOf(Stratum stratum, int bucket, long row) {
     Ends of = ends.get(stratum);
     if (of == null) {
       throw new Bug("The rows of %s were not counted.".formatted(stratum));
     }
-    return of.test().isBehind(bucket, row)
-        ? Target.TEST
-        : of.train().isBehind(bucket, row) ? Target.TRAIN : Target.NOT_SELECTED;
+    if (of.test().isBehind(bucket, row)) {
+      return Optional.of(Split.TEST);
+    }
+    return of.train().isBehind(bucket, row) ? Optional.of(Split.TRAIN) : Optional.empty();
   }
 
   long trainRows() {

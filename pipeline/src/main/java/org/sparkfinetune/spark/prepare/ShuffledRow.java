@@ -5,6 +5,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /**
  * The columns that travel through the one exchange. Sorted by {@link #ORDER}, {@link #GROUP},
@@ -32,9 +33,9 @@ final class ShuffledRow {
   enum Kind {
     SAMPLE,
     TEST_SAMPLE,
-    REJECTION,
-    TALLY,
-    COUNTS
+    DEAD_LETTER,
+    READ_COUNTS,
+    BUCKET_COUNTS
   }
 
   private static final Kind[] KINDS = Kind.values();
@@ -58,8 +59,8 @@ final class ShuffledRow {
     return row.getAs(4);
   }
 
-  static boolean isRejection(Row row) {
-    return kind(row) == Kind.REJECTION;
+  static boolean isDeadLetter(Row row) {
+    return kind(row) == Kind.DEAD_LETTER;
   }
 
   static Kind kind(Row row) {
@@ -71,7 +72,7 @@ final class ShuffledRow {
     return switch (kind(row)) {
       case SAMPLE -> Optional.of(new Stratum(InputFile.Origin.INPUT, row.getString(5)));
       case TEST_SAMPLE -> Optional.of(Stratum.READY_TEST);
-      case REJECTION, TALLY, COUNTS -> Optional.empty();
+      case DEAD_LETTER, READ_COUNTS, BUCKET_COUNTS -> Optional.empty();
     };
   }
 }

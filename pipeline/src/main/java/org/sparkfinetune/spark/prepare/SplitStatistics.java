@@ -8,6 +8,8 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.spark.dataset.RowsHash;
 
 /** What the report says of one split; made by each task, added up by the driver in order. */
 final class SplitStatistics implements Serializable {
@@ -15,26 +17,22 @@ final class SplitStatistics implements Serializable {
   private static final int EXTREMES = 5;
   static final int SHOWN = 10;
 
-  /** A sample at either end of the lengths. */
-  record Extreme(String id, long characters, String excerpt) implements Serializable {}
+  private static final Comparator<PrepareReport.Extreme> BY_LENGTH =
+      Comparator.comparingLong(PrepareReport.Extreme::characters)
+          .thenComparing(PrepareReport.Extreme::id);
 
-  /** A sample to be shown whole; its messages as plain texts, since records of Spark's travel. */
-  record HumanReadable(String id, List<String[]> messages) implements Serializable {}
-
-  private static final Comparator<Extreme> BY_LENGTH =
-      Comparator.comparingLong(Extreme::characters).thenComparing(Extreme::id);
-
+  private final RowsHash hash = new RowsHash();
   private long rows;
-  private long jsonBytes;
   private long characters;
   private final Map<Integer, Long> byTurns = new TreeMap<>();
   private final Map<Integer, Long> byCharactersLog2 = new TreeMap<>();
-  private List<Extreme> shortest = new ArrayList<>();
-  private List<Extreme> longest = new ArrayList<>();
-  private final List<HumanReadable> shown = new ArrayList<>();
-  private final TokenStatistics tokens = new TokenStatistics();
+  private List<PrepareReport.Extreme> shortest = new ArrayList<>();
+  private List<PrepareReport.Extreme> longest = new ArrayList<>();
+  private final List<PrepareReport.ShownSample> shown = new ArrayList<>();
+  private final TokenReport.Counts tokens = new TokenReport.Counts();
 
-  void add(String id, Sample sample) {
+  void add(String id, byte[] digest, EncodedConversation sample) {
+    hash.add(digest);
     int[] turns = new int[1];
     long[] length = new long[1];
     sample.forEach(
@@ -52,11 +50,12 @@ final class SplitStatistics implements Serializable {
     }
   }
 
-  private static HumanReadable shown(String id, Conversation conversation) {
-    return new HumanReadable(
+  private static PrepareReport.ShownSample shown(String id, Conversation conversation) {
+    return new PrepareReport.ShownSample(
         id,
         conversation.messages().stream()
-            .map(message -> new String[] {message.role().text(), message.content()})
+            .map(
+                message -> new PrepareReport.ShownMessage(message.role().text(), message.content()))
             .toList());
   }
 
@@ -74,7 +73,7 @@ final class SplitStatistics implements Serializable {
     return 63 - Long.numberOfLeadingZeros(Math.max(1, length));
   }
 
-  private void addExtreme(String id, long length, Sample sample) {
+  private void addExtreme(String id, long length, EncodedConversation sample) {
     boolean isShort =
         shortest.size() < EXTREMES || length <= shortest.get(shortest.size() - 1).characters();
     boolean isLong =
@@ -83,8 +82,9 @@ final class SplitStatistics implements Serializable {
       return;
     }
     List<Message> messages = sample.conversation().messages();
-    Extreme extreme =
-        new Extreme(id, length, Excerpt.of(messages.get(messages.size() - 1).content()));
+    PrepareReport.Extreme extreme =
+        new PrepareReport.Extreme(
+            id, length, Utf8.excerpt(messages.get(messages.size() - 1).content()));
     if (isShort) {
       shortest = kept(shortest, List.of(extreme), BY_LENGTH);
     }
@@ -93,21 +93,19 @@ final class SplitStatistics implements Serializable {
     }
   }
 
-  private static List<Extreme> kept(
-      List<Extreme> some, List<Extreme> more, Comparator<Extreme> order) {
-    List<Extreme> all = new ArrayList<>(some);
+  private static List<PrepareReport.Extreme> kept(
+      List<PrepareReport.Extreme> some,
+      List<PrepareReport.Extreme> more,
+      Comparator<PrepareReport.Extreme> order) {
+    List<PrepareReport.Extreme> all = new ArrayList<>(some);
     all.addAll(more);
     all.sort(order);
     return new ArrayList<>(all.subList(0, Math.min(EXTREMES, all.size())));
   }
 
-  void addJsonBytes(long bytes) {
-    jsonBytes += bytes;
-  }
-
   void add(SplitStatistics later) {
+    hash.append(later.hash);
     rows += later.rows;
-    jsonBytes += later.jsonBytes;
     characters += later.characters;
     later.byTurns.forEach((turns, count) -> byTurns.merge(turns, count, Long::sum));
     later.byCharactersLog2.forEach((log, count) -> byCharactersLog2.merge(log, count, Long::sum));
@@ -117,16 +115,16 @@ final class SplitStatistics implements Serializable {
     shown.addAll(later.shown.subList(0, Math.min(later.shown.size(), SHOWN - shown.size())));
   }
 
-  TokenStatistics tokens() {
+  TokenReport.Counts tokens() {
     return tokens;
+  }
+
+  RowsHash hash() {
+    return hash;
   }
 
   long rows() {
     return rows;
-  }
-
-  long jsonBytes() {
-    return jsonBytes;
   }
 
   long characters() {
@@ -141,15 +139,15 @@ final class SplitStatistics implements Serializable {
     return byCharactersLog2;
   }
 
-  List<Extreme> shortest() {
+  List<PrepareReport.Extreme> shortest() {
     return shortest;
   }
 
-  List<Extreme> longest() {
+  List<PrepareReport.Extreme> longest() {
     return longest;
   }
 
-  List<HumanReadable> shown() {
+  List<PrepareReport.ShownSample> shown() {
     return shown;
   }
 }

@@ -1,62 +1,94 @@
 package org.sparkfinetune.spark.prepare;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.SerializableString;
+import com.fasterxml.jackson.core.io.CharacterEscapes;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import java.io.Closeable;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.SimpleGroupFactory;
+import org.apache.parquet.hadoop.ParquetWriter;
+import org.apache.parquet.hadoop.example.ExampleParquetWriter;
+import org.apache.parquet.hadoop.metadata.CompressionCodecName;
+import org.apache.parquet.hadoop.util.HadoopStreams;
+import org.apache.parquet.io.OutputFile;
+import org.apache.parquet.io.PositionOutputStream;
+import org.apache.parquet.io.api.Binary;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.MessageTypeParser;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
+import org.sparkfinetune.spark.prepare.Selection.Split;
 
 /** One bucket's part of one split, in each format asked for. Files come with their first row. */
 final class SplitWriter {
+  private static final int ID_BYTES = 10;
+
   private final PartFiles files;
-  private final SplitName split;
+  private final Split split;
   private final int bucket;
   private final String attempt;
   private final Set<OutputFormat> formats;
-  private final JsonLine jsonLine;
+  private final Escaping escaping;
   private final SplitStatistics statistics = new SplitStatistics();
   private final @Nullable TokenCounter counter;
-  private @Nullable ConversationParquet parquet;
-  private @Nullable FSDataOutputStream json;
+  private @Nullable ParquetRows parquet;
+  private @Nullable JsonLines json;
 
-  SplitWriter(PartFiles files, SplitName split, int bucket, String attempt, WriteTask.Plan plan) {
+  SplitWriter(PartFiles files, Split split, int bucket, String attempt, WriteTask.Plan plan) {
     this.files = files;
     this.split = split;
     this.bucket = bucket;
     this.attempt = attempt;
     this.formats = plan.formats();
-    this.jsonLine = new JsonLine(plan.escaping());
+    this.escaping = plan.escaping();
     this.counter = plan.counter() == null ? null : plan.counter().value();
   }
 
-  void write(String id, Sample sample) throws IOException {
+  /**
+   * @param copy 0 for the first row of these bytes, 1 for the next…; ids tell them apart
+   */
+  void write(EncodedConversation row, int copy) throws IOException {
+    byte[] digest = row.digest();
+    // Of the text alone, so that a row keeps its name over seeds and splits.
+    String name = HexFormat.of().formatHex(digest, 0, ID_BYTES);
+    String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {
-        parquet = new ConversationParquet(files.create(parquetName(split, bucket), attempt));
+        parquet = new ParquetRows(files.create(parquetName(split, bucket), attempt));
       }
-      parquet.write(id, sample);
+      parquet.write(id, row);
     }
     if (formats.contains(OutputFormat.JSON)) {
       if (json == null) {
-        json = files.create(jsonName(split, bucket), attempt);
+        json = new JsonLines(files.create(jsonName(split, bucket), attempt), escaping);
       }
-      statistics.addJsonBytes(jsonLine.write(sample, json));
+      json.write(row);
     }
-    statistics.add(id, sample);
+    statistics.add(id, digest, row);
     if (counter != null) {
-      statistics.tokens().add(sample.conversation(), counter);
+      statistics.tokens().add(row.conversation(), counter);
     }
   }
 
-  static String parquetName(SplitName split, int bucket) {
+  static String parquetName(Split split, int bucket) {
     return String.format(Locale.ROOT, "%s/part-%05d.parquet", split.folder(), bucket);
   }
 
-  static String jsonName(SplitName split, int bucket) {
+  static String jsonName(Split split, int bucket) {
     return String.format(Locale.ROOT, "%s/%s-%05d.json", WriteTask.PARTS, split.folder(), bucket);
   }
 
@@ -77,5 +109,150 @@ final class SplitWriter {
       files.finish(name, attempt);
     }
     return statistics;
+  }
+
+  /** What a JSON text may hold outside ASCII. */
+  enum Escaping {
+    /** Everything outside ASCII as {@code \\uXXXX}. */
+    ASCII_ONLY,
+    /** Characters as they are. */
+    UTF8
+  }
+
+  /**
+   * {@code {"messages":[{"role":…,"content":…},…]}} and a line end, byte for byte as the
+   * reference's {@code to_json} has it, which is pandas' ujson: {@code /} as {@code \/}, and hex
+   * digits in lower case.
+   */
+  static final class JsonLines implements Closeable {
+    private final JsonGenerator json;
+    private final Escaping escaping;
+
+    JsonLines(OutputStream out, Escaping escaping) throws IOException {
+      JsonFactory factory =
+          new JsonFactoryBuilder()
+              .characterEscapes(new SlashEscaped())
+              .rootValueSeparator((String) null)
+              .disable(JsonWriteFeature.WRITE_HEX_UPPER_CASE)
+              .configure(JsonWriteFeature.ESCAPE_NON_ASCII, escaping == Escaping.ASCII_ONLY)
+              .build();
+      this.json = factory.createGenerator(out);
+      this.escaping = escaping;
+    }
+
+    void write(EncodedConversation row) throws IOException {
+      json.writeStartObject();
+      json.writeArrayFieldStart("messages");
+      row.forEach(
+          (role, bytes, start, length) -> {
+            json.writeStartObject();
+            json.writeStringField("role", role.text());
+            json.writeFieldName("content");
+            switch (escaping) {
+              case UTF8 -> json.writeUTF8String(bytes, start, length);
+              case ASCII_ONLY ->
+                  json.writeString(new String(bytes, start, length, StandardCharsets.UTF_8));
+            }
+            json.writeEndObject();
+          });
+      json.writeEndArray();
+      json.writeEndObject();
+      json.writeRaw('\n');
+    }
+
+    @Override
+    public void close() throws IOException {
+      json.close();
+    }
+
+    private static final class SlashEscaped extends CharacterEscapes {
+      private static final long serialVersionUID = 1L;
+
+      @Override
+      public int[] getEscapeCodesForAscii() {
+        int[] escapes = standardAsciiEscapesForJSON();
+        escapes['/'] = '/';
+        return escapes;
+      }
+
+      @Override
+      public @Nullable SerializableString getEscapeSequence(int character) {
+        return null;
+      }
+    }
+  }
+
+  /** {@code id} string, {@code messages} array of {role, content}; as Spark itself has arrays. */
+  static final class ParquetRows implements Closeable {
+    private static final MessageType SCHEMA =
+        MessageTypeParser.parseMessageType(
+            """
+            message conversation {
+              required binary id (STRING);
+              required group messages (LIST) {
+                repeated group list {
+                  required group element {
+                    required binary role (STRING);
+                    required binary content (STRING);
+                  }
+                }
+              }
+            }
+            """);
+
+    private final SimpleGroupFactory rows = new SimpleGroupFactory(SCHEMA);
+    private final ParquetWriter<Group> writer;
+
+    ParquetRows(FSDataOutputStream out) throws IOException {
+      writer =
+          ExampleParquetWriter.builder(new OpenFile(HadoopStreams.wrap(out)))
+              .withType(SCHEMA)
+              .withCompressionCodec(CompressionCodecName.SNAPPY)
+              // A dictionary of whole texts is built and thrown away: hardly any comes twice.
+              .withDictionaryEncoding("messages.list.element.content", false)
+              .withDictionaryEncoding("id", false)
+              .build();
+    }
+
+    void write(String id, EncodedConversation row) throws IOException {
+      Group group = rows.newGroup();
+      group.add("id", id);
+      Group messages = group.addGroup("messages");
+      row.forEach(
+          (role, bytes, start, length) -> {
+            Group message = messages.addGroup("list").addGroup("element");
+            message.add("role", role.text());
+            message.add("content", Binary.fromConstantByteArray(bytes, start, length));
+          });
+      writer.write(group);
+    }
+
+    @Override
+    public void close() throws IOException {
+      writer.close();
+    }
+  }
+
+  /** A file that is open already: how files come to be is decided elsewhere. */
+  private record OpenFile(PositionOutputStream stream) implements OutputFile {
+    @Override
+    public PositionOutputStream create(long blockSizeHint) {
+      return stream;
+    }
+
+    @Override
+    public PositionOutputStream createOrOverwrite(long blockSizeHint) {
+      return stream;
+    }
+
+    @Override
+    public boolean supportsBlockSize() {
+      return false;
+    }
+
+    @Override
+    public long defaultBlockSize() {
+      return 0;
+    }
   }
 }

@@ -2,7 +2,11 @@ package org.sparkfinetune.spark.prepare;
 
 import java.io.Serializable;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Bytes {@code [start, end)} of a text file: the lines that begin there.
@@ -12,6 +16,43 @@ import java.util.List;
 record TextSplit(InputFile file, int index, long start, long end) implements Serializable {
   private static final long SMALLEST = 1 << 20;
   private static final long LARGEST = 32 << 20;
+
+  /** A split by the indices of its file and itself. */
+  record Id(int file, int split) implements Serializable, Comparable<Id> {
+    private static final Comparator<Id> ORDER =
+        Comparator.comparingInt(Id::file).thenComparingInt(Id::split);
+
+    @Override
+    public int compareTo(Id other) {
+      return ORDER.compare(this, other);
+    }
+  }
+
+  /**
+   * Turns a line of a split into a line of its file.
+   *
+   * @param before lines before each split that is not the first of its file
+   */
+  record LineNumbers(Map<Id, Long> before) implements Serializable {
+    static LineNumbers of(Map<Id, Long> linesOfSplits) {
+      Map<Id, Long> before = new HashMap<>();
+      Map<Integer, Long> sums = new HashMap<>();
+      new TreeMap<>(linesOfSplits)
+          .forEach(
+              (split, count) -> {
+                long sum = sums.getOrDefault(split.file(), 0L);
+                if (sum > 0) {
+                  before.put(split, sum);
+                }
+                sums.put(split.file(), sum + count);
+              });
+      return new LineNumbers(before);
+    }
+
+    long rowInFile(InputRows.Position position) {
+      return before.getOrDefault(new Id(position.file(), position.split()), 0L) + position.number();
+    }
+  }
 
   /** Bytes of a split such that each of {@code parallelism} cores gets a few. */
   static long bytesEach(List<InputFile> files, int parallelism) {
@@ -42,5 +83,9 @@ record TextSplit(InputFile file, int index, long start, long end) implements Ser
 
   boolean first() {
     return index == 0;
+  }
+
+  Id id() {
+    return new Id(file.index(), index);
   }
 }

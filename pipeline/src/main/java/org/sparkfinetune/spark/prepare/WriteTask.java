@@ -21,7 +21,10 @@ import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
+import org.sparkfinetune.spark.prepare.Selection.Split;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /** The writing pass of one bucket: its rows come sorted, each goes straight into its split. */
 final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<WriteTask.Result>> {
@@ -38,10 +41,10 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
   record Plan(
       Buckets buckets,
       Selection selection,
-      Repeats.Policy repeats,
+      DuplicateFinder.Policy repeats,
       Set<OutputFormat> formats,
-      Escaping escaping,
-      LineNumbers lineNumbers,
+      SplitWriter.Escaping escaping,
+      TextSplit.LineNumbers lineNumbers,
       List<String> fileUris,
       PartFiles files,
       @Nullable Broadcast<TokenCounter> counter)
@@ -52,11 +55,11 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       int bucket,
       SplitStatistics train,
       SplitStatistics test,
-      Repeats.Counts repeats,
+      DuplicateFinder.Counts repeats,
       long testRowsInTrain,
       long rejected)
       implements Serializable {
-    SplitStatistics statistics(SplitName split) {
+    SplitStatistics statistics(Split split) {
       return switch (split) {
         case TRAIN -> train;
         case TEST -> test;
@@ -76,7 +79,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
 
   @Override
   public Iterator<Result> call(Integer partition, Iterator<Row> rows) throws IOException {
-    return plan.buckets().isTally(partition)
+    return plan.buckets().isCounts(partition)
         ? List.<Result>of().iterator()
         : List.of(new Bucket(partition).write(rows)).iterator();
   }
@@ -85,9 +88,9 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
   private final class Bucket {
     private final int bucket;
     private final String attempt;
-    private final EnumMap<SplitName, SplitWriter> writers = new EnumMap<>(SplitName.class);
+    private final EnumMap<Split, SplitWriter> writers = new EnumMap<>(Split.class);
     private final Map<Stratum, Long> rowsBefore = new HashMap<>();
-    private final Repeats repeats = new Repeats(plan.repeats());
+    private final DuplicateFinder repeats = new DuplicateFinder(plan.repeats());
     private final Overlap overlap = new Overlap();
     private final ObjectMapper mapper = new ObjectMapper();
     private OutputStream rejectedOut = OutputStream.nullOutputStream();
@@ -97,7 +100,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       TaskContext context = TaskContext.get();
       this.bucket = bucket;
       this.attempt = context.stageId() + "-" + context.taskAttemptId();
-      for (SplitName split : SplitName.values()) {
+      for (Split split : Split.values()) {
         writers.put(split, new SplitWriter(plan.files(), split, bucket, attempt, plan));
       }
     }
@@ -109,8 +112,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
         Optional<Stratum> stratum = ShuffledRow.stratumOf(row);
         if (stratum.isPresent()) {
           sample(row, stratum.get());
-        } else if (ShuffledRow.isRejection(row)) {
-          reject(Rejection.decoded(ShuffledRow.body(row)));
+        } else if (ShuffledRow.isDeadLetter(row)) {
+          reject(DeadLetterRow.decoded(ShuffledRow.body(row)));
         }
       }
       rejectedOut.close();
@@ -119,49 +122,39 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       }
       return new Result(
           bucket,
-          writer(SplitName.TRAIN).finish(),
-          writer(SplitName.TEST).finish(),
+          writer(Split.TRAIN).finish(),
+          writer(Split.TEST).finish(),
           repeats.counts(),
           overlap.testRowsInTrain(),
           rejected);
     }
 
-    private SplitWriter writer(SplitName split) {
+    private SplitWriter writer(Split split) {
       return Objects.requireNonNull(writers.get(split));
     }
 
     private void sample(Row row, Stratum stratum) throws IOException {
-      byte[] body = ShuffledRow.body(row);
-      Repeats.Verdict verdict = repeats.next(row);
+      DuplicateFinder.Verdict verdict = repeats.next(row);
       if (verdict.dropped()) {
         return;
       }
       long before = rowsBefore.merge(stratum, 1L, Long::sum) - 1;
-      Selection.Target target = plan.selection().targetOf(stratum, bucket, before);
-      overlap.add(verdict, target);
-      switch (target) {
-        case TRAIN -> write(SplitName.TRAIN, body, verdict);
-        case TEST -> write(SplitName.TEST, body, verdict);
-        case NOT_SELECTED -> {}
+      Optional<Split> split = plan.selection().splitOf(stratum, bucket, before);
+      overlap.add(verdict, split);
+      if (split.isPresent()) {
+        writer(split.get()).write(new EncodedConversation(ShuffledRow.body(row)), verdict.copy());
       }
     }
 
-    private void write(SplitName split, byte[] body, Repeats.Verdict verdict) throws IOException {
-      Sample sample = new Sample(body);
-      String id = sample.id();
-      writer(split).write(verdict.copy() == 0 ? id : id + "-" + (verdict.copy() + 1), sample);
-    }
-
-    private void reject(Rejection rejection) throws IOException {
+    private void reject(DeadLetterRow rejection) throws IOException {
       if (rejected == 0) {
         FSDataOutputStream out = plan.files().create(rejectedName(bucket), attempt);
         rejectedOut = out;
       }
       rejected++;
-      Place place = rejection.place();
       ObjectNode line = mapper.createObjectNode();
-      line.put("file", plan.fileUris().get(place.file()));
-      line.put("row", plan.lineNumbers().rowInFile(place));
+      line.put("file", plan.fileUris().get(rejection.position().file()));
+      line.put("row", plan.lineNumbers().rowInFile(rejection.position()));
       line.put("reason", rejection.reason().text());
       line.put("detail", rejection.detail());
       line.put("excerpt", rejection.excerpt());
@@ -176,15 +169,12 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
     private long train;
     private long test;
 
-    void add(Repeats.Verdict verdict, Selection.Target target) {
+    void add(DuplicateFinder.Verdict verdict, Optional<Split> split) {
       if (verdict.firstOfGroup()) {
         closeGroup();
       }
-      switch (target) {
-        case TRAIN -> train++;
-        case TEST -> test++;
-        case NOT_SELECTED -> {}
-      }
+      train += split.equals(Optional.of(Split.TRAIN)) ? 1 : 0;
+      test += split.equals(Optional.of(Split.TEST)) ? 1 : 0;
     }
 
     private void closeGroup() {

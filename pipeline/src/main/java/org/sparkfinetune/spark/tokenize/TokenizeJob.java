@@ -10,7 +10,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -88,19 +87,19 @@ public final class TokenizeJob {
   /**
    * A data set as it is now.
    *
-   * @param files split, name and content hash of every file
-   * @param rowsHash of the rows that it would become
+   * @param rows hash of its rows
+   * @param rowsHash of the packed rows that they would become
    */
   public record Found(
       DatasetSplit train,
       Optional<DatasetSplit> test,
       ChatTemplate template,
-      List<String> files,
+      String rows,
       String rowsHash) {
 
-    /** Of the files' names and contents, with the algorithm's name before a colon. */
+    /** Of the rows, with the algorithm's name before a colon. */
     public String contentHash() {
-      return "sha256:" + DigestUtils.sha256Hex(String.join("\n", files));
+      return "sha256:" + rows;
     }
 
     private void checkUnchanged(Store store) {
@@ -110,7 +109,7 @@ public final class TokenizeJob {
   }
 
   /**
-   * Reads the files of the data set for their hashes.
+   * Reads the data set for its hash.
    *
    * @throws UserError if the data set is missing, broken or changed at this moment
    */
@@ -118,11 +117,9 @@ public final class TokenizeJob {
     Path dataset = new Path(request.data().datasetPath());
     DatasetSplit train = DatasetSplit.train(dataset, store);
     Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, store);
-    List<DatasetSplit> splits = new ArrayList<>(List.of(train));
-    test.ifPresent(splits::add);
-    List<String> files = TokenizedHash.files(context, onExecutors, splits);
-    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), files);
-    return new Found(train, test, template, files, hash);
+    String rows = TokenizedHash.dataset(spark, train, test);
+    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), rows);
+    return new Found(train, test, template, rows, hash);
   }
 
   /**

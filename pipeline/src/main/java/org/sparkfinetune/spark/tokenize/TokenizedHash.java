@@ -1,37 +1,42 @@
 package org.sparkfinetune.spark.tokenize;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.commons.codec.digest.DigestUtils;
-import org.apache.hadoop.fs.FileStatus;
-import org.apache.hadoop.fs.Path;
-import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.StructType;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.jinja.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.dataset.RowsHash;
+import org.sparkfinetune.spark.tokenize.ChunkConversations.Chunk;
 import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
-import org.sparkfinetune.store.Store;
 
 /** The hash of everything that shapes packed rows: equal hashes, equal rows. */
 public final class TokenizedHash {
   /** To be raised with every change of the code that gives other rows. */
-  private static final String CODE = "1";
+  private static final String CODE = "2";
 
   public static final String DATASET_PATH = "dataset_path";
   private static final String TEMPLATE = "template";
   private static final String NOW = "now";
   private static final int SHORT = 64;
-  private static final String UNREADABLE = "unreadable: ";
 
   private final MessageDigest digest = DigestUtils.getSha256Digest();
 
@@ -48,10 +53,10 @@ public final class TokenizedHash {
     return settings;
   }
 
-  static String of(Map<String, String> settings, List<String> datasetHashes) {
+  static String of(Map<String, String> settings, String datasetHash) {
     TokenizedHash hash = new TokenizedHash();
     hash.add("code", CODE);
-    datasetHashes.forEach(file -> hash.add("dataset", file));
+    hash.add("dataset", datasetHash);
     settings.forEach(hash::add);
     return HexFormat.of().formatHex(hash.digest.digest());
   }
@@ -85,41 +90,98 @@ public final class TokenizedHash {
   }
 
   /**
-   * Split, name and content hash of every file; the executors read them.
+   * The hash of a data set's rows, whatever files hold them; the executors read them.
    *
-   * @throws UserError if one cannot be read, as when the data set is replaced at this moment
+   * @throws UserError if a row is no conversation, or a file cannot be read, as when the data set
+   *     is replaced at this moment
    */
-  static List<String> files(
-      JavaSparkContext spark, Broadcast<Store> store, List<DatasetSplit> splits) {
-    List<String> paths = new ArrayList<>();
-    List<String> names = new ArrayList<>();
-    for (DatasetSplit split : splits) {
-      for (FileStatus file : split.files()) {
-        paths.add(file.getPath().toString());
-        names.add(split.name() + "/" + file.getPath().getName());
-      }
-    }
-    List<String> hashes =
-        spark.parallelize(paths, paths.size()).map(path -> contentHash(path, store)).collect();
-    List<String> named = new ArrayList<>();
-    for (int i = 0; i < names.size(); i++) {
-      String hash = hashes.get(i);
-      if (hash.startsWith(UNREADABLE)) {
-        throw new UserError(
-            "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
-                .formatted(paths.get(i), hash.substring(UNREADABLE.length())));
-      }
-      named.add(names.get(i) + " " + hash);
-    }
-    return named;
+  static String dataset(SparkSession spark, DatasetSplit train, Optional<DatasetSplit> test) {
+    return RowsHash.ofDataset(
+        rows(spark, train), test.map(split -> rows(spark, split)).orElseGet(RowsHash::new));
   }
 
-  private static String contentHash(String file, Broadcast<Store> store) {
-    Path path = new Path(file);
-    try (InputStream in = store.value().fileSystem(path).open(path)) {
-      return DigestUtils.sha256Hex(in);
-    } catch (IOException e) {
-      return UNREADABLE + e.getMessage();
+  private static RowsHash rows(SparkSession spark, DatasetSplit split) {
+    List<Row> parts;
+    try {
+      parts =
+          split
+              .read(spark)
+              .mapPartitions(
+                  new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
+              .mapPartitions(new HashParts(), Encoders.row(HashParts.SCHEMA))
+              .collectAsList();
+    } catch (UserError e) {
+      throw e;
+    } catch (Exception e) {
+      // Spark's own exception is checked, and Scala does not declare it.
+      throw new UserError(
+          "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
+              .formatted(split.files().get(0).getPath().getParent(), rootMessage(e)),
+          e);
+    }
+    RowsHash hash = new RowsHash();
+    parts.stream()
+        .sorted(Comparator.comparing(TokenizedHash::chunk))
+        .forEach(
+            part -> {
+              if (!part.isNullAt(4)) {
+                throw new UserError(part.getString(4));
+              }
+              hash.append(RowsHash.ofBytes(part.getAs(3)));
+            });
+    return hash;
+  }
+
+  private static String rootMessage(Throwable failure) {
+    Throwable root = failure;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    return String.valueOf(root.getMessage()).lines().findFirst().orElse("");
+  }
+
+  private static Chunk chunk(Row row) {
+    return new Chunk(row.getString(0), row.getLong(1), row.getLong(2));
+  }
+
+  /** Successive chunks of one part of a file into one row, with a hash instead of conversations. */
+  private static final class HashParts implements MapPartitionsFunction<Row, Row> {
+    private static final long serialVersionUID = 1L;
+
+    static final StructType SCHEMA = ChunkConversations.SCHEMA;
+
+    @Override
+    public Iterator<Row> call(Iterator<Row> chunks) {
+      List<Row> parts = new ArrayList<>();
+      Row first = null;
+      RowsHash hash = new RowsHash();
+      while (chunks.hasNext()) {
+        Row chunk = chunks.next();
+        boolean goesOn =
+            first != null
+                && first.getString(0).equals(chunk.getString(0))
+                && first.getLong(1) == chunk.getLong(1)
+                && chunk.isNullAt(4);
+        if (!goesOn) {
+          if (first != null) {
+            parts.add(part(first, hash));
+          }
+          first = chunk;
+          hash = new RowsHash();
+        }
+        for (EncodedConversation row : ConversationCoder.encoded(chunk.<byte[]>getAs(3))) {
+          hash.add(row.digest());
+        }
+      }
+      if (first != null) {
+        parts.add(part(first, hash));
+      }
+      return parts.iterator();
+    }
+
+    private static Row part(Row first, RowsHash hash) {
+      return RowFactory.create(
+          first.getString(0), first.getLong(1), first.getLong(2), hash.bytes(), first.get(4));
     }
   }
 }

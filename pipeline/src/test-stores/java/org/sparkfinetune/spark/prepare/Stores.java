@@ -65,12 +65,14 @@ final class Stores {
     java.nio.file.Path local = scratch.resolve("out");
     new Prepare(spark, Configs.to(local).input(scratch + "/in/rows.jsonl").testRows(50).config())
         .run();
-    for (String name :
-        List.of("train_dataset.json", "test_dataset.json", "train/part-00000.parquet")) {
+    for (String name : List.of("train_dataset.json", "test_dataset.json")) {
       assertThat(bytes(files, new Path(root, "out/" + name)))
           .as(name)
           .isEqualTo(java.nio.file.Files.readAllBytes(local.resolve(name)));
     }
+    ObjectMapper mapper = new ObjectMapper();
+    assertThat(mapper.readTree(bytes(files, new Path(root, "out/report.json"))).get("dataset_hash"))
+        .isEqualTo(mapper.readTree(local.resolve("report.json").toFile()).get("dataset_hash"));
     packedRowsAreTheSame(spark, root, scratch);
   }
 
@@ -134,7 +136,7 @@ final class Stores {
       throws IOException {
     Configuration hadoop = spark.sparkContext().hadoopConfiguration();
     FileSystem files = new Path(root).getFileSystem(hadoop);
-    StoreKind kind = StoreKind.ofScheme(files.getUri().getScheme());
+    PartFiles.StoreKind kind = PartFiles.StoreKind.ofScheme(files.getUri().getScheme());
     PartFiles parts = new PartFiles(new SerializableConfiguration(hadoop), root, kind);
     ByteArrayOutputStream all = new ByteArrayOutputStream();
     List<String> names = new ArrayList<>();

@@ -18,6 +18,7 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
+import org.assertj.core.api.AbstractThrowableAssert;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -142,6 +143,55 @@ final class GenerateJobSparkTest {
                         Sampling.greedy(5, 4)))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("which exists");
+  }
+
+  @Test
+  void rows_are_read_as_strictly_as_prepare_reads_them() throws Exception {
+    Path input =
+        write(
+            "broken.jsonl",
+            List.of(
+                conversation(0),
+                "[]",
+                "{\"id\": 1, \"messages\": \"a text\"}",
+                "{\"id\": 2, \"id\": 2, \"messages\": null}",
+                "{\"id\": 3} more",
+                "{\"id\": 4, \"messages\": [{\"role\": \"user\", \"content\": 7}]}"));
+    assertRefused(input, "messages", "4 of 6 rows cannot be taken")
+        .hasMessageContaining("not a JSON object. The first: file:")
+        .hasMessageContaining("broken.jsonl row 2")
+        .hasMessageContaining("a key twice in one object");
+    assertRefused(
+            write("mixed.jsonl", List.of(conversation(0), "{\"messages\": \"a text\"}")),
+            "messages",
+            "1 of 2 rows cannot be taken")
+        .hasMessageContaining("messages is of type array");
+    assertRefused(
+        write("numbers.jsonl", List.of("{\"text\": \"SELECT\"}", "{\"text\": 7}")),
+        "text",
+        "numbers.jsonl row 2: text is of type number");
+    assertThat(folder.resolve("refused")).doesNotExist();
+  }
+
+  private AbstractThrowableAssert<?, ?> assertRefused(Path input, String column, String message) {
+    GenerateConfig.Batch batch =
+        new GenerateConfig.Batch(input.toString(), column, folder.resolve("refused").toString());
+    return assertThatThrownBy(
+            () -> new GenerateJob(spark).run(batch, model(), Sampling.greedy(5, 4)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void an_array_and_a_packed_file_are_read_as_well() throws Exception {
+    Path array = write("rows.json", List.of("[{\"text\": \"SELECT\"},", " {\"text\": null}]"));
+    String output = folder.resolve("array").toString();
+    GenerateConfig.Batch batch = new GenerateConfig.Batch(array.toString(), "text", output);
+    assertThat(new GenerateJob(spark).run(batch, model(), Sampling.greedy(2, 2))).isEqualTo(2);
+    assertThat(
+            spark.read().parquet(output).select("finish_reason").collectAsList().stream()
+                .map(row -> row.getString(0)))
+        .contains("error: the prompt is null");
   }
 
   @Test

@@ -46,22 +46,22 @@ final class BadInputsTest {
     PrepareConfig config = config(expected);
     Taken taken = take(config);
     if (expected.has("unreadable")) {
-      assertThat(taken.tally.unreadable().values())
+      assertThat(taken.counts.unreadable().values())
           .singleElement()
           .asString()
           .contains(expected.get("unreadable").asText());
       return;
     }
-    assertThat(taken.tally.unreadable()).isEmpty();
-    assertThat(taken.tally.rows()).isEqualTo(expected.get("rows").asLong());
+    assertThat(taken.counts.unreadable()).isEmpty();
+    assertThat(taken.counts.rows()).isEqualTo(expected.get("rows").asLong());
     assertThat(taken.rejections).isNotEmpty();
-    Rejection first = taken.rejections.get(0);
+    DeadLetterRow first = taken.rejections.get(0);
     assertThat(first.reason().text()).isEqualTo(expected.get("reason").asText());
     assertThat(first.detail()).contains(expected.get("detail").asText());
-    assertThat(first.place().number()).isEqualTo(expected.get("row").asLong());
-    assertThat(first.excerpt().length()).isLessThanOrEqualTo(Excerpt.LENGTH + 1);
-    long samples = taken.tally.samples().values().stream().mapToLong(Long::longValue).sum();
-    assertThat(samples + taken.tally.rejectedRows()).isEqualTo(taken.tally.rows());
+    assertThat(first.position().number()).isEqualTo(expected.get("row").asLong());
+    assertThat(first.excerpt().length()).isLessThanOrEqualTo(Utf8.EXCERPT + 1);
+    long samples = taken.counts.samples().values().stream().mapToLong(Long::longValue).sum();
+    assertThat(samples + taken.counts.rejectedRows()).isEqualTo(taken.counts.rows());
   }
 
   private static PrepareConfig config(JsonNode expected) {
@@ -80,24 +80,24 @@ final class BadInputsTest {
         : configs.config();
   }
 
-  private record Taken(Tally tally, List<Rejection> rejections) {}
+  private record Taken(ReadCounts counts, List<DeadLetterRow> rejections) {}
 
   private static Taken take(PrepareConfig config) {
     Configuration hadoop = new Configuration();
     List<InputFile> files = new InputFiles(hadoop).resolve(config);
-    Intake.Plan plan =
-        new Intake.Plan(Settings.converter(config), 42, Buckets.of(3), FileOrder.of(files), null);
-    Tally tally = new Tally();
+    ReadTask.Plan plan =
+        new ReadTask.Plan(
+            Prepare.converter(config), 42, Buckets.of(3), DeadLetterRow.Order.of(files), null);
+    ReadCounts counts = new ReadCounts();
     List<TextSplit> splits = TextSplit.of(files, 1 << 20);
-    Intake intake =
-        new Intake(new TextSequence(splits.iterator(), new RowOpener(hadoop), tally), tally, plan);
-    List<Rejection> rejections = new ArrayList<>();
-    while (intake.hasNext()) {
-      Row row = intake.next();
-      if (ShuffledRow.isRejection(row)) {
-        rejections.add(Rejection.decoded(ShuffledRow.body(row)));
+    ReadTask task = new ReadTask(new TextInput(splits.iterator(), hadoop, counts), counts, plan);
+    List<DeadLetterRow> rejections = new ArrayList<>();
+    while (task.hasNext()) {
+      Row row = task.next();
+      if (ShuffledRow.isDeadLetter(row)) {
+        rejections.add(DeadLetterRow.decoded(ShuffledRow.body(row)));
       }
     }
-    return new Taken(tally, rejections);
+    return new Taken(counts, rejections);
   }
 }

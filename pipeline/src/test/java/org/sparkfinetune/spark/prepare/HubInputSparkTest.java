@@ -133,8 +133,8 @@ final class HubInputSparkTest {
     "trainer.json,",
     "contest/x.json,"
   })
-  void names_tell_splits_as_the_hubs_own_library_reads_them(String path, HubSplit split) {
-    assertThat(HubSplit.of(path)).isEqualTo(java.util.Optional.ofNullable(split));
+  void names_tell_splits_as_the_hubs_own_library_reads_them(String path, HubInput.Split split) {
+    assertThat(HubInput.Split.of(path)).isEqualTo(java.util.Optional.ofNullable(split));
   }
 
   @Test

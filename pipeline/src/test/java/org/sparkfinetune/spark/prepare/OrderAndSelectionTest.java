@@ -8,6 +8,7 @@ import java.io.ObjectOutputStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -18,18 +19,23 @@ import org.sparkfinetune.config.TestSize;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 final class OrderAndSelectionTest {
-  private static SampleCoder coded(long seed, String user, String assistant) {
-    SampleCoder coder = new SampleCoder(seed);
-    coder.encode(
-        new Conversation(
-            List.of(new Message(Role.USER, user), new Message(Role.ASSISTANT, assistant))));
-    return coder;
+  private static Conversation conversation(String user, String assistant) {
+    return new Conversation(
+        List.of(new Message(Role.USER, user), new Message(Role.ASSISTANT, assistant)));
+  }
+
+  private static long order(long seed, String user, String assistant) {
+    RowOrder order = new RowOrder(seed);
+    order.of(EncodedConversation.of(conversation(user, assistant)));
+    return order.order();
   }
 
   private static long order(String user, String assistant) {
-    return coded(42, user, assistant).order();
+    return order(42, user, assistant);
   }
 
   @Test
@@ -39,7 +45,7 @@ final class OrderAndSelectionTest {
     assertThat(order("ｈow many A\u0308rzte?", "SELECT\u00a01")).isEqualTo(order);
     assertThat(order("How many Arzte?", "SELECT 1")).isNotEqualTo(order);
     assertThat(order("How many Ärzte?SELECT", "1")).isNotEqualTo(order);
-    assertThat(coded(43, "How many Ärzte?", "SELECT 1").order()).isNotEqualTo(order);
+    assertThat(order(43, "How many Ärzte?", "SELECT 1")).isNotEqualTo(order);
   }
 
   @Test
@@ -50,12 +56,10 @@ final class OrderAndSelectionTest {
 
   @Test
   void a_sample_is_the_conversation_again() {
-    Sample sample = new Sample(coded(1, "ü\n😀", "").body());
-    assertThat(sample.conversation())
-        .isEqualTo(
-            new Conversation(
-                List.of(new Message(Role.USER, "ü\n😀"), new Message(Role.ASSISTANT, ""))));
-    assertThat(sample.id()).hasSize(20);
+    Conversation conversation = conversation("ü\n😀", "");
+    EncodedConversation sample = EncodedConversation.of(conversation);
+    assertThat(sample.conversation()).isEqualTo(conversation);
+    assertThat(sample.digest()).hasSize(32);
   }
 
   @Test
@@ -138,13 +142,13 @@ final class OrderAndSelectionTest {
             long position = 0;
             for (int bucket = 0; bucket < buckets; bucket++) {
               for (long row = 0; row < counts[bucket]; row++, position++) {
-                Selection.Target expected =
+                Optional<Selection.Split> expected =
                     position < share.test()
-                        ? Selection.Target.TEST
+                        ? Optional.of(Selection.Split.TEST)
                         : position < share.test() + share.train()
-                            ? Selection.Target.TRAIN
-                            : Selection.Target.NOT_SELECTED;
-                assertThat(selection.targetOf(stratum, bucket, row)).isEqualTo(expected);
+                            ? Optional.of(Selection.Split.TRAIN)
+                            : Optional.empty();
+                assertThat(selection.splitOf(stratum, bucket, row)).isEqualTo(expected);
               }
             }
           });
@@ -156,36 +160,36 @@ final class OrderAndSelectionTest {
       throws IOException {
     int buckets = 8192;
     Map<Stratum, Selection.Share> shares = new HashMap<>();
-    BucketCounts counts = new BucketCounts(buckets);
-    for (int s = 0; s < Tally.MOST_STRATA; s++) {
+    BucketCounts bucketCounts = new BucketCounts(buckets);
+    for (int s = 0; s < ReadCounts.MOST_STRATA; s++) {
       Stratum stratum = new Stratum(InputFile.Origin.INPUT, "value " + s);
       for (int bucket = 0; bucket < buckets; bucket++) {
-        counts.add(stratum, bucket, 1);
+        bucketCounts.add(stratum, bucket, 1);
       }
       shares.put(stratum, new Selection.Share(buckets / 5, buckets / 2));
     }
-    Tally tally = new Tally();
-    tally.samples(counts.totals());
-    assertThat(tally.encoded()).hasSizeLessThan(200_000);
+    ReadCounts counts = new ReadCounts();
+    counts.samples(bucketCounts.totals());
+    assertThat(counts.encoded()).hasSizeLessThan(200_000);
     ByteArrayOutputStream selection = new ByteArrayOutputStream();
-    new ObjectOutputStream(selection).writeObject(new Selection(shares, counts.ends(shares)));
+    new ObjectOutputStream(selection).writeObject(new Selection(shares, bucketCounts.ends(shares)));
     assertThat(selection.size()).isLessThan(500_000);
   }
 
   @Test
   void too_many_strata_are_counted_no_further() {
-    Tally all = new Tally();
+    ReadCounts all = new ReadCounts();
     for (int task = 0; task < 3; task++) {
       BucketCounts counts = new BucketCounts(1);
       for (int s = 0; s < 5000; s++) {
         counts.add(new Stratum(InputFile.Origin.INPUT, task + "/" + s), 0, 1);
       }
-      Tally one = new Tally();
+      ReadCounts one = new ReadCounts();
       one.samples(counts.totals());
       all.add(one);
     }
     assertThat(all.tooManyStrata()).isTrue();
-    assertThat(all.samples()).hasSize(Tally.MOST_STRATA + 1);
+    assertThat(all.samples()).hasSize(ReadCounts.MOST_STRATA + 1);
   }
 
   @Test
@@ -193,16 +197,16 @@ final class OrderAndSelectionTest {
     InputFile a = file(0, 100);
     InputFile b = file(1, 0);
     InputFile c = file(2, 1L << 40);
-    FileOrder order = FileOrder.of(List.of(a, b, c));
+    DeadLetterRow.Order order = DeadLetterRow.Order.of(List.of(a, b, c));
     assertThat(
             List.of(
-                order.order(new Place(0, 0, 1), 0),
-                order.order(new Place(0, 0, 99), 0),
-                order.order(new Place(0, 1, 1), 99),
-                order.order(new Place(1, 0, 1), 0),
-                order.order(new Place(2, 0, 1), 0),
-                order.order(new Place(2, 0, 1_000_000), 0),
-                order.order(new Place(2, 8, 1), 1L << 39)))
+                order.of(new InputRows.Position(0, 0, 1), 0),
+                order.of(new InputRows.Position(0, 0, 99), 0),
+                order.of(new InputRows.Position(0, 1, 1), 99),
+                order.of(new InputRows.Position(1, 0, 1), 0),
+                order.of(new InputRows.Position(2, 0, 1), 0),
+                order.of(new InputRows.Position(2, 0, 1_000_000), 0),
+                order.of(new InputRows.Position(2, 8, 1), 1L << 39)))
         .isSorted()
         .doesNotHaveDuplicates();
   }

@@ -147,7 +147,7 @@ final class OutputCrashSparkTest {
       }
     }
     FileSystem disk = FileSystem.getLocal(new Configuration()).getRaw();
-    new Leftovers(disk, new org.apache.hadoop.fs.Path(out.toUri()), Pace.USUAL).clean();
+    new StaleOutputs(disk, new org.apache.hadoop.fs.Path(out.toUri()), Pace.USUAL).clean();
   }
 
   private static void theProcessIsGone(Path out) throws IOException {

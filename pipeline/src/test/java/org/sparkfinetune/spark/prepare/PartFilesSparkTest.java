@@ -63,6 +63,6 @@ final class PartFilesSparkTest {
     return new PartFiles(
         new SerializableConfiguration(new Configuration()),
         folder.toUri().toString(),
-        StoreKind.FILES);
+        PartFiles.StoreKind.FILES);
   }
 }

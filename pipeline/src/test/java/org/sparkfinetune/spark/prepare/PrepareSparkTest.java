@@ -286,4 +286,29 @@ final class PrepareSparkTest {
     String page = Files.readString(output().resolve("report.html"));
     assertThat(page).contains("&lt;script&gt;").doesNotContain("<script").contains("viewport");
   }
+
+  @Test
+  void zstd_with_a_window_longer_than_usual_is_read() throws IOException {
+    Path file = folder.resolve("rows.jsonl.zst");
+    try (ZstdOutputStream out = new ZstdOutputStream(Files.newOutputStream(file))) {
+      out.setLong(28);
+      out.write(String.join("\n", Rows.sqlLines(30)).getBytes(StandardCharsets.UTF_8));
+    }
+    assertThat(run(Configs.to(output()).input(file.toString())).rows().in()).isEqualTo(30);
+  }
+
+  @Test
+  void the_data_set_hash_is_of_the_rows_in_their_order_whatever_files_hold_them()
+      throws IOException {
+    String input = Rows.write(folder.resolve("in/rows.jsonl"), Rows.sqlLines(300));
+    Rows.deal(folder.resolve("many"), Rows.sqlLines(300), 7);
+    String hash = run(Configs.to(output()).input(input)).datasetHash();
+    assertThat(PreparedBytes.datasetHash(output())).hasSize(64).isEqualTo(hash);
+    Configs many = Configs.to(folder.resolve("b")).input(folder.resolve("many").toString());
+    assertThat(run(many.formats(OutputFormat.JSON)).datasetHash()).isEqualTo(hash);
+    assertThat(run(Configs.to(folder.resolve("c")).input(input).seed(43)).datasetHash())
+        .isNotEqualTo(hash);
+    assertThat(run(Configs.to(folder.resolve("d")).input(input).testRows(61)).datasetHash())
+        .isNotEqualTo(hash);
+  }
 }

@@ -42,10 +42,9 @@ final class RowReadersTest {
   private static List<String> lines(String text, int start, int end) throws IOException {
     byte[] bytes = text.getBytes(UTF_8);
     int from = Math.max(0, start - 1);
-    Window window = new Window(dripping(bytes, from), from);
-    LineSlices.Beginning beginning =
-        start == 0 ? LineSlices.Beginning.OF_A_LINE : LineSlices.Beginning.INSIDE_A_LINE;
-    LineSlices slices = new LineSlices(window, end, beginning);
+    JsonRows.Beginning beginning =
+        start == 0 ? JsonRows.Beginning.OF_A_LINE : JsonRows.Beginning.INSIDE_A_LINE;
+    JsonRows.Lines slices = new JsonRows.Lines(dripping(bytes, from), from, end, beginning);
     List<String> lines = new ArrayList<>();
     if (start == end) {
       return lines;
@@ -56,7 +55,7 @@ final class RowReadersTest {
     return lines;
   }
 
-  private static String text(Slices slices) {
+  private static String text(JsonRows.Slices slices) {
     return new String(slices.bytes(), slices.start(), slices.end() - slices.start(), UTF_8);
   }
 
@@ -74,15 +73,12 @@ final class RowReadersTest {
   @Test
   void a_line_too_long_is_cut_and_the_next_is_whole() throws IOException {
     byte[] bytes = ("x".repeat(700_000) + "\nnext\n").getBytes(UTF_8);
-    LineSlices slices =
-        new LineSlices(
-            new Window(new ByteArrayInputStream(bytes), 0),
-            Long.MAX_VALUE,
-            LineSlices.Beginning.OF_A_LINE,
-            1000);
+    JsonRows.Lines slices =
+        new JsonRows.Lines(
+            new ByteArrayInputStream(bytes), 0, Long.MAX_VALUE, JsonRows.Beginning.OF_A_LINE, 1000);
     assertThat(slices.next()).isTrue();
     assertThat(slices.cut()).isTrue();
-    assertThat(text(slices)).hasSize(400);
+    assertThat(text(slices)).hasSize(1001);
     assertThat(slices.next()).isTrue();
     assertThat(slices.cut()).isFalse();
     assertThat(text(slices)).isEqualTo("next");
@@ -93,8 +89,8 @@ final class RowReadersTest {
   void elements_of_an_array_are_cut_out_whatever_they_hold() throws IOException {
     String elements =
         "{\"a\": \"]}\\\"[,\"},\n [1, [2]] ,\"x\\\\\", {\"b\": {\"c\": []}}, 12 ,null";
-    ArraySlices slices =
-        new ArraySlices(new Window(dripping((" [" + elements + "] \n").getBytes(UTF_8), 0), 0));
+    JsonArray slices =
+        new JsonArray(new ReadBuffer(dripping((" [" + elements + "] \n").getBytes(UTF_8), 0)));
     List<String> found = new ArrayList<>();
     while (slices.next()) {
       found.add(text(slices));
@@ -109,7 +105,7 @@ final class RowReadersTest {
   @Test
   void csv_fields_may_hold_commas_quotes_and_line_ends() throws Exception {
     String text = "\"a\",b,c\r\n1,\"two, \"\"2\"\"\",\"three\r\n3\"\r\n\n,,\nx,\"\",\"last\"";
-    CsvRows rows = new CsvRows(new Window(dripping(text.getBytes(UTF_8), 0), 0));
+    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       found.add(rows.number() + rows.tree().toString());
@@ -125,7 +121,7 @@ final class RowReadersTest {
   @Test
   void a_stray_quote_in_csv_costs_its_own_row_alone() throws IOException {
     String text = "a,b\n5\" pipe,1\nx,2\n\"y\"z,3\nw,4\n";
-    CsvRows rows = new CsvRows(new Window(dripping(text.getBytes(UTF_8), 0), 0));
+    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       try {
@@ -139,18 +135,18 @@ final class RowReadersTest {
 
   @Test
   void layout_is_told_by_the_beginning_of_a_file() {
-    assertThat(layout("{\"a\": 1}\n{\"a\": 2}\n")).isEqualTo(JsonLayout.LINES);
-    assertThat(layout(" \n [\n{\"a\": 1}\n]")).isEqualTo(JsonLayout.ARRAY);
-    assertThat(layout("[{\"a\": 1}]")).isEqualTo(JsonLayout.ARRAY);
-    assertThat(layout("[{\"a\": 1},\n{\"a\": 2}]\n")).isEqualTo(JsonLayout.ARRAY);
-    assertThat(layout("[1]\n[2]\n")).isEqualTo(JsonLayout.LINES);
-    assertThat(layout("[]\n{\"a\": 1}\n")).isEqualTo(JsonLayout.LINES);
-    assertThat(layout("")).isEqualTo(JsonLayout.LINES);
+    assertThat(isArray("{\"a\": 1}\n{\"a\": 2}\n")).isFalse();
+    assertThat(isArray(" \n [\n{\"a\": 1}\n]")).isTrue();
+    assertThat(isArray("[{\"a\": 1}]")).isTrue();
+    assertThat(isArray("[{\"a\": 1},\n{\"a\": 2}]\n")).isTrue();
+    assertThat(isArray("[1]\n[2]\n")).isFalse();
+    assertThat(isArray("[]\n{\"a\": 1}\n")).isFalse();
+    assertThat(isArray("")).isFalse();
   }
 
-  private static JsonLayout layout(String text) {
+  private static boolean isArray(String text) {
     byte[] bytes = text.getBytes(UTF_8);
-    return JsonLayout.of(bytes, 0, bytes.length);
+    return JsonRows.isArray(bytes, 0, bytes.length);
   }
 
   @Test

@@ -1,0 +1,119 @@
+package org.sparkfinetune.spark.prepare;
+
+import static org.apache.spark.sql.functions.col;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
+
+/** The reading pass and the one exchange: all rows of the input, in sorted buckets. */
+final class ReadStage {
+  /** Many small files are read by one task; each costs the driver as much as a large one. */
+  private static final long BYTES_A_TASK = 32L << 20;
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final Configuration configuration;
+  private final List<InputFile> files;
+  private final ReadTask.Plan plan;
+
+  /**
+   * @param spark a session of our own, since settings of it are changed
+   */
+  ReadStage(SparkSession spark, List<InputFile> files, ReadTask.Plan plan) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.files = files;
+    this.plan = plan;
+    // Adaptive execution would merge small partitions, and a partition here is a bucket.
+    spark.conf().set("spark.sql.adaptive.enabled", "false");
+    // Columns of Parquet that differ in case alone are two.
+    spark.conf().set("spark.sql.caseSensitive", "true");
+  }
+
+  /**
+   * The sorted buckets, and behind them the rows of counts; computed once, however often it is
+   * read.
+   *
+   * @param splitBytes bytes of a text split; chosen by the cores of the cluster if absent
+   */
+  JavaRDD<Row> rows(OptionalLong splitBytes) {
+    List<JavaRDD<Row>> parts = new ArrayList<>();
+    List<TextSplit> splits =
+        splits(
+            files,
+            splitBytes.orElse(TextSplit.bytesEach(files, context.defaultParallelism())),
+            configuration);
+    if (!splits.isEmpty()) {
+      parts.add(text(splits));
+    }
+    for (ParquetInput.Part part : new ParquetInput(spark, plan.columns()).read(files)) {
+      parts.add(parquet(part));
+    }
+    return sorted(parts.stream().reduce(JavaRDD::union).orElseThrow());
+  }
+
+  private JavaRDD<Row> parquet(ParquetInput.Part part) {
+    ReadTask.Plan task = plan;
+    List<String> names = part.names();
+    Map<String, InputFile> byPath = part.filesByPath();
+    return part.rows()
+        .javaRDD()
+        .mapPartitions(
+            rows ->
+                new ReadTask(new ParquetInput.Rows(rows, names, byPath), new ReadCounts(), task));
+  }
+
+  private JavaRDD<Row> text(List<TextSplit> splits) {
+    SerializableConfiguration settings = new SerializableConfiguration(configuration);
+    ReadTask.Plan task = plan;
+    long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
+    long wanted = Math.max(bytes / BYTES_A_TASK, Math.max(64, 4 * context.defaultParallelism()));
+    int tasks = (int) Math.min(splits.size(), wanted);
+    return context
+        .parallelize(splits, tasks)
+        .mapPartitions(
+            part -> {
+              ReadCounts counts = new ReadCounts();
+              return new ReadTask(new TextInput(part, settings.value(), counts), counts, task);
+            });
+  }
+
+  /** Large JSON files are looked into first: one that is an array cannot be split. */
+  static List<TextSplit> splits(
+      List<InputFile> files, long bytesEach, Configuration configuration) {
+    List<TextSplit> splits = new ArrayList<>();
+    TextSplit.of(files, bytesEach).stream()
+        .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
+        .forEach(
+            (file, own) ->
+                splits.addAll(
+                    own.size() > 1 && TextInput.isArray(file, configuration)
+                        ? List.of(TextSplit.whole(file))
+                        : own));
+    return splits;
+  }
+
+  private JavaRDD<Row> sorted(JavaRDD<Row> rows) {
+    return spark
+        .createDataFrame(rows, ShuffledRow.SCHEMA)
+        .repartition(plan.buckets().partitions(), col(ShuffledRow.SLOT))
+        .sortWithinPartitions(
+            ShuffledRow.ORDER,
+            ShuffledRow.GROUP,
+            ShuffledRow.KIND,
+            ShuffledRow.BODY,
+            ShuffledRow.STRATUM)
+        .javaRDD();
+  }
+}

@@ -1,0 +1,169 @@
+package org.sparkfinetune.spark.prepare;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.Set;
+import org.apache.spark.sql.Row;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
+import org.sparkfinetune.spark.prepare.Selection.Stratum;
+
+/**
+ * The reading pass of one task: every row becomes a sample or a dead-letter row, and behind the
+ * last one come two rows of counts.
+ */
+final class ReadTask implements Iterator<Row> {
+  /**
+   * What every task needs to know.
+   *
+   * @param stratifyBy null for none (not an Optional: it travels to executors)
+   */
+  record Plan(
+      Converter converter,
+      long seed,
+      Buckets buckets,
+      DeadLetterRow.Order deadLetterOrder,
+      @Nullable String stratifyBy)
+      implements Serializable {
+    Set<String> columns() {
+      Set<String> columns = new HashSet<>(converter.columns());
+      if (stratifyBy != null) {
+        columns.add(stratifyBy);
+      }
+      return columns;
+    }
+  }
+
+  private final InputRows rows;
+  private final ReadCounts readCounts;
+  private final Plan plan;
+  private final RowOrder order;
+  private final BucketCounts bucketCounts;
+  private final ArrayDeque<Row> last = new ArrayDeque<>();
+  private boolean ended;
+  private @Nullable Row next;
+
+  ReadTask(InputRows rows, ReadCounts readCounts, Plan plan) {
+    this.rows = rows;
+    this.readCounts = readCounts;
+    this.plan = plan;
+    this.order = new RowOrder(plan.seed());
+    this.bucketCounts = new BucketCounts(plan.buckets().count());
+  }
+
+  @Override
+  public boolean hasNext() {
+    if (next == null) {
+      next = advance();
+    }
+    return next != null;
+  }
+
+  @Override
+  public Row next() {
+    if (!hasNext() || next == null) {
+      throw new NoSuchElementException();
+    }
+    Row row = next;
+    next = null;
+    return row;
+  }
+
+  private @Nullable Row advance() {
+    try {
+      if (!ended && rows.next()) {
+        return taken();
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("reading the input failed", e);
+    }
+    if (!ended) {
+      ended = true;
+      readCounts.samples(bucketCounts.totals());
+      last.add(summary(ShuffledRow.Kind.READ_COUNTS, readCounts.encoded()));
+      last.add(summary(ShuffledRow.Kind.BUCKET_COUNTS, bucketCounts.encoded()));
+    }
+    return last.poll();
+  }
+
+  private Row summary(ShuffledRow.Kind kind, byte[] body) {
+    return ShuffledRow.of(plan.buckets().countsSlot(), 0, 0, kind, body, "");
+  }
+
+  private Row taken() {
+    InputRows.Position position = rows.position();
+    readCounts.row(position.file());
+    try {
+      ObjectNode tree = rows.tree();
+      Conversation conversation = plan.converter().convert(tree);
+      return sample(conversation, stratum(tree));
+    } catch (RejectedRow e) {
+      return deadLetter(new DeadLetterRow(position, e.reason(), e.detail(), rows.excerpt()));
+    }
+  }
+
+  private Row sample(Conversation conversation, Stratum stratum) {
+    EncodedConversation encoded = EncodedConversation.of(conversation);
+    order.of(encoded);
+    int bucket = plan.buckets().bucketOf(order.order());
+    bucketCounts.add(stratum, bucket, 1);
+    ShuffledRow.Kind kind =
+        switch (stratum.origin()) {
+          case INPUT -> ShuffledRow.Kind.SAMPLE;
+          case TEST_INPUT -> ShuffledRow.Kind.TEST_SAMPLE;
+        };
+    return ShuffledRow.of(
+        plan.buckets().slot(bucket),
+        order.order(),
+        order.group(),
+        kind,
+        encoded.bytes(),
+        stratum.value());
+  }
+
+  private Row deadLetter(DeadLetterRow row) {
+    readCounts.rejection(row);
+    long order = plan.deadLetterOrder().of(row.position(), rows.splitStart());
+    int bucket = plan.buckets().bucketOf(order);
+    return ShuffledRow.of(
+        plan.buckets().slot(bucket),
+        order,
+        row.position().number(),
+        ShuffledRow.Kind.DEAD_LETTER,
+        row.encoded(),
+        "");
+  }
+
+  private Stratum stratum(ObjectNode tree) throws RejectedRow {
+    if (rows.origin() == InputFile.Origin.TEST_INPUT) {
+      return Stratum.READY_TEST;
+    }
+    String column = plan.stratifyBy();
+    if (column == null) {
+      return Stratum.ALL;
+    }
+    JsonNode value = tree.get(column);
+    if (value == null || value.isNull()) {
+      RejectionReason reason =
+          value == null ? RejectionReason.MISSING_COLUMN : RejectionReason.NULL_VALUE;
+      throw new RejectedRow(reason, "%s, which stratify_by names".formatted(column));
+    }
+    if (!value.isTextual() && !value.isIntegralNumber() && !value.isBoolean()) {
+      throw new RejectedRow(
+          RejectionReason.WRONG_TYPE,
+          "%s, which stratify_by names, is no text, whole number or boolean".formatted(column));
+    }
+    return new Stratum(InputFile.Origin.INPUT, value.asText());
+  }
+}

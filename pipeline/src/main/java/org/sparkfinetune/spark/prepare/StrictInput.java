@@ -1,0 +1,147 @@
+package org.sparkfinetune.spark.prepare;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.util.SerializableConfiguration;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * The text files of one input for a command that wants a DataFrame: JSON or CSV, packed or not,
+ * read as strictly as by {@code prepare}. Spark's own reader drops what is no object, and turns
+ * numbers into texts where a column holds both.
+ */
+public final class StrictInput {
+  /** What a command wants of a row, besides that it is an object of columns. */
+  public interface RowCheck extends Serializable {
+    void check(ObjectNode row) throws RejectedRow;
+  }
+
+  private final SparkSession spark;
+  private final JavaSparkContext context;
+  private final SerializableConfiguration settings;
+  private final List<InputFile> files;
+
+  /**
+   * @param path a file, folder or glob
+   * @throws UserError if there is no such file
+   */
+  public StrictInput(SparkSession spark, String path) {
+    this.spark = spark;
+    this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    Configuration configuration = spark.sparkContext().hadoopConfiguration();
+    this.settings = new SerializableConfiguration(configuration);
+    this.files = new InputFiles(configuration).resolve("input", path);
+  }
+
+  /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */
+  public boolean isText() {
+    return files.stream().noneMatch(file -> file.format() == InputFile.Format.PARQUET);
+  }
+
+  /** Lazy, with the schema that Spark infers. */
+  public Dataset<Row> rows() {
+    SerializableConfiguration hadoop = settings;
+    JavaRDD<String> json =
+        splits()
+            .mapPartitions(
+                splits -> new Objects(new TextInput(splits, hadoop.value(), new ReadCounts())));
+    return spark.read().json(spark.createDataset(json.rdd(), Encoders.STRING()));
+  }
+
+  /**
+   * Reads all rows once.
+   *
+   * @throws UserError with file, row and reason if any row is rejected, or a file is broken
+   */
+  public void check(RowCheck wanted) {
+    SerializableConfiguration hadoop = settings;
+    ReadCounts counts =
+        ReadCounts.decoded(
+            splits()
+                .mapPartitions(
+                    splits -> {
+                      ReadCounts own = new ReadCounts();
+                      count(new TextInput(splits, hadoop.value(), own), own, wanted);
+                      return List.of(own.encoded()).iterator();
+                    })
+                .reduce(
+                    (one, other) -> {
+                      ReadCounts both = ReadCounts.decoded(one);
+                      both.add(ReadCounts.decoded(other));
+                      return both.encoded();
+                    }));
+    ReadCounts.Check check = new ReadCounts.Check(files, counts);
+    check.checkReadable();
+    if (counts.rejectedRows() > 0) {
+      throw new UserError(
+          "input: %s of %s rows cannot be taken. Mend them or leave them out:\n%s"
+              .formatted(counts.rejectedRows(), counts.rows(), check.reasons()));
+    }
+  }
+
+  private JavaRDD<TextSplit> splits() {
+    long bytes = TextSplit.bytesEach(files, context.defaultParallelism());
+    List<TextSplit> splits = ReadStage.splits(files, bytes, settings.value());
+    return context.parallelize(splits, Math.min(splits.size(), 4 * context.defaultParallelism()));
+  }
+
+  private static void count(InputRows rows, ReadCounts counts, RowCheck wanted) throws IOException {
+    while (rows.next()) {
+      counts.row(rows.position().file());
+      try {
+        wanted.check(rows.tree());
+      } catch (RejectedRow e) {
+        counts.rejection(
+            new DeadLetterRow(rows.position(), e.reason(), e.detail(), rows.excerpt()));
+      }
+    }
+  }
+
+  /** Rows as JSON texts. */
+  private static final class Objects implements Iterator<String> {
+    private final InputRows rows;
+    private @Nullable ObjectNode next;
+
+    Objects(InputRows rows) {
+      this.rows = rows;
+    }
+
+    @Override
+    public boolean hasNext() {
+      try {
+        if (next == null && rows.next()) {
+          next = rows.tree();
+        }
+        return next != null;
+      } catch (RejectedRow e) {
+        throw new UserError("input: a row cannot be taken: %s".formatted(e.detail()), e);
+      } catch (IOException e) {
+        throw new UncheckedIOException("reading the input failed", e);
+      }
+    }
+
+    @Override
+    public String next() {
+      if (!hasNext() || next == null) {
+        throw new NoSuchElementException();
+      }
+      String json = next.toString();
+      next = null;
+      return json;
+    }
+  }
+}

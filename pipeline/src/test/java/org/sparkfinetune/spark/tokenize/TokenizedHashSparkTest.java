@@ -1,0 +1,95 @@
+package org.sparkfinetune.spark.tokenize;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.stream.IntStream;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.DatasetKind;
+import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.prepare.Prepare;
+import org.sparkfinetune.testing.SparkSessions;
+
+/** Training knows a data set by the hash that prepare gave to its rows. */
+final class TokenizedHashSparkTest {
+  private final SparkSession spark = SparkSessions.shared();
+  @TempDir private Path folder;
+
+  private String prepared(Path out, EnumSet<OutputFormat> formats) throws IOException {
+    Path input = folder.resolve("rows.jsonl");
+    Files.write(
+        input,
+        IntStream.range(0, 700)
+            .mapToObj(i -> "{\"prompt\": \"How many %d?\", \"completion\": \"%d\"}".formatted(i, i))
+            .toList());
+    return new Prepare(
+            spark,
+            new PrepareConfig(
+                DatasetKind.INSTRUCTION,
+                List.of(input.toString()),
+                Optional.empty(),
+                out.toString(),
+                42,
+                OptionalLong.empty(),
+                new TestSize.Rows(100),
+                Optional.empty(),
+                Optional.empty(),
+                Optional.empty(),
+                false,
+                formats,
+                0,
+                false,
+                Optional.empty()))
+        .run()
+        .datasetHash();
+  }
+
+  private String looked(Path dataset) {
+    org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(dataset.toUri());
+    var hadoop = spark.sparkContext().hadoopConfiguration();
+    return TokenizedHash.dataset(
+        spark,
+        DatasetSplit.train(path, new org.sparkfinetune.store.Store(hadoop)),
+        DatasetSplit.find(path, DatasetSplit.TEST, new org.sparkfinetune.store.Store(hadoop)));
+  }
+
+  @Test
+  void the_hash_is_the_same_for_parquet_and_json_and_changes_with_the_order() throws IOException {
+    Path parquet = folder.resolve("parquet");
+    Path json = folder.resolve("json");
+    String hash = prepared(parquet, EnumSet.of(OutputFormat.PARQUET));
+    assertThat(looked(parquet)).isEqualTo(hash);
+    assertThat(prepared(json, EnumSet.of(OutputFormat.JSON))).isEqualTo(hash);
+    assertThat(looked(json)).isEqualTo(hash);
+    Path file = json.resolve("train_dataset.json");
+    List<String> lines = new ArrayList<>(Files.readAllLines(file));
+    Collections.swap(lines, 5, 6);
+    Files.write(file, lines);
+    assertThat(looked(json)).isNotEqualTo(hash);
+  }
+
+  @Test
+  void files_that_cannot_be_read_are_the_users_to_change() throws IOException {
+    Path train = Files.createDirectories(folder.resolve("data/train"));
+    Files.writeString(train.resolve("part-00000.parquet"), "no Parquet");
+    assertThatThrownBy(() -> looked(folder.resolve("data")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("data/train' cannot be read: ")
+        .hasMessageContaining("If prepare is at work there");
+  }
+}
