@@ -3,6 +3,7 @@ package org.sparkfinetune.jobs;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.jobs.Jobs.Request;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 

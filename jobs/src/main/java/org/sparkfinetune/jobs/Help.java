@@ -2,17 +2,16 @@ package org.sparkfinetune.jobs;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.sparkfinetune.config.Key;
 import org.sparkfinetune.config.KeyTable;
-import picocli.CommandLine.Help.Ansi;
-import picocli.CommandLine.Help.Column;
-import picocli.CommandLine.Help.TextTable;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** {@code --help} of every command. */
 final class Help {
-  private static final int WIDTH = 100;
-  private static final int NAME_WIDTH = 36;
+  static final int WIDTH = 100;
+  private static final int NAME_WIDTH = 40;
 
   @Option(
       names = {"-h", "--help"},
@@ -20,21 +19,25 @@ final class Help {
       description = "Shows this and does nothing.")
   private boolean asked;
 
-  /** A line for each key of a command's configuration. */
-  static String[] keys(KeyTable table) {
-    TextTable lines =
-        TextTable.forColumns(
-            picocli.CommandLine.Help.defaultColorScheme(Ansi.OFF),
-            new Column(NAME_WIDTH, 2, Column.Overflow.SPAN),
-            new Column(WIDTH - NAME_WIDTH, 2, Column.Overflow.WRAP));
-    for (Key<?> key : table.keys()) {
-      lines.addRowValues("--" + key.name(), "%s [%s]".formatted(key.doc(), key.defaultText()));
+  /**
+   * A command that hands what it does not know to the configuration. The keys are options for the
+   * help only: the configuration reads them, in a file's spellings and with a file's messages.
+   */
+  static CommandLine withKeys(Object command, KeyTable table) {
+    CommandSpec keys = CommandSpec.create();
+    keys.usageMessage().sortOptions(false).width(WIDTH).longOptionsMaxWidth(NAME_WIDTH);
+    for (KeyTable.Entry key : table.keys()) {
+      String description = "%s [%s]".formatted(key.doc(), key.defaultText()).replace("%", "%%");
+      keys.addOption(OptionSpec.builder("--" + key.name()).description(description).build());
     }
     List<String> footer = new ArrayList<>();
     footer.add(
         "%nEvery key of the file can be given here too and wins; its default is in brackets:");
-    footer.addAll(lines.toString().replace("%", "%%").lines().toList());
-    return footer.toArray(String[]::new);
+    String options = new CommandLine(keys).getHelp().optionList();
+    footer.addAll(options.replace("%", "%%").lines().toList());
+    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
+    line.getCommandSpec().usageMessage().footer(footer.toArray(String[]::new));
+    return line;
   }
 
   boolean isAsked() {

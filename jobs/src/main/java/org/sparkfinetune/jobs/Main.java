@@ -56,24 +56,17 @@ public final class Main {
   }
 
   private static CommandLine commandLine(Jobs jobs, PrintWriter out, PrintWriter err) {
-    CommandLine main =
-        new CommandLine(new Main())
-            .addSubcommand(withKeys(new PrepareCommand(jobs), KeyTable.prepare()))
-            .addSubcommand(withKeys(new TrainCommand(jobs), KeyTable.train()))
-            .addSubcommand(withKeys(new GenerateCommand(jobs), KeyTable.generate()))
-            .addSubcommand(withKeys(new EvaluateCommand(jobs), KeyTable.evaluate()))
-            .addSubcommand(withKeys(new MergeCommand(jobs), KeyTable.merge()))
-            .addSubcommand(withHelp(new BenchGenerateCommand(out)))
-            .addSubcommand(benchTrain(out))
-            .addSubcommand(withKeys(new PlanCommand(jobs), KeyTable.train()))
-            .addSubcommand(withKeys(new CheckCommand(jobs), KeyTable.train()))
-            .addSubcommand(
-                withHelp(withKeys(new ParityCommand(PipelineJobs::hadoop), KeyTable.train())))
-            .addSubcommand(withKeys(new TokenizeCommand(jobs), KeyTable.train()))
-            .addSubcommand(withHelp(new MakeModelCommand()));
+    CommandLine main = new CommandLine(new Main());
+    ConfiguredCommand.all(jobs).forEach(line -> main.addSubcommand(line));
+    main.addSubcommand(Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN))
+        .addSubcommand(
+            withHelp(Help.withKeys(new ParityCommand(PipelineJobs::hadoop), KeyTable.TRAIN)))
+        .addSubcommand(withHelp(new BenchGenerateCommand(out)))
+        .addSubcommand(benchTrain(out))
+        .addSubcommand(withHelp(new MakeModelCommand()));
     return main.setOut(out)
         .setErr(err)
-        .setUsageHelpWidth(100)
+        .setUsageHelpWidth(Help.WIDTH)
         .setExecutionExceptionHandler((thrown, command, words) -> Failure.report(thrown, err))
         .setParameterExceptionHandler((problem, words) -> explain(problem, err));
   }
@@ -89,12 +82,6 @@ public final class Main {
   private static CommandLine withHelp(Object command) {
     CommandLine line = command instanceof CommandLine made ? made : new CommandLine(command);
     line.getCommandSpec().addMixin("help", CommandSpec.forAnnotatedObject(new Help()));
-    return line;
-  }
-
-  private static CommandLine withKeys(Object command, KeyTable keys) {
-    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
-    line.getCommandSpec().usageMessage().footer(Help.keys(keys));
     return line;
   }
 

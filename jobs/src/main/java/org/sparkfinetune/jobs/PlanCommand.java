@@ -3,6 +3,8 @@ package org.sparkfinetune.jobs;
 import java.io.PrintWriter;
 import java.util.Optional;
 import java.util.OptionalLong;
+import org.sparkfinetune.jobs.Jobs.OutputForm;
+import org.sparkfinetune.jobs.Jobs.PlanRequest;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;

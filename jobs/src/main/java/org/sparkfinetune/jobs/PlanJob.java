@@ -13,6 +13,8 @@ import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.jobs.Jobs.PlanRequest;
+import org.sparkfinetune.jobs.Jobs.Request;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaConfigReader;
 import org.sparkfinetune.model.hub.HubFolder;

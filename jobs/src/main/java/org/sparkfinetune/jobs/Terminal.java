@@ -21,6 +21,7 @@ import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
+import org.sparkfinetune.jobs.Jobs.OutputForm;
 
 /** {@code generate} for one reader: text appears as it is made. */
 final class Terminal {

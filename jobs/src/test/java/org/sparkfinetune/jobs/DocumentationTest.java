@@ -20,6 +20,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.config.ConfigLoader;
+import org.sparkfinetune.jobs.Jobs.Checked;
+import org.sparkfinetune.jobs.Jobs.PlanRequest;
+import org.sparkfinetune.jobs.Jobs.Request;
 
 /** What the pages say is so: their commands are understood, their messages and links exist. */
 final class DocumentationTest {

@@ -20,6 +20,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.jobs.Jobs.Checked;
+import org.sparkfinetune.jobs.Jobs.OutputForm;
+import org.sparkfinetune.jobs.Jobs.PlanRequest;
+import org.sparkfinetune.jobs.Jobs.Request;
 
 final class MainTest {
   private final StringWriter out = new StringWriter();

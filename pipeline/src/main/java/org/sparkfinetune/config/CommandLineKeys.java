@@ -2,6 +2,8 @@ package org.sparkfinetune.config;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.config.Values.Given;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -9,6 +11,8 @@ import org.sparkfinetune.errors.UserError;
  * --key a b}, as transformers' argument parser takes them. A value in brackets or braces is YAML.
  */
 final class CommandLineKeys {
+
+  private static final String PLACE = "command line";
 
   private CommandLineKeys() {}
 
@@ -18,13 +22,11 @@ final class CommandLineKeys {
     while (next < arguments.size()) {
       String argument = arguments.get(next++);
       if (!argument.startsWith("--") || argument.length() == 2) {
-        throw new UserError(
-            "command line: %s belongs to no key; write --key value".formatted(argument));
+        throw refused("%s belongs to no key; write --key value".formatted(argument));
       }
       int equals = argument.indexOf('=');
       if (equals > 0) {
-        String name = argument.substring(2, equals);
-        given.add(one(name, argument.substring(equals + 1)));
+        given.add(one(argument.substring(2, equals), argument.substring(equals + 1)));
         continue;
       }
       List<String> words = new ArrayList<>();
@@ -37,31 +39,31 @@ final class CommandLineKeys {
   }
 
   private static Given many(KeyTable table, String name, List<String> words) {
-    boolean isGroup = table.isGroup(name);
-    Key<?> key = isGroup ? null : table.key(name, Place.COMMAND_LINE);
+    Optional<KeyTable.Entry> key = table.find(name);
     if (words.size() == 1) {
       return one(name, words.get(0));
     }
-    if (words.isEmpty() && key != null && key.isFlag()) {
+    if (words.isEmpty() && key.filter(KeyTable.Entry::isFlag).isPresent()) {
       return one(name, "true");
     }
-    if (words.isEmpty()) {
-      throw new UserError("command line: --%s needs a value".formatted(name));
+    boolean isUnknown = key.isEmpty() && !table.isGroup(name);
+    if (isUnknown || (!words.isEmpty() && key.filter(KeyTable.Entry::takesMany).isPresent())) {
+      return new Given(name, YamlNode.ofTexts(words, PLACE));
     }
-    if (key == null || !key.takesMany()) {
-      throw new UserError(
-          "command line: --%s takes one value, not %s (%s); put quotes around a value with spaces"
-              .formatted(name, words.size(), String.join(" ", words)));
-    }
-    List<Raw> items =
-        words.stream().<Raw>map(word -> new Raw.Scalar(word, Place.COMMAND_LINE)).toList();
-    return new Given(name, new Raw.Items(items, Place.COMMAND_LINE));
+    throw refused(
+        words.isEmpty()
+            ? "--%s needs a value".formatted(name)
+            : "--%s takes one value, not %s (%s); put quotes around a value with spaces"
+                .formatted(name, words.size(), String.join(" ", words)));
   }
 
   private static Given one(String name, String text) {
-    Raw plain = new Raw.Scalar(text, Place.COMMAND_LINE);
+    YamlNode plain = YamlNode.ofText(text, PLACE);
     boolean isYaml = text.startsWith("[") || text.startsWith("{");
-    return new Given(
-        name, isYaml ? YamlReader.read(text, line -> Place.COMMAND_LINE).orElse(plain) : plain);
+    return new Given(name, isYaml ? YamlReader.read(text, line -> PLACE).orElse(plain) : plain);
+  }
+
+  private static UserError refused(String why) {
+    return new UserError(PLACE + ": " + why);
   }
 }

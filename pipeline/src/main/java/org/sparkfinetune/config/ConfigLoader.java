@@ -10,12 +10,13 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.Values.Given;
 import org.sparkfinetune.errors.UserError;
 
 /**
  * Reads a configuration from a YAML file on any Hadoop file system and from the command line, which
  * wins. Every mistake is a {@link UserError} with the key, the value, what is allowed and {@code
- * file:line} or "command line".
+ * file:line} or "command line"; values that are not allowed come together in one.
  */
 public final class ConfigLoader {
 
@@ -41,69 +42,69 @@ public final class ConfigLoader {
   }
 
   /**
+   * A configuration as it was read.
+   *
+   * @param notes one line for each accepted key that means nothing or little here; for the user
+   * @param yaml all keys with their resolved values, which read again give {@code config}
+   */
+  public record Loaded<C>(C config, List<String> notes, String yaml) {
+    public Loaded {
+      notes = List.copyOf(notes);
+    }
+  }
+
+  /**
    * The configuration of {@code train}.
    *
    * @param file Hadoop URI of the YAML file; without one the command line gives everything
    * @param arguments {@code --key value} or {@code --key=value}
    */
   public Loaded<TrainConfig> train(Optional<String> file, List<String> arguments) {
-    Values values = TrainAssembler.withDependentDefaults(values(KeyTable.train(), file, arguments));
-    return new Loaded<>(
-        TrainAssembler.assemble(values),
-        TrainNotes.of(values),
-        YamlWriter.write(KeyTable.train(), values));
+    Values values = values(KeyTable.TRAIN, file, arguments);
+    TrainConfig config = values.record(TrainConfig.class);
+    return new Loaded<>(config, TrainNotes.of(values, config), values.yaml());
   }
 
   /** As {@link #train}, for {@code prepare}. */
   public Loaded<PrepareConfig> prepare(Optional<String> file, List<String> arguments) {
-    Values values =
-        PrepareAssembler.withDependentDefaults(values(KeyTable.prepare(), file, arguments));
-    return new Loaded<>(
-        PrepareAssembler.assemble(values), List.of(), YamlWriter.write(KeyTable.prepare(), values));
+    Values values = PrepareConfig.resolved(values(KeyTable.PREPARE, file, arguments));
+    return new Loaded<>(values.record(PrepareConfig.class), List.of(), values.yaml());
   }
 
   /** As {@link #train}, for {@code generate}. */
   public Loaded<GenerateConfig> generate(Optional<String> file, List<String> arguments) {
-    Values values = values(KeyTable.generate(), file, arguments);
-    return new Loaded<>(
-        GenerateKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.generate(), values));
+    Values values = values(KeyTable.GENERATE, file, arguments);
+    return new Loaded<>(GenerateConfig.of(values), List.of(), values.yaml());
   }
 
   /** As {@link #train}, for {@code evaluate}. */
   public Loaded<EvaluateConfig> evaluate(Optional<String> file, List<String> arguments) {
-    Values values = values(KeyTable.evaluate(), file, arguments);
-    return new Loaded<>(
-        EvaluateKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.evaluate(), values));
+    Values values = values(KeyTable.EVALUATE, file, arguments);
+    return new Loaded<>(values.record(EvaluateConfig.class), List.of(), values.yaml());
   }
 
   /** As {@link #train}, for {@code merge}. */
   public Loaded<MergeConfig> merge(Optional<String> file, List<String> arguments) {
-    Values values = values(KeyTable.merge(), file, arguments);
-    return new Loaded<>(
-        MergeKeys.assemble(values), List.of(), YamlWriter.write(KeyTable.merge(), values));
+    Values values = values(KeyTable.MERGE, file, arguments);
+    return new Loaded<>(values.record(MergeConfig.class), List.of(), values.yaml());
   }
 
   private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
     List<Given> commandLine = CommandLineKeys.parse(table, arguments);
-    Values values =
-        new Resolver(table).resolve(file.map(this::fileKeys).orElse(List.of()), commandLine);
+    Values values = Values.resolve(table, file.map(this::fileKeys).orElse(List.of()), commandLine);
     return folder.map(values::located).orElse(values);
   }
 
   private List<Given> fileKeys(String file) {
-    Optional<Raw> document = YamlReader.read(text(file), line -> Place.of(file, line));
-    if (document.isEmpty() || document.get() instanceof Raw.Nothing) {
-      return List.of();
+    Optional<YamlNode> document = YamlReader.read(text(file), line -> file + ":" + line);
+    if (document.isPresent() && !document.get().isNull() && document.get().fields() == null) {
+      throw new UserError(
+          document.get().place() + ": a configuration is a mapping, one \"key: value\" a line");
     }
-    if (document.get() instanceof Raw.Fields fields) {
-      return Resolver.entries(fields);
-    }
-    throw new UserError(
-        document.get().place() + ": a configuration is a mapping, one \"key: value\" a line");
+    return document.map(Values::entries).orElse(List.of());
   }
 
   private String text(String file) {
-    MissingFile missing = new MissingFile(hadoop);
     try {
       Path path = new Path(file);
       try (FSDataInputStream in = path.getFileSystem(hadoop).open(path)) {
@@ -116,7 +117,9 @@ public final class ConfigLoader {
       }
     } catch (FileNotFoundException e) {
       throw new UserError(
-          "The configuration file %s is not there%s".formatted(file, missing.advice(file)), e);
+          "The configuration file %s is not there%s"
+              .formatted(file, new WorkingFolder(hadoop).adviceOnMissing(file)),
+          e);
     } catch (CharacterCodingException e) {
       throw new UserError(file + ": the configuration file is not UTF-8 text", e);
     } catch (IllegalArgumentException e) {

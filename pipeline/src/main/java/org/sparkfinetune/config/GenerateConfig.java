@@ -1,9 +1,20 @@
 package org.sparkfinetune.config;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.config.Key.Meaning;
+import org.sparkfinetune.errors.UserError;
 
 /** Everything that {@code generate} was asked for. */
 public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
+
+  static GenerateConfig of(Values values) {
+    return new GenerateConfig(
+        values.record(ModelChoice.class),
+        values.record(Keys.class).task(),
+        values.record(Sampling.class));
+  }
 
   /** What to generate for. */
   public sealed interface Task {}
@@ -23,4 +34,54 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
 
   /** Answers rows on all executors. */
   public record Batch(String input, String column, String output) implements Task {}
+
+  /** The keys that say which task. */
+  record Keys(
+      @Key(doc = "a text to continue, as it is") Optional<String> prompt,
+      @Key(
+              meaning = Meaning.JSON,
+              allowed = "a JSON list of {role, content}, or a text for one user message",
+              doc =
+                  "a conversation to answer: JSON list of {role, content}, or a text for one user"
+                      + " message")
+          Optional<String> messages,
+      @Key(doc = "system message for messages and chat") Optional<String> system,
+      @Key(otherwise = "false", doc = "converse at the terminal; an empty line ends it")
+          boolean chat,
+      @Key(
+              meaning = Meaning.PATH,
+              doc = "Parquet or JSON lines whose rows are answered on all executors")
+          Optional<String> input,
+      @Key(
+              otherwise = "messages",
+              allowed = "a column",
+              doc = "column of input: texts to continue, or messages {role, content} to answer")
+          String column,
+      @Key(meaning = Meaning.PATH, doc = "with input: the folder to write, as Parquet")
+          Optional<String> output) {
+
+    Task task() {
+      List<Task> tasks = new ArrayList<>();
+      prompt.ifPresent(text -> tasks.add(new Continue(text)));
+      messages.ifPresent(text -> tasks.add(new Answer(text, system)));
+      if (chat) {
+        tasks.add(new Chat(system));
+      }
+      input.ifPresent(rows -> tasks.add(new Batch(rows, column, outputOf(rows))));
+      if (tasks.size() != 1) {
+        throw new UserError(
+            "generate takes one of prompt, messages, chat and input, and %s were given."
+                .formatted(tasks.size()));
+      }
+      return tasks.get(0);
+    }
+
+    private String outputOf(String rows) {
+      return output.orElseThrow(
+          () ->
+              new UserError(
+                  "input is %s, but output is missing: name the folder for the answers."
+                      .formatted(rows)));
+    }
+  }
 }

@@ -1,129 +1,69 @@
 package org.sparkfinetune.config;
 
-import java.util.List;
-import java.util.Optional;
-import java.util.stream.Stream;
-import org.sparkfinetune.errors.UserError;
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
 
 /**
- * One key of a YAML file and of the command line: its spellings, type, default and one line of
- * help. A name with a dot is a key inside a mapping.
+ * Makes a record component a key of YAML and command line. Reading, checking, {@code --help} and
+ * the resolved {@code config.yaml} all follow from it. A key is required unless it has a default or
+ * its component is optional.
  */
-public final class Key<T> {
+@Retention(RetentionPolicy.RUNTIME)
+@Target(ElementType.RECORD_COMPONENT)
+@interface Key {
 
-  private static final int MAX_SHOWN = 120;
-
-  private final String name;
-  private final List<String> aliases;
-  private final KeyType<T> type;
-  private final Optional<T> otherwise;
-  private final String doc;
-
-  private Key(
-      String name, List<String> aliases, KeyType<T> type, Optional<T> otherwise, String doc) {
-    this.name = name;
-    this.aliases = aliases;
-    this.type = type;
-    this.otherwise = otherwise;
-    this.doc = doc;
-  }
-
-  static <T> Key<T> required(String name, KeyType<T> type, String doc) {
-    return new Key<>(name, List.of(), type, Optional.empty(), doc);
-  }
-
-  static <T> Key<T> of(String name, KeyType<T> type, T otherwise, String doc) {
-    return new Key<>(name, List.of(), type, Optional.of(otherwise), doc);
-  }
-
-  /** A key whose default is that there is no value. */
-  static <T> Key<Optional<T>> optional(String name, KeyType<T> type, String doc) {
-    return of(name, type.orNothing(), Optional.empty(), doc);
-  }
-
-  Key<T> alias(String alias) {
-    return new Key<>(name, List.of(alias), type, otherwise, doc);
-  }
-
-  /** The spelling that we write. */
-  public String name() {
-    return name;
-  }
-
-  /** Other spellings that we read. */
-  public List<String> aliases() {
-    return aliases;
-  }
+  /** The default of a list that may be empty. */
+  String EMPTY = "[]";
 
   /** One line for {@code --help}. */
-  public String doc() {
-    return doc;
-  }
+  String doc();
 
-  /** What values there are, in words. */
-  public String allowed() {
-    return type.allowed();
-  }
+  /** The spelling that we write; a dot leads into a mapping. Default: the component's, as a_b. */
+  String name() default "";
 
-  /** {@code required}, {@code none}, or the default as one would write it. */
-  public String defaultText() {
-    if (otherwise.isEmpty()) {
-      return "required";
-    }
-    Object plain = type.writer().apply(otherwise.get()).orElse("none");
-    return plain instanceof List<?> list
-        ? list.isEmpty() ? "none" : String.join(",", list.stream().map(String::valueOf).toList())
-        : plain.toString();
-  }
+  /** A second spelling that we read. */
+  String alias() default "";
 
-  /** True where the command line takes the key alone for {@code true}. */
-  public boolean isFlag() {
-    return type.arity() == KeyType.Arity.FLAG;
-  }
+  /** The default as a user would write it; {@code =other_key} takes the value of another key. */
+  String otherwise() default "";
 
-  /** True where the command line takes several values after the key. */
-  public boolean takesMany() {
-    return type.arity() == KeyType.Arity.MANY;
-  }
+  /**
+   * The key behind which help and {@code config.yaml} show this one, if not its component's place.
+   */
+  String after() default "";
 
-  Stream<String> spellings() {
-    return Stream.concat(Stream.of(name), aliases.stream());
-  }
+  /** Numbers that are allowed, as an interval such as {@code [0,1)}. */
+  String range() default "[1,)";
 
-  Optional<T> otherwise() {
-    return otherwise;
-  }
+  /** What is allowed, in words, where the type's own words do not say enough. */
+  String allowed() default "";
 
-  /** The value for YAML; empty for null. */
-  Optional<Object> plain(T value) {
-    return type.writer().apply(value);
-  }
+  /** What a mapping may hold; a name with a question mark may be left out. */
+  String[] fields() default {};
 
-  T located(T value, WorkingFolder folder) {
-    return type.located().apply(value, folder);
-  }
+  /** The word that stands for no value. */
+  String none() default "";
 
-  T read(Raw raw) {
-    return type.read(raw).orElseThrow(() -> refused(raw.place() + ": ", raw.toString()));
-  }
+  /** What a string, a list of strings or a {@code long} means. */
+  Meaning meaning() default Meaning.TEXT;
 
-  /** {@code value} itself, if it is allowed: what records check their components with. */
-  T check(T value) {
-    if (!type.rule().test(value)) {
-      throw refused("", type.writer().apply(value).map(Object::toString).orElse("empty"));
-    }
-    return value;
-  }
-
-  private UserError refused(String where, String value) {
-    String shown = value.isBlank() ? '"' + value + '"' : value;
-    String shortened = shown.length() > MAX_SHOWN ? shown.substring(0, MAX_SHOWN) + "…" : shown;
-    return new UserError(
-        "%s%s is %s; allowed: %s".formatted(where, name, shortened, type.allowed()));
-  }
-
-  @Override
-  public String toString() {
-    return name;
+  /** See {@link #meaning}. */
+  enum Meaning {
+    TEXT,
+    /** A Hadoop path; a relative one begins at the user's working folder. */
+    PATH,
+    /** A path as it was written. */
+    PATH_AS_WRITTEN,
+    /** A path or the id of a model on a hub. */
+    MODEL,
+    CHAT_TEMPLATE,
+    /** YAML lists and mappings become JSON. */
+    JSON,
+    /** Several, with commas or spaces between. */
+    WORDS,
+    /** A size such as 2GB. */
+    BYTES
   }
 }

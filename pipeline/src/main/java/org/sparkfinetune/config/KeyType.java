@@ -1,37 +1,54 @@
 package org.sparkfinetune.config;
 
+import java.lang.reflect.ParameterizedType;
+import java.lang.reflect.RecordComponent;
+import java.lang.reflect.Type;
+import java.math.BigInteger;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.sparkfinetune.config.Key.Meaning;
+import org.sparkfinetune.errors.Bug;
 
 /**
- * What the values of a key are.
+ * What the values of a key are; follows from its component's type and its {@link Key}.
  *
  * @param allowed completes "allowed: " in a message
  * @param arity how many words the command line takes for it
  * @param reader the value meant by what was written; empty where it means none of this type
  * @param rule which values of the type are allowed
- * @param writer the value as a string, number, boolean, list or map for YAML; empty for null
+ * @param writer the value as a string, number, boolean, list or map for YAML
  * @param located the value with relative paths in it made absolute
  */
 record KeyType<T>(
     String allowed,
     Arity arity,
-    Function<Raw, Optional<T>> reader,
+    Function<YamlNode, Optional<T>> reader,
     Predicate<T> rule,
-    Function<T, Optional<Object>> writer,
+    Function<T, Object> writer,
     BiFunction<T, WorkingFolder, T> located) {
 
-  /** A type whose values are no paths. */
-  KeyType(
-      String allowed,
-      Arity arity,
-      Function<Raw, Optional<T>> reader,
-      Predicate<T> rule,
-      Function<T, Optional<Object>> writer) {
-    this(allowed, arity, reader, rule, writer, (value, folder) -> value);
-  }
+  private static final List<String> TEMPLATES =
+      List.of("reference", "llama3", "chatml", "tokenizer");
+  private static final Pattern WHOLE = Pattern.compile("[-+]?\\d+(_\\d+)*");
+  private static final Pattern DECIMAL =
+      Pattern.compile("[-+]?(\\d+(_\\d+)*(\\.\\d*)?|\\.\\d+)([eE][-+]?\\d+)?");
+  private static final Pattern SIZE =
+      Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kKmMgGtT]?)(i?)[bB]?");
 
   enum Arity {
     ONE,
@@ -40,30 +57,270 @@ record KeyType<T>(
     MANY
   }
 
-  Optional<T> read(Raw raw) {
-    return reader.apply(raw).filter(rule);
+  /** The type of a component, or of what an optional component holds. */
+  static KeyType<?> of(RecordComponent component, Key key) {
+    Type type = component.getGenericType();
+    if (component.getType() == Optional.class) {
+      type = argument(type);
+    }
+    KeyType<?> found = of(type, key);
+    return key.allowed().isEmpty() ? found : found.allowing(key.allowed());
   }
 
-  /** The same type where "nothing" is a value too. */
-  @SuppressWarnings("OptionalMapToOptional") // "nothing" and "not of this type" differ
-  KeyType<Optional<T>> orNothing() {
+  private static KeyType<?> of(Type type, Key key) {
+    if (type instanceof ParameterizedType generic) {
+      return generic.getRawType() == Map.class
+          ? one("a mapping", YamlNode::scalarFields, map -> hasFields(map, List.of(key.fields())))
+          : generic.getRawType() == Set.class
+              ? choices((Class<?>) argument(type), key)
+              : texts(key);
+    }
+    if (type == String.class) {
+      return text(key.meaning());
+    }
+    if (type == boolean.class || type == Boolean.class) {
+      return scalar("true, false", KeyType::bool, value -> true).withArity(Arity.FLAG);
+    }
+    if (type == int.class || type == Integer.class || type == OptionalInt.class) {
+      Interval range = Interval.of("a whole number", key.range());
+      return scalar(range.text, KeyType::wholeInt, range::contains);
+    }
+    if (type == long.class || type == Long.class || type == OptionalLong.class) {
+      if (key.meaning() == Meaning.BYTES) {
+        return scalar(
+            "a size above 0 such as 2GB, 500MB, 1GiB or a number of bytes",
+            KeyType::bytes,
+            value -> value > 0);
+      }
+      Interval range = Interval.of("a whole number", key.range());
+      return scalar(range.text, KeyType::whole, range::contains);
+    }
+    if (type == double.class) {
+      Interval range = Interval.of("a number", key.range());
+      return scalar(range.text, KeyType::decimal, range::contains);
+    }
+    return type instanceof Class<?> named && named.isEnum() ? choice(named) : own(type);
+  }
+
+  /** Types of ours that are neither words nor numbers. */
+  private static KeyType<?> own(Type type) {
+    if (type == Parallelism.Fsdp.class) {
+      return KeyType.<Parallelism.Fsdp>one(
+              Parallelism.Fsdp.ALLOWED,
+              node -> words(node, "\\s+").flatMap(Parallelism.Fsdp::of),
+              value -> true)
+          .withArity(Arity.MANY)
+          .writing(Parallelism.Fsdp::text);
+    }
+    if (type == PrepareConfig.TestSize.class) {
+      return KeyType.<PrepareConfig.TestSize>scalar(
+              "a whole number of rows, or a fraction above 0 and below 1",
+              text ->
+                  whole(text)
+                      .<PrepareConfig.TestSize>map(PrepareConfig.TestSize.Rows::new)
+                      .or(() -> decimal(text).map(PrepareConfig.TestSize.Fraction::new)),
+              PrepareConfig.TestSize::isPossible)
+          .writing(PrepareConfig.TestSize::number);
+    }
+    if (type == TrainConfig.ResumeFrom.class) {
+      return KeyType.<TrainConfig.ResumeFrom>scalar(
+              "auto, never, or the path of a checkpoint",
+              text -> Optional.of(text).filter(t -> !t.isBlank()).map(TrainConfig.ResumeFrom::of),
+              value -> !value.text().isBlank())
+          .writing(TrainConfig.ResumeFrom::text)
+          .locating(
+              (value, folder) ->
+                  value instanceof TrainConfig.ResumeFrom.Path path
+                      ? new TrainConfig.ResumeFrom.Path(folder.path(path.uri()))
+                      : value);
+    }
+    throw new Bug("A key cannot have the type " + type + ".");
+  }
+
+  private static KeyType<String> text(Meaning meaning) {
+    return switch (meaning) {
+      case PATH -> text("a path or a Hadoop URI").locating((path, folder) -> folder.path(path));
+      case MODEL ->
+          text("a folder, a Hadoop URI or a hub id (owner/name)")
+              .locating((model, folder) -> folder.pathOrId(model));
+      case CHAT_TEMPLATE ->
+          text(String.join(", ", TEMPLATES) + ", or the path of a Jinja file")
+              .locating((name, folder) -> TEMPLATES.contains(name) ? name : folder.path(name));
+      case JSON -> one("a text", node -> Optional.of(node.json()), text -> !text.isBlank());
+      case TEXT, PATH_AS_WRITTEN, WORDS, BYTES -> text("a text");
+    };
+  }
+
+  private static KeyType<String> text(String allowed) {
+    return scalar(allowed, Optional::of, text -> !text.isBlank());
+  }
+
+  /** A list, or one string: words with commas or spaces between, or else its only item. */
+  private static KeyType<List<String>> texts(Key key) {
+    Predicate<String> isNothing = key.meaning() == Meaning.TEXT ? String::isEmpty : String::isBlank;
+    boolean mayBeEmpty = key.otherwise().equals(Key.EMPTY);
+    return KeyType.<List<String>>one(
+            "texts",
+            node -> key.meaning() == Meaning.WORDS ? words(node, "[,\\s]+") : node.scalars(),
+            texts -> (mayBeEmpty || !texts.isEmpty()) && texts.stream().noneMatch(isNothing))
+        .withArity(Arity.MANY);
+  }
+
+  private static KeyType<KeyTable.Choice> choice(Class<?> words) {
+    return KeyType.<KeyTable.Choice>scalar(
+            spellings(words), text -> word(words, text), value -> true)
+        .writing(KeyTable.Choice::text);
+  }
+
+  private static KeyType<Set<KeyTable.Choice>> choices(Class<?> words, Key key) {
+    String some = "one or more of " + spellings(words);
+    boolean mayBeEmpty = !key.none().isEmpty();
+    return KeyType.<Set<KeyTable.Choice>>one(
+            mayBeEmpty ? key.none() + ", or " + some : some,
+            node ->
+                mayBeEmpty && node.toString().replaceAll("[\\[\\]]", "").equals(key.none())
+                    ? Optional.of(Set.of())
+                    : words(node, "[,\\s]+").flatMap(texts -> all(words, texts)),
+            set -> mayBeEmpty || !set.isEmpty())
+        .withArity(Arity.MANY)
+        .writing(
+            set ->
+                set.isEmpty()
+                    ? key.none()
+                    : set.stream().sorted().map(KeyTable.Choice::text).toList());
+  }
+
+  private static <T> KeyType<T> scalar(
+      String allowed, Function<String, Optional<T>> reader, Predicate<T> rule) {
+    return one(allowed, node -> node.scalar().flatMap(reader), rule);
+  }
+
+  private static <T> KeyType<T> one(
+      String allowed, Function<YamlNode, Optional<T>> reader, Predicate<T> rule) {
     return new KeyType<>(
-        allowed,
-        arity,
-        raw ->
-            raw instanceof Raw.Nothing
-                ? Optional.of(Optional.empty())
-                : reader.apply(raw).map(Optional::of),
-        value -> value.isEmpty() || rule.test(value.get()),
-        value -> value.flatMap(writer),
-        (value, folder) -> value.map(path -> located.apply(path, folder)));
+        allowed, Arity.ONE, reader, rule, value -> value, (value, folder) -> value);
   }
 
-  KeyType<T> only(String allowed, Predicate<T> rule) {
-    return new KeyType<>(allowed, arity, reader, rule, writer, located);
+  private KeyType<T> allowing(String words) {
+    return new KeyType<>(words, arity, reader, rule, writer, located);
   }
 
-  KeyType<T> located(BiFunction<T, WorkingFolder, T> how) {
-    return new KeyType<>(allowed, arity, reader, rule, writer, how);
+  private KeyType<T> withArity(Arity other) {
+    return new KeyType<>(allowed, other, reader, rule, writer, located);
+  }
+
+  private KeyType<T> writing(Function<T, Object> other) {
+    return new KeyType<>(allowed, arity, reader, rule, other, located);
+  }
+
+  private KeyType<T> locating(BiFunction<T, WorkingFolder, T> other) {
+    return new KeyType<>(allowed, arity, reader, rule, writer, other);
+  }
+
+  private static boolean hasFields(Map<String, String> map, List<String> names) {
+    return names.isEmpty()
+        ? !map.isEmpty()
+        : names.stream().allMatch(name -> name.endsWith("?") || map.containsKey(name))
+            && map.keySet().stream().allMatch(n -> names.contains(n) || names.contains(n + "?"));
+  }
+
+  private static Optional<Boolean> bool(String text) {
+    return switch (text.strip().toLowerCase(Locale.ROOT)) {
+      case "true" -> Optional.of(true);
+      case "false" -> Optional.of(false);
+      default -> Optional.empty();
+    };
+  }
+
+  private static Optional<Integer> wholeInt(String text) {
+    return whole(text).filter(n -> n.intValue() == n.longValue()).map(Long::intValue);
+  }
+
+  private static Optional<Long> whole(String text) {
+    return Optional.of(text.strip())
+        .filter(digits -> WHOLE.matcher(digits).matches() && digits.length() < 20)
+        .map(digits -> new BigInteger(digits.replace("_", "")))
+        .filter(number -> number.bitLength() < Long.SIZE)
+        .map(BigInteger::longValue);
+  }
+
+  private static Optional<Double> decimal(String text) {
+    return Optional.of(text.strip())
+        .filter(digits -> DECIMAL.matcher(digits).matches())
+        .map(digits -> Double.valueOf(digits.replace("_", "")))
+        .filter(Double::isFinite);
+  }
+
+  private static Optional<Long> bytes(String text) {
+    Matcher size = SIZE.matcher(text.strip());
+    if (!size.matches()) {
+      return Optional.empty();
+    }
+    double unit = size.group(3).equalsIgnoreCase("i") ? 1024 : 1000;
+    int power =
+        size.group(2).isEmpty() ? 0 : "KMGT".indexOf(size.group(2).toUpperCase(Locale.ROOT)) + 1;
+    return Optional.of(Math.round(Double.parseDouble(size.group(1)) * Math.pow(unit, power)));
+  }
+
+  private static Optional<List<String>> words(YamlNode node, String between) {
+    return node.scalar()
+        .map(text -> Stream.of(text.strip().split(between)).filter(w -> !w.isEmpty()).toList())
+        .or(node::scalars);
+  }
+
+  private static Optional<KeyTable.Choice> word(Class<?> words, String text) {
+    return choices(words).filter(word -> word.text().equalsIgnoreCase(text.strip())).findFirst();
+  }
+
+  private static Optional<Set<KeyTable.Choice>> all(Class<?> words, List<String> texts) {
+    Set<KeyTable.Choice> set = new TreeSet<>();
+    texts.forEach(text -> word(words, text).ifPresent(set::add));
+    boolean known = texts.stream().allMatch(text -> word(words, text).isPresent());
+    return known ? Optional.of(Collections.unmodifiableSet(set)) : Optional.empty();
+  }
+
+  private static String spellings(Class<?> words) {
+    return choices(words).map(KeyTable.Choice::text).collect(Collectors.joining(", "));
+  }
+
+  private static Stream<KeyTable.Choice> choices(Class<?> words) {
+    return Arrays.stream(words.getEnumConstants()).map(KeyTable.Choice.class::cast);
+  }
+
+  private static Type argument(Type generic) {
+    return ((ParameterizedType) generic).getActualTypeArguments()[0];
+  }
+
+  /** Numbers between two ends, and how a message names them. */
+  private record Interval(String text, double low, double high, boolean hasLow, boolean hasHigh) {
+    private static final Pattern FORM = Pattern.compile("([\\[(])([^,]+),(.*)([\\])])");
+
+    static Interval of(String noun, String form) {
+      Matcher parts = FORM.matcher(form);
+      if (!parts.matches()) {
+        throw new Bug("The range '" + form + "' of a key is no interval.");
+      }
+      boolean hasLow = parts.group(1).equals("[");
+      boolean hasHigh = parts.group(4).equals("]");
+      String low = parts.group(2);
+      String high = parts.group(3);
+      String text =
+          hasLow && hasHigh
+              ? " from %s to %s".formatted(low, high)
+              : (hasLow ? " of at least " : " above ")
+                  + low
+                  + (high.isEmpty() ? "" : (hasHigh ? " and at most " : " and below ") + high);
+      return new Interval(
+          noun + text,
+          Double.parseDouble(low),
+          high.isEmpty() ? Double.POSITIVE_INFINITY : Double.parseDouble(high),
+          hasLow,
+          hasHigh);
+    }
+
+    boolean contains(Number number) {
+      double value = number.doubleValue();
+      return (hasLow ? value >= low : value > low) && (hasHigh ? value <= high : value < high);
+    }
   }
 }

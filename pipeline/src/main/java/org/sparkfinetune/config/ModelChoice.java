@@ -1,26 +1,31 @@
 package org.sparkfinetune.config;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Optional;
+import org.sparkfinetune.config.Key.Meaning;
 
-/**
- * A model that was trained, or is to be looked at before.
- *
- * @param modelId a folder, Hadoop URI or hub id
- * @param adapter a PEFT adapter: folder, URI or hub id
- * @param base what the linears of the base model are taken as; without it what the adapter's run
- *     folder says
- */
+/** A model that was trained, or is to be looked at before. */
 public record ModelChoice(
-    String modelId,
-    Optional<String> adapter,
-    Optional<MergeBase> base,
-    Optional<String> tokenizer,
-    Optional<String> chatTemplate) {
+    @Key(alias = "model_name_or_path", meaning = Meaning.MODEL, doc = MODEL) String modelId,
+    @Key(meaning = Meaning.MODEL, doc = ADAPTER) Optional<String> adapter,
+    @Key(doc = BASE) Optional<MergeBase> base,
+    @Key(meaning = Meaning.MODEL, doc = "another tokenizer than the model's")
+        Optional<String> tokenizer,
+    @Key(
+            meaning = Meaning.CHAT_TEMPLATE,
+            doc =
+                "reference, llama3, chatml, tokenizer, or a file; without it that of the adapter's"
+                    + " run folder, else the tokenizer's, else reference")
+        Optional<String> chatTemplate) {
+
+  static final String MODEL = "base model: folder, Hadoop URI or hub id";
+  static final String ADAPTER = "PEFT adapter, ours or PEFT's own";
+  static final String BASE =
+      "the base's linears: 16bit as stored, or dequantized from NF4; without it what the adapter"
+          + " was trained on, if its run folder says so, else 16bit";
+
   public ModelChoice {
-    DecodingKeys.MODEL_ID.check(modelId);
-    DecodingKeys.ADAPTER.check(adapter);
-    DecodingKeys.TOKENIZER.check(tokenizer);
-    DecodingKeys.CHAT_TEMPLATE.check(chatTemplate);
+    KeyTable.check(ModelChoice.class, modelId, adapter, base, tokenizer, chatTemplate);
   }
 
   /** The same in other places: what is on a hub as the folder it was downloaded to. */
@@ -37,5 +42,14 @@ public record ModelChoice(
   /** The same with what was found out about it. */
   public ModelChoice with(Optional<MergeBase> newBase, Optional<String> newTemplate) {
     return new ModelChoice(modelId, adapter, newBase, tokenizer, newTemplate);
+  }
+
+  /** The weights that an adapter is applied to. */
+  public enum MergeBase implements KeyTable.Choice {
+    /** As they are in the checkpoint. */
+    @JsonProperty("16bit")
+    SIXTEEN_BIT,
+    /** After a round trip through NF4: what QLoRA trained over. */
+    DEQUANTIZED
   }
 }

@@ -1,5 +1,6 @@
 package org.sparkfinetune.config;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -8,58 +9,172 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
 
 /**
  * Everything that {@code prepare} was asked for.
  *
- * @param input paths, globs or {@code hub:owner/name}
- * @param testInput a ready test split; {@code testSize} is then {@code Rows(0)}
- * @param output Hadoop URI of the folder to write
- * @param testSize what to cut off for the test split; {@code Rows(0)}: nothing
- * @param numSamples rows to take; without it all
- * @param systemMessage replaces the converter's
- * @param template role (system, user, assistant) to a text with columns in braces, in the order
- *     written; present exactly for {@link DatasetKind#TEMPLATE}
- * @param maxRejected fraction of rows, from 0 to 1
- * @param tokens what the report counts tokens with; empty: it counts none
+ * @param testInput if given, {@code testSize} is {@code Rows(0)}
+ * @param testSize {@code Rows(0)}: nothing is cut off
+ * @param template role to text, in the order written; present exactly for {@link
+ *     DatasetKind#TEMPLATE}
+ * @param tokens empty: the report counts none
  */
 public record PrepareConfig(
-    DatasetKind dataset,
-    List<String> input,
-    Optional<List<String>> testInput,
-    String output,
-    long seed,
-    OptionalLong numSamples,
-    TestSize testSize,
-    Optional<String> systemMessage,
-    Optional<Map<String, String>> template,
-    Optional<String> stratifyBy,
-    boolean deduplicate,
-    Set<OutputFormat> formats,
-    double maxRejected,
-    boolean overwrite,
+    @Key(doc = "the converter of the rows") DatasetKind dataset,
+    @Key(meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT) List<String> input,
+    @Key(
+            meaning = Meaning.PATH_AS_WRITTEN,
+            allowed = INPUT,
+            doc = "a ready test split; then no test_size")
+        Optional<List<String>> testInput,
+    @Key(allowed = "a path or a Hadoop URI", doc = "the folder to write") String output,
+    @Key(otherwise = "42", range = "[0,)", doc = "seed of the shuffle") long seed,
+    @Key(doc = "rows to take; without it all") OptionalLong numSamples,
+    @Key(otherwise = "0.2", doc = "rows or fraction for the test split; none with test_input")
+        TestSize testSize,
+    @Key(doc = "replaces the converter's system message") Optional<String> systemMessage,
+    @Key(
+            allowed =
+                "a mapping with the keys user and assistant, and system if wanted, each a text with"
+                    + " columns in braces",
+            fields = {"user", "assistant", "system?"},
+            doc = "columns into messages: a text for each role")
+        Optional<Map<String, String>> template,
+    @Key(allowed = "a column", doc = "keep a column's shares in both splits")
+        Optional<String> stratifyBy,
+    @Key(otherwise = "false", doc = "drop repeated conversations") boolean deduplicate,
+    @Key(otherwise = "parquet,json", doc = "what to write") Set<OutputFormat> formats,
+    @Key(
+            otherwise = "0.01",
+            range = "[0,1]",
+            doc = "fraction of rows that may be rejected before the job fails")
+        double maxRejected,
+    @Key(otherwise = "false", doc = "replace an existing output") boolean overwrite,
     Optional<TokenCounting> tokens) {
 
+  private static final String INPUT = "a path, a glob, a list of them, or hub:owner/name";
+
   public PrepareConfig {
-    input = List.copyOf(PrepareKeys.INPUT.check(input));
-    testInput = PrepareKeys.TEST_INPUT.check(testInput).map(List::copyOf);
-    PrepareKeys.OUTPUT.check(output);
-    PrepareKeys.SEED.check(seed);
-    numSamples.ifPresent(rows -> PrepareKeys.NUM_SAMPLES.check(Optional.of(rows)));
-    PrepareKeys.TEST_SIZE.check(Optional.of(testSize));
-    PrepareKeys.SYSTEM_MESSAGE.check(systemMessage);
-    template =
-        PrepareKeys.TEMPLATE
-            .check(template)
-            .map(texts -> Collections.unmodifiableMap(new LinkedHashMap<>(texts)));
-    PrepareKeys.STRATIFY_BY.check(stratifyBy);
-    formats = Collections.unmodifiableSet(new TreeSet<>(PrepareKeys.FORMATS.check(formats)));
-    PrepareKeys.MAX_REJECTED.check(maxRejected);
+    KeyTable.check(
+        PrepareConfig.class,
+        dataset,
+        input,
+        testInput,
+        output,
+        seed,
+        numSamples,
+        testSize,
+        systemMessage,
+        template,
+        stratifyBy,
+        deduplicate,
+        formats,
+        maxRejected,
+        overwrite);
+    input = List.copyOf(input);
+    testInput = testInput.map(List::copyOf);
+    template = template.map(texts -> Collections.unmodifiableMap(new LinkedHashMap<>(texts)));
+    formats = Collections.unmodifiableSet(new TreeSet<>(formats));
     if (template.isPresent() != (dataset == DatasetKind.TEMPLATE)) {
       throw new UserError(
           "dataset is %s and template is %s; dataset: template needs a template, the others take none"
               .formatted(dataset.text(), template.isPresent() ? "given" : "missing"));
+    }
+  }
+
+  /** No test split is cut off beside a ready one; tokens are counted with a tokenizer only. */
+  static Values resolved(Values values) {
+    if (values.value("tokenizer").isEmpty()) {
+      for (String key : List.of("chat_template", "max_seq_length")) {
+        if (values.isChanged(key)) {
+          throw new UserError(
+              values.where(key)
+                  + "%s is for counting tokens in the report, which needs the key tokenizer too"
+                      .formatted(key));
+        }
+      }
+    }
+    if (values.value("test_input").isEmpty()) {
+      return values;
+    }
+    TestSize none = new TestSize.Rows(0);
+    if (!values.where("test_size").isEmpty()
+        && !values.value("test_size").equals(Optional.of(none))) {
+      throw new UserError(
+          values.where("test_size")
+              + "test_size cuts a test split, but test_input names a ready one; keep one of the"
+              + " two");
+    }
+    return values.with("test_size", none);
+  }
+
+  /** Which converter turns a row into a conversation. */
+  public enum DatasetKind implements KeyTable.Choice {
+    @JsonProperty("sql-create-context")
+    SQL_CREATE_CONTEXT,
+    NO_ROBOTS,
+    /** OpenAI's shape: {@code messages} of role and content. */
+    MESSAGES,
+    /** {@code conversations} of from and value. */
+    SHAREGPT,
+    /** instruction, input, output. */
+    ALPACA,
+    /** prompt, completion. */
+    INSTRUCTION,
+    /** Columns put into messages by {@code template}. */
+    TEMPLATE
+  }
+
+  /** What prepare writes. */
+  public enum OutputFormat implements KeyTable.Choice {
+    PARQUET,
+    /** One object a line, the reference's bytes. */
+    JSON
+  }
+
+  /** How much of the data becomes the test split. */
+  public sealed interface TestSize {
+
+    /** As in YAML. */
+    default Number number() {
+      return this instanceof Fraction some ? (Number) some.fraction() : ((Rows) this).rows();
+    }
+
+    default boolean isPossible() {
+      return this instanceof Fraction some
+          ? some.fraction() > 0 && some.fraction() < 1
+          : ((Rows) this).rows() >= 0;
+    }
+
+    /** That many rows; 0 for no test split. */
+    record Rows(long rows) implements TestSize {}
+
+    /** That share of the rows taken, between 0 and 1, both excluded. */
+    record Fraction(double fraction) implements TestSize {}
+  }
+
+  /** What the report counts tokens with. */
+  public record TokenCounting(
+      @Key(
+              allowed = "a folder, a Hadoop URI or a hub id (owner/name)",
+              doc = "counts tokens in the report")
+          String tokenizer,
+      @Key(
+              meaning = Meaning.CHAT_TEMPLATE,
+              doc =
+                  "that of the training to come, for the report; without it the tokenizer's, if it"
+                      + " has one, else reference")
+          Optional<String> chatTemplate,
+      @Key(
+              alias = "max_seq_len",
+              otherwise = "512",
+              range = "[2,)",
+              doc = "that of the training to come, for the report")
+          int maxSeqLength) {
+    public TokenCounting {
+      KeyTable.check(TokenCounting.class, tokenizer, chatTemplate, maxSeqLength);
     }
   }
 }

@@ -2,31 +2,44 @@ package org.sparkfinetune.config;
 
 import java.util.List;
 
-/**
- * How tokens are chosen and where an answer ends.
- *
- * @param topK 0: all
- * @param batchSize answers that are decoded together
- */
+/** How tokens are chosen and where an answer ends; transformers' names. */
 public record Sampling(
-    int maxNewTokens,
-    boolean doSample,
-    double temperature,
-    double topP,
-    int topK,
-    double repetitionPenalty,
-    List<String> stop,
-    long seed,
-    int batchSize) {
+    @Key(otherwise = "512", doc = "at most so many tokens an answer") int maxNewTokens,
+    @Key(otherwise = "false", doc = "draw tokens; false: the most likely one") boolean doSample,
+    @Key(
+            otherwise = "0.6",
+            range = "(0,)",
+            doc = "with do_sample: below 1 sharper, above 1 flatter")
+        double temperature,
+    @Key(
+            otherwise = "0.9",
+            range = "(0,1]",
+            doc = "with do_sample: the likeliest tokens that make up this share")
+        double topP,
+    @Key(otherwise = "0", range = "[0,)", doc = "with do_sample: so many likeliest tokens; 0: all")
+        int topK,
+    @Key(otherwise = "1", range = "(0,)", doc = "above 1: tokens seen before are less likely")
+        double repetitionPenalty,
+    @Key(
+            otherwise = Key.EMPTY,
+            allowed = "texts that end an answer",
+            doc = "texts that end an answer, beside the end-of-text and end-of-turn tokens")
+        List<String> stop,
+    @Key(otherwise = "42", range = "[0,)", doc = "with do_sample") long seed,
+    @Key(otherwise = "8", doc = "answers that a task decodes together") int batchSize) {
   public Sampling {
-    DecodingKeys.MAX_NEW_TOKENS.check(maxNewTokens);
-    DecodingKeys.TEMPERATURE.check(temperature);
-    DecodingKeys.TOP_P.check(topP);
-    DecodingKeys.TOP_K.check(topK);
-    DecodingKeys.REPETITION_PENALTY.check(repetitionPenalty);
-    stop = List.copyOf(DecodingKeys.STOP.check(stop));
-    DecodingKeys.SEED.check(seed);
-    DecodingKeys.BATCH_SIZE.check(batchSize);
+    KeyTable.check(
+        Sampling.class,
+        maxNewTokens,
+        doSample,
+        temperature,
+        topP,
+        topK,
+        repetitionPenalty,
+        stop,
+        seed,
+        batchSize);
+    stop = List.copyOf(stop);
   }
 
   /** The most likely token each time. */

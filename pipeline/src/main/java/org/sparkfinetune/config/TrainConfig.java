@@ -1,29 +1,39 @@
 package org.sparkfinetune.config;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.io.Serializable;
+import java.util.Collections;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
+import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
 
 /**
- * Everything that {@code train} was asked for.
- *
- * @param outputDir Hadoop URI of the run folder
- * @param seed of row order, dropout and new adapters
+ * Everything that {@code train} was asked for; its keys have transformers', TRL's and PEFT's names
+ * where they have one.
  */
 public record TrainConfig(
     ModelSource model,
     TrainingData data,
-    Method method,
+    @Key(otherwise = "qlora", doc = "adapters over NF4, adapters over 16 bits, or all weights")
+        Method method,
     LoraConfig lora,
     Parallelism parallelism,
     Compute compute,
     Optimization optimization,
     Loop loop,
+    @Key(otherwise = "42", range = "[0,)", doc = "orders, dropout and new adapters follow it")
+        long seed,
+    @Key(meaning = Meaning.PATH, doc = "the run folder, where everything is written")
+        String outputDir,
     Reporting reporting,
-    Checkpointing checkpointing,
-    String outputDir,
-    long seed) {
+    Checkpointing checkpointing) {
   public TrainConfig {
-    TrainKeys.OUTPUT_DIR.check(outputDir);
-    TrainKeys.SEED.check(seed);
+    KeyTable.check(TrainConfig.class, method, seed, outputDir);
     if (method == Method.FULL && model.adapter().isPresent()) {
       throw new UserError(
           ("adapter is %s, but method is full, which trains no adapter; merge the adapter into the"
@@ -43,9 +53,254 @@ public record TrainConfig(
         compute,
         optimization,
         loop,
-        reporting,
-        checkpointing,
+        seed,
         outputDir,
-        seed);
+        reporting,
+        checkpointing);
+  }
+
+  /** Which weights are trained, and how the frozen ones are stored. */
+  public enum Method implements KeyTable.Choice {
+    /** Adapters over frozen weights in NF4. */
+    QLORA,
+    /** Adapters over frozen weights in 16 bits. */
+    LORA,
+    /** All weights. */
+    FULL
+  }
+
+  /**
+   * Where the model comes from.
+   *
+   * @param modelId as results name it
+   * @param folder what is read: for a hub id, once it was downloaded, its folder in the cache
+   */
+  public record ModelSource(
+      @Key(
+              alias = "model_name_or_path",
+              meaning = Meaning.MODEL,
+              doc = "model: folder, Hadoop URI or hub id")
+          String modelId,
+      @Key(otherwise = "main", allowed = "a branch, tag or commit", doc = "the model's revision")
+          String revision,
+      @Key(meaning = Meaning.MODEL, doc = "another tokenizer than the model's")
+          Optional<String> tokenizer,
+      @Key(
+              meaning = Meaning.MODEL,
+              doc = "an existing PEFT adapter to start from; r, alpha and modules are its own")
+          Optional<String> adapter,
+      String folder) {
+    public ModelSource {
+      KeyTable.check(ModelSource.class, modelId, revision, tokenizer, adapter);
+    }
+
+    /** Where the model is read from what names it. */
+    public ModelSource(
+        String modelId, String revision, Optional<String> tokenizer, Optional<String> adapter) {
+      this(modelId, revision, tokenizer, adapter, modelId);
+    }
+  }
+
+  /** Where and in what numbers is computed; travels to executors. */
+  public record Compute(
+      @Key(
+              otherwise = "auto",
+              doc = "where to compute; auto: on the GPU that Spark gave the executor, if any")
+          DeviceChoice device,
+      @Key(otherwise = "true", doc = "compute in bfloat16; false: float32") boolean bf16,
+      @Key(otherwise = "true", doc = "keep only the inputs of layers and compute the rest again")
+          GradientCheckpointing gradientCheckpointing)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+  }
+
+  /** Where tensors live. */
+  public enum DeviceChoice implements KeyTable.Choice {
+    /** CUDA where a GPU was assigned and libtorch has CUDA, else the CPU. */
+    AUTO,
+    CPU,
+    CUDA
+  }
+
+  /** What is kept of a layer's forward for its backward. */
+  public enum GradientCheckpointing implements KeyTable.Choice {
+    /** Only the layer's input; all else is computed again. */
+    @JsonProperty("true")
+    ON,
+    /** Everything. */
+    @JsonProperty("false")
+    OFF,
+    /** What is cheap to keep and dear to compute again. */
+    SELECTIVE
+  }
+
+  /** AdamW and its schedule. */
+  public record Optimization(
+      @Key(otherwise = "2e-4", range = "(0,)", doc = "AdamW's rate at its peak")
+          double learningRate,
+      @Key(otherwise = "constant", doc = "how the rate changes over the run")
+          LrSchedulerType lrSchedulerType,
+      @Key(otherwise = "0", range = "[0,1]", doc = "share of the steps in which the rate rises")
+          double warmupRatio,
+      @Key(otherwise = "0", range = "[0,)", doc = "the same as a number; wins over the ratio")
+          int warmupSteps,
+      @Key(otherwise = "0", range = "[0,)", doc = "AdamW's decay") double weightDecay,
+      @Key(
+              otherwise = "0.3",
+              range = "[0,)",
+              doc = "the global gradient norm is clipped to it; 0: not clipped")
+          double maxGradNorm) {
+    public Optimization {
+      KeyTable.check(
+          Optimization.class,
+          learningRate,
+          lrSchedulerType,
+          warmupRatio,
+          warmupSteps,
+          weightDecay,
+          maxGradNorm);
+    }
+  }
+
+  /** With the meaning of transformers. */
+  public enum LrSchedulerType implements KeyTable.Choice {
+    /** The same rate always; ignores the warm-up. */
+    CONSTANT,
+    CONSTANT_WITH_WARMUP,
+    /** Falls to 0 in a line after the warm-up. */
+    LINEAR,
+    /** Falls to 0 along half a cosine after the warm-up. */
+    COSINE
+  }
+
+  /** How long is trained and how many rows make a step. */
+  public record Loop(
+      @Key(otherwise = "3", range = "(0,)", doc = "passes over the data") double numTrainEpochs,
+      @Key(
+              none = "-1",
+              allowed = "a whole number of at least 1, or -1 for no limit",
+              doc = "optimizer steps after which to stop, whatever num_train_epochs says")
+          OptionalInt maxSteps,
+      @Key(otherwise = "1", doc = "rows of a micro-batch") int perDeviceTrainBatchSize,
+      @Key(otherwise = "1", doc = "the same in evaluation") int perDeviceEvalBatchSize,
+      @Key(otherwise = "1", doc = "micro-batches of a rank in an optimizer step")
+          int gradientAccumulationSteps) {
+    public Loop {
+      KeyTable.check(
+          Loop.class,
+          numTrainEpochs,
+          maxSteps,
+          perDeviceTrainBatchSize,
+          perDeviceEvalBatchSize,
+          gradientAccumulationSteps);
+    }
+  }
+
+  /** What is told while a run goes on. */
+  public record Reporting(
+      @Key(otherwise = "10", doc = "optimizer steps between two log lines") int loggingSteps,
+      @Key(otherwise = "tensorboard", none = "none", doc = "where metrics go besides metrics.jsonl")
+          Set<Reporter> reportTo,
+      @Key(alias = "evaluation_strategy", otherwise = "epoch", doc = "when to evaluate")
+          IntervalStrategy evalStrategy,
+      @Key(
+              otherwise = "=logging_steps",
+              doc = "steps between two evaluations; without it logging_steps")
+          int evalSteps,
+      @Key(otherwise = "false", doc = "evaluate before the first step too") boolean evalOnStart) {
+    public Reporting {
+      KeyTable.check(Reporting.class, loggingSteps, reportTo, evalStrategy, evalSteps, evalOnStart);
+      reportTo = Collections.unmodifiableSet(new TreeSet<>(reportTo));
+    }
+
+    /** Whether the test split is ever looked at. */
+    public boolean evaluates() {
+      return evalOnStart || evalStrategy != IntervalStrategy.NO;
+    }
+  }
+
+  /** Where metrics go besides {@code metrics.jsonl}. */
+  public enum Reporter implements KeyTable.Choice {
+    TENSORBOARD,
+    MLFLOW
+  }
+
+  /** When something happens. */
+  public enum IntervalStrategy implements KeyTable.Choice {
+    NO,
+    STEPS,
+    EPOCH
+  }
+
+  /**
+   * When checkpoints are written, how many are kept, and how a run goes on after it was cut off.
+   */
+  public record Checkpointing(
+      @Key(otherwise = "epoch", doc = "when to write a checkpoint") IntervalStrategy saveStrategy,
+      @Key(otherwise = "500", doc = "steps between two checkpoints") int saveSteps,
+      @Key(otherwise = "3", doc = "checkpoints that are kept") int saveTotalLimit,
+      @Key(
+              name = "resume_from_checkpoint",
+              otherwise = "auto",
+              doc =
+                  "auto (the newest complete one, if any), never, or a path (later ones are set"
+                      + " aside)")
+          ResumeFrom resumeFrom,
+      @Key(otherwise = "3", doc = "starts of the training before giving up") int maxAttempts) {
+    public Checkpointing {
+      KeyTable.check(
+          Checkpointing.class, saveStrategy, saveSteps, saveTotalLimit, resumeFrom, maxAttempts);
+    }
+  }
+
+  /** Where a run begins. */
+  public sealed interface ResumeFrom {
+
+    /** {@code true} and {@code false} are what transformers' users write. */
+    static ResumeFrom of(String text) {
+      return switch (text.toLowerCase(Locale.ROOT)) {
+        case "auto", "true" -> new Auto();
+        case "never", "false" -> new Never();
+        default -> new Path(text);
+      };
+    }
+
+    /** The word or path in YAML. */
+    default String text() {
+      return this instanceof Path path ? path.uri() : this instanceof Auto ? "auto" : "never";
+    }
+
+    /** The newest complete checkpoint of the run folder, if there is one. */
+    record Auto() implements ResumeFrom {}
+
+    /** From the beginning. */
+    record Never() implements ResumeFrom {}
+
+    /** One checkpoint, named by its Hadoop URI. */
+    record Path(String uri) implements ResumeFrom {}
+  }
+
+  /** The reference's keys that change nothing here; {@link TrainNotes} says why. */
+  record Accepted(
+      @Key(
+              name = "fsdp_config.forward_prefetch",
+              after = "fsdp_config.backward_prefetch",
+              doc = "accepted; always so")
+          Optional<Boolean> forwardPrefetch,
+      @Key(
+              name = "fsdp_config.use_orig_params",
+              after = "fsdp_config.forward_prefetch",
+              doc = "accepted; means nothing here")
+          Optional<Boolean> useOrigParams,
+      @Key(after = "bf16", doc = "accepted; means nothing here") Optional<Boolean> tf32,
+      @Key(after = "gradient_checkpointing", doc = "accepted; means nothing here")
+          Optional<Map<String, String>> gradientCheckpointingKwargs,
+      @Key(after = "max_grad_norm", otherwise = "adamw_torch", doc = "the optimizer")
+          Optim optim) {}
+
+  /** Two of transformers' names for the one AdamW that there is. */
+  enum Optim implements KeyTable.Choice {
+    ADAMW_TORCH,
+    ADAMW_TORCH_FUSED
   }
 }

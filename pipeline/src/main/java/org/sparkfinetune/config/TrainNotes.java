@@ -2,28 +2,37 @@ package org.sparkfinetune.config;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
+import org.sparkfinetune.config.Parallelism.Fsdp;
+import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
+import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Method;
+import org.sparkfinetune.config.TrainConfig.Optim;
 
 /** One line for each key that the user gave and that means nothing or little here. */
 final class TrainNotes {
 
-  private static final List<Key<?>> ADAPTER_KEYS =
+  private static final List<String> ADAPTER_KEYS =
       List.of(
-          TrainKeys.LORA_R,
-          TrainKeys.LORA_ALPHA,
-          TrainKeys.LORA_DROPOUT,
-          TrainKeys.LORA_TARGET_MODULES,
-          TrainKeys.USE_RSLORA,
-          TrainKeys.MODULES_TO_SAVE);
+          "lora_r",
+          "lora_alpha",
+          "lora_dropout",
+          "lora_target_modules",
+          "use_rslora",
+          "modules_to_save");
 
   private final List<String> lines = new ArrayList<>();
   private final Values values;
+  private final TrainConfig config;
 
-  private TrainNotes(Values values) {
+  private TrainNotes(Values values, TrainConfig config) {
     this.values = values;
+    this.config = config;
   }
 
-  static List<String> of(Values values) {
-    TrainNotes notes = new TrainNotes(values);
+  static List<String> of(Values values, TrainConfig config) {
+    TrainNotes notes = new TrainNotes(values, config);
     notes.onSharding();
     notes.onCompute();
     notes.onSchedule();
@@ -33,7 +42,7 @@ final class TrainNotes {
   }
 
   private void onSharding() {
-    Fsdp fsdp = values.of(TrainKeys.FSDP);
+    Fsdp fsdp = config.parallelism().fsdp();
     if (fsdp.autoWrap()) {
       lines.add("fsdp: auto_wrap changes nothing; a decoder layer is always the unit of sharding.");
     }
@@ -51,35 +60,33 @@ final class TrainNotes {
           "fsdp: offload keeps frozen shards on the host of a GPU; on a CPU they are there"
               + " anyway.");
     }
-    if (values.of(TrainKeys.BACKWARD_PREFETCH).filter(this::isPost).isPresent()) {
+    if (config.parallelism().prefetch().equals(Optional.of(BackwardPrefetch.BACKWARD_POST))) {
       lines.add(
           "fsdp_config.backward_prefetch: backward_post acts as backward_pre; the next layer is"
               + " fetched while one is computed.");
     }
-    note(TrainKeys.FORWARD_PREFETCH, "changes nothing; layers are prefetched in both directions.");
     note(
-        TrainKeys.USE_ORIG_PARAMS,
+        "fsdp_config.forward_prefetch",
+        "changes nothing; layers are prefetched in both directions.");
+    note(
+        "fsdp_config.use_orig_params",
         "changes nothing; frozen and trained weights are sharded apart.");
   }
 
-  private boolean isPost(BackwardPrefetch prefetch) {
-    return prefetch == BackwardPrefetch.BACKWARD_POST;
-  }
-
   private void onCompute() {
-    note(TrainKeys.TF32, "changes nothing; matrices are multiplied in bfloat16 or float32.");
+    note("tf32", "changes nothing; matrices are multiplied in bfloat16 or float32.");
     note(
-        TrainKeys.GRADIENT_CHECKPOINTING_KWARGS,
+        "gradient_checkpointing_kwargs",
         "changes nothing; recomputing is part of the layer loop, not of an autograd hook.");
-    if (values.of(TrainKeys.OPTIM) == Optim.ADAMW_TORCH_FUSED) {
+    if (values.record(TrainConfig.Accepted.class).optim() == Optim.ADAMW_TORCH_FUSED) {
       lines.add("optim: adamw_torch_fused is adamw_torch; there is one AdamW.");
     }
   }
 
   private void onSchedule() {
-    double ratio = values.of(TrainKeys.WARMUP_RATIO);
-    int steps = values.of(TrainKeys.WARMUP_STEPS);
-    if (values.of(TrainKeys.LR_SCHEDULER_TYPE) == LrSchedulerType.CONSTANT
+    double ratio = config.optimization().warmupRatio();
+    int steps = config.optimization().warmupSteps();
+    if (config.optimization().lrSchedulerType() == LrSchedulerType.CONSTANT
         && (ratio > 0 || steps > 0)) {
       lines.add(
           "lr_scheduler_type: constant ignores %s; constant_with_warmup warms up."
@@ -87,39 +94,36 @@ final class TrainNotes {
     } else if (ratio > 0 && steps > 0) {
       lines.add("warmup_ratio is not used, because warmup_steps is " + steps + ".");
     }
-    if (values.isChanged(TrainKeys.NUM_TRAIN_EPOCHS)
-        && values.of(TrainKeys.MAX_STEPS).filter(max -> max > 0).isPresent()) {
-      lines.add("num_train_epochs is not used, because max_steps is given.");
+    if (config.loop().maxSteps().isPresent()) {
+      note("num_train_epochs", "is not used, because max_steps is given.");
     }
   }
 
   private void onIntervals() {
-    if (values.isChanged(TrainKeys.SAVE_STEPS)
-        && values.of(TrainKeys.SAVE_STRATEGY) != IntervalStrategy.STEPS) {
-      lines.add("save_steps is not used, because save_strategy is not steps.");
+    if (config.checkpointing().saveStrategy() != IntervalStrategy.STEPS) {
+      note("save_steps", "is not used, because save_strategy is not steps.");
     }
-    int logging = values.of(TrainKeys.LOGGING_STEPS);
-    if (values.of(TrainKeys.EVAL_STEPS).filter(steps -> steps != logging).isPresent()
-        && values.of(TrainKeys.EVAL_STRATEGY) != IntervalStrategy.STEPS) {
+    if (config.reporting().evalSteps() != config.reporting().loggingSteps()
+        && config.reporting().evalStrategy() != IntervalStrategy.STEPS) {
       lines.add("eval_steps is not used, because eval_strategy is not steps.");
     }
   }
 
   private void onMethod() {
-    if (values.of(TrainKeys.METHOD) == Method.FULL) {
+    if (config.method() == Method.FULL) {
       ADAPTER_KEYS.forEach(key -> note(key, "is not used, because method is full."));
     }
-    if (values.of(TrainKeys.ADAPTER).isPresent()) {
+    if (config.model().adapter().isPresent()) {
       ADAPTER_KEYS.stream()
-          .filter(key -> key != TrainKeys.LORA_DROPOUT)
+          .filter(key -> !key.equals("lora_dropout"))
           .forEach(key -> note(key, "is not used, because the adapter brings its own."));
     }
-    if (values.of(TrainKeys.CROSS_SAMPLE_ATTENTION) && !values.of(TrainKeys.PACKING)) {
+    if (config.data().crossSampleAttention() && !config.data().packing()) {
       lines.add("cross_sample_attention changes nothing, because packing is false.");
     }
   }
 
-  private void note(Key<?> key, String text) {
+  private void note(String key, String text) {
     if (values.isChanged(key)) {
       lines.add(key + " " + text);
     }

@@ -1,29 +1,49 @@
 package org.sparkfinetune.config;
 
 import java.util.Optional;
+import org.sparkfinetune.config.Key.Meaning;
 
-/**
- * The conversations and how they become rows of tokens.
- *
- * @param datasetPath what prepare wrote, or a folder with the two JSON files
- * @param maxSeqLength tokens of a row
- * @param packing several samples share a row
- * @param crossSampleAttention samples of a row attend to each other and positions run on
- * @param chatTemplate a built-in name, {@code tokenizer}, or a file; without one the tokenizer's,
- *     if it has one, else {@code reference}
- * @param assistantOnlyLoss only assistant turns are trained
- */
+/** The conversations and how they become rows of tokens. */
 public record TrainingData(
-    String datasetPath,
-    int maxSeqLength,
-    boolean packing,
-    boolean crossSampleAttention,
-    Optional<String> chatTemplate,
-    Overlong overlong,
-    boolean assistantOnlyLoss) {
+    @Key(meaning = Meaning.PATH, doc = "what prepare wrote, or a folder with the two JSON files")
+        String datasetPath,
+    @Key(alias = "max_seq_len", otherwise = "512", range = "[2,)", doc = "tokens of a row")
+        int maxSeqLength,
+    @Key(otherwise = "true", doc = "several samples in a row") boolean packing,
+    @Key(otherwise = "false", doc = "samples of a row attend to each other, as in the reference")
+        boolean crossSampleAttention,
+    @Key(
+            meaning = Meaning.CHAT_TEMPLATE,
+            doc =
+                "reference, llama3, chatml, tokenizer, or a file; without it the tokenizer's, if it"
+                    + " has one, else reference")
+        Optional<String> chatTemplate,
+    @Key(
+            otherwise = "drop",
+            doc = "samples longer than a row: dropped (and counted), truncated, split, or an error")
+        Overlong overlong,
+    @Key(otherwise = "false", doc = "train on assistant turns alone") boolean assistantOnlyLoss) {
   public TrainingData {
-    TrainKeys.DATASET_PATH.check(datasetPath);
-    TrainKeys.MAX_SEQ_LENGTH.check(maxSeqLength);
-    TrainKeys.CHAT_TEMPLATE.check(chatTemplate);
+    KeyTable.check(
+        TrainingData.class,
+        datasetPath,
+        maxSeqLength,
+        packing,
+        crossSampleAttention,
+        chatTemplate,
+        overlong,
+        assistantOnlyLoss);
+  }
+
+  /** What becomes of a sample that is longer than a row. */
+  public enum Overlong implements KeyTable.Choice {
+    /** Left out and counted. */
+    DROP,
+    /** Cut at the row's length. */
+    TRUNCATE,
+    /** Continued in further rows. */
+    SPLIT,
+    /** An error that names the sample. */
+    ERROR
   }
 }

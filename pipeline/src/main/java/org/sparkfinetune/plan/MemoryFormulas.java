@@ -1,7 +1,7 @@
 package org.sparkfinetune.plan;
 
-import org.sparkfinetune.config.ExchangeMode;
-import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.Parallelism.ExchangeMode;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.plan.Memory.Kind;

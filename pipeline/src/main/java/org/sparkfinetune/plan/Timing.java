@@ -2,8 +2,8 @@ package org.sparkfinetune.plan;
 
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
-import org.sparkfinetune.config.GradientCheckpointing;
-import org.sparkfinetune.config.Method;
+import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 
 /**

@@ -1,9 +1,9 @@
 package org.sparkfinetune.plan;
 
-import org.sparkfinetune.config.GradientCheckpointing;
-import org.sparkfinetune.config.IntervalStrategy;
-import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
+import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.LlamaConfig;

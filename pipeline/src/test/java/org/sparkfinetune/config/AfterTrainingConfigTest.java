@@ -7,6 +7,10 @@ import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.config.EvaluateConfig.Metric;
+import org.sparkfinetune.config.MergeConfig.MergeFormat;
+import org.sparkfinetune.config.MergeConfig.WeightType;
+import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
 
 /** The configurations of generate, evaluate and merge. */

@@ -14,6 +14,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
+import org.sparkfinetune.config.TrainConfig.ModelSource;
+import org.sparkfinetune.config.TrainConfig.ResumeFrom;
 import org.sparkfinetune.errors.UserError;
 
 class ConfigLoaderTest {
@@ -84,7 +87,7 @@ class ConfigLoaderTest {
 
   @Test
   void every_key_has_help() {
-    for (KeyTable table : List.of(KeyTable.train(), KeyTable.prepare())) {
+    for (KeyTable table : List.of(KeyTable.TRAIN, KeyTable.PREPARE)) {
       assertThat(table.keys())
           .allSatisfy(
               key -> {
@@ -100,7 +103,7 @@ class ConfigLoaderTest {
   }
 
   private static String help(String key) {
-    return KeyTable.train().find(key).orElseThrow().defaultText();
+    return KeyTable.TRAIN.find(key).orElseThrow().defaultText();
   }
 
   private Path write(byte[] bytes) throws IOException {

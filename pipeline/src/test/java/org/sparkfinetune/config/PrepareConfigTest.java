@@ -18,6 +18,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
+import org.sparkfinetune.config.PrepareConfig.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig.TestSize;
+import org.sparkfinetune.config.PrepareConfig.TokenCounting;
 import org.sparkfinetune.errors.UserError;
 
 class PrepareConfigTest {
@@ -125,7 +130,8 @@ class PrepareConfigTest {
         List.<Set<OutputFormat>>of(
             new LinkedHashSet<>(List.of(OutputFormat.JSON, OutputFormat.PARQUET)),
             new LinkedHashSet<>(List.of(OutputFormat.PARQUET, OutputFormat.JSON)))) {
-      assertThat(PrepareKeys.FORMATS.plain(formats)).contains(List.of("parquet", "json"));
+      assertThat(KeyTable.PREPARE.find("formats").orElseThrow().plain(formats))
+          .isEqualTo(List.of("parquet", "json"));
     }
   }
 

@@ -10,6 +10,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.errors.UserError;
 
 /** What the keys of train refuse, and in which words. */
@@ -96,5 +98,46 @@ class TrainConfigRefusalsTest {
     assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("adapter is a, but method is full");
+  }
+
+  @Test
+  void all_problems_come_in_one_message() {
+    String file = folder.resolve("train.yaml").toString();
+    assertThatThrownBy(
+            () ->
+                load(
+                    folder,
+                    """
+                    model_id: m
+                    lora_r: 0
+                    max_seq_lenght: 3
+                    fsdp_config:
+                      backward_prefetch: maybe
+                    """,
+                    "--seed",
+                    "x",
+                    "--output_dir",
+                    "o"))
+        .isInstanceOf(UserError.class)
+        .hasMessage(
+            String.join(
+                "\n",
+                file + ":2: lora_r is 0; allowed: a whole number of at least 1",
+                file + ":3: unknown key max_seq_lenght; did you mean max_seq_length?",
+                file
+                    + ":5: fsdp_config.backward_prefetch is maybe; allowed: backward_pre,"
+                    + " backward_post, no_prefetch",
+                "command line: seed is x; allowed: a whole number of at least 0",
+                "train needs these keys, in the YAML file or on the command line:",
+                "  --dataset_path  what prepare wrote, or a folder with the two JSON files"));
+  }
+
+  @Test
+  void a_bad_value_is_not_called_missing_too() {
+    assertThatThrownBy(() -> load(folder, "model_id: m\ndataset_path: ' '\noutput_dir: o"))
+        .isInstanceOf(UserError.class)
+        .hasMessage(
+            folder.resolve("train.yaml")
+                + ":2: dataset_path is \" \"; allowed: a path or a Hadoop URI");
   }
 }

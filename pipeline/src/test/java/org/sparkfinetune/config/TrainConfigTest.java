@@ -13,6 +13,25 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
+import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
+import org.sparkfinetune.config.Parallelism.ExchangeMode;
+import org.sparkfinetune.config.Parallelism.Fsdp;
+import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Checkpointing;
+import org.sparkfinetune.config.TrainConfig.Compute;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
+import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
+import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
+import org.sparkfinetune.config.TrainConfig.Loop;
+import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Method;
+import org.sparkfinetune.config.TrainConfig.ModelSource;
+import org.sparkfinetune.config.TrainConfig.Optimization;
+import org.sparkfinetune.config.TrainConfig.Reporter;
+import org.sparkfinetune.config.TrainConfig.Reporting;
+import org.sparkfinetune.config.TrainConfig.ResumeFrom;
+import org.sparkfinetune.config.TrainingData.Overlong;
 
 class TrainConfigTest {
 
@@ -31,19 +50,18 @@ class TrainConfigTest {
                 new LoraConfig(16, 8, 0.05, List.of("all-linear"), false, List.of()),
                 new Parallelism(
                     OptionalInt.empty(),
-                    ShardingStrategy.FULL_SHARD,
-                    false,
-                    true,
+                    new Fsdp(ShardingStrategy.FULL_SHARD, false, false),
+                    Optional.empty(),
                     ExchangeMode.AUTO,
                     false,
                     OptionalLong.empty()),
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
                 new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3),
                 new Loop(3, OptionalInt.empty(), 1, 1, 1),
-                new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
-                new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
+                42,
                 "runs/one",
-                42));
+                new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
+                new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3)));
     assertThat(load(folder, REQUIRED).notes()).isEmpty();
   }
 
@@ -66,15 +84,16 @@ class TrainConfigTest {
                 new LoraConfig(8, 16.5, 0, List.of("q_proj", "v_proj"), true, List.of("lm_head")),
                 new Parallelism(
                     OptionalInt.of(2),
-                    ShardingStrategy.HYBRID_SHARD,
-                    true,
-                    false,
+                    new Fsdp(ShardingStrategy.HYBRID_SHARD, true, false),
+                    Optional.of(BackwardPrefetch.NO_PREFETCH),
                     ExchangeMode.NETWORK,
                     true,
                     OptionalLong.of(6_000_000_000L)),
                 new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
                 new Optimization(1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
+                7,
+                "file:/runs/two",
                 new Reporting(
                     1,
                     Set.of(Reporter.TENSORBOARD, Reporter.MLFLOW),
@@ -82,14 +101,12 @@ class TrainConfigTest {
                     20,
                     true),
                 new Checkpointing(
-                    IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5),
-                "file:/runs/two",
-                7));
+                    IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5)));
   }
 
   @Test
   void the_test_of_every_key_leaves_none_out() {
-    assertThat(KeyTable.train().keys())
+    assertThat(KeyTable.TRAIN.keys())
         .allSatisfy(
             key ->
                 assertThat(everyKey())

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
 
 /** Configurations of train in a test's folder. */
 final class TrainYaml {

@@ -17,7 +17,7 @@ import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.bench.ModelMaker;
 import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.config.ConfigLoader;
-import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import picocli.CommandLine.Command;

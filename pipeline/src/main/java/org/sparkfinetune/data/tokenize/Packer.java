@@ -3,7 +3,7 @@ package org.sparkfinetune.data.tokenize;
 import java.io.Serializable;
 import java.util.Arrays;
 import java.util.stream.IntStream;
-import org.sparkfinetune.config.Overlong;
+import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.errors.UserError;
 
 /**

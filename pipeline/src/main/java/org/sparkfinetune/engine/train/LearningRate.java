@@ -1,6 +1,6 @@
 package org.sparkfinetune.engine.train;
 
-import org.sparkfinetune.config.Optimization;
+import org.sparkfinetune.config.TrainConfig.Optimization;
 
 /** The learning rate of a step, as transformers' schedulers of the same names give it. */
 final class LearningRate {

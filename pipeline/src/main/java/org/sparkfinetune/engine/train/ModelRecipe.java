@@ -1,12 +1,12 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.OptionalLong;
-import org.sparkfinetune.config.Compute;
 import org.sparkfinetune.config.LoraConfig;
-import org.sparkfinetune.config.Method;
 import org.sparkfinetune.config.Parallelism;
-import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.Compute;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.ShardRanks;

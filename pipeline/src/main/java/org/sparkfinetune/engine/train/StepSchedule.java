@@ -3,8 +3,8 @@ package org.sparkfinetune.engine.train;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import org.sparkfinetune.config.IntervalStrategy;
-import org.sparkfinetune.config.Loop;
+import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
+import org.sparkfinetune.config.TrainConfig.Loop;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 
 /**

@@ -9,7 +9,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.config.MergeBase;
+import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.safetensors.DType;

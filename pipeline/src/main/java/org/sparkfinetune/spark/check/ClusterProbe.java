@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.sparkfinetune.config.Compute;
+import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.errors.UserError;

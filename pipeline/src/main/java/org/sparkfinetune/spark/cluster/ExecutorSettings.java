@@ -6,7 +6,7 @@ import java.util.OptionalInt;
 import java.util.StringJoiner;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
-import org.sparkfinetune.config.DeviceChoice;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.errors.UserError;
 

@@ -6,7 +6,7 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelChoice;
-import org.sparkfinetune.config.ModelSource;
+import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubFile;

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
-import org.sparkfinetune.config.TestSize;
+import org.sparkfinetune.config.PrepareConfig.TestSize;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
 

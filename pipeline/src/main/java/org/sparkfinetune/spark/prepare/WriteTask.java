@@ -20,7 +20,7 @@ import org.apache.spark.api.java.function.Function2;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.config.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.spark.prepare.Selection.Split;

@@ -6,9 +6,9 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.sparkfinetune.config.Loaded;
-import org.sparkfinetune.config.LrSchedulerType;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.errors.Bug;
 

@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.config.Overlong;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 
 final class LossExtentTest {

@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.config.Overlong;
+import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.tokenize.Packer.Packing;
 import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;

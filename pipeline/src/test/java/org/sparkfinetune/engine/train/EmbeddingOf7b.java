@@ -8,7 +8,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ConfigLoader;
-import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.InProcessGroup;

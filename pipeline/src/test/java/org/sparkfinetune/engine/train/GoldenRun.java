@@ -22,7 +22,7 @@ import java.util.function.Function;
 import java.util.function.LongToDoubleFunction;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
-import org.sparkfinetune.config.ShardingStrategy;
+import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;

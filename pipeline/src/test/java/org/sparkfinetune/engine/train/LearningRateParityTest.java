@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
-import org.sparkfinetune.config.LrSchedulerType;
-import org.sparkfinetune.config.Optimization;
+import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Optimization;
 
 /** transformers' schedulers, with the warm-up in steps and as a ratio. */
 class LearningRateParityTest {

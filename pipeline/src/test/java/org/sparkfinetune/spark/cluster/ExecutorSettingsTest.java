@@ -8,7 +8,7 @@ import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.sparkfinetune.config.DeviceChoice;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
 
 class ExecutorSettingsTest {

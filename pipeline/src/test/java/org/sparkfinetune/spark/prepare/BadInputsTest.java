@@ -17,8 +17,8 @@ import org.apache.spark.sql.Row;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.sparkfinetune.config.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 
 /** Every file of the corpus through the readers and converters that the job uses, without a job. */
 final class BadInputsTest {

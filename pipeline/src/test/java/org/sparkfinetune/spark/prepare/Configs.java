@@ -6,11 +6,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import org.sparkfinetune.config.DatasetKind;
-import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
-import org.sparkfinetune.config.TestSize;
-import org.sparkfinetune.config.TokenCounting;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
+import org.sparkfinetune.config.PrepareConfig.OutputFormat;
+import org.sparkfinetune.config.PrepareConfig.TestSize;
+import org.sparkfinetune.config.PrepareConfig.TokenCounting;
 
 /** Configurations for tests, changed from the defaults step by step. */
 final class Configs {

@@ -88,7 +88,7 @@ final class ParquetInputSparkTest {
             () ->
                 Preparing.run(
                     Configs.to(folder.resolve("out"))
-                        .dataset(org.sparkfinetune.config.DatasetKind.MESSAGES)
+                        .dataset(org.sparkfinetune.config.PrepareConfig.DatasetKind.MESSAGES)
                         .input(FILES.resolve("brotli.parquet").toString())))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("6 of 6 rows")

@@ -27,9 +27,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.config.DatasetKind;
-import org.sparkfinetune.config.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
+import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.testing.SparkSessions;
 
 final class PrepareSparkTest {

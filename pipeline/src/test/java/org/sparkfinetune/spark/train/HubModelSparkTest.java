@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.EvaluateConfig;
-import org.sparkfinetune.config.Metric;
+import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.UserError;

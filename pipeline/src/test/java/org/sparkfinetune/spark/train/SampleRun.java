@@ -17,7 +17,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.ConfigLoader;
-import org.sparkfinetune.config.Loaded;
+import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.store.Store;
 

@@ -1,7 +1,0 @@
-package org.sparkfinetune.jobs;
-
-/** How a result is printed. */
-enum OutputForm {
-  TEXT,
-  JSON
-}
