@@ -1,7 +1,6 @@
 package org.sparkfinetune.model.quant;
 
 import java.nio.ByteBuffer;
-import org.sparkfinetune.model.quant.Nf4Kernel.FastestNf4;
 
 /**
  * 4-bit NormalFloat (QLoRA, Dettmers et al. 2023, appendix E) in blocks of 64 as bitsandbytes packs
