@@ -25,6 +25,6 @@ class SessionsSparkTest {
   void a_master_that_is_none_is_named() {
     assertThatThrownBy(() -> Sessions.start(conf("local[1")))
         .isInstanceOf(UserError.class)
-        .hasMessageContaining("Could not parse ClusterSettings URL: 'local[1'");
+        .hasMessageContaining("Could not parse Master URL: 'local[1'");
   }
 }
