@@ -9,6 +9,7 @@ import org.sparkfinetune.data.jinja.Values.Attributed;
 import org.sparkfinetune.data.jinja.Values.Callable;
 import org.sparkfinetune.data.jinja.Values.Dict;
 import org.sparkfinetune.data.jinja.Values.PyList;
+import org.sparkfinetune.data.jinja.Values.Range;
 import org.sparkfinetune.data.jinja.Values.Undefined;
 
 /**
@@ -86,11 +87,11 @@ final class Access {
 
   /** An attribute in Python's sense, or null. */
   static @Nullable Object own(Object object, String name) {
-    if (object instanceof Undefined undefined) {
-      throw undefined.error();
-    }
     if (name.startsWith("__") && name.endsWith("__")) {
       return unsafe(object, name);
+    }
+    if (object instanceof Undefined undefined) {
+      throw undefined.error();
     }
     if (object instanceof Text text) {
       return StringMethods.method(text, name);
@@ -196,6 +197,9 @@ final class Access {
     int end = to == Values.NONE ? (step > 0 ? size : -1) : bound(to, step, size);
     if (object instanceof Text text && step == 1) {
       return text.slice(start, Math.max(start, end));
+    }
+    if (object instanceof Range range) {
+      return range.slice(start, end, step);
     }
     List<Object> taken = new ArrayList<>();
     List<Object> items = Values.list(object);

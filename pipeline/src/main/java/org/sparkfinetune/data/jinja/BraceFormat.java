@@ -135,7 +135,7 @@ final class BraceFormat {
 
   private Object argument(String name) {
     if (name.isEmpty() || name.chars().allMatch(Character::isDigit)) {
-      if (name.isEmpty() == automatic < 0) {
+      if (name.isEmpty() ? automatic < 0 : automatic > 0) {
         throw TemplateError.value(
             "cannot switch between manual field specification and automatic field numbering");
       }
@@ -208,7 +208,7 @@ final class BraceFormat {
   private static Text number(Object value, Matcher spec) {
     String type = spec.group("type") == null ? "" : spec.group("type");
     boolean real = value instanceof Double || (!type.isEmpty() && "eEfFgG%".contains(type));
-    if (real && !type.isEmpty() && !"eEfFgG%".contains(type)
+    if (real && !type.isEmpty() && !"eEfFgGn%".contains(type)
         || !real && !"dxXobcn".contains(type)) {
       throw TemplateError.value(
           "Unknown format code '%s' for object of type '%s'"
@@ -289,7 +289,8 @@ final class BraceFormat {
     } else if (type.equals("%")) {
       digits = NumberText.digits(value * 100, 'f', given < 0 ? 6 : given, alternate) + "%";
     } else {
-      digits = NumberText.digits(value, type.charAt(0), given < 0 ? 6 : given, alternate);
+      char letter = type.equals("n") ? 'g' : type.charAt(0);
+      digits = NumberText.digits(value, letter, given < 0 ? 6 : given, alternate);
     }
     int end = 0;
     while (end < digits.length() && Character.isDigit(digits.charAt(end))) {

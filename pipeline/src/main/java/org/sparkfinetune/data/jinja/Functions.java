@@ -1,6 +1,5 @@
 package org.sparkfinetune.data.jinja;
 
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -10,7 +9,7 @@ import org.sparkfinetune.data.jinja.TemplateError.Kind;
 import org.sparkfinetune.data.jinja.Values.Attributed;
 import org.sparkfinetune.data.jinja.Values.Callable;
 import org.sparkfinetune.data.jinja.Values.Dict;
-import org.sparkfinetune.data.jinja.Values.PyList;
+import org.sparkfinetune.data.jinja.Values.Range;
 
 /** The names that every template has: jinja2's, and those that transformers adds. */
 final class Functions {
@@ -63,22 +62,7 @@ final class Functions {
           Kind.OVERFLOW,
           "Range too big. The sandbox blocks ranges larger than MAX_RANGE (" + MAX_RANGE + ").");
     }
-    List<Object> items = new ArrayList<>();
-    for (long i = 0; i < size; i++) {
-      items.add(start + i * step);
-    }
-    return new PyList(PyList.Kind.RANGE, items);
-  }
-
-  /** A range by its items: one that is empty is printed as {@code range(0, 0)}. */
-  static String describeRange(List<Object> items) {
-    if (items.isEmpty()) {
-      return "range(0, 0)";
-    }
-    long first = (Long) items.get(0);
-    long step = items.size() > 1 ? (Long) items.get(1) - first : 1;
-    long end = first + step * items.size();
-    return "range(" + first + ", " + end + (step == 1 ? ")" : ", " + step + ")");
+    return new Range(start, stop, step);
   }
 
   /** {@code dict(mapping or pairs, name=value…)}. */

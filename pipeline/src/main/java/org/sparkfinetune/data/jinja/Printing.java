@@ -89,7 +89,7 @@ final class Printing {
       case KEYS -> items(list, "dict_keys([", "])", out);
       case VALUES -> items(list, "dict_values([", "])", out);
       case ITEMS -> items(list, "dict_items([", "])", out);
-      case RANGE -> out.append(Functions.describeRange(list.items));
+      case RANGE -> out.append(list.toString());
     }
   }
 

@@ -40,7 +40,7 @@ final class Values {
   }
 
   /** A list, tuple or other sequence; never changed, for the sandbox forbids it. */
-  static final class PyList {
+  static class PyList {
     enum Kind {
       LIST,
       TUPLE,
@@ -75,6 +75,40 @@ final class Values {
 
     boolean isView() {
       return kind == Kind.KEYS || kind == Kind.VALUES || kind == Kind.ITEMS;
+    }
+  }
+
+  /** A range is printed by its borders, and so are its slices. */
+  static final class Range extends PyList {
+    private final long start;
+    private final long stop;
+    private final long step;
+
+    Range(long start, long stop, long step) {
+      super(Kind.RANGE, items(start, stop, step));
+      this.start = start;
+      this.stop = stop;
+      this.step = step;
+    }
+
+    private static List<Object> items(long start, long stop, long step) {
+      List<Object> items = new ArrayList<>();
+      for (long i = start; step > 0 ? i < stop : i > stop; i += step) {
+        items.add(i);
+      }
+      return items;
+    }
+
+    /**
+     * @param from, to, by borders inside this range, by its indices
+     */
+    Range slice(long from, long to, long by) {
+      return new Range(start + from * step, start + to * step, by * step);
+    }
+
+    @Override
+    public String toString() {
+      return "range(" + start + ", " + stop + (step == 1 ? ")" : ", " + step + ")");
     }
   }
 

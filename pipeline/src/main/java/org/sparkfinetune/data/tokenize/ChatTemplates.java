@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.data.jinja.BuiltInTemplates;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.BuiltInTemplates;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 

@@ -4,18 +4,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.jinja.ChatTemplate;
-import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
-import org.sparkfinetune.data.jinja.RenderedConversation;
-import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
-import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
-import org.sparkfinetune.data.jinja.RenderedConversation.Span;
+import org.sparkfinetune.data.template.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.template.RenderedConversation;
+import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
+import org.sparkfinetune.data.template.RenderedConversation.Span;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
 import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
-import org.sparkfinetune.errors.UserError;
 
 /**
  * From a conversation to ids: the template's text, tokenised as a whole between two special tokens.
@@ -26,11 +23,14 @@ public final class ConversationTokenizer {
   private final LlamaTokenizer tokenizer;
   private final ChatTemplate template;
   private final LossTarget target;
+  private final TrainedText trainedText;
 
   public ConversationTokenizer(LlamaTokenizer tokenizer, ChatTemplate template, LossTarget target) {
     this.tokenizer = tokenizer;
     this.template = template;
     this.target = target;
+    this.trainedText =
+        new TrainedText(template, template.generationPrompt(tokenizer.specialTokens()));
   }
 
   public TokenizedSample tokenize(Conversation conversation) {
@@ -61,7 +61,11 @@ public final class ConversationTokenizer {
    * @param special those that the template wrote
    * @param forged whether contents spell any
    */
-  private record Prepared(RenderedConversation rendered, List<Match> special, boolean forged) {
+  private record Prepared(
+      Conversation conversation,
+      RenderedConversation rendered,
+      List<Match> special,
+      boolean forged) {
     String text() {
       return rendered.text();
     }
@@ -71,35 +75,26 @@ public final class ConversationTokenizer {
     RenderedConversation rendered =
         template.render(conversation, tokenizer.specialTokens(), prompt);
     List<Match> all = tokenizer.specialTokensIn(rendered.text());
-    if (rendered.origin() instanceof Origin.Traced traced) {
-      List<Match> written = all.stream().filter(m -> isTemplates(m, traced.contents())).toList();
-      if (written.size() < all.size()) {
-        return new Prepared(rendered, betweenContents(rendered.text(), traced.contents()), true);
-      }
-    } else {
-      refuseForged(conversation);
-    }
-    return new Prepared(rendered, all, false);
+    List<Match> written = all.stream().filter(m -> isTemplates(m, rendered.contents())).toList();
+    boolean forged = written.size() < all.size();
+    List<Match> special = forged ? betweenContents(rendered) : all;
+    return new Prepared(conversation, rendered, special, forged);
   }
 
-  private static boolean isTemplates(Match match, List<MessageSpan> contents) {
+  private static boolean isTemplates(Match match, List<ContentSpan> contents) {
     return contents.stream()
-        .noneMatch(
-            c ->
-                match.span().from() < c.span().to()
-                    && c.span().from() < match.span().to()
-                    && !c.span().isEmpty());
+        .noneMatch(c -> match.span().from() < c.span().to() && c.span().from() < match.span().to());
   }
 
   /** Looks between the contents alone: what a content spells must not hide what follows it. */
-  private List<Match> betweenContents(String text, List<MessageSpan> contents) {
+  private List<Match> betweenContents(RenderedConversation rendered) {
     List<Match> found = new ArrayList<>();
     int from = 0;
-    for (MessageSpan content : contents) {
-      findIn(text, from, content.span().from(), found);
+    for (ContentSpan content : rendered.contents()) {
+      findIn(rendered.text(), from, content.span().from(), found);
       from = content.span().to();
     }
-    findIn(text, from, text.length(), found);
+    findIn(rendered.text(), from, rendered.text().length(), found);
     return found;
   }
 
@@ -107,18 +102,6 @@ public final class ConversationTokenizer {
     for (Match match : tokenizer.specialTokensIn(text.substring(from, to))) {
       Span span = match.span();
       found.add(new Match(match.token(), new Span(from + span.from(), from + span.to())));
-    }
-  }
-
-  private void refuseForged(Conversation conversation) {
-    List<Message> messages = conversation.messages();
-    for (int i = 0; i < messages.size(); i++) {
-      for (Match match : tokenizer.specialTokensIn(messages.get(i).content())) {
-        throw new UserError(
-            "Message %s (%s) of a conversation contains the text of the special token %s, and the chat template '%s' rewrites messages, so that text cannot be kept apart from real special tokens. Remove it from the data, or name another chat_template."
-                .formatted(
-                    i + 1, messages.get(i).role().text(), match.token().text(), template.name()));
-      }
     }
   }
 
@@ -147,7 +130,8 @@ public final class ConversationTokenizer {
       return trained;
     }
     boolean[] characters = new boolean[prepared.text().length()];
-    for (Span span : TrainedText.of(template, prepared.rendered(), prepared.special())) {
+    for (Span span :
+        trainedText.of(prepared.conversation(), prepared.rendered(), prepared.special())) {
       Arrays.fill(characters, span.from(), span.to(), true);
     }
     for (int i = 0; i < trained.length; i++) {

@@ -10,7 +10,7 @@ import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
-import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.data.tokenize.TokenizerJson.SpecialToken;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;

@@ -2,7 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import java.util.Arrays;
 import java.util.List;
-import org.sparkfinetune.data.jinja.RenderedConversation.Span;
+import org.sparkfinetune.data.template.RenderedConversation.Span;
 import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
 import org.sparkfinetune.errors.UserError;

@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.sparkfinetune.data.jinja.RenderedConversation.Span;
+import org.sparkfinetune.data.template.RenderedConversation.Span;
 import org.sparkfinetune.data.tokenize.TokenizerJson.SpecialToken;
 
 /** Finds special tokens in a text as a tokenizer does: from the left, the longest first. */

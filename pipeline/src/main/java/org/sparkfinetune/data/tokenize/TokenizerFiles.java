@@ -19,7 +19,7 @@ import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 

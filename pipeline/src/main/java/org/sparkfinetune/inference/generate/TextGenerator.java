@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;

@@ -16,7 +16,7 @@ import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;

@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.config.Sampling;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;

@@ -6,7 +6,7 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;

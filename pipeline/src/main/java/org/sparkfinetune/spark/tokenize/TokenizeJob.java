@@ -22,7 +22,7 @@ import org.apache.spark.storage.StorageLevel;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainingData;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.Packer;

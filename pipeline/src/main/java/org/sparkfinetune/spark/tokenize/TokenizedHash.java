@@ -20,7 +20,7 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.StructType;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.conversation.EncodedConversation;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;

@@ -5,7 +5,7 @@ import java.time.LocalDateTime;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;

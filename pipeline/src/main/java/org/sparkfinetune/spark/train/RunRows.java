@@ -19,7 +19,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.Bug;

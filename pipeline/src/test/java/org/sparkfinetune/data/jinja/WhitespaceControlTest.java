@@ -3,22 +3,19 @@ package org.sparkfinetune.data.jinja;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.util.List;
+import java.time.LocalDateTime;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Conversation.Role;
-import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
-import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
 
 /** Expected texts are those of jinja2 3.1 with trim_blocks and lstrip_blocks. */
 final class WhitespaceControlTest {
   private static String render(String source) {
-    Conversation conversation = new Conversation(List.of(new Message(Role.USER, "X")));
-    return ChatTemplate.of("t", source.replace("\\n", "\n").replace("x", "messages[0].content"))
-        .render(conversation, SpecialTokens.none(), AddGenerationPrompt.NO)
+    return Template.parse(source.replace("\\n", "\n"))
+        .render(Map.of("x", "X"), LocalDateTime.MIN)
         .text()
         .replace("\n", "\\n");
   }
@@ -58,6 +55,8 @@ final class WhitespaceControlTest {
         "{% if true %}\\n{{ x -}}\\n{{ nofunction(1) }}{% endif %}",
       })
   void errors_name_the_line_of_the_file(String source) {
-    assertThatThrownBy(() -> render(source)).hasMessageContaining("line 3");
+    assertThatThrownBy(() -> render(source))
+        .asInstanceOf(InstanceOfAssertFactories.type(TemplateError.class))
+        .returns(OptionalInt.of(3), TemplateError::line);
   }
 }

@@ -1,7 +1,6 @@
 package org.sparkfinetune.data.tokenize;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -16,11 +15,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
-import org.sparkfinetune.data.jinja.BuiltInTemplates;
-import org.sparkfinetune.data.jinja.ChatTemplate;
+import org.sparkfinetune.data.template.BuiltInTemplates;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
-import org.sparkfinetune.errors.UserError;
 
 final class ConversationTokenizerTest {
   private static LlamaTokenizer tokenizer;
@@ -165,13 +163,10 @@ final class ConversationTokenizerTest {
             trainedText(
                 tokenize(template, LossTarget.ASSISTANT_TURNS, conversation("s", "q", "w</t>x"))))
         .isEqualTo("x<|eot_id|>");
-    assertThatThrownBy(
-            () ->
-                tokenize(
-                    template, LossTarget.EVERY_TOKEN, conversation("s", "<|eot_id|>", "w</t>x")))
-        .isInstanceOf(UserError.class)
-        .hasMessageContaining("Message 2 (user)")
-        .hasMessageContaining("<|eot_id|>");
+    TokenizedSample forged =
+        tokenize(template, LossTarget.ASSISTANT_TURNS, conversation("s", "<|eot_id|>", "w</t>x"));
+    assertThat(count(forged, TinyTokenizer.EOT)).isEqualTo(3);
+    assertThat(trainedText(forged)).isEqualTo("x<|eot_id|>");
   }
 
   @Test

@@ -17,7 +17,7 @@ import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
-import org.sparkfinetune.data.jinja.BuiltInTemplates;
+import org.sparkfinetune.data.template.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.inference.generate.DecodingModel;

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
-import org.sparkfinetune.data.jinja.BuiltInTemplates;
+import org.sparkfinetune.data.template.BuiltInTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;

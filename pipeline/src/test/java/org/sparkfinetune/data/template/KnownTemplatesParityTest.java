@@ -1,4 +1,4 @@
-package org.sparkfinetune.data.jinja;
+package org.sparkfinetune.data.template;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -15,10 +15,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
-import org.sparkfinetune.data.jinja.ChatTemplate.AddGenerationPrompt;
-import org.sparkfinetune.data.jinja.ChatTemplate.SpecialTokens;
-import org.sparkfinetune.data.jinja.RenderedConversation.MessageSpan;
-import org.sparkfinetune.data.jinja.RenderedConversation.Origin;
+import org.sparkfinetune.data.template.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
 import org.sparkfinetune.errors.UserError;
 
 /** Templates in the style of well-known models against jinja2 (golden/chat-templates.json). */
@@ -61,9 +60,9 @@ final class KnownTemplatesParityTest {
 
   private static void assertContentsAreContents(
       Conversation conversation, RenderedConversation rendered) {
-    if (rendered.origin() instanceof Origin.Traced traced) {
-      assertThat(traced.contents()).isNotEmpty();
-      for (MessageSpan content : traced.contents()) {
+    assertThat(rendered.contents()).isNotEmpty();
+    for (ContentSpan content : rendered.contents()) {
+      if (content.copied()) {
         String text = rendered.text().substring(content.span().from(), content.span().to());
         assertThat(conversation.messages().get(content.message()).content()).contains(text);
       }

@@ -1,4 +1,4 @@
-package org.sparkfinetune.data.jinja;
+package org.sparkfinetune.data.template;
 
 import java.io.IOException;
 import java.io.InputStream;

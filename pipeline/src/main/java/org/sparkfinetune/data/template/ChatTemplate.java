@@ -1,0 +1,176 @@
+package org.sparkfinetune.data.template;
+
+import java.time.LocalDateTime;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.jinja.Template;
+import org.sparkfinetune.data.jinja.Template.Rendering;
+import org.sparkfinetune.data.jinja.TemplateError;
+import org.sparkfinetune.data.jinja.Text;
+import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
+import org.sparkfinetune.data.template.RenderedConversation.Span;
+import org.sparkfinetune.errors.Sentence;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * A Hugging Face chat template: Jinja that turns a conversation into the text the model reads, with
+ * the variables and functions of transformers' {@code apply_chat_template}. Safe for use by several
+ * threads.
+ */
+public final class ChatTemplate {
+  private final String name;
+  private final String source;
+  private final LocalDateTime now;
+  private final Template template;
+
+  private ChatTemplate(String name, String source, LocalDateTime now) {
+    this.name = name;
+    this.source = source;
+    this.now = now;
+    try {
+      this.template = Template.parse(source);
+    } catch (TemplateError e) {
+      throw error(e);
+    }
+  }
+
+  /**
+   * @param name for messages: a built-in's name, a file, "tokenizer"
+   * @throws UserError if the template is not valid
+   */
+  public static ChatTemplate of(String name, String source) {
+    return of(name, source, LocalDateTime.now());
+  }
+
+  /**
+   * @param now what {@code strftime_now} tells, the same for every conversation of a run
+   */
+  public static ChatTemplate of(String name, String source, LocalDateTime now) {
+    return new ChatTemplate(name, source, now);
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public String source() {
+    return source;
+  }
+
+  public LocalDateTime now() {
+    return now;
+  }
+
+  /** Whether the text can change with the date. */
+  public boolean dependsOnTime() {
+    return source.contains("strftime_now");
+  }
+
+  /** Whether the template marks the assistant's text by {@code {% generation %}}. */
+  public boolean marksGenerated() {
+    return template.marksGenerated();
+  }
+
+  /**
+   * @throws UserError with the template's name, line and reason if it fails or refuses the
+   *     conversation
+   */
+  public RenderedConversation render(
+      Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
+    Rendering rendering;
+    try {
+      rendering = template.render(variables(conversation.messages(), tokens, prompt), now);
+    } catch (TemplateError e) {
+      throw error(e);
+    }
+    List<ContentSpan> contents =
+        rendering.sources().stream()
+            .map(s -> new ContentSpan(s.source(), new Span(s.from(), s.to()), s.isCopy()))
+            .toList();
+    Optional<List<Span>> generated =
+        marksGenerated()
+            ? Optional.of(
+                rendering.generated().stream().map(s -> new Span(s.from(), s.to())).toList())
+            : Optional.empty();
+    return new RenderedConversation(rendering.text(), contents, generated);
+  }
+
+  /**
+   * What the template writes where the assistant is to speak next, as a model sees it before each
+   * of its answers; empty if the template writes nothing there or refuses a single question.
+   */
+  public String generationPrompt(SpecialTokens tokens) {
+    Conversation question = new Conversation(List.of(new Message(Role.USER, "x")));
+    try {
+      String without = render(question, tokens, AddGenerationPrompt.NO).text();
+      String with = render(question, tokens, AddGenerationPrompt.YES).text();
+      return with.startsWith(without) ? with.substring(without.length()) : "";
+    } catch (UserError refusesQuestion) {
+      return "";
+    }
+  }
+
+  private static Map<String, @Nullable Object> variables(
+      List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
+    Map<String, @Nullable Object> variables = new HashMap<>();
+    List<Map<String, Object>> asMaps = new ArrayList<>(messages.size());
+    for (int i = 0; i < messages.size(); i++) {
+      Map<String, Object> map = new LinkedHashMap<>();
+      map.put("role", messages.get(i).role().text());
+      map.put("content", Text.traced(messages.get(i).content(), i));
+      asMaps.add(map);
+    }
+    variables.put("messages", asMaps);
+    variables.put("tools", null);
+    variables.put("documents", null);
+    variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
+    tokens.bos().ifPresent(bos -> variables.put("bos_token", bos));
+    tokens.eos().ifPresent(eos -> variables.put("eos_token", eos));
+    return variables;
+  }
+
+  private UserError error(TemplateError e) {
+    String where = e.line().isPresent() ? ", line " + e.line().getAsInt() : "";
+    String verb =
+        switch (e.kind()) {
+          case SYNTAX, ASSERTION -> "is no valid template";
+          case RAISED -> "refuses the conversation";
+          default -> "cannot be rendered";
+        };
+    String next =
+        e.kind() == TemplateError.Kind.RAISED
+            ? "Change the conversation or name another chat_template."
+            : "Correct the template or name another chat_template.";
+    return new UserError(
+        "The chat template '%s'%s %s: %s %s"
+            .formatted(name, where, verb, Sentence.ended(String.valueOf(e.getMessage())), next),
+        e);
+  }
+
+  /** Whether the text ends with the header of the assistant's next turn, for the model to go on. */
+  public enum AddGenerationPrompt {
+    NO,
+    YES
+  }
+
+  /**
+   * What a template sees as {@code bos_token} and {@code eos_token}; undefined there when empty.
+   */
+  public record SpecialTokens(Optional<String> bos, Optional<String> eos) {
+    public static SpecialTokens of(String bos, String eos) {
+      return new SpecialTokens(Optional.of(bos), Optional.of(eos));
+    }
+
+    public static SpecialTokens none() {
+      return new SpecialTokens(Optional.empty(), Optional.empty());
+    }
+  }
+}
