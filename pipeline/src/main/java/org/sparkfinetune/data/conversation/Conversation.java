@@ -11,10 +11,17 @@ import org.sparkfinetune.errors.UserError;
  * of the data, not of this type: a prompt for generation ends with the user's turn.
  *
  * @param messages unmodifiable
+ * @param tools the tools that the assistant may call, as a JSON array of {@code {"type":
+ *     "function", "function": {…}}}; empty for none
  */
-public record Conversation(List<Message> messages) {
+public record Conversation(List<Message> messages, String tools) {
   public Conversation {
     messages = List.copyOf(messages);
+    Objects.requireNonNull(tools, "tools");
+  }
+
+  public Conversation(List<Message> messages) {
+    this(messages, "");
   }
 
   /**
@@ -22,24 +29,72 @@ public record Conversation(List<Message> messages) {
    *
    * @param content the text as it came, neither trimmed nor normalised; may be empty
    */
-  public record Message(Role role, String content) {
+  public record Message(Role role, String content, Extras extras) {
     public Message {
       Objects.requireNonNull(role, "role");
       Objects.requireNonNull(content, "content");
+      Objects.requireNonNull(extras, "extras");
+    }
+
+    public Message(Role role, String content) {
+      this(role, content, Extras.NONE);
     }
   }
+
+  /**
+   * What messages of data sets with tools, reasoning or weights have besides; texts are empty where
+   * there is none.
+   *
+   * @param contentIsNull whether the content is JSON's null, which templates tell from an empty
+   *     text
+   * @param untrained whether this turn is read and never learnt ({@code weight: 0})
+   */
+  public record Extras(
+      List<ToolCall> toolCalls,
+      String toolCallId,
+      String name,
+      String reasoningContent,
+      boolean contentIsNull,
+      boolean untrained) {
+    public static final Extras NONE = new Extras(List.of(), "", "", "", false, false);
+
+    public Extras {
+      toolCalls = List.copyOf(toolCalls);
+    }
+
+    public boolean isNone() {
+      return equals(NONE);
+    }
+  }
+
+  /**
+   * A tool that the assistant calls.
+   *
+   * @param id may be empty
+   * @param arguments a JSON object
+   */
+  public record ToolCall(String id, String name, String arguments) {}
 
   /** Who speaks. Chat templates and data files use the lower-case {@link #text()}. */
   public enum Role {
     SYSTEM,
     USER,
-    ASSISTANT;
+    ASSISTANT,
+    /** The result of a call. */
+    TOOL,
+    /** OpenAI's newer name of the system's role; a template that does not know it sees system. */
+    DEVELOPER;
 
     private final String text = name().toLowerCase(Locale.ROOT);
 
-    /** {@code system}, {@code user} or {@code assistant}. */
+    /** {@code system}, {@code user}, {@code assistant}, {@code tool} or {@code developer}. */
     public String text() {
       return text;
+    }
+
+    /** Whether such a message can open a conversation and no turn of it. */
+    public boolean opens() {
+      return this == SYSTEM || this == DEVELOPER;
     }
 
     /**
@@ -49,8 +104,12 @@ public record Conversation(List<Message> messages) {
      */
     public static Role named(String text) {
       return withText(text)
-          .orElseThrow(
-              () -> new UserError("role '%s', allowed: system, user, assistant".formatted(text)));
+          .orElseThrow(() -> new UserError("role '%s', allowed: %s".formatted(text, known())));
+    }
+
+    /** All texts, for messages. */
+    public static String known() {
+      return "system, user, assistant, tool, developer";
     }
 
     /** The role with exactly this text; empty for any other spelling. */

@@ -6,13 +6,16 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.commons.codec.digest.DigestUtils;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 
 /**
  * A conversation as bytes, for shuffles and hashes: for each message the role's ordinal (1 byte),
- * the content's length in bytes (4, big-endian) and the content in UTF-8. Spark's nested rows cost
- * several times as much.
+ * the content's length in bytes (4, big-endian) and the content in UTF-8. Where a message has
+ * extras, the bit {@link #HAS_EXTRAS} is set in its first byte, and they follow as JSON with its
+ * length before it. The tools of a conversation come first, under the byte {@link #TOOLS}. Spark's
+ * nested rows cost several times as much.
  *
  * @param bytes not copied; nobody changes them
  */
@@ -21,50 +24,90 @@ import org.sparkfinetune.data.conversation.Conversation.Role;
 public record EncodedConversation(byte[] bytes) {
   private static final Role[] ROLES = Role.values();
   private static final int HEADER = 1 + Integer.BYTES;
+  private static final byte HAS_EXTRAS = 0x40;
+  private static final byte TOOLS = 0x7f;
 
   /** Receives the messages in order; the content is {@code bytes[start, start + length)}. */
   public interface MessageVisitor<E extends Exception> {
-    void message(Role role, byte[] bytes, int start, int length) throws E;
+    void message(Role role, byte[] bytes, int start, int length, Extras extras) throws E;
   }
 
   // The ordinal is read again by the same version of this class, and hashed: roles keep their
   // order.
   @SuppressWarnings("EnumOrdinal")
   public static EncodedConversation of(Conversation conversation) {
-    List<byte[]> contents = new ArrayList<>(conversation.messages().size());
-    int size = 0;
-    for (Message message : conversation.messages()) {
+    List<Message> messages = conversation.messages();
+    List<byte[]> parts = new ArrayList<>(2 * messages.size() + 1);
+    byte[] kinds = new byte[messages.size()];
+    byte[] tools = conversation.tools().getBytes(UTF_8);
+    int size = tools.length == 0 ? 0 : HEADER + tools.length;
+    for (int i = 0; i < messages.size(); i++) {
+      Message message = messages.get(i);
+      boolean more = !message.extras().isNone();
+      kinds[i] = (byte) (message.role().ordinal() | (more ? HAS_EXTRAS : 0));
       byte[] content = message.content().getBytes(UTF_8);
-      contents.add(content);
+      parts.add(content);
       size += HEADER + content.length;
+      if (more) {
+        byte[] extras = MessageJson.bytes(message.extras());
+        parts.add(extras);
+        size += Integer.BYTES + extras.length;
+      }
     }
     ByteBuffer buffer = ByteBuffer.allocate(size);
-    for (int i = 0; i < contents.size(); i++) {
-      byte[] content = contents.get(i);
-      buffer.put((byte) conversation.messages().get(i).role().ordinal());
-      buffer.putInt(content.length).put(content);
+    if (tools.length > 0) {
+      buffer.put(TOOLS).putInt(tools.length).put(tools);
+    }
+    int part = 0;
+    for (byte kind : kinds) {
+      byte[] content = parts.get(part++);
+      buffer.put(kind).putInt(content.length).put(content);
+      if ((kind & HAS_EXTRAS) != 0) {
+        byte[] extras = parts.get(part++);
+        buffer.putInt(extras.length).put(extras);
+      }
     }
     return new EncodedConversation(buffer.array());
   }
 
   public <E extends Exception> void forEach(MessageVisitor<E> visitor) throws E {
     ByteBuffer buffer = ByteBuffer.wrap(bytes);
-    for (int at = 0; at < bytes.length; ) {
+    for (int at = afterTools(); at < bytes.length; ) {
+      int start = at + HEADER;
       int length = buffer.getInt(at + 1);
-      visitor.message(ROLES[bytes[at]], bytes, at + HEADER, length);
-      at += HEADER + length;
+      int end = start + length;
+      Extras extras = Extras.NONE;
+      int kind = bytes[at];
+      if ((kind & HAS_EXTRAS) != 0) {
+        int more = buffer.getInt(end);
+        extras = MessageJson.read(bytes, end + Integer.BYTES, more);
+        end += Integer.BYTES + more;
+      }
+      visitor.message(ROLES[kind & ~HAS_EXTRAS], bytes, start, length, extras);
+      at = end;
     }
+  }
+
+  private int afterTools() {
+    boolean tools = bytes.length > 0 && bytes[0] == TOOLS;
+    return tools ? HEADER + ByteBuffer.wrap(bytes).getInt(1) : 0;
+  }
+
+  /** {@link Conversation#tools}. */
+  public String tools() {
+    int end = afterTools();
+    return end == 0 ? "" : new String(bytes, HEADER, end - HEADER, UTF_8);
   }
 
   public Conversation conversation() {
     List<Message> messages = new ArrayList<>();
     forEach(
-        (role, from, start, length) ->
-            messages.add(new Message(role, new String(from, start, length, UTF_8))));
-    return new Conversation(messages);
+        (role, from, start, length, extras) ->
+            messages.add(new Message(role, new String(from, start, length, UTF_8), extras)));
+    return new Conversation(messages, tools());
   }
 
-  /** SHA-256 of the bytes: depends on roles and contents alone. */
+  /** SHA-256 of the bytes: depends on what was said alone. */
   public byte[] digest() {
     return DigestUtils.sha256(bytes);
   }

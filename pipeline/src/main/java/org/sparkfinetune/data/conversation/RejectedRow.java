@@ -46,6 +46,7 @@ public final class RejectedRow extends Exception {
     ROLES_OUT_OF_ORDER("roles out of order"),
     ODD_TURNS("odd number of turns"),
     EMPTY_ASSISTANT_TURN("empty assistant turn"),
+    NOTHING_TO_TRAIN("nothing to train"),
     UNSUPPORTED_CONTENT("content that is not text");
 
     private final String text;

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.errors.UserError;
@@ -90,14 +91,15 @@ public enum RowShape {
   }
 
   /**
-   * {@code instruction}, {@code input} (may be absent or empty), {@code output}. The input follows
-   * the instruction after a blank line. Alpaca's own frame ("Below is an instruction…") is left
+   * {@code instruction}, {@code input} (may be absent or empty), {@code output}, and {@code history}
+   * for earlier turns, pairs of question and answer. The input follows the instruction after a blank
+   * line. Alpaca's own frame ("Below is an instruction…") is left
    * out: it is what a base model without a chat template needed.
    */
   record Alpaca(SystemMessage system) implements Converter {
     @Override
     public Set<String> columns() {
-      return Set.of("instruction", "input", "output", "system");
+      return Set.of("instruction", "input", "output", "system", "history");
     }
 
     @Override
@@ -107,10 +109,28 @@ public enum RowShape {
       String output = Fields.text(row, "output", "");
       String own = Fields.textOrEmpty(row, "system", "");
       SystemMessage opening = own.isEmpty() ? system : SystemMessage.of(own);
-      String prompt = input.isBlank() ? instruction : instruction + "\n\n" + input;
-      return TrainableShape.checked(
-          opening.before(
-              List.of(new Message(Role.USER, prompt), new Message(Role.ASSISTANT, output))));
+      String between = instruction.isEmpty() ? "" : "\n\n";
+      String prompt = input.isBlank() ? instruction : instruction + between + input;
+      List<Message> messages = new ArrayList<>(history(row));
+      messages.add(new Message(Role.USER, prompt));
+      messages.add(new Message(Role.ASSISTANT, output));
+      return TrainableShape.checked(opening.before(messages));
+    }
+
+    private static List<Message> history(ObjectNode row) throws RejectedRow {
+      List<Message> messages = new ArrayList<>();
+      if (Fields.holdsSomething(row, "history")) {
+        ArrayNode history = Fields.array(row, "history", "");
+        for (int i = 0; i < history.size(); i++) {
+          String where = "history[" + i + "]";
+          if (!(history.get(i) instanceof ArrayNode pair) || pair.size() != 2) {
+            throw Fields.wrongType(history.get(i), where, "a pair of question and answer");
+          }
+          messages.add(new Message(Role.USER, Fields.text(pair.get(0), where + "[0]")));
+          messages.add(new Message(Role.ASSISTANT, Fields.text(pair.get(1), where + "[1]")));
+        }
+      }
+      return messages;
     }
   }
 
@@ -132,44 +152,63 @@ public enum RowShape {
   }
 
   /**
-   * {@code conversations} of {@code from} and {@code value}. A column {@code system}, as some
-   * exporters write it, becomes the system message.
+   * {@code conversations} of {@code from} and {@code value} (or {@code role} and {@code content}).
+   * A column {@code system}, as some exporters write it, becomes the system message. {@code
+   * function_call} holds calls of the {@code tools} as JSON text, {@code observation} a result.
    */
   record ShareGpt(SystemMessage system) implements Converter {
     @Override
     public Set<String> columns() {
-      return Set.of("conversations", "system");
+      return Set.of("conversations", "system", "tools");
     }
 
     @Override
     public Conversation convert(ObjectNode row) throws RejectedRow {
-      ArrayNode array = Fields.array(row, "conversations", "");
+      ArrayNode array = TurnFields.array(row, "conversations");
       List<Message> messages = new ArrayList<>(array.size() + 1);
       for (int i = 0; i < array.size(); i++) {
         String where = "conversations[" + i + "]";
-        ObjectNode turn = Fields.object(array.get(i), where);
-        Role role = role(Fields.text(turn, "from", where + "."), where);
-        messages.add(new Message(role, Fields.text(turn, "value", where + ".")));
+        messages.add(turn(Fields.object(array.get(i), where), where));
       }
       if (messages.isEmpty()) {
         return TrainableShape.checked(messages);
       }
       String own = Fields.textOrEmpty(row, "system", "");
       SystemMessage opening = own.isEmpty() ? system : SystemMessage.of(own);
-      return TrainableShape.checked(opening.before(messages));
+      return TrainableShape.checked(opening.before(messages), TurnFields.tools(row));
+    }
+
+    private static Message turn(ObjectNode turn, String where) throws RejectedRow {
+      if (!turn.has("from") && turn.has("role")) {
+        return TurnFields.openAi(turn, where + ".");
+      }
+      String from = Fields.text(turn, "from", where + ".");
+      String value = Fields.text(turn, "value", where + ".");
+      boolean calls = from.equals("function_call") || from.equals("tool_call");
+      Extras extras =
+          new Extras(
+              calls ? TurnFields.shareGptCalls(value, where + ".value") : List.of(),
+              "",
+              "",
+              "",
+              calls,
+              TurnFields.untrained(turn, where + "."));
+      return new Message(role(from, where), calls ? "" : value, extras);
     }
 
     private static Role role(String from, String where) throws RejectedRow {
       return switch (from) {
         case "human", "user" -> Role.USER;
         case "gpt", "assistant", "chatgpt", "model", "bot", "bing", "bard" -> Role.ASSISTANT;
+        case "function_call", "tool_call" -> Role.ASSISTANT;
+        case "observation", "tool", "function_response", "tool_response" -> Role.TOOL;
         case "system" -> Role.SYSTEM;
         default ->
             throw new RejectedRow(
                 UNKNOWN_ROLE,
                 "%s.from is '%s'; known are system, human, user, gpt, assistant, chatgpt, model, bot,"
                         .formatted(where, Fields.shortened(from))
-                    + " bing, bard");
+                    + " bing, bard, function_call, observation, tool");
       };
     }
   }
@@ -231,7 +270,7 @@ public enum RowShape {
     }
 
     List<Message> before(List<Message> messages) {
-      boolean hasItsOwn = !messages.isEmpty() && messages.get(0).role() == Role.SYSTEM;
+      boolean hasItsOwn = !messages.isEmpty() && messages.get(0).role().opens();
       if (text == null || hasItsOwn) {
         return messages;
       }

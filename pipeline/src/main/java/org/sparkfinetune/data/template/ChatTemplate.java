@@ -6,15 +6,17 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.jinja.Template;
 import org.sparkfinetune.data.jinja.Template.Rendering;
 import org.sparkfinetune.data.jinja.TemplateError;
-import org.sparkfinetune.data.jinja.Text;
 import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
 import org.sparkfinetune.data.template.RenderedConversation.Span;
 import org.sparkfinetune.errors.Sentence;
@@ -87,20 +89,23 @@ public final class ChatTemplate {
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
     Rendering rendering;
     try {
-      rendering = template.render(variables(conversation.messages(), tokens, prompt), now);
+      rendering = template.render(variables(conversation, tokens, prompt), now);
     } catch (TemplateError e) {
       throw error(e);
     }
     List<ContentSpan> contents =
         rendering.sources().stream()
-            .map(s -> new ContentSpan(s.source(), new Span(s.from(), s.to()), s.isCopy()))
+            .map(s -> new ContentSpan(TracedJson.message(s.source()), span(s), s.isCopy()))
             .toList();
     Optional<List<Span>> generated =
         marksGenerated()
-            ? Optional.of(
-                rendering.generated().stream().map(s -> new Span(s.from(), s.to())).toList())
+            ? Optional.of(rendering.generated().stream().map(ChatTemplate::span).toList())
             : Optional.empty();
     return new RenderedConversation(rendering.text(), contents, generated);
+  }
+
+  private static Span span(Rendering.Source source) {
+    return new Span(source.from(), source.to());
   }
 
   /**
@@ -118,23 +123,71 @@ public final class ChatTemplate {
     }
   }
 
-  private static Map<String, @Nullable Object> variables(
-      List<Message> messages, SpecialTokens tokens, AddGenerationPrompt prompt) {
+  private Map<String, @Nullable Object> variables(
+      Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
     Map<String, @Nullable Object> variables = new HashMap<>();
-    List<Map<String, Object>> asMaps = new ArrayList<>(messages.size());
-    for (int i = 0; i < messages.size(); i++) {
-      Map<String, Object> map = new LinkedHashMap<>();
-      map.put("role", messages.get(i).role().text());
-      map.put("content", Text.traced(messages.get(i).content(), i));
-      asMaps.add(map);
+    List<Map<String, @Nullable Object>> messages = new ArrayList<>();
+    for (int i = 0; i < conversation.messages().size(); i++) {
+      messages.add(message(conversation.messages().get(i), i));
     }
-    variables.put("messages", asMaps);
-    variables.put("tools", null);
+    variables.put("messages", messages);
+    String tools = conversation.tools();
+    variables.put("tools", tools.isEmpty() ? null : TracedJson.of(tools, ContentSpan.TOOLS));
     variables.put("documents", null);
     variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
     tokens.bos().ifPresent(bos -> variables.put("bos_token", bos));
     tokens.eos().ifPresent(eos -> variables.put("eos_token", eos));
     return variables;
+  }
+
+  private Map<String, @Nullable Object> message(Message message, int index) {
+    Map<String, @Nullable Object> map = new LinkedHashMap<>();
+    Extras extras = message.extras();
+    map.put("role", role(message.role()));
+    map.put("content", extras.contentIsNull() ? null : TracedJson.text(message.content(), index));
+    if (extras.isNone()) {
+      return map;
+    }
+    put(map, "reasoning_content", extras.reasoningContent(), index);
+    if (!extras.toolCalls().isEmpty()) {
+      map.put("tool_calls", extras.toolCalls().stream().map(call -> call(call, index)).toList());
+    }
+    put(map, "tool_call_id", extras.toolCallId(), index);
+    put(map, "name", extras.name(), index);
+    return map;
+  }
+
+  /** A template that knows no developer has its words for the system's message. */
+  private String role(Role role) {
+    return role == Role.DEVELOPER && !source.contains(Role.DEVELOPER.text())
+        ? Role.SYSTEM.text()
+        : role.text();
+  }
+
+  private static Map<String, Object> call(ToolCall call, int index) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    if (!call.id().isEmpty()) {
+      map.put("id", TracedJson.text(call.id(), index));
+    }
+    map.put("type", "function");
+    map.put(
+        "function",
+        function(call, index));
+    return map;
+  }
+
+  private static Map<String, Object> function(ToolCall call, int index) {
+    Map<String, Object> function = new LinkedHashMap<>();
+    function.put("name", TracedJson.text(call.name(), index));
+    function.put("arguments", Objects.requireNonNull(TracedJson.of(call.arguments(), index)));
+    return function;
+  }
+
+  private static void put(
+      Map<String, @Nullable Object> map, String name, String text, int index) {
+    if (!text.isEmpty()) {
+      map.put(name, TracedJson.text(text, index));
+    }
   }
 
   private UserError error(TemplateError e) {

@@ -20,10 +20,13 @@ public record RenderedConversation(
   /**
    * Characters that come from one message.
    *
-   * @param message its index in the conversation
+   * @param message its index in the conversation, or {@link #TOOLS}
    * @param copied whether they are a piece of it, or made out of it (escaped, upper case)
    */
-  public record ContentSpan(int message, Span span, boolean copied) {}
+  public record ContentSpan(int message, Span span, boolean copied) {
+    /** In place of a message's index: the text comes from the description of tools. */
+    public static final int TOOLS = -1;
+  }
 
   /** Characters {@code [from, to)} of a text, counted in UTF-16 units. */
   public record Span(int from, int to) {

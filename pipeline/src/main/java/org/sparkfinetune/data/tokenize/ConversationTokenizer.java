@@ -30,7 +30,8 @@ public final class ConversationTokenizer {
     this.template = template;
     this.target = target;
     this.trainedText =
-        new TrainedText(template, template.generationPrompt(tokenizer.specialTokens()));
+        new TrainedText(
+            template, target, template.generationPrompt(tokenizer.specialTokens()));
   }
 
   public TokenizedSample tokenize(Conversation conversation) {
@@ -107,9 +108,8 @@ public final class ConversationTokenizer {
 
   private List<Encoded> encode(List<Prepared> prepared) {
     List<String> texts = prepared.stream().filter(p -> !p.forged()).map(Prepared::text).toList();
-    // Spans cost as much as the ids, and only a mask needs them.
     List<Encoded> honest =
-        target == LossTarget.ASSISTANT_TURNS
+        prepared.stream().anyMatch(this::needsSpans)
             ? tokenizer.whole().encode(texts)
             : tokenizer.whole().ids(texts).stream().map(i -> new Encoded(i, new int[0])).toList();
     List<Encoded> encoded = new ArrayList<>(prepared.size());
@@ -125,20 +125,23 @@ public final class ConversationTokenizer {
 
   private boolean[] trained(Prepared prepared, Encoded encoded) {
     boolean[] trained = new boolean[encoded.ids().length];
-    if (target == LossTarget.EVERY_TOKEN) {
+    if (!needsSpans(prepared)) {
       Arrays.fill(trained, true);
       return trained;
     }
-    boolean[] characters = new boolean[prepared.text().length()];
-    for (Span span :
-        trainedText.of(prepared.conversation(), prepared.rendered(), prepared.special())) {
-      Arrays.fill(characters, span.from(), span.to(), true);
-    }
+    boolean[] characters =
+        trainedText.of(prepared.conversation(), prepared.rendered(), prepared.special());
     for (int i = 0; i < trained.length; i++) {
       int end = encoded.ends()[i];
       trained[i] = end > 0 && characters[end - 1];
     }
     return trained;
+  }
+
+  /** Spans cost as much as the ids, and only a mask needs them. */
+  private boolean needsSpans(Prepared prepared) {
+    return target == LossTarget.ASSISTANT_TURNS
+        || prepared.conversation().messages().stream().anyMatch(m -> m.extras().untrained());
   }
 
   /**

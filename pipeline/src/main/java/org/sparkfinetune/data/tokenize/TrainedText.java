@@ -1,87 +1,149 @@
 package org.sparkfinetune.data.tokenize;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.template.RenderedConversation;
 import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
 import org.sparkfinetune.data.template.RenderedConversation.Span;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
 import org.sparkfinetune.errors.UserError;
 
 /**
- * The characters of a rendered conversation that the assistant says. A template's own {@code {%
- * generation %}} blocks decide. Without them a turn begins behind the words that the template
- * writes where the assistant is to speak, since a model sees these before it answers, and goes on
- * to the end of the next special token, for a model that never learns that token never stops.
+ * The characters of a rendered conversation that are trained. The assistant's turns are what the
+ * template's own {@code {% generation %}} blocks hold. Without them a turn begins behind the words
+ * that the template writes where the assistant is to speak, since a model sees these before it
+ * answers, and goes on to the end of the next special token, for a model that never learns that
+ * token never stops. Turns of weight 0 are left out, whatever else is trained.
  */
 final class TrainedText {
   private final ChatTemplate template;
+  private final LossTarget target;
 
   /** What the template writes before an answer; may be empty. */
   private final String header;
 
-  TrainedText(ChatTemplate template, String header) {
+  TrainedText(ChatTemplate template, LossTarget target, String header) {
     this.template = template;
+    this.target = target;
     this.header = header;
   }
 
   /**
+   * Whether each character is trained.
+   *
    * @param special the special tokens that the template wrote, in the order of the text
    */
-  List<Span> of(Conversation conversation, RenderedConversation rendered, List<Match> special) {
-    if (rendered.generated().isPresent()) {
-      return rendered.generated().get();
+  boolean[] of(Conversation conversation, RenderedConversation rendered, List<Match> special) {
+    boolean[] trained = new boolean[rendered.text().length()];
+    List<Message> messages = conversation.messages();
+    boolean weighted = messages.stream().anyMatch(m -> m.extras().untrained());
+    if (target == LossTarget.EVERY_TOKEN) {
+      Arrays.fill(trained, true);
+      if (weighted) {
+        fill(trained, turns(conversation, rendered, special), messages, false);
+        rendered.contents().stream()
+            .filter(c -> c.message() >= 0 && messages.get(c.message()).extras().untrained())
+            .forEach(c -> Arrays.fill(trained, c.span().from(), c.span().to(), false));
+      }
+      return trained;
     }
-    List<Turn> turns = turns(rendered.contents());
-    List<Span> trained = new ArrayList<>();
+    if (rendered.generated().isPresent()) {
+      for (Span span : rendered.generated().get()) {
+        boolean learns = !weighted || learns(span, rendered.contents(), messages);
+        Arrays.fill(trained, span.from(), span.to(), learns);
+      }
+      return trained;
+    }
+    fill(trained, turns(conversation, rendered, special), messages, true);
+    return trained;
+  }
+
+  private static void fill(
+      boolean[] trained, List<Turn> turns, List<Message> messages, boolean value) {
+    for (Turn turn : turns) {
+      if (messages.get(turn.message()).extras().untrained() != value) {
+        Arrays.fill(trained, turn.span().from(), turn.span().to(), value);
+      }
+    }
+  }
+
+  /** A block belongs to the messages that it holds contents of. */
+  private boolean learns(Span block, List<ContentSpan> contents, List<Message> messages) {
+    List<Boolean> weights =
+        contents.stream()
+            .filter(c -> c.message() >= 0)
+            .filter(c -> c.span().from() < block.to() && block.from() < c.span().to())
+            .map(c -> !messages.get(c.message()).extras().untrained())
+            .distinct()
+            .toList();
+    if (weights.size() > 1) {
+      throw new UserError(
+          "weight: the chat template '%s' marks messages of weight 0 and of weight 1 in one {%% generation %%} block. Give each message a block of its own, or remove the weights."
+              .formatted(template.name()));
+    }
+    return weights.isEmpty() || weights.get(0);
+  }
+
+  /** The assistant's turns, by the contents and by what the template writes around them. */
+  private List<Turn> turns(
+      Conversation conversation, RenderedConversation rendered, List<Match> special) {
+    List<Turn> contents = joined(rendered.contents());
+    String text = rendered.text();
+    List<Turn> turns = new ArrayList<>();
     int before = 0;
     int next = 0;
     for (int i = 0; i < conversation.messages().size(); i++) {
       boolean assistant = conversation.messages().get(i).role() == Role.ASSISTANT;
       boolean written = false;
-      while (next < turns.size() && turns.get(next).message() <= i) {
-        Turn turn = turns.get(next++);
-        if (assistant && turn.message() == i) {
-          int limit =
-              next < turns.size() ? turns.get(next).span().from() : rendered.text().length();
-          int end = endOfTurn(turn.span().to(), limit, special, turn.span().to());
-          trained.add(new Span(begin(rendered.text(), before, turn.span().from()), end));
+      while (next < contents.size() && contents.get(next).message() <= i) {
+        Turn content = contents.get(next++);
+        if (assistant && content.message() == i) {
+          int limit = beginOf(contents, next, text);
+          int to = content.span().to();
+          int from = begin(text, before, content.span().from());
+          turns.add(new Turn(i, new Span(from, endOfTurn(to, limit, special, to))));
         }
-        written |= turn.message() == i;
-        before = turn.span().to();
+        written |= content.message() == i;
+        before = content.span().to();
       }
       if (assistant && !written) {
         checkLeftOut(conversation, i, rendered.contents());
-        int limit = next < turns.size() ? turns.get(next).span().from() : rendered.text().length();
-        int at = header.isEmpty() ? -1 : rendered.text().indexOf(header, before);
+        int at = header.isEmpty() ? -1 : text.indexOf(header, before);
+        int limit = beginOf(contents, next, text);
         if (at >= 0 && at + header.length() <= limit) {
-          int from = at + header.length();
-          trained.add(new Span(from, endOfTurn(from, limit, special, from)));
-          before = from;
+          before = at + header.length();
+          turns.add(new Turn(i, new Span(before, endOfTurn(before, limit, special, before))));
         }
       }
     }
-    return trained;
+    return turns;
   }
 
   /** Neighbouring spans of one message, with what the template wrote between them. */
   private record Turn(int message, Span span) {}
 
-  private static List<Turn> turns(List<ContentSpan> contents) {
-    List<Turn> turns = new ArrayList<>();
+  private static List<Turn> joined(List<ContentSpan> contents) {
+    List<Turn> joined = new ArrayList<>();
     for (ContentSpan content : contents) {
-      int last = turns.size() - 1;
-      if (last >= 0 && turns.get(last).message() == content.message()) {
-        int from = turns.get(last).span().from();
-        turns.set(last, new Turn(content.message(), new Span(from, content.span().to())));
+      int last = joined.size() - 1;
+      if (last >= 0 && joined.get(last).message() == content.message()) {
+        int from = joined.get(last).span().from();
+        joined.set(last, new Turn(content.message(), new Span(from, content.span().to())));
       } else {
-        turns.add(new Turn(content.message(), content.span()));
+        joined.add(new Turn(content.message(), content.span()));
       }
     }
-    return turns;
+    return joined;
+  }
+
+  private static int beginOf(List<Turn> contents, int next, String text) {
+    return next < contents.size() ? contents.get(next).span().from() : text.length();
   }
 
   /** Behind the header, if there is more than space between it and the content. */

@@ -1,0 +1,95 @@
+package org.sparkfinetune.data.conversation;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
+import org.sparkfinetune.data.conversation.Conversation.ToolCall;
+import org.sparkfinetune.errors.Bug;
+
+/**
+ * What a message has besides role and content as the members of its JSON object, in OpenAI's names
+ * and with arguments as text; those that are empty are left out.
+ */
+public final class MessageJson {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private MessageJson() {}
+
+  public static ObjectNode extras(Extras extras) {
+    ObjectNode json = JSON.createObjectNode();
+    if (!extras.toolCalls().isEmpty()) {
+      ArrayNode calls = json.putArray("tool_calls");
+      for (ToolCall call : extras.toolCalls()) {
+        ObjectNode object = calls.addObject();
+        putText(object, "id", call.id());
+        object
+            .put("type", "function")
+            .putObject("function")
+            .put("name", call.name())
+            .put("arguments", call.arguments());
+      }
+    }
+    putText(json, "tool_call_id", extras.toolCallId());
+    putText(json, "name", extras.name());
+    putText(json, "reasoning_content", extras.reasoningContent());
+    if (extras.contentIsNull()) {
+      json.putNull("content");
+    }
+    if (extras.untrained()) {
+      json.put("weight", 0);
+    }
+    return json;
+  }
+
+  private static void putText(ObjectNode json, String name, String text) {
+    if (!text.isEmpty()) {
+      json.put(name, text);
+    }
+  }
+
+  /** The inverse of {@link #extras(Extras)}, from a message's object. */
+  public static Extras extras(JsonNode message) {
+    List<ToolCall> calls = new ArrayList<>();
+    for (JsonNode call : message.path("tool_calls")) {
+      JsonNode function = call.path("function");
+      calls.add(
+          new ToolCall(
+              call.path("id").asText(""),
+              function.path("name").asText(""),
+              function.path("arguments").asText("")));
+    }
+    return new Extras(
+        calls,
+        text(message, "tool_call_id"),
+        text(message, "name"),
+        text(message, "reasoning_content"),
+        message.has("content") && message.get("content").isNull(),
+        message.path("weight").asInt(1) == 0);
+  }
+
+  private static String text(JsonNode message, String name) {
+    return message.path(name).isTextual() ? message.path(name).textValue() : "";
+  }
+
+  static byte[] bytes(Extras extras) {
+    try {
+      return JSON.writeValueAsBytes(extras(extras));
+    } catch (JsonProcessingException e) {
+      throw new Bug("A message could not be written to memory.", e);
+    }
+  }
+
+  static Extras read(byte[] bytes, int start, int length) {
+    try {
+      return extras(JSON.readTree(bytes, start, length));
+    } catch (IOException e) {
+      throw new Bug("A message could not be read from memory.", e);
+    }
+  }
+}
