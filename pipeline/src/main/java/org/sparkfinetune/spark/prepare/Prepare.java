@@ -25,6 +25,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
+import org.sparkfinetune.store.Store;
 
 /**
  * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
@@ -82,7 +83,7 @@ public final class Prepare {
     InputFiles input = new InputFiles(configuration);
     List<InputFile> files = input.resolve(config);
     ReadTask.Plan reading = readPlan(files);
-    try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
+    try (OutputFolder output = OutputFolder.open(config, files, new Store(configuration))) {
       LOG.info(
           "prepare: reading {} file(s), {} MiB",
           files.size(),
