@@ -3,7 +3,6 @@ package org.sparkfinetune.model.hub;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,11 +52,6 @@ public final class HubRepository {
               .formatted(HubSettings.CACHE, settings.cache(), e.getMessage()),
           e);
     }
-  }
-
-  /** The same with the settings of Hadoop. */
-  public static HubRepository of(HubId id, HubSettings settings, Configuration hadoop) {
-    return of(id, settings, new Store(hadoop));
   }
 
   /**
