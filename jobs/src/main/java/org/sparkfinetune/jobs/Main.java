@@ -60,7 +60,7 @@ public final class Main {
     ConfiguredCommand.all(jobs).forEach(line -> main.addSubcommand(line));
     main.addSubcommand(Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN))
         .addSubcommand(
-            withHelp(Help.withKeys(new ParityCommand(PipelineJobs::hadoop), KeyTable.TRAIN)))
+            withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)))
         .addSubcommand(withHelp(new BenchGenerateCommand(out)))
         .addSubcommand(benchTrain(out))
         .addSubcommand(withHelp(new MakeModelCommand()));

@@ -54,6 +54,7 @@ import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedJson;
 import org.sparkfinetune.spark.train.TrainDriver;
 import org.sparkfinetune.spark.train.TrainPreflight;
+import org.sparkfinetune.store.Store;
 
 /** The commands' way into the pipeline. */
 final class PipelineJobs implements Jobs {
@@ -73,11 +74,11 @@ final class PipelineJobs implements Jobs {
     SparkSession spark = Sessions.start("prepare");
     try {
       Prepare prepare = new Prepare(spark, loaded.config());
-      Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+      Store store = new Store(spark.sparkContext().hadoopConfiguration());
       loaded
           .config()
           .tokens()
-          .map(counting -> prepare.counting(counter(counting, hadoop)))
+          .map(counting -> prepare.counting(counter(counting, store)))
           .orElse(prepare)
           .run();
     } finally {
@@ -89,14 +90,14 @@ final class PipelineJobs implements Jobs {
   public void train(Request request) {
     Loaded<TrainConfig> loaded = loader().train(request.configFile(), request.arguments());
     loaded.notes().forEach(LOG::info);
-    if (TrainPreflight.isFinished(loaded, hadoop())) {
+    if (TrainPreflight.isFinished(loaded, store())) {
       LOG.info("The run in {} is finished; nothing was changed.", loaded.config().outputDir());
       return;
     }
     SparkConf conf = Sessions.named("train");
     ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
     ExecutorSettings.checkDevice(conf, loaded.config().compute().device());
-    TrainPreflight preflight = TrainPreflight.check(loaded, hadoop());
+    TrainPreflight preflight = TrainPreflight.check(loaded, store());
     SparkSession spark = Sessions.start(conf);
     try {
       new TrainDriver(spark, preflight).run();
@@ -111,18 +112,18 @@ final class PipelineJobs implements Jobs {
     TrainConfig config = loaded.config();
     SparkSession spark = Sessions.start("tokenize");
     try {
-      Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+      Store store = new Store(spark.sparkContext().hadoopConfiguration());
       Path folder =
           HubFolder.locate(
               config.model().tokenizer().orElse(config.model().modelId()),
               config.model().tokenizer().isPresent() ? HubId.MAIN : config.model().revision(),
               HubKind.MODEL,
               TokenizerFiles.names(),
-              hadoop);
+              store);
       TokenizeRequest wanted =
           new TokenizeRequest(
               config.data(),
-              TokenizerFiles.load(folder, hadoop),
+              TokenizerFiles.load(folder, store),
               new Path(config.outputDir(), "tokenized"),
               LocalDate.now(ZoneId.systemDefault()),
               config.reporting().evaluates());
@@ -132,12 +133,12 @@ final class PipelineJobs implements Jobs {
     }
   }
 
-  private static TokenCounter counter(TokenCounting counting, Configuration hadoop) {
+  private static TokenCounter counter(TokenCounting counting, Store store) {
     Path folder =
         HubFolder.locate(
-            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), hadoop);
+            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), store);
     return ConversationTokens.of(
-        TokenizerFiles.load(folder, hadoop), counting.chatTemplate(), hadoop);
+        TokenizerFiles.load(folder, store), counting.chatTemplate(), store);
   }
 
   @Override
@@ -157,7 +158,7 @@ final class PipelineJobs implements Jobs {
       return;
     }
     int threads = Runtime.getRuntime().availableProcessors();
-    try (AnsweringModel model = AnsweringModel.of(config.model(), config.sampling(), hadoop());
+    try (AnsweringModel model = AnsweringModel.of(config.model(), config.sampling(), store());
         TextGenerator generator = model.newGenerator(threads)) {
       BufferedReader in =
           new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -181,21 +182,21 @@ final class PipelineJobs implements Jobs {
   @Override
   public void merge(Request request) {
     MergeConfig config = loader().merge(request.configFile(), request.arguments()).config();
-    Configuration hadoop = hadoop();
-    ModelFolders folders = new ModelFolders(hadoop);
+    Store store = store();
+    ModelFolders folders = new ModelFolders(store);
     Optional<String> adapter = config.adapter().map(folders::adapter);
     MergeRequest merge =
         new MergeRequest(
             new Path(folders.model(config.modelId(), HubId.MAIN)),
             adapter.map(Path::new),
             new Path(config.output()),
-            RunOfAdapter.base(config.base(), adapter, hadoop),
+            RunOfAdapter.base(config.base(), adapter, store),
             config.dtype().map(PipelineJobs::dtype),
             config.maxShardSize());
     switch (config.format()) {
-      case SAFETENSORS -> new Merge(hadoop).run(merge);
-      case GGUF_F16 -> new GgufExport(hadoop).run(merge, GgufExport.Type.F16);
-      case GGUF_Q8_0 -> new GgufExport(hadoop).run(merge, GgufExport.Type.Q8_0);
+      case SAFETENSORS -> new Merge(store).run(merge);
+      case GGUF_F16 -> new GgufExport(store).run(merge, GgufExport.Type.F16);
+      case GGUF_Q8_0 -> new GgufExport(store).run(merge, GgufExport.Type.Q8_0);
     }
     out.println("Merged: " + config.output());
   }
@@ -216,7 +217,7 @@ final class PipelineJobs implements Jobs {
 
   @Override
   public List<String> plan(PlanRequest request) {
-    return new PlanJob(request, hadoop()).run();
+    return new PlanJob(request, store()).run();
   }
 
   @Override
@@ -232,7 +233,7 @@ final class PipelineJobs implements Jobs {
           return session;
         };
     try {
-      CheckReport report = new TrainCheck(loaded, hadoop()).run(conf, spark);
+      CheckReport report = new TrainCheck(loaded, store()).run(conf, spark);
       List<String> lines =
           switch (output) {
             case JSON -> List.of(CheckJson.of(report));
@@ -246,7 +247,7 @@ final class PipelineJobs implements Jobs {
   }
 
   private static ConfigLoader loader() {
-    return ConfigLoader.ofUser(hadoop());
+    return ConfigLoader.ofUser(store().hadoop());
   }
 
   private static CheckText.Style terminal() {
@@ -255,7 +256,7 @@ final class PipelineJobs implements Jobs {
   }
 
   /** What a session would use; there is none yet, since the configuration shapes it. */
-  static Configuration hadoop() {
+  static Store store() {
     Configuration hadoop = new Configuration();
     System.getProperties()
         .forEach(
@@ -264,6 +265,6 @@ final class PipelineJobs implements Jobs {
                 hadoop.set(name.substring(HADOOP_PREFIX.length()), value.toString());
               }
             });
-    return hadoop;
+    return new Store(hadoop);
   }
 }

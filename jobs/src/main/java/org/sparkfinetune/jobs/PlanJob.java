@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.OptionalLong;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -26,6 +25,7 @@ import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Plan.PlanJson;
 import org.sparkfinetune.plan.PlanText;
 import org.sparkfinetune.plan.Planner;
+import org.sparkfinetune.store.Store;
 
 /** Reads what a plan needs, and has it made. */
 final class PlanJob {
@@ -33,17 +33,19 @@ final class PlanJob {
   private static final double BYTES_PER_TOKEN = 4;
 
   private final PlanRequest request;
-  private final Configuration hadoop;
+  private final Store store;
 
-  PlanJob(PlanRequest request, Configuration hadoop) {
+  PlanJob(PlanRequest request, Store store) {
     this.request = request;
-    this.hadoop = hadoop;
+    this.store = store;
   }
 
   List<String> run() {
     Request configured = request.configured();
     TrainConfig config =
-        new ConfigLoader(hadoop).train(configured.configFile(), configured.arguments()).config();
+        new ConfigLoader(store.hadoop())
+            .train(configured.configFile(), configured.arguments())
+            .config();
     int ranks = request.gpus().orElse(config.parallelism().numRanks().orElse(1));
     DeviceTable table = request.gpuTable().map(this::table).orElseGet(DeviceTable::shipped);
     Planner planner = new Planner(config, model(config), tokens(config));
@@ -77,7 +79,7 @@ final class PlanJob {
             config.model().revision(),
             HubKind.MODEL,
             List.of("config.json"),
-            hadoop);
+            store);
     Path file = new Path(folder, "config.json");
     return LlamaConfigReader.read(
         text(file, "model_id (give --shape to plan for a model that is not here)"),
@@ -90,7 +92,7 @@ final class PlanJob {
     }
     Path split = new Path(config.data().datasetPath(), "train_dataset.json");
     try {
-      FileSystem files = split.getFileSystem(hadoop);
+      FileSystem files = split.getFileSystem(store.hadoop());
       return OptionalLong.of(Math.round(files.getFileStatus(split).getLen() / BYTES_PER_TOKEN));
     } catch (FileNotFoundException e) {
       return OptionalLong.empty();
@@ -101,7 +103,7 @@ final class PlanJob {
   }
 
   private String text(Path path, String what) {
-    try (FSDataInputStream in = path.getFileSystem(hadoop).open(path)) {
+    try (FSDataInputStream in = path.getFileSystem(store.hadoop()).open(path)) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (FileNotFoundException e) {
       throw new UserError("%s: there is no %s.".formatted(what, path), e);

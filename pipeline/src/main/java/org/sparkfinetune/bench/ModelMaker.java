@@ -22,6 +22,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.store.Store;
 
 /**
  * Writes a Llama with random weights in Hugging Face layout, bf16, as a stream: the model may be
@@ -127,7 +128,7 @@ public final class ModelMaker {
     try (ShardedSafetensorsWriter out =
         ShardedSafetensorsWriter.create(
             new org.apache.hadoop.fs.Path(folder.toAbsolutePath().toUri()),
-            new Configuration(),
+            new Store(new Configuration()),
             Map.of("format", "pt"),
             specs,
             MAX_SHARD_BYTES)) {

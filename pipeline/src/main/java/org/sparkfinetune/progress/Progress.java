@@ -4,9 +4,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Locale;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * How much of some work is done, and the time left, which follows from the speed since its first
@@ -25,13 +23,6 @@ public final class Progress implements AutoCloseable {
   private final Unit unit;
   private final long total;
   private final Instant started;
-  private final ScheduledExecutorService timer =
-      Executors.newSingleThreadScheduledExecutor(
-          work -> {
-            Thread thread = new Thread(work, "progress");
-            thread.setDaemon(true);
-            return thread;
-          });
   private String what;
   private long done;
   private long doneAtFirst;
@@ -88,19 +79,23 @@ public final class Progress implements AutoCloseable {
   /** Shown from now on until it is closed. */
   public static Progress onStandardError(String what, long total, Unit unit) {
     StatusLine screen = StatusLine.onStandardError();
-    Progress progress = on(screen, what, total, unit);
-    progress.onClose = screen::close;
-    return progress;
+    return new Progress(screen, InstantSource.system(), what, total, unit).shown(screen::close);
   }
 
   /** The same on a screen that stays open for others. */
   public static Progress on(StatusLine screen, String what, long total, Unit unit) {
-    Progress progress = new Progress(screen, InstantSource.system(), what, total, unit);
-    long millis = BETWEEN_STATUSES.toMillis();
-    var unused =
-        progress.timer.scheduleWithFixedDelay(
-            progress::show, millis, millis, TimeUnit.MILLISECONDS);
-    return progress;
+    return new Progress(screen, InstantSource.system(), what, total, unit).shown(() -> {});
+  }
+
+  private Progress shown(Runnable afterwards) {
+    Heartbeat beat = Heartbeat.start("progress", BETWEEN_STATUSES, this::show);
+    onClose =
+        () -> {
+          // Not closed: that would wait for a line which waits for this object.
+          beat.stop();
+          afterwards.run();
+        };
+    return this;
   }
 
   /** Another part of the work begins. */
@@ -154,7 +149,6 @@ public final class Progress implements AutoCloseable {
   /** Says what was done, if it took long. */
   @Override
   public synchronized void close() {
-    timer.shutdownNow();
     if (isClosed) {
       return;
     }

@@ -16,23 +16,34 @@ import org.apache.hadoop.fs.StreamCapabilities;
  */
 public final class AtomicFile extends OutputStream {
   private static final int CHUNK = 1 << 20;
+  private static final int BUFFER = 1 << 18;
 
   private final Store store;
   private final FileSystem files;
   private final Path target;
   private final Path written;
+  private final Durability durability;
   private final FSDataOutputStream out;
   private byte[] chunk = new byte[0];
   private boolean closed;
   private boolean committed;
 
   /** Opened by {@link Store#create}. */
-  AtomicFile(Store store, Path target) throws IOException {
+  AtomicFile(Store store, Path target, Durability durability) throws IOException {
     this.store = store;
     this.target = target;
     this.files = store.fileSystem(target);
     this.written = store.appends(target) ? Store.aside(target) : target;
-    this.out = files.create(written, true);
+    this.durability = durability;
+    this.out = files.create(written, true, BUFFER);
+  }
+
+  /** What is left of a file after a power cut. */
+  enum Durability {
+    /** The file is on the disk before it has its name. */
+    FLUSHED,
+    /** The operating system writes it when it likes. */
+    CACHED
   }
 
   @Override
@@ -74,7 +85,7 @@ public final class AtomicFile extends OutputStream {
 
   private void commitOrThrow() throws IOException {
     boolean aside = !written.equals(target);
-    if (aside) {
+    if (aside && durability == Durability.FLUSHED) {
       // Before the rename, or a power cut could leave the name on an empty file.
       out.hsync();
     }

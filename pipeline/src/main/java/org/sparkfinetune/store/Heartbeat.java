@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.fs.FSError;
 import org.slf4j.Logger;
@@ -32,17 +33,20 @@ public final class Heartbeat implements AutoCloseable {
 
   /** The first beat comes after a period. */
   public static Heartbeat start(String name, Duration period, Beat beat) {
-    ScheduledExecutorService timer =
-        Executors.newSingleThreadScheduledExecutor(
-            work -> {
-              Thread thread = new Thread(work, name);
-              thread.setDaemon(true);
-              return thread;
-            });
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(daemons(name));
     var unused =
         timer.scheduleWithFixedDelay(
             () -> run(name, beat), period.toMillis(), period.toMillis(), TimeUnit.MILLISECONDS);
     return new Heartbeat(timer);
+  }
+
+  /** Threads that keep no process alive. */
+  public static ThreadFactory daemons(String name) {
+    return work -> {
+      Thread thread = new Thread(work, name);
+      thread.setDaemon(true);
+      return thread;
+    };
   }
 
   private static void run(String name, Beat beat) {

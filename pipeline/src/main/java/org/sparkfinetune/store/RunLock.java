@@ -8,6 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Watch.Pace;
 
 /**
  * One driver in a run folder: a {@link Lease} that is renewed as long as the driver lives. A lock
@@ -51,7 +52,7 @@ public final class RunLock implements AutoCloseable {
     } catch (Lease.HeldException e) {
       throw new UserError(
           ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it,"
-                  + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
+               + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
               .formatted(e.getMessage(), folder),
           e);
     } catch (IOException | FSError e) {

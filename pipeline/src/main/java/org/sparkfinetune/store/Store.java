@@ -11,8 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -43,7 +45,12 @@ import org.sparkfinetune.errors.RunFailure;
 public final class Store implements Serializable {
   private static final long serialVersionUID = 1L;
   private static final String TEMPORARY = ".tmp";
-  private static final int COPIED_AT_ONCE = 1 << 16;
+
+  /** Of stores where a rename copies object by object, even if they say that they append. */
+  private static final Set<String> OBJECT_SCHEMES =
+      Set.of(
+          "s3", "s3a", "s3n", "gs", "wasb", "wasbs", "abfs", "abfss", "oss", "cos", "cosn", "obs",
+          "swift");
 
   private transient Configuration hadoop;
   private transient InstantSource clock;
@@ -77,7 +84,12 @@ public final class Store implements Serializable {
 
   /** A file to be written and committed; its folder is made if need be. */
   public AtomicFile create(Path path) {
-    return doing("written", path, () -> new AtomicFile(this, path));
+    return doing("written", path, () -> new AtomicFile(this, path, AtomicFile.Durability.FLUSHED));
+  }
+
+  /** The same, for a folder that nobody reads yet: it may be incomplete after a power cut. */
+  public AtomicFile createPart(Path path) {
+    return doing("written", path, () -> new AtomicFile(this, path, AtomicFile.Durability.CACHED));
   }
 
   /** A file or folder that others write and that is to be published under a name. */
@@ -99,10 +111,7 @@ public final class Store implements Serializable {
   private void copy(InputStream in, Path target) throws IOException {
     try (in;
         AtomicFile out = create(target)) {
-      byte[] bytes = new byte[COPIED_AT_ONCE];
-      for (int n = in.read(bytes); n >= 0; n = in.read(bytes)) {
-        out.write(bytes, 0, n);
-      }
+      in.transferTo(out);
       out.commit();
     }
   }
@@ -207,6 +216,12 @@ public final class Store implements Serializable {
   /** Whether folders on this store get another name in one move; object stores copy them. */
   public boolean renamesFolders(Path path) {
     return doing("reached", path, () -> appends(path));
+  }
+
+  /** Whether an object store has the path, where only a manifest that is written last shows all. */
+  public boolean keepsObjects(Path path) {
+    return OBJECT_SCHEMES.contains(
+        String.valueOf(qualified(path).toUri().getScheme()).toLowerCase(Locale.ROOT));
   }
 
   /** The path with its store and from its root, so that it means the same to every process. */

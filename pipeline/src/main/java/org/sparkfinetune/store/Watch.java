@@ -5,12 +5,15 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +34,37 @@ public final class Watch {
   public Watch(FileSystem store, Pace pace) {
     this.store = store;
     this.pace = pace;
+  }
+
+  /**
+   * How often files are rewritten and looked at. Looks are counted, not time: a process that is
+   * stopped for an hour between two looks has not watched for an hour.
+   *
+   * @param beat between two renewals by a writer
+   * @param looks after which a file that has not changed belongs to the dead
+   * @param pause what passes between two looks
+   */
+  public record Pace(Duration beat, int looks, Pause pause) {
+    private static final Duration LOOK = Duration.ofSeconds(1);
+
+    /** A renewal every 10 s, and 60 looks, one a second. */
+    public static final Pace USUAL =
+        new Pace(Duration.ofSeconds(10), 60, () -> TimeUnit.MILLISECONDS.sleep(LOOK.toMillis()));
+
+    /** Waits for the next look. */
+    public interface Pause {
+      void await() throws InterruptedException;
+    }
+
+    void await() throws IOException {
+      try {
+        pause.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new InterruptedIOException(
+            "interrupted while watching whether another process lives");
+      }
+    }
   }
 
   /** What is known of a writer. */
@@ -120,7 +154,7 @@ public final class Watch {
 
   static void say(Path file, Seen found, Pace pace) {
     LOG.warn(
-        "{} is in use by {}. BlockingWait for up to {} s for a change of it, which shows that the"
+        "{} is in use by {}. Waiting for up to {} s for a change of it, which shows that the"
             + " process lives.",
         file,
         found.owner(),

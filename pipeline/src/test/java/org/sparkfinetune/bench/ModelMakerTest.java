@@ -16,6 +16,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.store.Store;
 
 final class ModelMakerTest {
   @TempDir private Path folder;
@@ -74,7 +75,8 @@ final class ModelMakerTest {
   }
 
   private Checkpoint open() {
-    return Checkpoint.open(new org.apache.hadoop.fs.Path(folder.toUri()), new Configuration());
+    return Checkpoint.open(
+        new org.apache.hadoop.fs.Path(folder.toUri()), new Store(new Configuration()));
   }
 
   private static float[] read(Checkpoint checkpoint, String name, int count) {

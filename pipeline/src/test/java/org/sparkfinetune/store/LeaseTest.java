@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.permission.FsPermission;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.store.Watch.Pace;
 
 class LeaseTest {
   private static final Owner ELSEWHERE = new Owner("process 1 on elsewhere, its-id");

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Watch.Pace;
 
 class RunLockTest {
   /** Beats come much more often than the looks that are too many. */

@@ -13,6 +13,7 @@ import java.util.concurrent.Phaser;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.store.Watch.Pace;
 
 /**
  * Many drivers want one lease, and each that gets it dies with it or gives it back. They go in

@@ -16,6 +16,7 @@ import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.store.Store;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -63,7 +64,11 @@ public final class BenchGenerateCommand implements Runnable {
     long started = System.nanoTime();
     try (DecodingModel loaded =
             DecodingModel.load(
-                new Path(model), adapter.map(Path::new), form, new Configuration(), threads);
+                new Path(model),
+                adapter.map(Path::new),
+                form,
+                new Store(new Configuration()),
+                threads);
         Generator generator = new Generator(loaded, threads, batch)) {
       double loadSeconds = (System.nanoTime() - started) * 1e-9;
       List<Prompt> prompts = prompts(loaded.config().vocabSize());

@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
-import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.train.ParityRun;
+import org.sparkfinetune.store.Store;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -34,16 +34,16 @@ public final class ParityCommand implements Runnable {
       description = "Keys of the configuration, see below.")
   private final List<String> others = new ArrayList<>();
 
-  private final Supplier<Configuration> hadoop;
+  private final Supplier<Store> store;
 
-  public ParityCommand(Supplier<Configuration> hadoop) {
-    this.hadoop = hadoop;
+  public ParityCommand(Supplier<Store> store) {
+    this.store = store;
   }
 
   @Override
   public void run() {
-    Configuration files = hadoop.get();
-    TrainConfig train = ConfigLoader.ofUser(files).train(config, others).config();
+    Store files = store.get();
+    TrainConfig train = ConfigLoader.ofUser(files.hadoop()).train(config, others).config();
     new ParityRun(train, files, Runtime.getRuntime().availableProcessors()).run();
   }
 }

@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
@@ -49,11 +48,6 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
   /** Names of all files that may say something about a tokenizer. */
   public static List<String> names() {
     return NAMES;
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static TokenizerFiles load(Path folder, Configuration hadoop) {
-    return load(folder, new Store(hadoop));
   }
 
   /**

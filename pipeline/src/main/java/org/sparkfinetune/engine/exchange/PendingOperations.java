@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Counters;
 import org.sparkfinetune.engine.exchange.ProcessGroup.PeerLoss;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * Everything one rank waits for. No wait outlives the time-out, and all of them, later ones too,
@@ -39,13 +40,7 @@ final class PendingOperations implements AutoCloseable {
     this.members = members;
     this.timeout = timeout;
     ScheduledThreadPoolExecutor executor =
-        new ScheduledThreadPoolExecutor(
-            1,
-            task -> {
-              Thread thread = new Thread(task, "exchange-clock-" + members.rank());
-              thread.setDaemon(true);
-              return thread;
-            });
+        new ScheduledThreadPoolExecutor(1, Heartbeat.daemons("exchange-clock-" + members.rank()));
     executor.setRemoveOnCancelPolicy(true);
     this.clock = executor;
   }

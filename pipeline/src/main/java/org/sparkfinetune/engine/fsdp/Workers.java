@@ -8,11 +8,15 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * Runs tasks on this rank's share of the cores, the caller's thread among them. Tasks write into
  * tensors that the caller frees after a failure, so that nothing runs any more when {@link #run}
  * returns, however it does.
+ *
+ * <p>This is the pool for work of a millisecond and more. The loops of decoding are shorter than it
+ * takes to wake a thread, so they have a pool whose threads stay awake.
  */
 public final class Workers implements AutoCloseable {
   private final int threads;
@@ -20,14 +24,7 @@ public final class Workers implements AutoCloseable {
 
   public Workers(int threads) {
     this.threads = threads;
-    this.pool =
-        Executors.newFixedThreadPool(
-            Math.max(1, threads - 1),
-            task -> {
-              Thread thread = new Thread(task, "worker");
-              thread.setDaemon(true);
-              return thread;
-            });
+    this.pool = Executors.newFixedThreadPool(Math.max(1, threads - 1), Heartbeat.daemons("worker"));
   }
 
   /**

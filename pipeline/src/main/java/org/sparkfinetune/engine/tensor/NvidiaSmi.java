@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * What NVIDIA's driver tells of a GPU through the program that comes with it: libtorch's own
@@ -97,9 +98,7 @@ public final class NvidiaSmi {
     command.addAll(List.of("-lms", Integer.toString(PERIOD_MILLIS)));
     try {
       Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      Thread thread = new Thread(() -> follow(process, bytes), "gpu-memory");
-      thread.setDaemon(true);
-      thread.start();
+      Heartbeat.daemons("gpu-memory").newThread(() -> follow(process, bytes)).start();
       return process::destroyForcibly;
     } catch (IOException e) {
       throw failure(index, String.valueOf(e.getMessage()), e);

@@ -26,6 +26,7 @@ import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -54,12 +55,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private final Duration patience;
 
   private final ExecutorService writer =
-      Executors.newSingleThreadExecutor(
-          work -> {
-            Thread thread = new Thread(work, "checkpoint-writer");
-            thread.setDaemon(true);
-            return thread;
-          });
+      Executors.newSingleThreadExecutor(Heartbeat.daemons("checkpoint-writer"));
   private CompletableFuture<Void> writing = CompletableFuture.completedFuture(null);
 
   /**

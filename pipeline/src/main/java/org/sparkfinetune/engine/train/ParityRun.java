@@ -14,7 +14,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
@@ -48,11 +47,6 @@ public final class ParityRun {
    *     with {@code train-*.parquet}
    * @param threads for operators, of all ranks together
    */
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public ParityRun(TrainConfig config, Configuration hadoop, int threads) {
-    this(config, new Store(hadoop), threads);
-  }
-
   public ParityRun(TrainConfig config, Store store, int threads) {
     this(config, store, threads, device(config));
   }

@@ -3,12 +3,10 @@ package org.sparkfinetune.engine.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -17,6 +15,7 @@ import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * What this process takes of the host's memory, as Linux counts it. Linux keeps no high-water mark
@@ -24,22 +23,14 @@ import org.sparkfinetune.errors.RunFailure;
  */
 final class RankMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
-  private static final int PERIOD_MILLIS = 20;
+  private static final Duration PERIOD = Duration.ofMillis(20);
 
   private final Map<Phase, Long> peaks = new EnumMap<>(Phase.class);
 
   /** Looks until it is closed. */
-  interface Watch extends AutoCloseable {
-    @Override
-    void close();
-  }
-
-  Watch watch(Supplier<Phase> phase) {
-    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
-    var unused =
-        timer.scheduleWithFixedDelay(
-            () -> sample(phase.get()), 0, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
-    return timer::shutdownNow;
+  Heartbeat watch(Supplier<Phase> phase) {
+    sample(phase.get());
+    return Heartbeat.start("what is known of memory", PERIOD, () -> sample(phase.get()));
   }
 
   /** One look, for what is shorter than a period. */

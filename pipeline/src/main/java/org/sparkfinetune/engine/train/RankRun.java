@@ -31,6 +31,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
+import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
 /** One rank's whole run: load, train, evaluate, save. Knows nothing of Spark. */
@@ -108,7 +109,7 @@ public final class RankRun {
     place.whereabouts().enter("loading", 0);
     PhaseClock clock = new PhaseClock();
     org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
-    try (RankMemory.Watch unused = memory.watch(clock::current);
+    try (Heartbeat unused = memory.watch(clock::current);
         NvidiaSmi.Watch unusedToo = gpuMemory.watch(place.device());
         Torch torch = Torch.start(place.threads(), place.device());
         BaseModel base = BaseModel.open(config.model().folder(), store);

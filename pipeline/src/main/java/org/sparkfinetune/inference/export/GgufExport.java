@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
@@ -43,11 +42,6 @@ public final class GgufExport {
   }
 
   private final Store store;
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public GgufExport(Configuration hadoop) {
-    this(new Store(hadoop));
-  }
 
   public GgufExport(Store store) {
     this.store = store;

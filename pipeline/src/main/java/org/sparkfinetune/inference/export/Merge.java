@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,11 +25,6 @@ public final class Merge {
   private static final int PIECE = 1 << 20;
 
   private final Store store;
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public Merge(Configuration hadoop) {
-    this(new Store(hadoop));
-  }
 
   public Merge(Store store) {
     this.store = store;

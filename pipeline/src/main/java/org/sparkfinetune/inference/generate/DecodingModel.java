@@ -2,7 +2,6 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
@@ -67,12 +66,6 @@ public final class DecodingModel implements AutoCloseable {
     try (ModelLoader loader = ModelLoader.open(model, adapter, form, store)) {
       return loader.load(threads, layerLoaded);
     }
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static DecodingModel load(
-      Path model, Optional<Path> adapter, BaseForm form, Configuration hadoop, int threads) {
-    return load(model, adapter, form, new Store(hadoop), threads);
   }
 
   /** The same, seen by nobody. */

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
@@ -92,16 +93,18 @@ final class ModelLoader implements AutoCloseable {
   DecodingModel load(int threads, Runnable layerLoaded) {
     LlamaConfig config = folder.config();
     List<Layer> layers = new ArrayList<>();
+    List<Runnable> loads = new ArrayList<>();
     for (int i = 0; i < config.numHiddenLayers(); i++) {
+      int index = i;
       layers.add(null);
-    }
-    try (SpinningPool pool = new SpinningPool(threads)) {
-      pool.run(
-          config.numHiddenLayers(),
-          i -> {
-            layers.set(i, layer(i));
+      loads.add(
+          () -> {
+            layers.set(index, layer(index));
             layerLoaded.run();
           });
+    }
+    try (Workers workers = new Workers(threads)) {
+      workers.run(loads);
     }
     PlainMatrix embedding = table(LlamaWeights.embedTokens(config));
     return new DecodingModel(

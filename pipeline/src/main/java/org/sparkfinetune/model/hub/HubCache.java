@@ -3,7 +3,6 @@ package org.sparkfinetune.model.hub;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.fs.FileSystem;
@@ -34,6 +33,11 @@ final class HubCache {
     this.root = new Path(settings.cache(), id.cacheName());
   }
 
+  Store store() {
+    return store;
+  }
+
+  /** For files that grow over several processes. */
   FileSystem files() {
     return files;
   }
@@ -51,12 +55,8 @@ final class HubCache {
   }
 
   /** A file that is there was checked when it came; its size tells a torn disk from a whole one. */
-  boolean holds(String commit, HubFile file) throws IOException {
-    try {
-      return files.getFileStatus(file(commit, file)).getLen() == file.size();
-    } catch (FileNotFoundException e) {
-      return false;
-    }
+  boolean holds(String commit, HubFile file) {
+    return store.status(file(commit, file)).filter(at -> at.getLen() == file.size()).isPresent();
   }
 
   Optional<String> commitOf(String revision) {

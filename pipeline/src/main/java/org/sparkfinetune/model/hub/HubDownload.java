@@ -2,7 +2,6 @@ package org.sparkfinetune.model.hub;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -11,6 +10,7 @@ import java.security.MessageDigest;
 import java.util.HexFormat;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.fs.CommonPathCapabilities;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
@@ -47,9 +47,9 @@ final class HubDownload {
   void run() throws IOException {
     if (!complete(startingPoint())) {
       // What an earlier process left may be what was wrong, so once more from nothing.
-      cache.files().delete(cache.partial(file), false);
+      cache.store().delete(cache.partial(file));
       if (!complete(0)) {
-        cache.files().delete(cache.partial(file), false);
+        cache.store().delete(cache.partial(file));
         throw new RunFailure(
             "%s came with other bytes than the hub promised (%s %s), twice. Something between here and the hub changes files; use another mirror (HF_ENDPOINT) or network."
                 .formatted(file.path(), file.checksum().kind(), file.checksum().hex()));
@@ -64,16 +64,14 @@ final class HubDownload {
     if (!cache.files().hasPathCapability(partial, CommonPathCapabilities.FS_APPEND)) {
       return 0;
     }
+    long length = cache.store().status(partial).map(FileStatus::getLen).orElse(0L);
+    if (length == 0 || length > file.size()) {
+      return 0;
+    }
     try {
-      long length = cache.files().getFileStatus(partial).getLen();
-      if (length == 0 || length > file.size()) {
-        return 0;
-      }
       // HDFS may still hold the file for the process that died; then it is begun anew.
       cache.files().append(partial, BUFFER).close();
       return length;
-    } catch (FileNotFoundException e) {
-      return 0;
     } catch (IOException e) {
       HubRepository.LOG.info("{} cannot be continued: {}", partial, e.getMessage());
       return 0;
@@ -166,12 +164,15 @@ final class HubDownload {
   }
 
   private void publish() throws IOException {
-    FileSystem files = cache.files();
     Path target = cache.file(commit, file);
-    files.mkdirs(target.getParent());
-    files.delete(target, false);
-    if (!files.rename(cache.partial(file), target) && !cache.holds(commit, file)) {
-      throw new IOException("cannot rename %s to %s".formatted(cache.partial(file), target));
+    cache.files().mkdirs(target.getParent());
+    try {
+      cache.store().rename(cache.partial(file), target);
+    } catch (RunFailure e) {
+      // Another process may have been faster with the same bytes.
+      if (!cache.holds(commit, file)) {
+        throw e;
+      }
     }
   }
 

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -17,12 +16,6 @@ public final class HubFolder {
   public static final String SCHEME = "hub:";
 
   private HubFolder() {}
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static Path locate(
-      String named, String revision, HubKind kind, List<String> patterns, Configuration hadoop) {
-    return locate(named, revision, kind, patterns, new Store(hadoop));
-  }
 
   /**
    * The folder that is meant; a path that exists wins over a repository of the same name.

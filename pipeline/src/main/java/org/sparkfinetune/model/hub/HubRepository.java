@@ -1,10 +1,8 @@
 package org.sparkfinetune.model.hub;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,7 +16,7 @@ import org.sparkfinetune.store.Store;
  * A repository of a hub, seen from here.
  *
  * <pre>
- * Path folder = HubRepository.of(id, HubSettings.of(hadoop), hadoop).download(List.of("*.safetensors", "*.json"));
+ * Path folder = HubRepository.of(id, HubSettings.of(hadoop), store).download(List.of("*.safetensors", "*.json"));
  * </pre>
  *
  * Nothing is downloaded twice. A commit as revision whose files are here needs no hub at all; other
@@ -54,11 +52,6 @@ public final class HubRepository {
               .formatted(HubSettings.CACHE, settings.cache(), e.getMessage()),
           e);
     }
-  }
-
-  /** The same with the settings of Hadoop. */
-  public static HubRepository of(HubId id, HubSettings settings, Configuration hadoop) {
-    return of(id, settings, new Store(hadoop));
   }
 
   /**
@@ -150,17 +143,8 @@ public final class HubRepository {
    * @throws RunFailure if the cache fails
    */
   public List<HubFile> missing(List<HubFile> files) {
-    try {
-      List<HubFile> missing = new ArrayList<>();
-      for (HubFile file : files) {
-        if (!cache.holds(snapshot().commit(), file)) {
-          missing.add(file);
-        }
-      }
-      return missing;
-    } catch (IOException e) {
-      throw failed(e);
-    }
+    String commit = snapshot().commit();
+    return files.stream().filter(file -> !cache.holds(commit, file)).toList();
   }
 
   private void bring(String commit, HubFile file) throws IOException {

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
@@ -33,11 +32,6 @@ public final class Checkpoint implements AutoCloseable {
     this.folder = folder;
     this.shardOf = shardOf;
     this.shards = shards;
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static Checkpoint open(Path folder, Configuration hadoop) {
-    return open(folder, new Store(hadoop));
   }
 
   /**

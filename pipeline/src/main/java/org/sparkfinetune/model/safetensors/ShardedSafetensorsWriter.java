@@ -7,7 +7,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.store.Store;
@@ -32,16 +31,6 @@ public final class ShardedSafetensorsWriter implements AutoCloseable {
     this.store = store;
     this.metadata = metadata;
     this.shards = shards;
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static ShardedSafetensorsWriter create(
-      Path folder,
-      Configuration hadoop,
-      Map<String, String> metadata,
-      List<TensorSpec> tensors,
-      long maxShardSize) {
-    return create(folder, new Store(hadoop), metadata, tensors, maxShardSize);
   }
 
   /**

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Supplier;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -45,11 +44,6 @@ public final class TrainCheck {
   private final ModelFolders folders;
   private Optional<ModelSource> source = Optional.empty();
   private String folder = "";
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public TrainCheck(Loaded<TrainConfig> loaded, Configuration hadoop) {
-    this(loaded, new Store(hadoop));
-  }
 
   public TrainCheck(Loaded<TrainConfig> loaded, Store store) {
     this.loaded = loaded;

@@ -1,15 +1,10 @@
 package org.sparkfinetune.spark.dataset;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.net.URI;
 import java.util.Collections;
 import java.util.List;
@@ -19,12 +14,12 @@ import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.hadoop.fs.FileStatus;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * Names every file of a prepared data set with its size.
@@ -45,10 +40,10 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
   }
 
   /** Of the files that are in a folder now. */
-  public static DatasetManifest ofFilesIn(FileSystem store, Path folder) throws IOException {
+  public static DatasetManifest ofFilesIn(Store store, Path folder) throws IOException {
     SortedMap<String, Long> bytes = new TreeMap<>();
-    RemoteIterator<LocatedFileStatus> files = store.listFiles(folder, true);
-    URI base = URI.create(store.makeQualified(folder).toUri() + "/").normalize();
+    RemoteIterator<LocatedFileStatus> files = store.fileSystem(folder).listFiles(folder, true);
+    URI base = URI.create(store.qualified(folder).toUri() + "/").normalize();
     while (files.hasNext()) {
       FileStatus file = files.next();
       bytes.put(base.relativize(file.getPath().toUri()).getPath(), file.getLen());
@@ -58,13 +53,11 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
     return new DatasetManifest(bytes);
   }
 
-  public void write(FileSystem store, Path folder) throws IOException {
+  public void write(Store store, Path folder) {
     ObjectNode json = MAPPER.createObjectNode();
     ArrayNode entries = json.putArray("files");
     bytes.forEach((path, length) -> entries.addObject().put("path", path).put("bytes", length));
-    try (OutputStream out = store.create(new Path(folder, NAME), true)) {
-      out.write((json.toPrettyString() + "\n").getBytes(UTF_8));
-    }
+    store.replace(new Path(folder, NAME), json.toPrettyString() + "\n");
   }
 
   /**
@@ -72,21 +65,22 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
    *
    * @throws UserError if {@code prepare} has not finished there
    */
-  public static Optional<DatasetManifest> find(FileSystem store, Path folder) throws IOException {
-    try (InputStream in = store.open(new Path(folder, NAME))) {
-      SortedMap<String, Long> bytes = new TreeMap<>();
-      for (JsonNode file : MAPPER.readTree(in).path("files")) {
-        bytes.put(file.path("path").asText(), file.path("bytes").asLong());
-      }
-      return Optional.of(new DatasetManifest(bytes));
-    } catch (FileNotFoundException none) {
-      if (store.exists(new Path(folder, AT_WORK))) {
-        throw new UserError(
-            "dataset_path: '%s' is not whole: prepare is still at work there, or was killed. Wait for it, or run it again."
-                .formatted(folder));
-      }
-      return Optional.empty();
+  public static Optional<DatasetManifest> find(Store store, Path folder) throws IOException {
+    Optional<byte[]> written = store.read(new Path(folder, NAME));
+    if (written.isEmpty() && store.exists(new Path(folder, AT_WORK))) {
+      throw new UserError(
+          "dataset_path: '%s' is not whole: prepare is still at work there, or was killed. Wait for it, or run it again."
+              .formatted(folder));
     }
+    return written.isEmpty() ? Optional.empty() : Optional.of(parse(written.get()));
+  }
+
+  private static DatasetManifest parse(byte[] json) throws IOException {
+    SortedMap<String, Long> bytes = new TreeMap<>();
+    for (JsonNode file : MAPPER.readTree(json).path("files")) {
+      bytes.put(file.path("path").asText(), file.path("bytes").asLong());
+    }
+    return new DatasetManifest(bytes);
   }
 
   /**

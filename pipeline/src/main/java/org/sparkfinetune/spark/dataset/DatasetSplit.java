@@ -22,6 +22,7 @@ import org.apache.spark.sql.execution.datasources.DataSource;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
@@ -36,11 +37,11 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
   public static Optional<DatasetSplit> find(Path dataset, String name, Store store) {
     try {
       FileSystem files = store.fileSystem(dataset);
-      Optional<DatasetManifest> manifest = DatasetManifest.find(files, dataset);
+      Optional<DatasetManifest> manifest = DatasetManifest.find(store, dataset);
       Optional<DatasetSplit> split = inFolder(files, dataset, name);
       manifest.ifPresent(written -> check(written, dataset, name, split));
       return split;
-    } catch (IOException e) {
+    } catch (IOException | RunFailure e) {
       throw new UserError(
           "dataset_path: '%s' cannot be read: %s".formatted(dataset, e.getMessage()), e);
     }

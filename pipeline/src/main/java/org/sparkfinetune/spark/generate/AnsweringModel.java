@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.LongAccumulator;
@@ -75,11 +74,6 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
     this.store = store;
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static AnsweringModel of(ModelChoice named, Sampling sampling, Configuration hadoop) {
-    return of(named, sampling, new Store(hadoop));
   }
 
   /**

@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
@@ -40,11 +39,6 @@ public final class ModelFolders {
       List.of("adapter_config.json", "adapter_model.safetensors");
 
   private final Store store;
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public ModelFolders(Configuration hadoop) {
-    this(new Store(hadoop));
-  }
 
   public ModelFolders(Store store) {
     this.store = store;

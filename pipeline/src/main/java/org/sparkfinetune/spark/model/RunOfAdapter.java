@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.model;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,12 +44,6 @@ public final class RunOfAdapter {
       LOG.warn("{} says nothing about its training: {}", file, e.getMessage());
       return Optional.empty();
     }
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static MergeBase base(
-      Optional<MergeBase> asked, Optional<String> adapter, Configuration hadoop) {
-    return base(asked, adapter, new Store(hadoop));
   }
 
   /**

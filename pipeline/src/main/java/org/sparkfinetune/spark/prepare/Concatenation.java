@@ -2,7 +2,6 @@ package org.sparkfinetune.spark.prepare;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.SequenceInputStream;
 import java.io.Serializable;
 import java.nio.ByteBuffer;
@@ -25,6 +24,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.AtomicFile;
 
 /**
  * Makes one file of the parts that tasks wrote, in order. HDFS joins files itself, so no byte is
@@ -37,15 +37,17 @@ final class Concatenation {
   /** What one task uploads. Stores take no fewer than 5 MiB and no more than 10,000 uploads. */
   private static final long UPLOAD_BYTES = 64L << 20;
 
+  private static final int READ_AHEAD = 1 << 20;
+
   private final JavaSparkContext spark;
-  private final PartFiles files;
+  private final OutputFolder.Parts files;
   private final long uploadBytes;
 
-  Concatenation(JavaSparkContext spark, PartFiles files) {
+  Concatenation(JavaSparkContext spark, OutputFolder.Parts files) {
     this(spark, files, UPLOAD_BYTES);
   }
 
-  Concatenation(JavaSparkContext spark, PartFiles files, long uploadBytes) {
+  Concatenation(JavaSparkContext spark, OutputFolder.Parts files, long uploadBytes) {
     this.spark = spark;
     this.files = files;
     this.uploadBytes = uploadBytes;
@@ -60,8 +62,8 @@ final class Concatenation {
   /** The parts are gone or useless afterwards. */
   void join(String name, List<String> parts) {
     try {
-      FileSystem store = files.fileSystem();
       Path target = files.path(name);
+      FileSystem store = files.store().fileSystem(target);
       if (parts.size() > 1
           && "hdfs".equals(store.getUri().getScheme())
           && joinedByStore(store, target, parts)) {
@@ -94,8 +96,8 @@ final class Concatenation {
     return true;
   }
 
-  private static boolean takesUploads(FileSystem store, Path target) throws IOException {
-    return PartFiles.StoreKind.ofScheme(store.getUri().getScheme()) == PartFiles.StoreKind.OBJECTS
+  private boolean takesUploads(FileSystem store, Path target) throws IOException {
+    return files.store().keepsObjects(target)
         && store.hasPathCapability(target, CommonPathCapabilities.FS_MULTIPART_UPLOADER);
   }
 
@@ -125,7 +127,7 @@ final class Concatenation {
   }
 
   private void upload(FileSystem store, Path target, List<Upload> uploads) throws IOException {
-    PartFiles shared = files;
+    OutputFolder.Parts shared = files;
     String path = target.toString();
     try (MultipartUploader uploader = store.createMultipartUploader(target).build()) {
       UploadHandle whole = uploader.startUpload(target).get();
@@ -152,10 +154,10 @@ final class Concatenation {
     }
   }
 
-  private static Uploaded put(PartFiles files, String target, byte[] whole, Upload upload)
+  private static Uploaded put(OutputFolder.Parts files, String target, byte[] whole, Upload upload)
       throws IOException, ExecutionException, InterruptedException {
-    FileSystem store = files.fileSystem();
     Path path = new Path(target);
+    FileSystem store = files.store().fileSystem(path);
     List<InputStream> streams = new ArrayList<>();
     for (String part : upload.parts()) {
       streams.add(store.open(files.path(part)));
@@ -177,17 +179,15 @@ final class Concatenation {
 
   /** Parts go as they are copied: there is never room needed for a second copy. */
   private void copy(FileSystem store, Path target, List<String> parts) throws IOException {
-    try (OutputStream out = store.create(target, true, 1 << 20)) {
-      byte[] buffer = new byte[1 << 20];
+    try (AtomicFile out = files.store().createPart(target)) {
       for (String part : parts) {
         Path path = files.path(part);
-        try (InputStream in = store.open(path)) {
-          for (int read = in.read(buffer); read > 0; read = in.read(buffer)) {
-            out.write(buffer, 0, read);
-          }
+        try (InputStream in = store.open(path, READ_AHEAD)) {
+          in.transferTo(out);
         }
         store.delete(path, false);
       }
+      out.commit();
     }
   }
 }

@@ -6,7 +6,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,6 +16,7 @@ import org.sparkfinetune.model.hub.HubRepository;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
 import org.sparkfinetune.model.hub.HubSettings;
+import org.sparkfinetune.store.Store;
 
 /**
  * Input on a hub: {@code hub:owner/name}, with {@code @revision} and then a path or glob behind it
@@ -47,8 +47,8 @@ record HubInput(String key, HubId id, Optional<String> path) {
         Optional.ofNullable(matcher.group(3)));
   }
 
-  Downloaded download(InputFile.Origin origin, Configuration configuration) {
-    HubRepository repository = HubRepository.of(id, HubSettings.of(configuration), configuration);
+  Downloaded download(InputFile.Origin origin, Store store) {
+    HubRepository repository = HubRepository.of(id, HubSettings.of(store.hadoop()), store);
     HubSnapshot snapshot = repository.snapshot();
     List<HubFile> wanted = wanted(snapshot.files(), origin);
     String names = String.join(", ", wanted.stream().map(HubFile::path).toList());

@@ -9,7 +9,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
@@ -17,17 +16,18 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** Resolves the paths, folders and globs of a request to files, in an order that never varies. */
 final class InputFiles {
   private static final String ALLOWED =
       ".json, .jsonl, .ndjson, .csv (each also with .gz or .zst), .parquet";
 
-  private final Configuration configuration;
+  private final Store store;
   private final List<String> sources = new ArrayList<>();
 
-  InputFiles(Configuration configuration) {
-    this.configuration = configuration;
+  InputFiles(Store store) {
+    this.store = store;
   }
 
   List<InputFile> resolve(PrepareConfig config) {
@@ -72,12 +72,12 @@ final class InputFiles {
   }
 
   private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {
-    HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, configuration);
+    HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, store);
     sources.add(downloaded.source());
     List<FileStatus> files = new ArrayList<>();
     for (Path path : downloaded.files()) {
       try {
-        files.add(path.getFileSystem(configuration).getFileStatus(path));
+        files.add(path.getFileSystem(store.hadoop()).getFileStatus(path));
       } catch (IOException e) {
         throw new UserError("%s: cannot read %s: %s".formatted(key, path, Prepare.oneLine(e)), e);
       }
@@ -114,7 +114,7 @@ final class InputFiles {
   private List<FileStatus> matches(String key, String path) {
     try {
       Path pattern = new Path(path);
-      FileSystem fileSystem = pattern.getFileSystem(configuration);
+      FileSystem fileSystem = pattern.getFileSystem(store.hadoop());
       List<FileStatus> files = new ArrayList<>();
       for (FileStatus status : named(fileSystem, pattern)) {
         addFiles(fileSystem, status, files);

@@ -1,24 +1,24 @@
 package org.sparkfinetune.spark.prepare;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
-import java.io.OutputStream;
+import java.io.Serializable;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.TaskContext;
+import org.apache.spark.util.TaskFailureListener;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
-import org.sparkfinetune.store.Pace;
+import org.sparkfinetune.store.AtomicFile;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Watch;
 
 /**
@@ -29,59 +29,70 @@ import org.sparkfinetune.store.Watch;
 final class OutputFolder implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(OutputFolder.class);
 
+  private final Store store;
   private final FileSystem fileSystem;
   private final Path output;
-  private final PartFiles.StoreKind kind;
+  private final boolean inPlace;
   private final StaleOutputs.Staging staging;
   private final Path folder;
   private final StaleOutputs.LivenessFile liveness;
-  private final PartFiles parts;
   private boolean committed;
 
-  private OutputFolder(FileSystem fileSystem, Path output, PartFiles.StoreKind kind)
-      throws IOException {
-    this.fileSystem = fileSystem;
+  private OutputFolder(Store store, Path output) throws IOException {
+    this.store = store;
+    this.fileSystem = store.fileSystem(output);
     this.output = output;
-    this.kind = kind;
+    this.inPlace = store.keepsObjects(output);
     this.staging = new StaleOutputs.Staging(output, UUID.randomUUID().toString());
-    this.folder =
-        switch (kind) {
-          case OBJECTS -> output;
-          case FILES -> staging.folder();
-        };
+    this.folder = inPlace ? output : staging.folder();
     this.liveness =
         StaleOutputs.LivenessFile.begin(
             fileSystem,
-            switch (kind) {
-              case OBJECTS -> new Path(output, DatasetManifest.AT_WORK);
-              case FILES -> staging.liveness();
-            },
-            Pace.USUAL.beat());
-    this.parts =
-        new PartFiles(new SerializableConfiguration(fileSystem.getConf()), folder.toString(), kind);
+            inPlace ? new Path(output, DatasetManifest.AT_WORK) : staging.liveness(),
+            Watch.Pace.USUAL.beat());
+  }
+
+  /** The folder that is being made, as tasks see it. */
+  record Parts(Store store, Path folder) implements Serializable {
+    Path path(String name) {
+      return new Path(folder, name);
+    }
+
+    /** A file of a task, which is discarded if the task fails. */
+    AtomicFile create(String name) {
+      AtomicFile file = store.createPart(path(name));
+      TaskFailureListener discarding = (task, failure) -> discard(file);
+      TaskContext.get().addTaskFailureListener(discarding);
+      return file;
+    }
+
+    /** What the task failed of is the news. */
+    private static void discard(AtomicFile file) {
+      try {
+        file.close();
+      } catch (RunFailure e) {
+        LOG.debug("a part is left behind", e);
+      }
+    }
   }
 
   /**
    * @throws UserError if there is something already and it may not be replaced, or nothing can be
    *     written there
    */
-  static OutputFolder open(
-      PrepareConfig config, List<InputFile> input, Configuration configuration) {
+  static OutputFolder open(PrepareConfig config, List<InputFile> input, Store store) {
     try {
-      Path given = new Path(config.output());
-      FileSystem fileSystem = PartFiles.plain(given.getFileSystem(configuration));
-      Path output = fileSystem.makeQualified(given);
+      Path output = store.qualified(new Path(config.output()));
       if (output.getParent() == null) {
         throw new UserError(
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
       }
-      PartFiles.StoreKind kind = PartFiles.StoreKind.ofScheme(output.toUri().getScheme());
       checkInputIsElsewhere(output, input);
-      if (kind == PartFiles.StoreKind.FILES) {
-        new StaleOutputs(fileSystem, output, Pace.USUAL).clean();
+      if (!store.keepsObjects(output)) {
+        new StaleOutputs(store, output, Watch.Pace.USUAL).clean();
       }
-      checkMayWrite(fileSystem, output, config);
-      OutputFolder folder = new OutputFolder(fileSystem, output, kind);
+      checkMayWrite(store.fileSystem(output), output, config);
+      OutputFolder folder = new OutputFolder(store, output);
       try {
         folder.begin();
         return folder;
@@ -89,7 +100,7 @@ final class OutputFolder implements AutoCloseable {
         folder.close();
         throw e;
       }
-    } catch (IOException | IllegalArgumentException e) {
+    } catch (IOException | RunFailure | IllegalArgumentException e) {
       throw new UserError(
           "output: cannot write to %s: %s".formatted(config.output(), Prepare.oneLine(e)), e);
     }
@@ -145,7 +156,7 @@ final class OutputFolder implements AutoCloseable {
   /** What a killed prepare left in the place itself is nobody's: it is replaced unasked. */
   private static void checkNobodyIsAtWork(FileSystem fileSystem, Path output) throws IOException {
     Path sign = new Path(output, DatasetManifest.AT_WORK);
-    Watch watch = new Watch(fileSystem, Pace.USUAL);
+    Watch watch = new Watch(fileSystem, Watch.Pace.USUAL);
     Optional<String> death = watch.deaths(List.of(sign)).values().iterator().next();
     if (death.isEmpty()) {
       throw new UserError(
@@ -156,15 +167,12 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private void begin() throws IOException {
-    switch (kind) {
-      case OBJECTS -> {
-        fileSystem.delete(new Path(output, DatasetManifest.NAME), false);
-        deleteAllButLiveness();
-      }
-      case FILES -> {
-        fileSystem.mkdirs(folder);
-        fileSystem.deleteOnExit(folder);
-      }
+    if (inPlace) {
+      fileSystem.delete(new Path(output, DatasetManifest.NAME), false);
+      deleteAllButLiveness();
+    } else {
+      fileSystem.mkdirs(folder);
+      fileSystem.deleteOnExit(folder);
     }
     for (Selection.Split split : Selection.Split.values()) {
       fileSystem.mkdirs(new Path(folder, split.folder()));
@@ -180,8 +188,8 @@ final class OutputFolder implements AutoCloseable {
   }
 
   /** Where tasks write. */
-  PartFiles parts() {
-    return parts;
+  Parts parts() {
+    return new Parts(store, folder);
   }
 
   Path output() {
@@ -189,37 +197,31 @@ final class OutputFolder implements AutoCloseable {
   }
 
   void write(String name, String text) {
-    try (OutputStream out = fileSystem.create(new Path(folder, name), true)) {
-      out.write(text.getBytes(UTF_8));
-    } catch (IOException e) {
-      throw failed("writing " + name, e);
-    }
+    store.replace(new Path(folder, name), text);
   }
 
   void writeEmptyParquet(String name) {
-    try (var out = fileSystem.create(new Path(folder, name), true)) {
+    try (AtomicFile out = store.createPart(new Path(folder, name))) {
       new SplitWriter.ParquetRows(out).close();
+      out.commit();
     } catch (IOException e) {
       throw failed("writing " + name, e);
     }
   }
 
   void deleteFolder(String name) {
-    try {
-      fileSystem.delete(new Path(folder, name), true);
-    } catch (IOException e) {
-      throw failed("deleting " + name, e);
-    }
+    store.delete(new Path(folder, name));
   }
 
-  /** Makes everything visible in one step. */
+  /** Makes everything visible in one step; no task is at work any more. */
   void commit() {
     try {
-      if (kind == PartFiles.StoreKind.FILES) {
-        parts.sweep();
-      }
-      DatasetManifest.ofFilesIn(fileSystem, folder).write(fileSystem, folder);
-      if (kind == PartFiles.StoreKind.FILES) {
+      // What tasks left whose executors died.
+      store.sweep(folder);
+      Arrays.stream(Selection.Split.values())
+          .forEach(split -> store.sweep(new Path(folder, split.folder())));
+      DatasetManifest.ofFilesIn(store, folder).write(store, folder);
+      if (!inPlace) {
         replaceOutput();
         fileSystem.cancelDeleteOnExit(folder);
       }
@@ -229,19 +231,16 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private void replaceOutput() throws IOException {
+  private void replaceOutput() {
+    if (!store.exists(output)) {
+      store.rename(folder, output);
+      return;
+    }
     Path old = staging.replaced();
-    boolean replaces = fileSystem.exists(output);
-    if (replaces && !fileSystem.rename(output, old)) {
-      throw new IOException("cannot rename the old output to " + old);
-    }
-    if (!fileSystem.rename(folder, output)) {
-      if (replaces) {
-        fileSystem.rename(old, output);
-      }
-      throw new IOException("cannot rename " + folder);
-    }
-    if (replaces && !fileSystem.delete(old, true)) {
+    store.swap(folder, output, old);
+    try {
+      store.delete(old);
+    } catch (RunFailure e) {
       LOG.warn("The old output could not be deleted and is now {}", old);
     }
   }
@@ -260,7 +259,7 @@ final class OutputFolder implements AutoCloseable {
       } finally {
         liveness.close();
       }
-      if (!committed && kind == PartFiles.StoreKind.OBJECTS) {
+      if (!committed && inPlace) {
         fileSystem.delete(output, false);
       }
     } catch (IOException e) {
@@ -272,12 +271,11 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private void discard() throws IOException {
-    switch (kind) {
-      case OBJECTS -> deleteAllButLiveness();
-      case FILES -> {
-        fileSystem.delete(folder, true);
-        fileSystem.cancelDeleteOnExit(folder);
-      }
+    if (inPlace) {
+      deleteAllButLiveness();
+    } else {
+      fileSystem.delete(folder, true);
+      fileSystem.cancelDeleteOnExit(folder);
     }
   }
 }

@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -25,6 +24,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
+import org.sparkfinetune.store.Store;
 
 /**
  * The command {@code prepare}: raw rows to conversations, shuffled by hash, split exactly, written
@@ -36,7 +36,7 @@ public final class Prepare {
 
   private final SparkSession spark;
   private final PrepareConfig config;
-  private final Configuration configuration;
+  private final Store store;
   private final OptionalLong splitBytes;
   private final Optional<TokenCounter> counter;
 
@@ -59,7 +59,7 @@ public final class Prepare {
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
     this.config = config;
-    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
   }
 
   /** The same, counting tokens for the report: whoever can tokenise hands that in. */
@@ -79,10 +79,10 @@ public final class Prepare {
           "stratify_by: has nothing to split when test_input names a ready test split. Remove one"
               + " of them.");
     }
-    InputFiles input = new InputFiles(configuration);
+    InputFiles input = new InputFiles(store);
     List<InputFile> files = input.resolve(config);
     ReadTask.Plan reading = readPlan(files);
-    try (OutputFolder output = OutputFolder.open(config, files, configuration)) {
+    try (OutputFolder output = OutputFolder.open(config, files, store)) {
       LOG.info(
           "prepare: reading {} file(s), {} MiB",
           files.size(),

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.SerializableString;
+import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.Closeable;
@@ -15,13 +16,12 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.example.ExampleParquetWriter;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
-import org.apache.parquet.hadoop.util.HadoopStreams;
+import org.apache.parquet.io.DelegatingPositionOutputStream;
 import org.apache.parquet.io.OutputFile;
 import org.apache.parquet.io.PositionOutputStream;
 import org.apache.parquet.io.api.Binary;
@@ -32,27 +32,27 @@ import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.spark.prepare.Selection.Split;
+import org.sparkfinetune.store.AtomicFile;
 
 /** One bucket's part of one split, in each format asked for. Files come with their first row. */
 final class SplitWriter {
   private static final int ID_BYTES = 10;
 
-  private final PartFiles files;
+  private final OutputFolder.Parts files;
   private final Split split;
   private final int bucket;
-  private final String attempt;
   private final Set<OutputFormat> formats;
   private final Escaping escaping;
   private final SplitStatistics statistics = new SplitStatistics();
   private final @Nullable TokenCounter counter;
   private @Nullable ParquetRows parquet;
   private @Nullable JsonLines json;
+  private final List<AtomicFile> written = new ArrayList<>();
 
-  SplitWriter(PartFiles files, Split split, int bucket, String attempt, WriteTask.Plan plan) {
-    this.files = files;
+  SplitWriter(Split split, int bucket, WriteTask.Plan plan) {
+    this.files = plan.files();
     this.split = split;
     this.bucket = bucket;
-    this.attempt = attempt;
     this.formats = plan.formats();
     this.escaping = plan.escaping();
     this.counter = plan.counter() == null ? null : plan.counter().value();
@@ -68,13 +68,13 @@ final class SplitWriter {
     String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {
-        parquet = new ParquetRows(files.create(parquetName(split, bucket), attempt));
+        parquet = new ParquetRows(create(parquetName(split, bucket)));
       }
       parquet.write(id, row);
     }
     if (formats.contains(OutputFormat.JSON)) {
       if (json == null) {
-        json = new JsonLines(files.create(jsonName(split, bucket), attempt), escaping);
+        json = new JsonLines(create(jsonName(split, bucket)), escaping);
       }
       json.write(row);
     }
@@ -82,6 +82,12 @@ final class SplitWriter {
     if (counter != null) {
       statistics.tokens().add(row.conversation(), counter);
     }
+  }
+
+  private AtomicFile create(String name) {
+    AtomicFile file = files.create(name);
+    written.add(file);
+    return file;
   }
 
   static String parquetName(Split split, int bucket) {
@@ -96,18 +102,13 @@ final class SplitWriter {
     if (counter != null) {
       statistics.tokens().flush(counter);
     }
-    List<String> finished = new ArrayList<>();
     if (parquet != null) {
       parquet.close();
-      finished.add(parquetName(split, bucket));
     }
     if (json != null) {
       json.close();
-      finished.add(jsonName(split, bucket));
     }
-    for (String name : finished) {
-      files.finish(name, attempt);
-    }
+    written.forEach(AtomicFile::commit);
     return statistics;
   }
 
@@ -133,6 +134,7 @@ final class SplitWriter {
           new JsonFactoryBuilder()
               .characterEscapes(new SlashEscaped())
               .rootValueSeparator((String) null)
+              .disable(StreamWriteFeature.AUTO_CLOSE_TARGET)
               .disable(JsonWriteFeature.WRITE_HEX_UPPER_CASE)
               .configure(JsonWriteFeature.ESCAPE_NON_ASCII, escaping == Escaping.ASCII_ONLY)
               .build();
@@ -203,9 +205,9 @@ final class SplitWriter {
     private final SimpleGroupFactory rows = new SimpleGroupFactory(SCHEMA);
     private final ParquetWriter<Group> writer;
 
-    ParquetRows(FSDataOutputStream out) throws IOException {
+    ParquetRows(AtomicFile out) throws IOException {
       writer =
-          ExampleParquetWriter.builder(new OpenFile(HadoopStreams.wrap(out)))
+          ExampleParquetWriter.builder(new OpenFile(new OpenStream(out)))
               .withType(SCHEMA)
               .withCompressionCodec(CompressionCodecName.SNAPPY)
               // A dictionary of whole texts is built and thrown away: hardly any comes twice.
@@ -231,6 +233,24 @@ final class SplitWriter {
     public void close() throws IOException {
       writer.close();
     }
+  }
+
+  /** A stream that stays open when Parquet closes it: whoever opened the file commits it. */
+  private static final class OpenStream extends DelegatingPositionOutputStream {
+    private final AtomicFile file;
+
+    OpenStream(AtomicFile file) {
+      super(file);
+      this.file = file;
+    }
+
+    @Override
+    public long getPos() {
+      return file.position();
+    }
+
+    @Override
+    public void close() {}
   }
 
   /** A file that is open already: how files come to be is decided elsewhere. */

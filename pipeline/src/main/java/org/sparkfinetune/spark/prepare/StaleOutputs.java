@@ -1,24 +1,21 @@
 package org.sparkfinetune.spark.prepare;
 
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SortedSet;
-import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.apache.hadoop.fs.FileStatus;
+import java.util.stream.Stream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Owner;
-import org.sparkfinetune.store.Pace;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Watch;
 
 /** What prepares that were killed left beside an output; the next one cleans up after them. */
@@ -26,19 +23,19 @@ final class StaleOutputs {
   private static final Logger LOG = LoggerFactory.getLogger(StaleOutputs.class);
   private static final String UUID_FORM = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
-  private final FileSystem store;
+  private final Store store;
   private final Path output;
   private final Watch watch;
 
-  StaleOutputs(FileSystem store, Path output, Pace pace) {
+  StaleOutputs(Store store, Path output, Watch.Pace pace) throws IOException {
     this.store = store;
     this.output = output;
-    this.watch = new Watch(store, pace);
+    this.watch = new Watch(store.fileSystem(output), pace);
   }
 
   /** Deletes what the dead left, and puts an output back that one of them had moved aside. */
   void clean() throws IOException {
-    List<Staging> found = ids().stream().map(id -> new Staging(output, id)).toList();
+    List<Staging> found = ids().map(id -> new Staging(output, id)).toList();
     Map<Path, Optional<String>> deaths =
         watch.deaths(found.stream().map(Staging::liveness).toList());
     for (Staging staging : found) {
@@ -51,7 +48,7 @@ final class StaleOutputs {
     }
   }
 
-  private SortedSet<String> ids() throws IOException {
+  private Stream<String> ids() {
     Pattern form =
         Pattern.compile(
             "(?:%s|%s)%s-(%s)(?:%s)?"
@@ -61,31 +58,27 @@ final class StaleOutputs {
                     Pattern.quote(output.getName()),
                     UUID_FORM,
                     Pattern.quote(Staging.LIVENESS)));
-    SortedSet<String> ids = new TreeSet<>();
-    try {
-      for (FileStatus status : store.listStatus(output.getParent())) {
-        Matcher name = form.matcher(status.getPath().getName());
-        if (name.matches()) {
-          ids.add(name.group(1));
-        }
-      }
-    } catch (FileNotFoundException e) {
-      // Where there is no folder nothing was left in it.
-    }
-    return ids;
+    Path parent = output.getParent();
+    return Stream.concat(store.folders(parent).stream(), store.list(parent).stream())
+        .map(path -> form.matcher(path.getName()))
+        .filter(Matcher::matches)
+        .map(name -> name.group(1))
+        .distinct()
+        .sorted();
   }
 
-  private void clean(Staging staging, String death) throws IOException {
+  private void clean(Staging staging, String death) {
     if (store.exists(staging.replaced()) && !store.exists(output)) {
       store.rename(staging.replaced(), output);
       LOG.warn("prepare: {} is back; a prepare died while it replaced it ({})", output, death);
     }
-    for (Path path : new Path[] {staging.folder(), staging.replaced()}) {
-      if (store.delete(path, true)) {
+    for (Path path : List.of(staging.folder(), staging.replaced())) {
+      if (store.exists(path)) {
+        store.delete(path);
         LOG.warn("prepare: deleted {}, which a prepare left that died ({})", path, death);
       }
     }
-    store.delete(staging.liveness(), false);
+    store.delete(staging.liveness());
   }
 
   /**

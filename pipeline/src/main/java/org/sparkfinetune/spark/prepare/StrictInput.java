@@ -18,6 +18,7 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * The text files of one input for a command that wants a DataFrame: JSON or CSV, packed or not,
@@ -44,7 +45,7 @@ public final class StrictInput {
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     Configuration configuration = spark.sparkContext().hadoopConfiguration();
     this.settings = new SerializableConfiguration(configuration);
-    this.files = new InputFiles(configuration).resolve("input", path);
+    this.files = new InputFiles(new Store(configuration)).resolve("input", path);
   }
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */

@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.prepare;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.Serializable;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -14,8 +13,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import org.apache.hadoop.fs.FSDataOutputStream;
-import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.function.Function2;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
@@ -25,6 +22,7 @@ import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
+import org.sparkfinetune.store.AtomicFile;
 
 /** The writing pass of one bucket: its rows come sorted, each goes straight into its split. */
 final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<WriteTask.Result>> {
@@ -46,7 +44,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       SplitWriter.Escaping escaping,
       TextSplit.LineNumbers lineNumbers,
       List<String> fileUris,
-      PartFiles files,
+      OutputFolder.Parts files,
       @Nullable Broadcast<TokenCounter> counter)
       implements Serializable {}
 
@@ -87,21 +85,18 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
   /** The state of one bucket's pass. */
   private final class Bucket {
     private final int bucket;
-    private final String attempt;
     private final EnumMap<Split, SplitWriter> writers = new EnumMap<>(Split.class);
     private final Map<Stratum, Long> rowsBefore = new HashMap<>();
     private final DuplicateFinder repeats = new DuplicateFinder(plan.repeats());
     private final Overlap overlap = new Overlap();
     private final ObjectMapper mapper = new ObjectMapper();
-    private OutputStream rejectedOut = OutputStream.nullOutputStream();
+    private @Nullable AtomicFile rejectedOut;
     private long rejected;
 
     Bucket(int bucket) {
-      TaskContext context = TaskContext.get();
       this.bucket = bucket;
-      this.attempt = context.stageId() + "-" + context.taskAttemptId();
       for (Split split : Split.values()) {
-        writers.put(split, new SplitWriter(plan.files(), split, bucket, attempt, plan));
+        writers.put(split, new SplitWriter(split, bucket, plan));
       }
     }
 
@@ -116,9 +111,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
           reject(DeadLetterRow.decoded(ShuffledRow.body(row)));
         }
       }
-      rejectedOut.close();
-      if (rejected > 0) {
-        plan.files().finish(rejectedName(bucket), attempt);
+      if (rejectedOut != null) {
+        rejectedOut.commit();
       }
       return new Result(
           bucket,
@@ -147,9 +141,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
     }
 
     private void reject(DeadLetterRow rejection) throws IOException {
-      if (rejected == 0) {
-        FSDataOutputStream out = plan.files().create(rejectedName(bucket), attempt);
-        rejectedOut = out;
+      if (rejectedOut == null) {
+        rejectedOut = plan.files().create(rejectedName(bucket));
       }
       rejected++;
       ObjectNode line = mapper.createObjectNode();

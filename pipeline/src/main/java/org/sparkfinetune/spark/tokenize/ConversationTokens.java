@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.tokenize;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.template.ChatTemplate;
@@ -21,12 +20,6 @@ public final class ConversationTokens implements TokenCounter {
 
   private ConversationTokens(TokenizerOnExecutor tokenizer) {
     this.tokenizer = tokenizer;
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static ConversationTokens of(
-      TokenizerFiles files, Optional<String> chatTemplate, Configuration hadoop) {
-    return of(files, chatTemplate, new Store(hadoop));
   }
 
   /**

@@ -10,6 +10,7 @@ import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.store.Heartbeat;
 
 /**
  * Broadcast to the executors, where it makes one tokenizer for all tasks of a JVM; loading one
@@ -36,8 +37,8 @@ final class TokenizerOnExecutor implements Serializable {
 
   /** Begins to load while the driver still plans; who needs it then waits in {@link #get}. */
   void warmUp() {
-    Thread thread =
-        new Thread(
+    Heartbeat.daemons("load-tokenizer")
+        .newThread(
             () -> {
               try {
                 get();
@@ -45,10 +46,8 @@ final class TokenizerOnExecutor implements Serializable {
                 // The task that needs the tokenizer meets the same and reports it.
                 LOG.debug("the tokenizer cannot be loaded", e);
               }
-            },
-            "load-tokenizer");
-    thread.setDaemon(true);
-    thread.start();
+            })
+        .start();
   }
 
   /** Lives as long as the broadcast; the natives' memory goes with the executor. */

@@ -3,11 +3,13 @@ package org.sparkfinetune.spark.train;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadFactory;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -17,6 +19,7 @@ import org.sparkfinetune.store.Store;
 final class StopRequest {
   private static final Logger LOG = LoggerFactory.getLogger(StopRequest.class);
   private static final Duration INTERVAL = Duration.ofSeconds(1);
+  private static final ThreadFactory LOOKERS = Heartbeat.daemons("stop-request");
 
   private final RunFolder folder;
   private final Store files;
@@ -64,7 +67,9 @@ final class StopRequest {
         }
         boolean made = look.join();
         if (!made && System.nanoTime() - nextLook >= 0) {
-          look = CompletableFuture.supplyAsync(this::isMadeAsFarAsKnown, StopRequest::onDaemon);
+          look =
+              CompletableFuture.supplyAsync(
+                  this::isMadeAsFarAsKnown, run -> LOOKERS.newThread(run).start());
           nextLook = System.nanoTime() + INTERVAL.toNanos();
         }
         return made;
@@ -79,11 +84,5 @@ final class StopRequest {
         }
       }
     };
-  }
-
-  private static void onDaemon(Runnable look) {
-    Thread thread = new Thread(look, "stop-request");
-    thread.setDaemon(true);
-    thread.start();
   }
 }

@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Retry;
 import sun.misc.Signal;
 import sun.misc.SignalHandler;
@@ -35,8 +36,7 @@ final class StopSignals implements AutoCloseable {
   private final Thread teller;
 
   private StopSignals(Consumer<String> firstTime) {
-    this.teller = new Thread(() -> tell(firstTime), "stop-request");
-    teller.setDaemon(true);
+    this.teller = Heartbeat.daemons("stop-request").newThread(() -> tell(firstTime));
   }
 
   /**

@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.train;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
@@ -35,11 +34,6 @@ public final class TrainPreflight {
     this.model = model;
   }
 
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static TrainPreflight check(Loaded<TrainConfig> loaded, Configuration hadoop) {
-    return check(loaded, new Store(hadoop));
-  }
-
   /**
    * Looks at data, model, tokenizer and what the run begins with; reads headers only, writes
    * nothing but what it downloads from a hub.
@@ -56,11 +50,6 @@ public final class TrainPreflight {
     ModelAndTokenizer model = ModelAndTokenizer.check(source, store);
     checkBeginning(config.with(source), store);
     return new TrainPreflight(loaded, source, model);
-  }
-
-  /** With Hadoop's settings, for a caller that has opened no store. */
-  public static boolean isFinished(Loaded<TrainConfig> loaded, Configuration hadoop) {
-    return isFinished(loaded, new Store(hadoop));
   }
 
   /**

@@ -21,7 +21,6 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.SerializableConfiguration;
 import org.awaitility.Awaitility;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.config.TrainingData.Overlong;
@@ -136,8 +135,7 @@ final class Stores {
       throws IOException {
     Configuration hadoop = spark.sparkContext().hadoopConfiguration();
     FileSystem files = new Path(root).getFileSystem(hadoop);
-    PartFiles.StoreKind kind = PartFiles.StoreKind.ofScheme(files.getUri().getScheme());
-    PartFiles parts = new PartFiles(new SerializableConfiguration(hadoop), root, kind);
+    OutputFolder.Parts parts = new OutputFolder.Parts(new Store(hadoop), new Path(root));
     ByteArrayOutputStream all = new ByteArrayOutputStream();
     List<String> names = new ArrayList<>();
     Random random = new Random(1);

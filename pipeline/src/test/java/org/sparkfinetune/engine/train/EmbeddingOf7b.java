@@ -28,6 +28,7 @@ import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
+import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -67,7 +68,7 @@ final class EmbeddingOf7b {
             List.of(ModelGroups.EMBED),
             ModelGroups.Base.PLAIN);
     RankMemory memory = new RankMemory();
-    try (RankMemory.Watch unused = memory.watch(new PhaseClock()::current);
+    try (Heartbeat unused = memory.watch(new PhaseClock()::current);
         Torch torch = Torch.start(2);
         ProcessGroup exchange = InProcessGroup.alone();
         RankModel model =

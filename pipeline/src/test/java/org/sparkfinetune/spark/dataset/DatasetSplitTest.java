@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,8 +33,7 @@ final class DatasetSplitTest {
   }
 
   private void writeManifest() throws IOException {
-    FileSystem disk = FileSystem.getLocal(store.hadoop()).getRawFileSystem();
-    DatasetManifest.ofFilesIn(disk, path()).write(disk, path());
+    DatasetManifest.ofFilesIn(store, path()).write(store, path());
   }
 
   private DatasetSplit train() {

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
+import org.sparkfinetune.store.Store;
 
 /** Every file of the corpus through the readers and converters that the job uses, without a job. */
 final class BadInputsTest {
@@ -84,7 +85,7 @@ final class BadInputsTest {
 
   private static Taken take(PrepareConfig config) {
     Configuration hadoop = new Configuration();
-    List<InputFile> files = new InputFiles(hadoop).resolve(config);
+    List<InputFile> files = new InputFiles(new Store(hadoop)).resolve(config);
     ReadTask.Plan plan =
         new ReadTask.Plan(
             Prepare.converter(config), 42, Buckets.of(3), DeadLetterRow.Order.of(files), null);

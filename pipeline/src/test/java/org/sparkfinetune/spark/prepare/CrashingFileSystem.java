@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileStatus;
@@ -88,6 +89,12 @@ public final class CrashingFileSystem extends FileSystem {
       change("create", path);
     }
     return disk.create(local(path), overwrite, buffer, replication, block, progress);
+  }
+
+  /** Files of one scheme are renamed into place, as on HDFS; objects of the other are not. */
+  @Override
+  public boolean hasPathCapability(Path path, String capability) {
+    return scheme.equals("crash") && capability.equals(CommonPathCapabilities.FS_APPEND);
   }
 
   @Override

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,7 +19,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
-import org.sparkfinetune.store.Pace;
+import org.sparkfinetune.store.Store;
+import org.sparkfinetune.store.Watch.Pace;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** The output is there whole or not at all, wherever the job stops. */
@@ -94,7 +94,7 @@ final class OutputCrashSparkTest {
     CrashingFileSystem.neverCrash();
     run("crash", out, 30);
     List<String> changes = List.copyOf(CrashingFileSystem.CHANGES);
-    int visible = changes.indexOf("create " + DatasetManifest.NAME);
+    int visible = changes.indexOf("rename " + DatasetManifest.NAME);
     // Until the manifest an old output makes no difference, and the test above stops everywhere.
     for (int at = 0; at < changes.size(); at += at < visible - 5 ? 5 : 1) {
       CrashingFileSystem.crashAfter(at);
@@ -131,7 +131,7 @@ final class OutputCrashSparkTest {
 
   /** Whether a reader would take the folder for a data set. */
   private boolean isReadable(Path out) throws IOException {
-    FileSystem disk = FileSystem.getLocal(new Configuration());
+    Store disk = new Store(new Configuration());
     try {
       return DatasetManifest.find(disk, new org.apache.hadoop.fs.Path(out.toUri())).isPresent();
     } catch (UserError unfinished) {
@@ -146,7 +146,7 @@ final class OutputCrashSparkTest {
         isOfAProcessThatIsGone(sign);
       }
     }
-    FileSystem disk = FileSystem.getLocal(new Configuration()).getRaw();
+    Store disk = new Store(new Configuration());
     new StaleOutputs(disk, new org.apache.hadoop.fs.Path(out.toUri()), Pace.USUAL).clean();
   }
 

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.util.SerializableConfiguration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** Half-written files of tasks that failed or died. */
@@ -24,7 +24,9 @@ final class PartFilesSparkTest {
   @Test
   void a_task_that_fails_takes_its_half_of_a_file_away() throws IOException {
     Files.createDirectories(folder.resolve("train"));
-    PartFiles files = files(folder);
+    OutputFolder.Parts files =
+        new OutputFolder.Parts(
+            new Store(new Configuration()), new org.apache.hadoop.fs.Path(folder.toUri()));
     JavaSparkContext spark =
         JavaSparkContext.fromSparkContext(SparkSessions.shared().sparkContext());
     assertThatThrownBy(
@@ -33,7 +35,7 @@ final class PartFilesSparkTest {
                     .parallelize(List.of(1), 1)
                     .foreach(
                         row -> {
-                          files.create(PART, "0-7").write("half".getBytes(UTF_8));
+                          files.create(PART).write("half".getBytes(UTF_8));
                           throw new IOException("the disk is full");
                         }))
         .hasMessageContaining("the disk is full");
@@ -45,11 +47,13 @@ final class PartFilesSparkTest {
     Path out = folder.resolve("out");
     try (OutputFolder output =
         OutputFolder.open(
-            Configs.to(out).input(folder + "/in").config(), List.of(), new Configuration())) {
+            Configs.to(out).input(folder + "/in").config(),
+            List.of(),
+            new Store(new Configuration()))) {
       Path train = Path.of(output.parts().path("train").toUri().getPath());
       Files.writeString(train.resolve("part-00000.parquet"), "whole");
-      Files.writeString(train.resolve(".part-00000.parquet.0-7"), "half");
-      Files.writeString(train.resolveSibling(".train_dataset.json.0-8"), "half");
+      Files.writeString(train.resolve(".part-00000.parquet.0-7.tmp"), "half");
+      Files.writeString(train.resolveSibling(".train_dataset.json.0-8.tmp"), "half");
       output.commit();
     }
     try (Stream<Path> files = Files.list(out.resolve("train"))) {
@@ -57,12 +61,5 @@ final class PartFilesSparkTest {
     }
     assertThat(out).isDirectoryNotContaining(file -> file.getFileName().toString().startsWith("."));
     assertThat(out.resolve("_manifest.json")).content().doesNotContain(".part-");
-  }
-
-  private static PartFiles files(Path folder) {
-    return new PartFiles(
-        new SerializableConfiguration(new Configuration()),
-        folder.toUri().toString(),
-        PartFiles.StoreKind.FILES);
   }
 }

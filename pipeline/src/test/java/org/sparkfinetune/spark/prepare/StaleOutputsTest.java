@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,14 +22,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
 import org.sparkfinetune.store.Owner;
-import org.sparkfinetune.store.Pace;
+import org.sparkfinetune.store.Store;
+import org.sparkfinetune.store.Watch.Pace;
 
 /** What killed prepares leave is cleaned by the next one; what living ones make is left alone. */
 final class StaleOutputsTest {
   private static final String ELSEWHERE = "process 1 on elsewhere, its-id";
 
   @TempDir private Path folder;
-  private final Configuration hadoop = new Configuration();
+  private final Store store = new Store(new Configuration());
   private String gone;
 
   @BeforeEach
@@ -41,7 +41,7 @@ final class StaleOutputsTest {
   }
 
   private void open() {
-    OutputFolder.open(configs().config(), List.of(), hadoop).close();
+    OutputFolder.open(configs().config(), List.of(), store).close();
   }
 
   private Configs configs() {
@@ -104,7 +104,7 @@ final class StaleOutputsTest {
         };
     StaleOutputs stale =
         new StaleOutputs(
-            FileSystem.getLocal(hadoop).getRaw(),
+            store,
             new org.apache.hadoop.fs.Path(folder.resolve("out").toUri()),
             new Pace(Duration.ofSeconds(1), 3, pause));
     stale.clean();
@@ -132,13 +132,13 @@ final class StaleOutputsTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("is there already");
     assertThat(names()).containsExactly("out");
-    OutputFolder.open(configs().overwrite().config(), List.of(), hadoop).close();
+    OutputFolder.open(configs().overwrite().config(), List.of(), store).close();
     assertThat(names()).containsExactly("out");
   }
 
   @Test
   void an_output_under_way_leaves_nothing_when_it_is_given_up() throws IOException {
-    try (OutputFolder output = OutputFolder.open(configs().config(), List.of(), hadoop)) {
+    try (OutputFolder output = OutputFolder.open(configs().config(), List.of(), store)) {
       assertThat(output.output().getName()).isEqualTo("out");
       assertThat(names()).hasSize(2).allMatch(name -> name.startsWith("_preparing-out-"));
     }

@@ -17,6 +17,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.tokenize.TinyTokenizer;
 import org.sparkfinetune.spark.tokenize.ConversationTokens;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** Token counts in the report. */
@@ -85,7 +86,8 @@ final class TokenCountsSparkTest {
   @Test
   void a_real_tokenizer_counts_what_training_will_see() throws IOException {
     ConversationTokens counter =
-        ConversationTokens.of(TinyTokenizer.files(), Optional.of("llama3"), new Configuration());
+        ConversationTokens.of(
+            TinyTokenizer.files(), Optional.of("llama3"), new Store(new Configuration()));
     Configs configs = Configs.to(folder.resolve("out")).input(rows()).testRows(100).tokens(512);
     PrepareReport report = new Prepare(spark, configs.config()).counting(counter).run();
     long bytes = 0;

@@ -31,9 +31,9 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.tokenize.TokenizeJob.TokenizeRequest;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedJson;
-import org.sparkfinetune.store.Pace;
 import org.sparkfinetune.store.RunLock;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.store.Watch.Pace;
 
 final class TokenizeJobSparkTest {
   private static SparkSession spark;
