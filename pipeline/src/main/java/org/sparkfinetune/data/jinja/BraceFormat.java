@@ -307,6 +307,9 @@ final class BraceFormat {
       String exponent = NumberText.digits(value, 'e', Math.max(1, precision) - 1, alternate);
       return alternate ? exponent : exponent.replaceAll("\\.?0*e", "e");
     }
+    if (alternate) {
+      return NumberText.digits(value, 'g', precision, true);
+    }
     return plain ? digits + ".0" : digits;
   }
 

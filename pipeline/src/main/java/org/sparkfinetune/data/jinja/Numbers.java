@@ -181,9 +181,11 @@ final class Numbers {
         if (big(b).signum() == 0) {
           throw divisionByZero("division by zero");
         }
-        yield new BigDecimal(big(a))
-            .divide(new BigDecimal(big(b)), new MathContext(60))
-            .doubleValue();
+        double quotient =
+            new BigDecimal(big(a))
+                .divide(new BigDecimal(big(b)), new MathContext(60))
+                .doubleValue();
+        yield big(a).signum() == 0 && big(b).signum() < 0 ? -0.0 : quotient;
       }
       case FLOOR_DIVIDE -> normal(floorDivide(big(a), big(b))[0]);
       case MODULO -> normal(floorDivide(big(a), big(b))[1]);

@@ -50,7 +50,9 @@ final class PercentFormat {
     }
     out.append(format.cut(at, text.length()));
     boolean mapping =
-        values instanceof Dict || values instanceof PyList list && list.type() != PyList.Kind.TUPLE;
+        values instanceof Dict
+            || values instanceof Undefined
+            || (values instanceof PyList list && list.type() != PyList.Kind.TUPLE);
     if (used < positional.size() && !mapping) {
       throw TemplateError.type("not all arguments converted during string formatting");
     }

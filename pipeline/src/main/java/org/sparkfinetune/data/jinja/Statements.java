@@ -149,9 +149,7 @@ final class Statements {
   record Generation(Statement body) implements Statement {
     @Override
     public Flow run(Scope scope, TextBuilder out) {
-      int from = out.length();
-      body.run(scope.child(), out);
-      out.generatedSince(from);
+      out.generated(() -> body.run(scope.child(), out));
       return Flow.NEXT;
     }
   }

@@ -398,12 +398,13 @@ final class StringMethods {
     }
     List<Text> parts =
         last ? partsFromRight(text, separator.toString(), 1) : parts(text, separator.toString(), 1);
+    boolean markup = text.isMarkup();
+    Text empty = markup ? Text.EMPTY.asMarkup() : Text.EMPTY;
     if (parts.size() == 1) {
-      return last
-          ? PyList.tuple(Text.EMPTY, Text.EMPTY, text)
-          : PyList.tuple(text, Text.EMPTY, Text.EMPTY);
+      return last ? PyList.tuple(empty, empty, text) : PyList.tuple(text, empty, empty);
     }
-    return PyList.tuple(parts.get(0), separator, parts.get(1));
+    Text between = markup ? separator.asMarkup() : separator;
+    return PyList.tuple(parts.get(0), between, parts.get(1));
   }
 
   private static Object join(Scope scope, Text separator, Arguments arguments) {

@@ -45,10 +45,22 @@ final class TextBuilder {
     }
   }
 
-  /** Marks what was written since a position as generated. */
-  void generatedSince(int from) {
+  /** Marks what is written meanwhile as generated; a block of its own, as far as pieces go. */
+  void generated(Runnable block) {
+    int from = value.length();
+    String before = notText;
+    notText = "";
+    block.run();
+    checkText();
+    notText = before;
     if (from < value.length()) {
       add(from, value.length(), Text.GENERATED, Text.CHANGED);
+    }
+  }
+
+  private void checkText() {
+    if (!notText.isEmpty()) {
+      throw TemplateError.type("expected str instance, " + notText + " found");
     }
   }
 
@@ -93,9 +105,7 @@ final class TextBuilder {
   }
 
   Text toText() {
-    if (!notText.isEmpty()) {
-      throw TemplateError.type("expected str instance, " + notText + " found");
-    }
+    checkText();
     return new Text(value.toString(), Arrays.copyOf(runs, size), false);
   }
 }

@@ -10,8 +10,11 @@ import java.util.List;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.ToolCall;
+import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.errors.UserError;
 
 /** The two ways in which a prepared data set lies on disk. */
@@ -30,10 +33,11 @@ public enum DatasetLayout {
                   row,
                   number,
                   missing ? null : message.getString(0),
-                  missing ? null : message.getString(1)));
+                  missing ? null : message.getString(1),
+                  missing ? Extras.NONE : extras(message)));
         }
       }
-      return conversation(row, number, messages);
+      return conversation(row, number, messages, row.isNullAt(3) ? "" : row.getString(3));
     }
   },
 
@@ -45,15 +49,17 @@ public enum DatasetLayout {
     @Override
     public Conversation read(Row row, long number) {
       List<Message> messages = new ArrayList<>();
-      for (JsonNode message : parse(row, number).path("messages")) {
+      JsonNode conversation = parse(row, number);
+      for (JsonNode message : conversation.path("messages")) {
         messages.add(
             message(
                 row,
                 number,
                 message.path("role").textValue(),
-                message.path("content").textValue()));
+                message.path("content").textValue(),
+                MessageJson.extras(message)));
       }
-      return conversation(row, number, messages);
+      return conversation(row, number, messages, conversation.path("tools").asText(""));
     }
   };
 
@@ -64,7 +70,7 @@ public enum DatasetLayout {
           .readerFor(JsonNode.class);
 
   /**
-   * @param row (conversation, file, block)
+   * @param row (conversation, file, block, tools)
    * @param number of the conversation in its block, for messages
    */
   public abstract Conversation read(Row row, long number);
@@ -88,9 +94,32 @@ public enum DatasetLayout {
     }
   }
 
+  private static Extras extras(Row message) {
+    List<ToolCall> calls = new ArrayList<>();
+    if (!message.isNullAt(2)) {
+      for (Object element : message.getList(2)) {
+        Row call = (Row) element;
+        Row function = call.getStruct(2);
+        calls.add(new ToolCall(text(call, 0), text(function, 0), text(function, 1)));
+      }
+    }
+    return new Extras(
+        calls,
+        text(message, 3),
+        text(message, 4),
+        text(message, 5),
+        message.isNullAt(1),
+        !message.isNullAt(6) && message.getInt(6) == 0);
+  }
+
+  private static String text(Row row, int field) {
+    return row.isNullAt(field) ? "" : row.getString(field);
+  }
+
   private static Message message(
-      Row row, long number, @Nullable String role, @Nullable String content) {
-    if (role == null || content == null) {
+      Row row, long number, @Nullable String role, @Nullable String content, Extras extras) {
+    boolean onlyCalls = content == null && !extras.toolCalls().isEmpty();
+    if (role == null || (content == null && !onlyCalls)) {
       throw broken(row, number, "has a message without a text as role or as content");
     }
     return new Message(
@@ -100,15 +129,17 @@ public enum DatasetLayout {
                     broken(
                         row,
                         number,
-                        "has a message of the role '%s' (allowed: system, user, assistant)"
-                            .formatted(role))),
-        content);
+                        "has a message of the role '%s' (allowed: %s)"
+                            .formatted(role, Role.known()))),
+        content == null ? "" : content,
+        extras);
   }
 
-  private static Conversation conversation(Row row, long number, List<Message> messages) {
+  private static Conversation conversation(
+      Row row, long number, List<Message> messages, String tools) {
     if (messages.isEmpty()) {
       throw broken(row, number, "has no messages");
     }
-    return new Conversation(messages);
+    return new Conversation(messages, tools);
   }
 }

@@ -146,25 +146,48 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
     return files.stream().map(file -> file.getPath().toString()).toArray(String[]::new);
   }
 
-  /** Rows of (conversation, file, block), as {@link DatasetLayout#read} wants them. */
+  /** Rows of (conversation, file, block, tools), as {@link DatasetLayout#read} wants them. */
   public Dataset<Row> read(SparkSession spark) {
     Dataset<Row> conversations =
         switch (layout) {
-          case PARQUET ->
-              checked(literally(spark).parquet(paths()))
-                  .withColumn(
-                      "conversation",
-                      expr(
-                          "transform(messages, m -> struct(m.role as role, m.content as"
-                              + " content))"));
+          case PARQUET -> {
+            Dataset<Row> rows = checked(literally(spark).parquet(paths()));
+            yield rows.withColumn("conversation", expr(messages(rows.schema())))
+                .withColumn("tools", expr(hasTools(rows.schema()) ? "tools" : "string(null)"));
+          }
           case JSON_LINES ->
               literally(spark)
                   .text(paths())
                   .where(length(trim(col("value"))).gt(0))
-                  .withColumnRenamed("value", "conversation");
+                  .withColumnRenamed("value", "conversation")
+                  .withColumn("tools", expr("string(null)"));
         };
     return conversations.select(
-        col("conversation"), col("_metadata.file_path"), col("_metadata.file_block_start"));
+        col("conversation"),
+        col("_metadata.file_path"),
+        col("_metadata.file_block_start"),
+        col("tools"));
+  }
+
+  /** Messages with every field that any data set has; null where this one has none. */
+  private static String messages(StructType schema) {
+    StructType message =
+        (StructType) ((ArrayType) schema.apply("messages").dataType()).elementType();
+    StringBuilder fields = new StringBuilder("m.role as role, m.content as content");
+    for (ExtraColumn column : ExtraColumn.values()) {
+      if (column.isField()) {
+        String name = column.text();
+        boolean there = Arrays.asList(message.fieldNames()).contains(name);
+        fields.append(
+            ", cast(%s as %s) as %s"
+                .formatted(there ? "m." + name : "null", column.sparkType(), name));
+      }
+    }
+    return "transform(messages, m -> struct(" + fields + "))";
+  }
+
+  private static boolean hasTools(StructType schema) {
+    return Arrays.asList(schema.fieldNames()).contains("tools");
   }
 
   /** A reader that takes a path for what it says: brackets and stars in a name are no glob. */

@@ -5,6 +5,7 @@ import java.io.Serializable;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -17,6 +18,7 @@ import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
+import org.sparkfinetune.spark.dataset.ExtraColumn;
 import org.sparkfinetune.store.AtomicFile;
 import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Watch;
@@ -200,9 +202,9 @@ final class OutputFolder implements AutoCloseable {
     store.replace(new Path(folder, name), text);
   }
 
-  void writeEmptyParquet(String name) {
+  void writeEmptyParquet(String name, Set<ExtraColumn> columns) {
     try (AtomicFile out = store.createPart(new Path(folder, name))) {
-      new SplitWriter.ParquetRows(out).close();
+      new SplitWriter.ParquetRows(out, columns).close();
       out.commit();
     } catch (IOException e) {
       throw failed("writing " + name, e);

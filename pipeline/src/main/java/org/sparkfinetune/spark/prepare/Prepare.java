@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -22,6 +23,7 @@ import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.ExtraColumn;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
 import org.sparkfinetune.store.Store;
@@ -103,7 +105,7 @@ public final class Prepare {
                   true)
               .collect();
       PrepareReport report = PrepareReport.of(config, files, input.sources(), counts, results);
-      finish(output, report, results);
+      finish(output, report, results, counts.columns());
       return report;
     } catch (Exception e) {
       // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
@@ -169,6 +171,7 @@ public final class Prepare {
         selection,
         duplicates(),
         EnumSet.copyOf(config.formats()),
+        counts.columns(),
         escaping(config),
         counts.lineNumbers(),
         files.stream().map(InputFile::uri).toList(),
@@ -184,7 +187,11 @@ public final class Prepare {
     return config.deduplicate() ? DuplicateFinder.Policy.DROP : DuplicateFinder.Policy.KEEP;
   }
 
-  private void finish(OutputFolder output, PrepareReport report, List<WriteTask.Result> results) {
+  private void finish(
+      OutputFolder output,
+      PrepareReport report,
+      List<WriteTask.Result> results,
+      Set<ExtraColumn> columns) {
     Concatenation concatenation =
         new Concatenation(JavaSparkContext.fromSparkContext(spark.sparkContext()), output.parts());
     concatenation.join(
@@ -194,7 +201,7 @@ public final class Prepare {
             .map(result -> WriteTask.rejectedName(result.bucket()))
             .toList());
     for (Split split : Split.values()) {
-      finish(output, concatenation, split, results);
+      finish(output, concatenation, split, results, columns);
     }
     output.deleteFolder(WriteTask.PARTS);
     ReportPage page = new ReportPage(report);
@@ -208,7 +215,8 @@ public final class Prepare {
       OutputFolder output,
       Concatenation concatenation,
       Split split,
-      List<WriteTask.Result> results) {
+      List<WriteTask.Result> results,
+      Set<ExtraColumn> columns) {
     List<Integer> buckets =
         results.stream()
             .filter(result -> result.statistics(split).rows() > 0)
@@ -221,7 +229,7 @@ public final class Prepare {
     }
     if (config.formats().contains(OutputFormat.PARQUET) && buckets.isEmpty()) {
       // Readers need the columns even where there are no rows.
-      output.writeEmptyParquet(SplitWriter.parquetName(split, 0));
+      output.writeEmptyParquet(SplitWriter.parquetName(split, 0), columns);
     }
   }
 

@@ -126,7 +126,7 @@ public record PrepareReport(
         summary(train, config),
         summary(test, config),
         List.copyOf(train.shown()),
-        notes(files, sources, test.rows(), testRowsInTrain),
+        notes(files, sources, counts, test.rows(), testRowsInTrain),
         RowsHash.ofDataset(train.hash(), test.hash()));
   }
 
@@ -175,7 +175,11 @@ public record PrepareReport(
   }
 
   private static List<String> notes(
-      List<InputFile> files, List<String> sources, long testRows, long testRowsInTrain) {
+      List<InputFile> files,
+      List<String> sources,
+      ReadCounts counts,
+      long testRows,
+      long testRowsInTrain) {
     List<String> notes = new ArrayList<>(sources);
     for (InputFile file : files) {
       boolean packed = file.compression() != InputFile.Compression.NONE;
@@ -188,6 +192,16 @@ public record PrepareReport(
                         ? file.compression().name().toLowerCase(Locale.ROOT)
                         : "CSV, whose quoted fields may hold line ends,"));
       }
+    }
+    if (counts.toolRows() > 0) {
+      notes.add(
+          "%s row(s) call tools. Arguments that are text count as the objects that they spell."
+              .formatted(counts.toolRows()));
+    }
+    if (counts.untrainedTurns() > 0) {
+      notes.add(
+          "%s turn(s) have weight 0 (or train: false): they are read and never trained."
+              .formatted(counts.untrainedTurns()));
     }
     if (testRowsInTrain > 0) {
       notes.add(

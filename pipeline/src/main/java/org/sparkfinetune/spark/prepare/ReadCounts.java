@@ -8,6 +8,7 @@ import java.io.ObjectOutputStream;
 import java.io.Serializable;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -16,9 +17,11 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.dataset.ExtraColumn;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
 
 /**
@@ -45,7 +48,36 @@ final class ReadCounts implements Serializable {
   private final Map<TextSplit.Id, Long> lines = new HashMap<>();
   private final Map<Integer, String> unreadable = new TreeMap<>();
   private final Map<Integer, Long> rowsByFile = new TreeMap<>();
+  private final Set<ExtraColumn> columns = EnumSet.noneOf(ExtraColumn.class);
   private long blankLines;
+  private long toolRows;
+  private long untrainedTurns;
+
+  /** What a row that was taken has besides plain messages. */
+  void extras(Conversation conversation) {
+    Set<ExtraColumn> own = ExtraColumn.of(conversation);
+    columns.addAll(own);
+    toolRows += own.contains(ExtraColumn.TOOL_CALLS) ? 1 : 0;
+    if (own.contains(ExtraColumn.WEIGHT)) {
+      untrainedTurns +=
+          conversation.messages().stream().filter(m -> m.extras().untrained()).count();
+    }
+  }
+
+  /** The columns that the data set needs besides its usual ones. */
+  Set<ExtraColumn> columns() {
+    return columns;
+  }
+
+  /** Conversations in which a tool is called. */
+  long toolRows() {
+    return toolRows;
+  }
+
+  /** Turns of weight 0. */
+  long untrainedTurns() {
+    return untrainedTurns;
+  }
 
   /** Rows that were taken of each stratum. */
   void samples(Map<Stratum, Long> rows) {
@@ -220,6 +252,9 @@ final class ReadCounts implements Serializable {
     other.unreadable.forEach(unreadable::putIfAbsent);
     other.rowsByFile.forEach((file, rows) -> rowsByFile.merge(file, rows, Long::sum));
     blankLines += other.blankLines;
+    columns.addAll(other.columns);
+    toolRows += other.toolRows;
+    untrainedTurns += other.untrainedTurns;
   }
 
   byte[] encoded() {

@@ -115,6 +115,7 @@ final class ReadTask implements Iterator<Row> {
 
   private Row sample(Conversation conversation, Stratum stratum) {
     EncodedConversation encoded = EncodedConversation.of(conversation);
+    readCounts.extras(conversation);
     order.of(encoded);
     int bucket = plan.buckets().bucketOf(order.order());
     bucketCounts.add(stratum, bucket, 1);

@@ -10,6 +10,7 @@ import java.util.Locale;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.data.conversation.MessageJson;
 
 /**
  * Where a conversation stands in the shuffled order: by a hash of the seed and of its normalised
@@ -31,7 +32,14 @@ final class RowOrder {
   /** Sets {@link #order} and {@link #group}. */
   void of(EncodedConversation conversation) {
     length = 0;
-    conversation.forEach(this::append);
+    append(conversation.tools());
+    conversation.forEach(
+        (role, bytes, start, count, extras) -> {
+          append(role, bytes, start, count);
+          if (!extras.isNone()) {
+            append(MessageJson.extras(extras).toString());
+          }
+        });
     sha256.update(seed);
     sha256.update(normalised, 0, length);
     ByteBuffer hash = ByteBuffer.wrap(sha256.digest());
@@ -47,6 +55,16 @@ final class RowOrder {
   /** With {@link #order}, the identity of the normalised text: 128 bits. */
   long group() {
     return group;
+  }
+
+  /** Calls and tools as they are: there case and width may make a difference. */
+  private void append(String json) {
+    if (!json.isEmpty()) {
+      byte[] bytes = json.getBytes(UTF_8);
+      normalised = Arrays.copyOf(normalised, Math.max(normalised.length, length + bytes.length));
+      System.arraycopy(bytes, 0, normalised, length, bytes.length);
+      length += bytes.length;
+    }
   }
 
   @SuppressWarnings("EnumOrdinal") // As in the encoded conversation.

@@ -9,6 +9,7 @@ import java.util.TreeMap;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.spark.dataset.RowsHash;
 
 /** What the report says of one split; made by each task, added up by the driver in order. */
@@ -36,7 +37,7 @@ final class SplitStatistics implements Serializable {
     int[] turns = new int[1];
     long[] length = new long[1];
     sample.forEach(
-        (role, bytes, start, count) -> {
+        (role, bytes, start, count, extras) -> {
           turns[0]++;
           length[0] += characters(bytes, start, start + count);
         });
@@ -54,9 +55,15 @@ final class SplitStatistics implements Serializable {
     return new PrepareReport.ShownSample(
         id,
         conversation.messages().stream()
-            .map(
-                message -> new PrepareReport.ShownMessage(message.role().text(), message.content()))
+            .map(message -> new PrepareReport.ShownMessage(message.role().text(), said(message)))
             .toList());
+  }
+
+  /** The content, or for a turn that only calls tools these calls. */
+  private static String said(Message message) {
+    return message.content().isEmpty() && !message.extras().isNone()
+        ? MessageJson.extras(message.extras()).toString()
+        : message.content();
   }
 
   /** Characters as Unicode counts them: bytes that do not go on with one. */
@@ -84,7 +91,7 @@ final class SplitStatistics implements Serializable {
     List<Message> messages = sample.conversation().messages();
     PrepareReport.Extreme extreme =
         new PrepareReport.Extreme(
-            id, length, Utf8.excerpt(messages.get(messages.size() - 1).content()));
+            id, length, Utf8.excerpt(said(messages.get(messages.size() - 1))));
     if (isShort) {
       shortest = kept(shortest, List.of(extreme), BY_LENGTH);
     }

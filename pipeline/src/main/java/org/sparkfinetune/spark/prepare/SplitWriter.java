@@ -7,6 +7,9 @@ import com.fasterxml.jackson.core.SerializableString;
 import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -15,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
@@ -29,8 +33,12 @@ import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
+import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.data.conversation.TokenCounter;
+import org.sparkfinetune.spark.dataset.ExtraColumn;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.store.AtomicFile;
 
@@ -42,6 +50,7 @@ final class SplitWriter {
   private final Split split;
   private final int bucket;
   private final Set<OutputFormat> formats;
+  private final Set<ExtraColumn> columns;
   private final Escaping escaping;
   private final SplitStatistics statistics = new SplitStatistics();
   private final @Nullable TokenCounter counter;
@@ -54,6 +63,7 @@ final class SplitWriter {
     this.split = split;
     this.bucket = bucket;
     this.formats = plan.formats();
+    this.columns = plan.columns();
     this.escaping = plan.escaping();
     this.counter = plan.counter() == null ? null : plan.counter().value();
   }
@@ -68,7 +78,7 @@ final class SplitWriter {
     String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {
-        parquet = new ParquetRows(create(parquetName(split, bucket)));
+        parquet = new ParquetRows(create(parquetName(split, bucket)), columns);
       }
       parquet.write(id, row);
     }
@@ -138,7 +148,7 @@ final class SplitWriter {
               .disable(JsonWriteFeature.WRITE_HEX_UPPER_CASE)
               .configure(JsonWriteFeature.ESCAPE_NON_ASCII, escaping == Escaping.ASCII_ONLY)
               .build();
-      this.json = factory.createGenerator(out);
+      this.json = factory.createGenerator(out).setCodec(new ObjectMapper());
       this.escaping = escaping;
     }
 
@@ -146,20 +156,35 @@ final class SplitWriter {
       json.writeStartObject();
       json.writeArrayFieldStart("messages");
       row.forEach(
-          (role, bytes, start, length) -> {
+          (role, bytes, start, length, extras) -> {
             json.writeStartObject();
             json.writeStringField("role", role.text());
             json.writeFieldName("content");
-            switch (escaping) {
-              case UTF8 -> json.writeUTF8String(bytes, start, length);
-              case ASCII_ONLY ->
-                  json.writeString(new String(bytes, start, length, StandardCharsets.UTF_8));
+            if (extras.contentIsNull()) {
+              json.writeNull();
+            } else {
+              switch (escaping) {
+                case UTF8 -> json.writeUTF8String(bytes, start, length);
+                case ASCII_ONLY ->
+                    json.writeString(new String(bytes, start, length, StandardCharsets.UTF_8));
+              }
             }
+            writeMembers(MessageJson.extras(extras).without("content"));
             json.writeEndObject();
           });
       json.writeEndArray();
+      if (!row.tools().isEmpty()) {
+        json.writeStringField("tools", row.tools());
+      }
       json.writeEndObject();
       json.writeRaw('\n');
+    }
+
+    private void writeMembers(ObjectNode members) throws IOException {
+      for (Map.Entry<String, JsonNode> member : members.properties()) {
+        json.writeFieldName(member.getKey());
+        json.writeTree(member.getValue());
+      }
     }
 
     @Override
@@ -184,31 +209,22 @@ final class SplitWriter {
     }
   }
 
-  /** {@code id} string, {@code messages} array of {role, content}; as Spark itself has arrays. */
+  /**
+   * {@code id} string, {@code messages} array of {role, content}, and the columns that the data set
+   * needs besides; as Spark itself has arrays.
+   */
   static final class ParquetRows implements Closeable {
-    private static final MessageType SCHEMA =
-        MessageTypeParser.parseMessageType(
-            """
-            message conversation {
-              required binary id (STRING);
-              required group messages (LIST) {
-                repeated group list {
-                  required group element {
-                    required binary role (STRING);
-                    required binary content (STRING);
-                  }
-                }
-              }
-            }
-            """);
-
-    private final SimpleGroupFactory rows = new SimpleGroupFactory(SCHEMA);
+    private final SimpleGroupFactory rows;
+    private final boolean hasTools;
     private final ParquetWriter<Group> writer;
 
-    ParquetRows(AtomicFile out) throws IOException {
+    ParquetRows(AtomicFile out, Set<ExtraColumn> columns) throws IOException {
+      MessageType schema = schema(columns);
+      hasTools = columns.contains(ExtraColumn.TOOLS);
+      rows = new SimpleGroupFactory(schema);
       writer =
           ExampleParquetWriter.builder(new OpenFile(new OpenStream(out)))
-              .withType(SCHEMA)
+              .withType(schema)
               .withCompressionCodec(CompressionCodecName.SNAPPY)
               // A dictionary of whole texts is built and thrown away: hardly any comes twice.
               .withDictionaryEncoding("messages.list.element.content", false)
@@ -216,17 +232,99 @@ final class SplitWriter {
               .build();
     }
 
+    private static MessageType schema(Set<ExtraColumn> columns) {
+      StringBuilder fields = new StringBuilder();
+      for (ExtraColumn column : columns) {
+        if (column == ExtraColumn.TOOL_CALLS) {
+          fields.append(
+              """
+              optional group tool_calls (LIST) {
+                repeated group list {
+                  required group element {
+                    optional binary id (STRING);
+                    required binary type (STRING);
+                    required group function {
+                      required binary name (STRING);
+                      required binary arguments (STRING);
+                    }
+                  }
+                }
+              }
+              """);
+        } else if (column == ExtraColumn.WEIGHT) {
+          fields.append("optional int32 weight;\n");
+        } else if (column.isField()) {
+          fields.append("optional binary ").append(column.text()).append(" (STRING);\n");
+        }
+      }
+      return MessageTypeParser.parseMessageType(
+          """
+          message conversation {
+            required binary id (STRING);
+            required group messages (LIST) {
+              repeated group list {
+                required group element {
+                  required binary role (STRING);
+                  %s binary content (STRING);
+                  %s
+                }
+              }
+            }
+            %s
+          }
+          """
+              .formatted(
+                  columns.contains(ExtraColumn.NULL_CONTENT) ? "optional" : "required",
+                  fields,
+                  columns.contains(ExtraColumn.TOOLS) ? "optional binary tools (STRING);" : ""));
+    }
+
     void write(String id, EncodedConversation row) throws IOException {
       Group group = rows.newGroup();
       group.add("id", id);
       Group messages = group.addGroup("messages");
       row.forEach(
-          (role, bytes, start, length) -> {
+          (role, bytes, start, length, extras) -> {
             Group message = messages.addGroup("list").addGroup("element");
             message.add("role", role.text());
-            message.add("content", Binary.fromConstantByteArray(bytes, start, length));
+            if (!extras.contentIsNull()) {
+              message.add("content", Binary.fromConstantByteArray(bytes, start, length));
+            }
+            if (!extras.isNone()) {
+              addExtras(message, extras);
+            }
           });
+      if (hasTools && !row.tools().isEmpty()) {
+        group.add("tools", row.tools());
+      }
       writer.write(group);
+    }
+
+    private static void addExtras(Group message, Extras extras) {
+      if (!extras.toolCalls().isEmpty()) {
+        Group calls = message.addGroup("tool_calls");
+        for (ToolCall call : extras.toolCalls()) {
+          Group element = calls.addGroup("list").addGroup("element");
+          addText(element, "id", call.id());
+          element.add("type", "function");
+          element
+              .addGroup("function")
+              .append("name", call.name())
+              .append("arguments", call.arguments());
+        }
+      }
+      addText(message, ExtraColumn.TOOL_CALL_ID.text(), extras.toolCallId());
+      addText(message, ExtraColumn.NAME.text(), extras.name());
+      addText(message, ExtraColumn.REASONING_CONTENT.text(), extras.reasoningContent());
+      if (extras.untrained()) {
+        message.add(ExtraColumn.WEIGHT.text(), 0);
+      }
+    }
+
+    private static void addText(Group group, String field, String text) {
+      if (!text.isEmpty()) {
+        group.add(field, text);
+      }
     }
 
     @Override

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
+import org.sparkfinetune.spark.dataset.ExtraColumn;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
 import org.sparkfinetune.store.AtomicFile;
@@ -41,6 +42,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       Selection selection,
       DuplicateFinder.Policy repeats,
       Set<OutputFormat> formats,
+      Set<ExtraColumn> columns,
       SplitWriter.Escaping escaping,
       TextSplit.LineNumbers lineNumbers,
       List<String> fileUris,
