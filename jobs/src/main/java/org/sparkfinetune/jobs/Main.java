@@ -61,6 +61,7 @@ public final class Main {
     main.addSubcommand(Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN))
         .addSubcommand(
             withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)))
+        .addSubcommand(withHelp(new RenderCommand(PipelineJobs::store)))
         .addSubcommand(withHelp(new BenchGenerateCommand(out)))
         .addSubcommand(benchTrain(out))
         .addSubcommand(withHelp(new MakeModelCommand()));

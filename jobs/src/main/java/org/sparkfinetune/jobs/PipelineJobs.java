@@ -162,7 +162,7 @@ final class PipelineJobs implements Jobs {
         TextGenerator generator = model.newGenerator(threads)) {
       BufferedReader in =
           new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-      new Terminal(generator, in, out).run(config.task(), form);
+      new Terminal(generator, in, out, store()).run(config.task(), form);
     }
   }
 

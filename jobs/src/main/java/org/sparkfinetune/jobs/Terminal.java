@@ -8,20 +8,24 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 import org.sparkfinetune.jobs.Jobs.OutputForm;
+import org.sparkfinetune.store.Store;
 
 /** {@code generate} for one reader: text appears as it is made. */
 final class Terminal {
@@ -30,8 +34,10 @@ final class Terminal {
   private final TextGenerator generator;
   private final BufferedReader in;
   private final PrintWriter out;
+  private final Store store;
 
-  Terminal(TextGenerator generator, BufferedReader in, PrintWriter out) {
+  Terminal(TextGenerator generator, BufferedReader in, PrintWriter out, Store store) {
+    this.store = store;
     this.generator = generator;
     this.in = in;
     this.out = out;
@@ -93,25 +99,32 @@ final class Terminal {
     }
   }
 
-  private static Conversation conversation(GenerateConfig.Answer answer) {
+  private Conversation conversation(GenerateConfig.Answer answer) {
     List<Message> messages = new ArrayList<>();
     answer.system().ifPresent(text -> messages.add(new Message(Role.SYSTEM, text)));
     if (!answer.messages().strip().startsWith("[")) {
       messages.add(new Message(Role.USER, answer.messages()));
-      return new Conversation(messages);
+    } else {
+      for (JsonNode message : json("messages", answer.messages())) {
+        messages.add(MessageJson.message(message, "messages[" + messages.size() + "]"));
+      }
     }
-    for (JsonNode message : json(answer.messages())) {
-      Role role = Role.named(message.path("role").asText());
-      messages.add(new Message(role, message.path("content").asText()));
-    }
-    return new Conversation(messages);
+    String tools = answer.tools().map(f -> MessageJson.tools(json("tools", read(f)))).orElse("");
+    return new Conversation(messages, tools);
   }
 
-  private static JsonNode json(String text) {
+  private String read(String file) {
+    return store
+        .read(new Path(file))
+        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
+        .orElseThrow(() -> new UserError("tools: there is no file '%s'.".formatted(file)));
+  }
+
+  private static JsonNode json(String key, String text) {
     try {
       return JSON.readTree(text);
     } catch (JsonProcessingException e) {
-      throw new UserError("messages is not valid JSON: " + e.getOriginalMessage(), e);
+      throw new UserError(key + " is not valid JSON: " + e.getOriginalMessage(), e);
     }
   }
 }

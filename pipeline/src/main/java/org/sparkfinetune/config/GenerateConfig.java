@@ -26,8 +26,10 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
    * Answers a conversation.
    *
    * @param messages a JSON list of {role, content}, or one user message
+   * @param tools a file with a JSON list of the tools that the assistant may call
    */
-  public record Answer(String messages, Optional<String> system) implements Task {}
+  public record Answer(String messages, Optional<String> system, Optional<String> tools)
+      implements Task {}
 
   /** Converses at the terminal. */
   public record Chat(Optional<String> system) implements Task {}
@@ -46,6 +48,10 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
                       + " message")
           Optional<String> messages,
       @Key(doc = "system message for messages and chat") Optional<String> system,
+      @Key(
+              meaning = Meaning.PATH,
+              doc = "with messages: a JSON file, the list of tools that the model may call")
+          Optional<String> tools,
       @Key(otherwise = "false", doc = "converse at the terminal; an empty line ends it")
           boolean chat,
       @Key(
@@ -63,7 +69,7 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
     Task task() {
       List<Task> tasks = new ArrayList<>();
       prompt.ifPresent(text -> tasks.add(new Continue(text)));
-      messages.ifPresent(text -> tasks.add(new Answer(text, system)));
+      messages.ifPresent(text -> tasks.add(new Answer(text, system, tools)));
       if (chat) {
         tasks.add(new Chat(system));
       }

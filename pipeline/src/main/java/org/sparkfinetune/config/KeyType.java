@@ -144,11 +144,19 @@ record KeyType<T>(
           text("a folder, a Hadoop URI or a hub id (owner/name)")
               .locating((model, folder) -> folder.pathOrId(model));
       case CHAT_TEMPLATE ->
-          text(String.join(", ", TEMPLATES) + ", or the path of a Jinja file")
-              .locating((name, folder) -> TEMPLATES.contains(name) ? name : folder.path(name));
+          text(String.join(", ", TEMPLATES)
+                  + ", tokenizer:NAME, the path of a Jinja file, or Jinja itself")
+              .locating((name, folder) -> isFile(name) ? folder.path(name) : name);
       case JSON -> one("a text", node -> Optional.of(node.json()), text -> !text.isBlank());
       case TEXT, PATH_AS_WRITTEN, WORDS, BYTES -> text("a text");
     };
+  }
+
+  private static boolean isFile(String template) {
+    return !TEMPLATES.contains(template)
+        && !template.startsWith("tokenizer:")
+        && !template.contains("{{")
+        && !template.contains("{%");
   }
 
   private static KeyType<String> text(String allowed) {

@@ -14,8 +14,8 @@ public record ModelChoice(
     @Key(
             meaning = Meaning.CHAT_TEMPLATE,
             doc =
-                "reference, llama3, chatml, tokenizer, or a file; without it that of the adapter's"
-                    + " run folder, else the tokenizer's, else reference")
+                "reference, llama3, chatml, tokenizer, a file, or Jinja itself; without it that of"
+                    + " the adapter's run folder, else the tokenizer's, else reference")
         Optional<String> chatTemplate) {
 
   static final String MODEL = "base model: folder, Hadoop URI or hub id";

@@ -15,8 +15,8 @@ public record TrainingData(
     @Key(
             meaning = Meaning.CHAT_TEMPLATE,
             doc =
-                "reference, llama3, chatml, tokenizer, or a file; without it the tokenizer's, if it"
-                    + " has one, else reference")
+                "reference, llama3, chatml, tokenizer, a file, or Jinja itself; without it the"
+                    + " tokenizer's, if it has one, else reference")
         Optional<String> chatTemplate,
     @Key(
             otherwise = "drop",

@@ -81,7 +81,9 @@ final class AfterTrainingConfigTest {
     assertThat(config.task())
         .isEqualTo(
             new GenerateConfig.Answer(
-                "[{\"role\":\"user\",\"content\":\"hi: there\"}]", Optional.of("s")));
+                "[{\"role\":\"user\",\"content\":\"hi: there\"}]",
+                Optional.of("s"),
+                Optional.empty()));
     assertThat(
             merge(
                 "--model_id",

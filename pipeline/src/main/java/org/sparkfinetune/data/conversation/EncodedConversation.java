@@ -107,6 +107,14 @@ public record EncodedConversation(byte[] bytes) {
     return new Conversation(messages, tools());
   }
 
+  /**
+   * A number of the conversation, the same in every process: {@code hashCode} of what holds an enum
+   * is not.
+   */
+  public static long number(Conversation conversation) {
+    return ByteBuffer.wrap(of(conversation).digest()).getLong();
+  }
+
   /** SHA-256 of the bytes: depends on what was said alone. */
   public byte[] digest() {
     return DigestUtils.sha256(bytes);

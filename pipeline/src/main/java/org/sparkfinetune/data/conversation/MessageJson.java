@@ -9,8 +9,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
 
 /**
  * What a message has besides role and content as the members of its JSON object, in OpenAI's names
@@ -75,6 +77,35 @@ public final class MessageJson {
 
   private static String text(JsonNode message, String name) {
     return message.path(name).isTextual() ? message.path(name).textValue() : "";
+  }
+
+  /**
+   * A message as OpenAI writes it: role, content (a text, or text parts), calls with arguments of
+   * either kind.
+   *
+   * @param where for messages, before the name of a field
+   * @throws UserError if it holds something that cannot be taken
+   */
+  public static Message message(JsonNode message, String where) {
+    try {
+      return TurnFields.openAi(Fields.object(message, where), where + ".");
+    } catch (RejectedRow e) {
+      throw new UserError(e.detail(), e);
+    }
+  }
+
+  /**
+   * Tools as {@link Conversation#tools} has them.
+   *
+   * @param tools an array, or a text that spells one
+   * @throws UserError if they are no list of functions
+   */
+  public static String tools(JsonNode tools) {
+    try {
+      return TurnFields.tools(JSON.createObjectNode().set("tools", tools));
+    } catch (RejectedRow e) {
+      throw new UserError(e.detail(), e);
+    }
   }
 
   static byte[] bytes(Extras extras) {

@@ -91,10 +91,10 @@ public enum RowShape {
   }
 
   /**
-   * {@code instruction}, {@code input} (may be absent or empty), {@code output}, and {@code history}
-   * for earlier turns, pairs of question and answer. The input follows the instruction after a blank
-   * line. Alpaca's own frame ("Below is an instruction…") is left
-   * out: it is what a base model without a chat template needed.
+   * {@code instruction}, {@code input} (may be absent or empty), {@code output}, and {@code
+   * history} for earlier turns, pairs of question and answer. The input follows the instruction
+   * after a blank line. Alpaca's own frame ("Below is an instruction…") is left out: it is what a
+   * base model without a chat template needed.
    */
   record Alpaca(SystemMessage system) implements Converter {
     @Override

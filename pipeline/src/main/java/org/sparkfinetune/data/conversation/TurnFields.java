@@ -51,9 +51,7 @@ final class TurnFields {
     JsonNode content = turn.get("content");
     boolean contentIsNull = !calls.isEmpty() && (content == null || content.isNull());
     String text =
-        contentIsNull
-            ? ""
-            : content(Fields.present(turn, "content", where), where + "content");
+        contentIsNull ? "" : content(Fields.present(turn, "content", where), where + "content");
     Extras extras =
         new Extras(
             calls,
@@ -149,7 +147,8 @@ final class TurnFields {
     }
     JsonNode object = arguments.isTextual() ? parsed(arguments, where + "arguments") : arguments;
     if (!object.isObject()) {
-      throw Fields.wrongType(arguments, where + "arguments", "an object, or a text that spells one");
+      throw Fields.wrongType(
+          arguments, where + "arguments", "an object, or a text that spells one");
     }
     return object.toString();
   }
@@ -160,8 +159,7 @@ final class TurnFields {
       return json.isBlank() ? new ObjectMapper().createObjectNode() : JSON.readTree(json);
     } catch (JsonProcessingException e) {
       throw new RejectedRow(
-          WRONG_TYPE,
-          "%s is a text that is no JSON: %s".formatted(what, Fields.shortened(json)));
+          WRONG_TYPE, "%s is a text that is no JSON: %s".formatted(what, Fields.shortened(json)));
     }
   }
 

@@ -109,6 +109,19 @@ public final class ChatTemplate {
   }
 
   /**
+   * With variables as they are: nothing is made of them first.
+   *
+   * @throws UserError as {@link #render(Conversation, SpecialTokens, AddGenerationPrompt)}
+   */
+  public String render(Map<String, ? extends @Nullable Object> variables) {
+    try {
+      return template.render(variables, now).text();
+    } catch (TemplateError e) {
+      throw error(e);
+    }
+  }
+
+  /**
    * What the template writes where the assistant is to speak next, as a model sees it before each
    * of its answers; empty if the template writes nothing there or refuses a single question.
    */
@@ -135,8 +148,7 @@ public final class ChatTemplate {
     variables.put("tools", tools.isEmpty() ? null : TracedJson.of(tools, ContentSpan.TOOLS));
     variables.put("documents", null);
     variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
-    tokens.bos().ifPresent(bos -> variables.put("bos_token", bos));
-    tokens.eos().ifPresent(eos -> variables.put("eos_token", eos));
+    variables.putAll(tokens.byName());
     return variables;
   }
 
@@ -170,9 +182,7 @@ public final class ChatTemplate {
       map.put("id", TracedJson.text(call.id(), index));
     }
     map.put("type", "function");
-    map.put(
-        "function",
-        function(call, index));
+    map.put("function", function(call, index));
     return map;
   }
 
@@ -183,8 +193,7 @@ public final class ChatTemplate {
     return function;
   }
 
-  private static void put(
-      Map<String, @Nullable Object> map, String name, String text, int index) {
+  private static void put(Map<String, @Nullable Object> map, String name, String text, int index) {
     if (!text.isEmpty()) {
       map.put(name, TracedJson.text(text, index));
     }
@@ -215,15 +224,23 @@ public final class ChatTemplate {
   }
 
   /**
-   * What a template sees as {@code bos_token} and {@code eos_token}; undefined there when empty.
+   * The special tokens that a template sees; those that a model lacks are undefined there.
+   *
+   * @param byName all of them, as {@code bos_token}, {@code pad_token} and so on
    */
-  public record SpecialTokens(Optional<String> bos, Optional<String> eos) {
+  public record SpecialTokens(
+      Optional<String> bos, Optional<String> eos, Map<String, String> byName) {
+    public SpecialTokens {
+      byName = Map.copyOf(byName);
+    }
+
     public static SpecialTokens of(String bos, String eos) {
-      return new SpecialTokens(Optional.of(bos), Optional.of(eos));
+      return new SpecialTokens(
+          Optional.of(bos), Optional.of(eos), Map.of("bos_token", bos, "eos_token", eos));
     }
 
     public static SpecialTokens none() {
-      return new SpecialTokens(Optional.empty(), Optional.empty());
+      return new SpecialTokens(Optional.empty(), Optional.empty(), Map.of());
     }
   }
 }

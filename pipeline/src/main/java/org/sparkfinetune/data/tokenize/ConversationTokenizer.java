@@ -30,8 +30,7 @@ public final class ConversationTokenizer {
     this.template = template;
     this.target = target;
     this.trainedText =
-        new TrainedText(
-            template, target, template.generationPrompt(tokenizer.specialTokens()));
+        new TrainedText(template, target, template.generationPrompt(tokenizer.specialTokens()));
   }
 
   public TokenizedSample tokenize(Conversation conversation) {

@@ -105,7 +105,7 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
 
   /** BOS and EOS as the tokenizer's own configuration names them, else as the model's does. */
   public SpecialTokens specialTokens() {
-    return new SpecialTokens(namedToken("bos"), namedToken("eos"));
+    return new SpecialTokens(namedToken("bos"), namedToken("eos"), templateTokens());
   }
 
   Optional<String> padToken() {
@@ -188,14 +188,33 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     if (!template.isArray()) {
       return text(template);
     }
-    for (JsonNode named : template) {
-      if (named.path("name").asText().equals("default")) {
-        return text(named.path("template"));
+    return Optional.of(chatTemplate("default"));
+  }
+
+  /**
+   * One of several named templates of {@code tokenizer_config.json}.
+   *
+   * @throws UserError if there is none of that name
+   */
+  public String chatTemplate(String name) {
+    JsonNode templates = json(TOKENIZER_CONFIG).path("chat_template");
+    for (JsonNode named : templates) {
+      if (named.path("name").asText().equals(name) && named.path("template").isTextual()) {
+        return named.path("template").textValue();
       }
     }
     throw new UserError(
-        "The tokenizer in '%s' has several chat templates (%s) and none of them is named 'default'. Save the one you want to a file and name that file as chat_template."
-            .formatted(folder, template.findValuesAsText("name")));
+        "The tokenizer in '%s' has no chat template named '%s', but %s. Name one of these as chat_template: tokenizer:NAME, or save the one you want to a file and name that."
+            .formatted(folder, name, templates.findValuesAsText("name")));
+  }
+
+  /** All tokens that a template can see by name: {@code bos_token}, {@code pad_token} and so on. */
+  public Map<String, String> templateTokens() {
+    Map<String, String> tokens = new TreeMap<>();
+    for (String which : List.of("bos", "eos", "unk", "sep", "pad", "cls", "mask")) {
+      namedToken(which).ifPresent(token -> tokens.put(which + "_token", token));
+    }
+    return tokens;
   }
 
   /** A change of any of these gives other ids. */
@@ -210,6 +229,8 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
             "eos",
             tokens.eos().orElse(""),
             "pad",
-            padToken().orElse("")));
+            padToken().orElse(""),
+            "named",
+            tokens.byName().toString()));
   }
 }

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.SampleResult;
@@ -99,7 +100,8 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
         answer
             ? generator.complete(
                 conversations.stream()
-                    .<TextPrompt>map(c -> new TextPrompt.Chat(c.hashCode(), AnswerRows.question(c)))
+                    .map(AnswerRows::question)
+                    .<TextPrompt>map(c -> new TextPrompt.Chat(EncodedConversation.number(c), c))
                     .toList(),
                 TextListener.ends(() -> counts.rowsDone().add(1)))
             : List.of();

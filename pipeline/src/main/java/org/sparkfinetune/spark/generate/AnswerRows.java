@@ -1,7 +1,13 @@
 package org.sparkfinetune.spark.generate;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
@@ -17,6 +23,8 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.EncodedConversation;
+import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
@@ -26,6 +34,8 @@ import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 /** Rows with a prompt in one column into the same rows with an answer. */
 public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String TOOLS = "tools";
 
   private final Broadcast<AnsweringModel> model;
   private final int column;
@@ -149,16 +159,35 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     }
     List<Message> messages = new ArrayList<>();
     for (Object element : row.getList(column)) {
-      Row message = (Row) element;
-      String role = message == null ? null : message.<String>getAs("role");
-      String content = message == null ? null : message.<String>getAs("content");
-      if (role == null || content == null) {
-        throw new UserError("a message has no role or no content");
+      if (element == null) {
+        throw new UserError("a message is null");
       }
-      messages.add(new Message(Role.named(role), content));
+      messages.add(MessageJson.message(json((Row) element), "messages[" + messages.size() + "]"));
     }
-    Conversation question = question(new Conversation(messages));
-    return new TextPrompt.Chat(question.hashCode(), question);
+    Conversation question = question(new Conversation(messages, tools(row)));
+    return new TextPrompt.Chat(EncodedConversation.number(question), question);
+  }
+
+  private static JsonNode json(Row row) {
+    try {
+      return JSON.readTree(row.json());
+    } catch (JsonProcessingException e) {
+      throw new UserError("a message cannot be read: " + e.getOriginalMessage(), e);
+    }
+  }
+
+  /** Of a column {@code tools}, a text or an array. */
+  private static String tools(Row row) {
+    int column = Arrays.asList(row.schema().fieldNames()).indexOf(TOOLS);
+    if (column < 0 || row.isNullAt(column)) {
+      return "";
+    }
+    if (row.get(column) instanceof String text) {
+      return MessageJson.tools(TextNode.valueOf(text));
+    }
+    ArrayNode tools = JSON.createArrayNode();
+    row.getList(column).forEach(tool -> tools.add(json((Row) tool)));
+    return MessageJson.tools(tools);
   }
 
   /** Without the assistant's last turn, if there is one: that is what is to be generated. */
@@ -166,6 +195,8 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     List<Message> messages = conversation.messages();
     boolean answered =
         !messages.isEmpty() && messages.get(messages.size() - 1).role() == Role.ASSISTANT;
-    return answered ? new Conversation(messages.subList(0, messages.size() - 1)) : conversation;
+    return answered
+        ? new Conversation(messages.subList(0, messages.size() - 1), conversation.tools())
+        : conversation;
   }
 }

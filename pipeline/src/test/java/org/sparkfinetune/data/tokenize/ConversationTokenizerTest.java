@@ -1,6 +1,7 @@
 package org.sparkfinetune.data.tokenize;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -13,12 +14,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.template.BuiltInTemplates;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.errors.UserError;
 
 final class ConversationTokenizerTest {
   private static LlamaTokenizer tokenizer;
@@ -167,6 +171,100 @@ final class ConversationTokenizerTest {
         tokenize(template, LossTarget.ASSISTANT_TURNS, conversation("s", "<|eot_id|>", "w</t>x"));
     assertThat(count(forged, TinyTokenizer.EOT)).isEqualTo(3);
     assertThat(trainedText(forged)).isEqualTo("x<|eot_id|>");
+  }
+
+  private static final String TOOLS =
+      "{% if tools %}<|start_header_id|>system<|end_header_id|>{{ tools | tojson }}<|eot_id|>{%"
+          + " endif %}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{% if"
+          + " m.reasoning_content %}<t>{{ m.reasoning_content }}</t>{% endif %}{{ m.content or ''"
+          + " }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }} {{"
+          + " c.function.arguments | tojson }}</call>{% endfor %}<|eot_id|>{% endfor %}{% if"
+          + " add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>{% endif %}";
+
+  private static Message assistant(String content, Extras extras) {
+    return new Message(Role.ASSISTANT, content, extras);
+  }
+
+  private static Extras calls(String arguments) {
+    return new Extras(List.of(new ToolCall("", "f", arguments)), "", "", "", true, false);
+  }
+
+  private static Extras untrained() {
+    return new Extras(List.of(), "", "", "", false, true);
+  }
+
+  @Test
+  void calls_of_tools_are_trained_and_their_results_are_not() {
+    Conversation conversation =
+        new Conversation(
+            List.of(
+                new Message(Role.USER, "q"),
+                assistant("", calls("{\"x\": \"<|eot_id|>\"}")),
+                new Message(Role.TOOL, "5 <|eot_id|>"),
+                assistant("five", new Extras(List.of(), "", "", "why", false, false))),
+            "[{\"<|eot_id|>\": 1}]");
+    TokenizedSample sample =
+        tokenize(ChatTemplate.of("t", TOOLS), LossTarget.ASSISTANT_TURNS, conversation);
+    assertThat(trainedText(sample))
+        .isEqualTo("<call>f {\"x\": \"<|eot_id|>\"}</call><|eot_id|><t>why</t>five<|eot_id|>");
+    assertThat(count(sample, TinyTokenizer.EOT)).isEqualTo(5);
+    assertThat(tokenizer.decode(sample.ids())).contains("[{\"<|eot_id|>\": 1}]", "5 <|eot_id|>");
+  }
+
+  @Test
+  void turns_of_weight_0_are_never_trained() {
+    Conversation conversation =
+        new Conversation(
+            List.of(
+                new Message(Role.USER, "a", untrained()),
+                assistant("b", untrained()),
+                new Message(Role.USER, "c"),
+                assistant("d", Extras.NONE)));
+    ChatTemplate plain = ChatTemplate.of("t", TOOLS);
+    assertThat(trainedText(tokenize(plain, LossTarget.ASSISTANT_TURNS, conversation)))
+        .isEqualTo("d<|eot_id|>");
+    assertThat(trainedText(tokenize(plain, LossTarget.EVERY_TOKEN, conversation)))
+        .isEqualTo(
+            "<|start_header_id|>user<|end_header_id|><|eot_id|><|start_header_id|>assistant<|end_header_id|><|start_header_id|>user<|end_header_id|>c<|eot_id|><|start_header_id|>assistant<|end_header_id|>d<|eot_id|>");
+    ChatTemplate marked =
+        ChatTemplate.of(
+            "t",
+            "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content"
+                + " }}<|eot_id|>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor"
+                + " %}");
+    assertThat(trainedText(tokenize(marked, LossTarget.ASSISTANT_TURNS, conversation)))
+        .isEqualTo("d<|eot_id|>");
+  }
+
+  @Test
+  void an_answer_that_the_template_leaves_empty_still_ends() {
+    Conversation conversation =
+        new Conversation(
+            List.of(
+                new Message(Role.USER, "a"),
+                assistant(" ", Extras.NONE),
+                new Message(Role.USER, "c"),
+                assistant("d", Extras.NONE)));
+    String trimmed = TOOLS.replace("m.content or ''", "m.content | trim");
+    assertThat(
+            trainedText(
+                tokenize(ChatTemplate.of("t", trimmed), LossTarget.ASSISTANT_TURNS, conversation)))
+        .isEqualTo("<|eot_id|>d<|eot_id|>");
+  }
+
+  @Test
+  void an_answer_hidden_in_another_messages_text_is_an_error() {
+    String mixed =
+        "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t + m.content %}{%"
+            + " endfor %}{{ ns.t | upper }}";
+    assertThatThrownBy(
+            () ->
+                tokenize(
+                    ChatTemplate.of("t", mixed),
+                    LossTarget.ASSISTANT_TURNS,
+                    conversation("s", "q", "x")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("cannot be told with the chat template 't'");
   }
 
   @Test
