@@ -52,7 +52,7 @@ public final class RunLock implements AutoCloseable {
     } catch (Lease.HeldException e) {
       throw new UserError(
           ("Another driver is at work in this output_dir: %s (see %s). Wait for its end, stop it,"
-               + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
+                  + " or choose another output_dir. If it dies, its lock can be taken a minute later.")
               .formatted(e.getMessage(), folder),
           e);
     } catch (IOException | FSError e) {
