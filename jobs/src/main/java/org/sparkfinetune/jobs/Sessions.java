@@ -50,8 +50,7 @@ final class Sessions {
     } catch (Exception e) {
       // Spark's Scala code throws checked exceptions without declaring them.
       String words = String.valueOf(e.getMessage()).replaceFirst("^requirement failed: ", "");
-      if (e instanceof IllegalArgumentException
-          || words.contains("Could not parse Master URL")) {
+      if (e instanceof IllegalArgumentException || words.contains("Could not parse Master URL")) {
         throw new UserError(
             "Spark refuses its settings: %s Correct --master, --conf or --properties-file of spark-submit."
                 .formatted(Sentence.ended(words)),
