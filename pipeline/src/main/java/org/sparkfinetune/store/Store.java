@@ -11,7 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -220,8 +219,7 @@ public final class Store implements Serializable {
 
   /** Whether an object store has the path, where only a manifest that is written last shows all. */
   public boolean keepsObjects(Path path) {
-    return OBJECT_SCHEMES.contains(
-        String.valueOf(qualified(path).toUri().getScheme()).toLowerCase(Locale.ROOT));
+    return OBJECT_SCHEMES.contains(String.valueOf(qualified(path).toUri().getScheme()));
   }
 
   /** The path with its store and from its root, so that it means the same to every process. */

@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.util.HadoopInputFile;
@@ -34,10 +33,10 @@ import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
-import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /**
  * Parquet files by Spark's reader, of each file only the columns that are needed. What the others
@@ -88,20 +87,19 @@ final class ParquetInput {
 
   private List<Footer> footers(List<InputFile> files) {
     JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    SerializableConfiguration settings =
-        new SerializableConfiguration(spark.sparkContext().hadoopConfiguration());
+    Store store = new Store(spark.sparkContext().hadoopConfiguration());
     List<String> columns = needed.stream().sorted().toList();
     int tasks = Math.min(files.size(), 4 * context.defaultParallelism());
     return context
         .parallelize(files.stream().map(InputFile::uri).toList(), tasks)
-        .map(uri -> footer(uri, columns, settings.value()))
+        .map(uri -> footer(uri, columns, store))
         .collect();
   }
 
-  private static Footer footer(String uri, List<String> columns, Configuration configuration) {
+  private static Footer footer(String uri, List<String> columns, Store store) {
     String what = "the file";
     try (ParquetFileReader reader =
-        ParquetFileReader.open(HadoopInputFile.fromPath(new Path(uri), configuration))) {
+        ParquetFileReader.open(HadoopInputFile.fromPath(new Path(uri), store.hadoop()))) {
       MessageType schema = reader.getFileMetaData().getSchema();
       List<String> names = schema.getFields().stream().map(Type::getName).toList();
       boolean complete = names.containsAll(columns);

@@ -8,12 +8,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.stream.Collectors;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.SerializableConfiguration;
+import org.sparkfinetune.store.Store;
 
 /** The reading pass and the one exchange: all rows of the input, in sorted buckets. */
 final class ReadStage {
@@ -22,7 +21,7 @@ final class ReadStage {
 
   private final SparkSession spark;
   private final JavaSparkContext context;
-  private final Configuration configuration;
+  private final Store store;
   private final List<InputFile> files;
   private final ReadTask.Plan plan;
 
@@ -32,7 +31,7 @@ final class ReadStage {
   ReadStage(SparkSession spark, List<InputFile> files, ReadTask.Plan plan) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    this.configuration = spark.sparkContext().hadoopConfiguration();
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
     this.files = files;
     this.plan = plan;
     // Adaptive execution would merge small partitions, and a partition here is a bucket.
@@ -53,7 +52,7 @@ final class ReadStage {
         splits(
             files,
             splitBytes.orElse(TextSplit.bytesEach(files, context.defaultParallelism())),
-            configuration);
+            store);
     if (!splits.isEmpty()) {
       parts.add(text(splits));
     }
@@ -75,7 +74,7 @@ final class ReadStage {
   }
 
   private JavaRDD<Row> text(List<TextSplit> splits) {
-    SerializableConfiguration settings = new SerializableConfiguration(configuration);
+    Store inputs = store;
     ReadTask.Plan task = plan;
     long bytes = splits.stream().mapToLong(split -> split.end() - split.start()).sum();
     long wanted = Math.max(bytes / BYTES_A_TASK, Math.max(64, 4 * context.defaultParallelism()));
@@ -85,20 +84,19 @@ final class ReadStage {
         .mapPartitions(
             part -> {
               ReadCounts counts = new ReadCounts();
-              return new ReadTask(new TextInput(part, settings.value(), counts), counts, task);
+              return new ReadTask(new TextInput(part, inputs, counts), counts, task);
             });
   }
 
   /** Large JSON files are looked into first: one that is an array cannot be split. */
-  static List<TextSplit> splits(
-      List<InputFile> files, long bytesEach, Configuration configuration) {
+  static List<TextSplit> splits(List<InputFile> files, long bytesEach, Store store) {
     List<TextSplit> splits = new ArrayList<>();
     TextSplit.of(files, bytesEach).stream()
         .collect(Collectors.groupingBy(TextSplit::file, LinkedHashMap::new, Collectors.toList()))
         .forEach(
             (file, own) ->
                 splits.addAll(
-                    own.size() > 1 && TextInput.isArray(file, configuration)
+                    own.size() > 1 && TextInput.isArray(file, store)
                         ? List.of(TextSplit.whole(file))
                         : own));
     return splits;

@@ -7,14 +7,12 @@ import java.io.UncheckedIOException;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.UserError;
@@ -33,7 +31,7 @@ public final class StrictInput {
 
   private final SparkSession spark;
   private final JavaSparkContext context;
-  private final SerializableConfiguration settings;
+  private final Store store;
   private final List<InputFile> files;
 
   /**
@@ -43,9 +41,8 @@ public final class StrictInput {
   public StrictInput(SparkSession spark, String path) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
-    Configuration configuration = spark.sparkContext().hadoopConfiguration();
-    this.settings = new SerializableConfiguration(configuration);
-    this.files = new InputFiles(new Store(configuration)).resolve("input", path);
+    this.store = new Store(spark.sparkContext().hadoopConfiguration());
+    this.files = new InputFiles(store).resolve("input", path);
   }
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */
@@ -55,11 +52,10 @@ public final class StrictInput {
 
   /** Lazy, with the schema that Spark infers. */
   public Dataset<Row> rows() {
-    SerializableConfiguration hadoop = settings;
+    Store inputs = store;
     JavaRDD<String> json =
         splits()
-            .mapPartitions(
-                splits -> new Objects(new TextInput(splits, hadoop.value(), new ReadCounts())));
+            .mapPartitions(splits -> new Objects(new TextInput(splits, inputs, new ReadCounts())));
     return spark.read().json(spark.createDataset(json.rdd(), Encoders.STRING()));
   }
 
@@ -69,14 +65,14 @@ public final class StrictInput {
    * @throws UserError with file, row and reason if any row is rejected, or a file is broken
    */
   public void check(RowCheck wanted) {
-    SerializableConfiguration hadoop = settings;
+    Store inputs = store;
     ReadCounts counts =
         ReadCounts.decoded(
             splits()
                 .mapPartitions(
                     splits -> {
                       ReadCounts own = new ReadCounts();
-                      count(new TextInput(splits, hadoop.value(), own), own, wanted);
+                      count(new TextInput(splits, inputs, own), own, wanted);
                       return List.of(own.encoded()).iterator();
                     })
                 .reduce(
@@ -96,7 +92,7 @@ public final class StrictInput {
 
   private JavaRDD<TextSplit> splits() {
     long bytes = TextSplit.bytesEach(files, context.defaultParallelism());
-    List<TextSplit> splits = ReadStage.splits(files, bytes, settings.value());
+    List<TextSplit> splits = ReadStage.splits(files, bytes, store);
     return context.parallelize(splits, Math.min(splits.size(), 4 * context.defaultParallelism()));
   }
 

@@ -13,7 +13,6 @@ import java.io.SequenceInputStream;
 import java.util.Iterator;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.security.AccessControlException;
@@ -21,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.Store;
 
 /** The rows of text files, split after split; what each split came to goes into the counts. */
 final class TextInput implements InputRows {
@@ -67,14 +67,14 @@ final class TextInput implements InputRows {
   }
 
   private final Iterator<TextSplit> splits;
-  private final Configuration configuration;
+  private final Store store;
   private final ReadCounts counts;
   private @Nullable TextSplit split;
   private @Nullable Rows rows;
 
-  TextInput(Iterator<TextSplit> splits, Configuration configuration, ReadCounts counts) {
+  TextInput(Iterator<TextSplit> splits, Store store, ReadCounts counts) {
     this.splits = splits;
-    this.configuration = configuration;
+    this.store = store;
     this.counts = counts;
   }
 
@@ -84,7 +84,7 @@ final class TextInput implements InputRows {
       try {
         if (rows == null) {
           split = splits.next();
-          rows = open(split, configuration);
+          rows = open(split, store);
         }
         if (rows.next()) {
           return true;
@@ -101,16 +101,16 @@ final class TextInput implements InputRows {
     return false;
   }
 
-  private static Rows open(TextSplit split, Configuration configuration) throws IOException {
+  private static Rows open(TextSplit split, Store store) throws IOException {
     InputFile file = split.file();
     if (!split.first()) {
       // A line that begins at the very start of the split shows by the line end before it.
       long start = split.start() - 1;
-      InputStream in = stream(file, start, configuration);
+      InputStream in = stream(file, start, store);
       return new JsonRows(
           new JsonRows.Lines(in, start, split.end(), JsonRows.Beginning.INSIDE_A_LINE));
     }
-    Head head = Head.of(file, configuration);
+    Head head = Head.of(file, store);
     return switch (file.format()) {
       case CSV -> new CsvRows(new ReadBuffer(head.text()));
       case JSON -> {
@@ -127,8 +127,8 @@ final class TextInput implements InputRows {
   }
 
   /** Whether a JSON file is one array, so that it cannot be split. */
-  static boolean isArray(InputFile file, Configuration configuration) {
-    try (Head head = Head.of(file, configuration)) {
+  static boolean isArray(InputFile file, Store store) {
+    try (Head head = Head.of(file, store)) {
       return head.isArray();
     } catch (UnreadableFile e) {
       // The reading pass meets it again, and names it with the others.
@@ -146,8 +146,8 @@ final class TextInput implements InputRows {
   private record Head(byte[] bytes, int start, InputStream rest) implements Closeable {
     private static final int LENGTH = 64 << 10;
 
-    static Head of(InputFile file, Configuration configuration) throws IOException {
-      InputStream in = stream(file, 0, configuration);
+    static Head of(InputFile file, Store store) throws IOException {
+      InputStream in = stream(file, 0, store);
       try {
         byte[] bytes = in.readNBytes(LENGTH);
         refuseUtf16(bytes);
@@ -194,12 +194,11 @@ final class TextInput implements InputRows {
     }
   }
 
-  private static InputStream stream(InputFile file, long start, Configuration configuration)
-      throws IOException {
+  private static InputStream stream(InputFile file, long start, Store store) throws IOException {
     Path path = new Path(file.uri());
     FSDataInputStream in;
     try {
-      in = path.getFileSystem(configuration).open(path, BUFFER);
+      in = path.getFileSystem(store.hadoop()).open(path, BUFFER);
     } catch (FileNotFoundException | AccessControlException e) {
       throw new UnreadableFile("cannot be opened: " + e.getMessage(), e);
     }

@@ -91,7 +91,8 @@ final class BadInputsTest {
             Prepare.converter(config), 42, Buckets.of(3), DeadLetterRow.Order.of(files), null);
     ReadCounts counts = new ReadCounts();
     List<TextSplit> splits = TextSplit.of(files, 1 << 20);
-    ReadTask task = new ReadTask(new TextInput(splits.iterator(), hadoop, counts), counts, plan);
+    ReadTask task =
+        new ReadTask(new TextInput(splits.iterator(), new Store(hadoop), counts), counts, plan);
     List<DeadLetterRow> rejections = new ArrayList<>();
     while (task.hasNext()) {
       Row row = task.next();

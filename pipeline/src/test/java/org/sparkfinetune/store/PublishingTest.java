@@ -1,0 +1,262 @@
+package org.sparkfinetune.store;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
+import java.io.OutputStream;
+import java.net.URI;
+import java.nio.file.Files;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Abortable;
+import org.apache.hadoop.fs.CommonPathCapabilities;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.fs.StreamCapabilities;
+import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.util.Progressable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.errors.RunFailure;
+
+/** Files and folders appear as a whole or not at all, and what fails leaves nothing. */
+final class PublishingTest {
+  @TempDir private java.nio.file.Path folder;
+  private final Store store = new Store(new Configuration());
+
+  private Path path(String name) {
+    return new Path(folder.toString(), name);
+  }
+
+  private List<String> names() throws IOException {
+    try (Stream<java.nio.file.Path> all = Files.list(folder)) {
+      return all.map(path -> path.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  private void write(Path file, String text) {
+    store.replace(file, text);
+  }
+
+  @Test
+  void a_staged_folder_is_hidden_until_it_takes_its_name_in_place_of_another() throws IOException {
+    write(new Path(path("out"), "old"), "old");
+    try (Staging staged = store.stage(path("out"))) {
+      write(new Path(staged.path(), "new"), "new");
+      assertThat(staged.path().getName()).startsWith(".out.").endsWith(".tmp");
+      staged.publish();
+    }
+    assertThat(names()).containsExactly("out");
+    assertThat(store.list(path("out"))).extracting(Path::getName).containsExactly("new");
+  }
+
+  @Test
+  void a_staged_folder_that_is_given_up_leaves_nothing_and_changes_nothing() throws IOException {
+    write(new Path(path("out"), "old"), "old");
+    try (Staging staged = store.stage(path("out"))) {
+      write(new Path(staged.path(), "new"), "new");
+    }
+    assertThat(names()).containsExactly("out");
+    assertThat(store.list(path("out"))).extracting(Path::getName).containsExactly("old");
+  }
+
+  @Test
+  void two_that_stage_the_same_folder_do_not_share_it() {
+    try (Staging one = store.stage(path("out"));
+        Staging other = store.stage(path("out"))) {
+      assertThat(one.path()).isNotEqualTo(other.path());
+    }
+  }
+
+  @Test
+  void a_swap_puts_one_folder_in_the_place_of_another() {
+    write(new Path(path("new"), "file"), "new");
+    write(new Path(path("out"), "file"), "old");
+    store.swap(path("new"), path("out"), path("aside"));
+    assertThat(store.read(new Path(path("out"), "file"))).hasValue("new".getBytes(UTF_8));
+    assertThat(store.read(new Path(path("aside"), "file"))).hasValue("old".getBytes(UTF_8));
+  }
+
+  @Test
+  void a_swap_that_fails_half_way_gives_the_old_folder_its_name_again() throws IOException {
+    write(new Path(path("out"), "file"), "old");
+    assertThatThrownBy(() -> store.swap(path("missing"), path("out"), path("aside")))
+        .isInstanceOf(RunFailure.class)
+        .hasMessageContaining("missing could not be renamed");
+    assertThat(names()).containsExactly("out");
+    assertThat(store.read(new Path(path("out"), "file"))).hasValue("old".getBytes(UTF_8));
+  }
+
+  @Test
+  void a_part_of_a_folder_appears_when_it_is_committed() throws IOException {
+    try (AtomicFile part = store.createPart(path("part"))) {
+      part.write("rows".getBytes(UTF_8));
+      assertThat(names()).hasSize(1).doesNotContain("part");
+      part.commit();
+    }
+    assertThat(names()).containsExactly("part");
+    try (AtomicFile again = store.createPart(path("part"))) {
+      again.write("half".getBytes(UTF_8));
+    }
+    assertThat(names()).containsExactly("part");
+    assertThat(store.read(path("part"))).hasValue("rows".getBytes(UTF_8));
+  }
+
+  private Store objects() {
+    Configuration hadoop = new Configuration();
+    hadoop.setClass("fs.objects.impl", Objects.class, FileSystem.class);
+    hadoop.setBoolean("fs.objects.impl.disable.cache", true);
+    return new Store(hadoop);
+  }
+
+  private Path object(String name) {
+    return new Path("objects:" + folder.resolve(name));
+  }
+
+  @Test
+  void an_object_is_written_under_its_own_name_and_appears_when_it_is_committed()
+      throws IOException {
+    try (AtomicFile object = objects().create(object("object"))) {
+      object.write("whole".getBytes(UTF_8));
+      assertThat(names()).isEmpty();
+      object.commit();
+    }
+    assertThat(names()).containsExactly("object");
+    assertThat(folder.resolve("object")).hasContent("whole");
+  }
+
+  @Test
+  void an_object_that_is_given_up_is_aborted_and_the_older_one_stays() throws IOException {
+    Files.writeString(folder.resolve("object"), "older");
+    try (AtomicFile object = objects().create(object("object"))) {
+      object.write("half".getBytes(UTF_8));
+    }
+    assertThat(names()).containsExactly("object");
+    assertThat(folder.resolve("object")).hasContent("older");
+  }
+
+  /** A store without appending, whose objects appear when their streams are closed. */
+  public static final class Objects extends RawLocalFileSystem {
+    private String scheme = "";
+
+    @Override
+    public void initialize(URI uri, Configuration hadoop) throws IOException {
+      super.initialize(uri, hadoop);
+      scheme = uri.getScheme();
+    }
+
+    @Override
+    public URI getUri() {
+      return URI.create(scheme + ":///");
+    }
+
+    @Override
+    public boolean hasPathCapability(Path path, String capability) throws IOException {
+      return !capability.equals(CommonPathCapabilities.FS_APPEND)
+          && super.hasPathCapability(path, capability);
+    }
+
+    @Override
+    public FSDataOutputStream create(
+        Path path,
+        FsPermission permission,
+        boolean overwrite,
+        int buffer,
+        short replication,
+        long block,
+        Progressable progress)
+        throws IOException {
+      return new FSDataOutputStream(new Upload(pathToFile(path).toPath()), null);
+    }
+
+    @Override
+    public FSDataOutputStream create(
+        Path path,
+        boolean overwrite,
+        int buffer,
+        short replication,
+        long block,
+        Progressable progress)
+        throws IOException {
+      return new FSDataOutputStream(new Upload(pathToFile(path).toPath()), null);
+    }
+  }
+
+  private static final class Upload extends OutputStream implements Abortable, StreamCapabilities {
+    private final java.nio.file.Path file;
+    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    private boolean aborted;
+
+    Upload(java.nio.file.Path file) {
+      this.file = file;
+    }
+
+    @Override
+    public void write(int b) {
+      bytes.write(b);
+    }
+
+    @Override
+    public void close() throws IOException {
+      if (!aborted) {
+        Files.write(file, bytes.toByteArray());
+      }
+    }
+
+    @Override
+    public AbortableResult abort() {
+      aborted = true;
+      return new AbortableResult() {
+        @Override
+        public boolean alreadyClosed() {
+          return false;
+        }
+
+        @Override
+        public IOException anyCleanupException() {
+          return null;
+        }
+      };
+    }
+
+    @Override
+    public boolean hasCapability(String capability) {
+      return capability.equals(StreamCapabilities.ABORTABLE_STREAM);
+    }
+  }
+
+  @Test
+  void a_store_that_is_sent_brings_its_settings_along() throws Exception {
+    store.hadoop().set("a.setting", "of this store");
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
+      out.writeObject(store);
+    }
+    try (ObjectInputStream in =
+        new ObjectInputStream(new ByteArrayInputStream(bytes.toByteArray()))) {
+      Store received = (Store) in.readObject();
+      assertThat(received.hadoop().get("a.setting")).isEqualTo("of this store");
+      assertThat(received.clock().instant()).isNotNull();
+      received.replace(path("file"), "text");
+    }
+    assertThat(store.read(path("file"))).hasValue("text".getBytes(UTF_8));
+  }
+
+  @Test
+  void object_stores_are_known_by_their_schemes() {
+    Configuration hadoop = new Configuration();
+    hadoop.setClass("fs.s3a.impl", Objects.class, FileSystem.class);
+    hadoop.setBoolean("fs.s3a.impl.disable.cache", true);
+    assertThat(new Store(hadoop).keepsObjects(new Path("s3a:" + folder.resolve("x")))).isTrue();
+    assertThat(store.keepsObjects(path("x"))).isFalse();
+  }
+}
