@@ -77,7 +77,7 @@ public final class Watch {
   /**
    * What the looks at a file have shown.
    *
-   * @param now what was in it
+   * @param now what was in it, with the time of its last change where that was nothing
    * @param text what was in it last: it is empty for a moment while it is rewritten
    * @param unchanged looks since it was another one
    */
@@ -103,13 +103,23 @@ public final class Watch {
       seen.remove(file);
       return Optional.empty();
     }
-    Seen now = after(seen.get(file), text.get());
+    Seen now = after(seen.get(file), text.get(), text.get().isEmpty() ? changed(file) : "");
     seen.put(file, now);
     return Optional.of(now);
   }
 
-  private Seen after(@Nullable Seen before, String now) {
-    String text = now.isEmpty() && before != null ? before.text() : now;
+  /** Tells a file that is being rewritten at each look from one that stays empty. */
+  private String changed(Path file) throws IOException {
+    try {
+      return "empty since " + store.getFileStatus(file).getModificationTime();
+    } catch (FileNotFoundException e) {
+      return "gone";
+    }
+  }
+
+  private Seen after(@Nullable Seen before, String content, String emptied) {
+    String text = content.isEmpty() && before != null ? before.text() : content;
+    String now = content + emptied;
     if (new Owner(text.lines().findFirst().orElse("")).isGone()) {
       return new Seen(now, text, 0, Life.DEAD);
     }

@@ -111,6 +111,39 @@ class LeaseTest {
     assertThat(lease.renew()).isTrue();
   }
 
+  /** A slow store: whoever looks finds the file just truncated, time and again. */
+  @Test
+  void a_claim_that_is_empty_at_each_look_but_rewritten_between_them_is_alive() throws Exception {
+    claim(FIRST, "holds, generation 3, beat 1");
+    long[] time = {1_000};
+    Pace pace =
+        between(
+            () -> {
+              store.create(new Path(folder, FIRST), true).close();
+              store.setTimes(new Path(folder, FIRST), time[0] += 1_000, -1);
+            });
+    assertThatThrownBy(() -> Lease.take(store, folder, pace))
+        .isInstanceOf(Lease.HeldException.class)
+        .hasMessage(ELSEWHERE.text());
+  }
+
+  @Test
+  void a_claim_that_stays_empty_is_of_the_dead() throws Exception {
+    claim(FIRST, "holds, generation 3, beat 1");
+    boolean[] cut = {false};
+    Pace pace =
+        between(
+            () -> {
+              if (!cut[0]) {
+                cut[0] = true;
+                store.create(new Path(folder, FIRST), true).close();
+              }
+            });
+    assertThatThrownBy(() -> Lease.take(store, folder, pace))
+        .isInstanceOf(Lease.HeldException.class);
+    Lease.take(store, folder, between(() -> {})).release();
+  }
+
   /** Both believe that they hold: the one that slept wrote its claim again after it was deleted. */
   @Test
   void a_holder_that_wakes_up_gives_up_before_its_successor_starts() throws Exception {

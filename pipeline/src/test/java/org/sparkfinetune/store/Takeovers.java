@@ -6,13 +6,16 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Phaser;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.store.Watch.Pace;
 
 /**
@@ -35,6 +38,7 @@ public final class Takeovers {
   private final AtomicInteger holders = new AtomicInteger();
   private final AtomicInteger taken = new AtomicInteger();
   private final AtomicInteger refused = new AtomicInteger();
+  private final AtomicReference<@Nullable Throwable> first = new AtomicReference<>();
 
   private Takeovers(FileSystem store, Path folder, int takeovers) {
     this.store = store;
@@ -57,7 +61,11 @@ public final class Takeovers {
         ends.add(drivers.submit(() -> all.drive()));
       }
       for (Future<?> end : ends) {
-        end.get();
+        try {
+          end.get();
+        } catch (ExecutionException e) {
+          throw new AssertionError("a driver failed first of all", all.first.get());
+        }
       }
     } finally {
       drivers.shutdownNow();
@@ -69,7 +77,7 @@ public final class Takeovers {
   private Void drive() throws IOException {
     Pace pace = new Pace(Duration.ofDays(1), LOOKS, steps::arriveAndAwaitAdvance);
     try {
-      while (taken.get() < takeovers) {
+      while (taken.get() < takeovers && first.get() == null) {
         try {
           hold(Lease.take(store, folder, pace));
         } catch (Lease.HeldException e) {
@@ -78,6 +86,10 @@ public final class Takeovers {
         steps.arriveAndAwaitAdvance();
       }
       return null;
+    } catch (IOException | RuntimeException | AssertionError e) {
+      // What the others meet after it is its consequence.
+      first.compareAndSet(null, e);
+      throw e;
     } finally {
       steps.arriveAndDeregister();
     }
