@@ -87,6 +87,7 @@ public final class ChatTemplate {
    */
   public RenderedConversation render(
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
+    checkCalls(conversation);
     Rendering rendering;
     try {
       rendering = template.render(variables(conversation, tokens, prompt), now);
@@ -102,6 +103,16 @@ public final class ChatTemplate {
             ? Optional.of(rendering.generated().stream().map(ChatTemplate::span).toList())
             : Optional.empty();
     return new RenderedConversation(rendering.text(), contents, generated);
+  }
+
+  private void checkCalls(Conversation conversation) {
+    boolean calls =
+        conversation.messages().stream().anyMatch(m -> !m.extras().toolCalls().isEmpty());
+    if (calls && !source.contains("tool_calls")) {
+      throw new UserError(
+          "The chat template '%s' knows no tool_calls, and would leave out the calls of tools that this conversation has. Name the template of a model that calls tools (chat_template: tokenizer, or a file)."
+              .formatted(name));
+    }
   }
 
   private static Span span(Rendering.Source source) {

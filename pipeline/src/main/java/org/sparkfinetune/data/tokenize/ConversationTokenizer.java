@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.template.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.template.RenderedConversation;
@@ -13,6 +15,7 @@ import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
 import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
+import org.sparkfinetune.errors.UserError;
 
 /**
  * From a conversation to ids: the template's text, tokenised as a whole between two special tokens.
@@ -31,6 +34,65 @@ public final class ConversationTokenizer {
     this.target = target;
     this.trainedText =
         new TrainedText(template, target, template.generationPrompt(tokenizer.specialTokens()));
+    if (target == LossTarget.ASSISTANT_TURNS) {
+      checkEndOfTurn();
+    }
+  }
+
+  /**
+   * A special token that this tokenizer does not have is plain text behind an answer, which nobody
+   * trains, and a model that never learns how a turn ends goes on for ever.
+   */
+  private void checkEndOfTurn() {
+    TokenizedSample sample;
+    try {
+      sample =
+          tokenize(
+              new Conversation(
+                  List.of(new Message(Role.USER, "x"), new Message(Role.ASSISTANT, "y"))));
+    } catch (UserError refusesProbe) {
+      return;
+    }
+    for (int i = 0; i < sample.length(); i++) {
+      if (sample.trained()[i] && tokenizer.isSpecial(sample.ids()[i])) {
+        return;
+      }
+    }
+    if (sample.trainedTokens() == 0) {
+      return;
+    }
+    throw new UserError(
+        ("assistant_only_loss: with the chat template '%s' and this tokenizer no answer ends with a"
+                + " special token, so the model would never learn to stop. Take the tokenizer's"
+                + " own template (chat_template: tokenizer), a template that ends answers with"
+                + " eos_token (%s), or one that ends them with a reserved token of this vocabulary,"
+                + " trained by modules_to_save: [embed_tokens, lm_head]. No token is ever added to"
+                + " a vocabulary.")
+            .formatted(template.name(), tokenizer.specialTokens().eos().orElse("none here")));
+  }
+
+  /** Whether the template leaves out, or changes, something that the assistant said. */
+  public boolean cutsTrainedText(Conversation conversation) {
+    RenderedConversation rendered =
+        template.render(conversation, tokenizer.specialTokens(), AddGenerationPrompt.NO);
+    for (int i = 0; i < conversation.messages().size(); i++) {
+      Message message = conversation.messages().get(i);
+      int index = i;
+      int kept =
+          rendered.contents().stream()
+              .filter(c -> c.message() == index)
+              .mapToInt(c -> visible(rendered.text().substring(c.span().from(), c.span().to())))
+              .sum();
+      int said = visible(message.content()) + visible(message.extras().reasoningContent());
+      if (message.role() == Role.ASSISTANT && !message.extras().untrained() && kept < said) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static int visible(String text) {
+    return (int) text.chars().filter(c -> !Character.isWhitespace(c)).count();
   }
 
   public TokenizedSample tokenize(Conversation conversation) {

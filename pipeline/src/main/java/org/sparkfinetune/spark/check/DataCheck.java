@@ -80,15 +80,30 @@ final class DataCheck {
     ChatTemplate template = ChatTemplates.choose(data.chatTemplate(), model.tokenizer(), store);
     lines.add(CheckLine.passed("template", "chat template: " + template.name()));
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(model.tokenizer())) {
-      List<TokenizedSample> samples =
+      ConversationTokenizer tokenizing =
           new ConversationTokenizer(
-                  tokenizer, template, LossTarget.assistantOnly(data.assistantOnlyLoss()))
-              .tokenize(conversations);
+              tokenizer, template, LossTarget.assistantOnly(data.assistantOnlyLoss()));
+      List<TokenizedSample> samples = tokenizing.tokenize(conversations);
+      lines.addAll(cut(conversations, tokenizing));
       lines.addAll(lengths(samples));
       lines.addAll(specialTokens(samples, tokenizer));
       samples.stream().limit(SHOWN).forEach(s -> shown.add(SampleMasks.of(s, tokenizer)));
     }
     return new CheckReport(lines, shown);
+  }
+
+  private static List<CheckLine> cut(
+      List<Conversation> conversations, ConversationTokenizer tokenizing) {
+    long cut = conversations.stream().filter(tokenizing::cutsTrainedText).count();
+    return cut == 0
+        ? List.of()
+        : List.of(
+            CheckLine.warned(
+                "template",
+                "it leaves out or changes answers in %s of the first %s conversations"
+                    .formatted(cut, conversations.size()),
+                "What it leaves out (reasoning of earlier turns, mostly) is not trained. The masks"
+                    + " below show what is; another chat_template may keep it."));
   }
 
   private List<Conversation> firstConversations(TrainingData data) {

@@ -133,25 +133,64 @@ final class ConversationTokenizerTest {
 
   @Test
   void a_token_is_trained_if_its_last_character_is() {
-    String source = "{% for m in messages %}{{ m.content + '\\n' }}{% endfor %}";
+    String source = "{% for m in messages %}{{ m.content + '<|eot_id|>' }}{% endfor %}";
     TokenizedSample sample =
         tokenize(
             ChatTemplate.of("t", source),
             LossTarget.ASSISTANT_TURNS,
             new Conversation(
-                List.of(new Message(Role.USER, "(q"), new Message(Role.ASSISTANT, "(x)"))));
-    assertThat(sample.ids()).endsWith('\n', '(', 'x', TinyTokenizer.MERGED);
-    assertThat(trainedText(sample)).isEqualTo("(x");
+                List.of(new Message(Role.USER, "(q"), new Message(Role.ASSISTANT, "(x)\n"))));
+    assertThat(sample.ids()).endsWith('(', 'x', TinyTokenizer.MERGED, TinyTokenizer.EOT);
+    assertThat(trainedText(sample)).isEqualTo("(x)\n<|eot_id|>");
     String marked =
-        "{% for m in messages %}{% generation %}{{ m.content + '\\n"
-            + "' }}{% endgeneration %}{% endfor %}";
+        "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{{ '\n"
+            + "' }}{% generation %}<|eot_id|>{% endgeneration %}{% endfor %}";
     assertThat(
             trainedText(
                 tokenize(
                     ChatTemplate.of("t", marked),
                     LossTarget.ASSISTANT_TURNS,
                     new Conversation(List.of(new Message(Role.ASSISTANT, "(x)"))))))
-        .isEqualTo("(x)\n");
+        .isEqualTo("(x<|eot_id|>");
+  }
+
+  @Test
+  void a_template_whose_turns_end_with_no_token_of_the_tokenizer_is_an_error() {
+    assertThatThrownBy(
+            () ->
+                tokenize(
+                    BuiltInTemplates.CHATML.template(),
+                    LossTarget.ASSISTANT_TURNS,
+                    conversation("s", "q", "x")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'chatml' and this tokenizer no answer ends with a special token")
+        .hasMessageContaining("eos_token (<|end_of_text|>)");
+  }
+
+  @Test
+  void a_template_that_would_leave_calls_of_tools_out_is_an_error() {
+    Conversation calling =
+        new Conversation(List.of(new Message(Role.USER, "q"), assistant("", calls("{}"))));
+    assertThatThrownBy(
+            () -> tokenize(BuiltInTemplates.LLAMA3.template(), LossTarget.ASSISTANT_TURNS, calling))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'llama3' knows no tool_calls");
+  }
+
+  @Test
+  void text_of_the_assistant_that_a_template_leaves_out_is_noticed() {
+    Extras reasoned = new Extras(List.of(), "", "", "why", false, false);
+    Conversation conversation =
+        new Conversation(List.of(new Message(Role.USER, "q"), assistant(" a b ", reasoned)));
+    ChatTemplate whole = ChatTemplate.of("t", TOOLS.replace("m.content or ''", "m.content | trim"));
+    ChatTemplate without = ChatTemplate.of("t", TOOLS.replace("m.reasoning_content", "m.nothing"));
+    assertThat(cuts(whole, conversation)).isFalse();
+    assertThat(cuts(without, conversation)).isTrue();
+  }
+
+  private static boolean cuts(ChatTemplate template, Conversation conversation) {
+    return new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN)
+        .cutsTrainedText(conversation);
   }
 
   @Test
