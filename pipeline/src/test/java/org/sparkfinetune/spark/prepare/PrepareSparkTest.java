@@ -6,6 +6,7 @@ import static org.sparkfinetune.spark.prepare.Preparing.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.github.luben.zstd.ZstdOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -15,21 +16,29 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.RowShape;
+import org.sparkfinetune.data.conversation.RowShape.Converter;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
 final class PrepareSparkTest {
@@ -257,6 +266,43 @@ final class PrepareSparkTest {
     assertThat(lines(output().resolve("train_dataset.json")).get(0))
         .startsWith("{\"messages\":[{\"role\":\"system\",\"content\":\"You are Llama, an AI")
         .contains("é\\/");
+  }
+
+  @ParameterizedTest
+  @EnumSource(OutputFormat.class)
+  void tools_weights_and_reasoning_come_back_as_they_went_in(OutputFormat format) throws Exception {
+    List<String> lines = new ArrayList<>();
+    for (String file : List.of("tool-calls.jsonl", "messages-weights.jsonl", "reasoning.jsonl")) {
+      lines.addAll(lines(Path.of("src/test/resources/cases", file)));
+    }
+    PrepareReport report =
+        run(
+            Configs.to(output())
+                .dataset(DatasetKind.MESSAGES)
+                .input(Rows.write(folder.resolve("in/rows.jsonl"), lines))
+                .formats(format)
+                .testRows(1));
+    assertThat(report.notes())
+        .anySatisfy(note -> assertThat(note).startsWith("2 row(s) call tools."))
+        .anySatisfy(note -> assertThat(note).startsWith("2 turn(s) have weight 0"));
+    Converter converter = RowShape.MESSAGES.converter(Optional.empty(), Optional.empty());
+    Set<Conversation> expected = new HashSet<>();
+    for (String line : lines) {
+      expected.add(converter.convert((ObjectNode) MAPPER.readTree(line)));
+    }
+    Set<Conversation> found = new HashSet<>();
+    for (String split : List.of("train", "test")) {
+      DatasetSplit files =
+          DatasetSplit.find(
+                  new org.apache.hadoop.fs.Path(output().toString()),
+                  split,
+                  new Store(new Configuration()))
+              .orElseThrow();
+      for (Row row : files.read(spark).collectAsList()) {
+        found.add(files.layout().read(row, 0));
+      }
+    }
+    assertThat(found).isEqualTo(expected);
   }
 
   @Test
