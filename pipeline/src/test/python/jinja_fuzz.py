@@ -290,6 +290,7 @@ def main():
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--templates")
+    parser.add_argument("--table", action="store_true", help="with --templates: a line for each")
     parser.add_argument("--show", type=int, default=40)
     args = parser.parse_args()
     warnings.filterwarnings("error", category=SyntaxWarning)
@@ -301,11 +302,12 @@ def main():
         ["java", "-Xss2m", "-cp", args.classpath, "org.sparkfinetune.data.jinja.RenderLines"],
         input=lines.encode(), stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
     compared = differ = texts = 0
+    table = {}
     for (name, template, variables), ours in zip(made, java, strict=True):
         theirs, ours = answer(env, template, variables), json.loads(ours)
         # jinja2 folds a slice of a constant that has none into Undefined and goes on.
         folded = "not subscriptable" in str(ours) or "unhashable type: 'slice'" in str(ours)
-        if not comparable(theirs) or folded:
+        if name is None and (not comparable(theirs) or folded):
             continue
         compared += 1
         texts += "text" in theirs
@@ -316,6 +318,15 @@ def main():
                 print(json.dumps(name or template, ensure_ascii=False))
                 print("   jinja2:", json.dumps(theirs, ensure_ascii=False)[-300:])
                 print("   ours:  ", json.dumps(ours, ensure_ascii=False)[-300:])
+        if name is not None:
+            row = table.setdefault(name.split("[")[0], [0, 0, 0])
+            row[0 if "text" in theirs else 1] += 1
+            row[2] += not same
+    if args.table:
+        print("| source | template | texts | refused | differ |\n| --- | --- | --- | --- | --- |")
+        for path, row in sorted(table.items()):
+            parts = path.removesuffix(".jinja").split("/")
+            print("| %s | %s | %d | %d | %d |" % (parts[-2], parts[-1], *row))
     print("%d compared, %d of them texts, %d differ" % (compared, texts, differ))
     sys.exit(1 if differ else 0)
 
