@@ -158,4 +158,11 @@ final class CasesTest {
           .isInstanceOfSatisfying(RejectedRow.class, e -> assertThat(e.detail()).contains(bad[1]));
     }
   }
+
+  /** A seed of answers: {@code hashCode} of an enum would make it another one in each process. */
+  @Test
+  void the_number_of_a_conversation_is_the_same_in_every_process() {
+    Conversation conversation = new Conversation(List.of(new Message(Role.USER, "q")));
+    assertThat(EncodedConversation.number(conversation)).isEqualTo(2243918663923964788L);
+  }
 }
