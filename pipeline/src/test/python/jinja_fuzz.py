@@ -230,9 +230,9 @@ def answer(env, template, variables):
 
 
 def comparable(theirs):
-    text = theirs.get("text", "")
+    text = theirs.get("text", "").lower()
     return not any(mark in text for mark in ("object at 0x", "<function", "<built-in", "<bound", "j)",
-                                             "<class", "<generator", "<reversed", "iterator", "<Loop"))
+                                             "<class", "<generator", "<reversed", "iterator", "<loop"))
 
 
 CONVERSATIONS = [

@@ -130,6 +130,9 @@ final class Numbers {
       throw undefined.error();
     }
     if (b instanceof Undefined undefined) {
+      if (operator == Operator.MULTIPLY && a instanceof Text text && text.isMarkup()) {
+        throw TemplateError.type("'Undefined' object cannot be interpreted as an integer");
+      }
       throw undefined.error();
     }
     if (isInteger(a) && isInteger(b)) {

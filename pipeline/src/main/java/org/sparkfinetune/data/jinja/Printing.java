@@ -6,6 +6,7 @@ import java.math.RoundingMode;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import org.sparkfinetune.data.jinja.Values.Callable;
 import org.sparkfinetune.data.jinja.Values.Dict;
 import org.sparkfinetune.data.jinja.Values.PyIterator;
 import org.sparkfinetune.data.jinja.Values.PyList;
@@ -39,6 +40,10 @@ final class Printing {
     }
     if (value instanceof PyIterator iterator) {
       return "<generator object " + iterator.name() + ">";
+    }
+    if (value instanceof Callable) {
+      // Python's has an address; no class of ours belongs into a text.
+      return "<function>";
     }
     return value instanceof Undefined ? "Undefined" : String.valueOf(value);
   }

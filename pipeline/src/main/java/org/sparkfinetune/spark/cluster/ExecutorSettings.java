@@ -25,11 +25,12 @@ public final class ExecutorSettings {
 
   /**
    * Large tensors stay in the heap instead of being mapped, zeroed and unmapped for each use, and
-   * the heap is in huge pages where the system gives them to who asks (glibc from 2.35 on).
+   * the heap is in huge pages where the system gives them to who asks (glibc from 2.35 on). Threads
+   * share one heap: of several, each has holes of its own, and they grow over hundreds of steps.
    */
   private static final String MALLOC =
       "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592"
-          + ":glibc.malloc.top_pad=268435456:glibc.malloc.hugetlb=1";
+          + ":glibc.malloc.top_pad=268435456:glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1";
 
   /**
    * How often libtorch's threads look for more to do before they sleep. By libgomp's own 300,000

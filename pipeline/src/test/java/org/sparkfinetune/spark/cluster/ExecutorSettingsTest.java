@@ -21,7 +21,7 @@ class ExecutorSettingsTest {
     assertThat(conf.get("spark.executorEnv.OMP_NUM_THREADS")).isEqualTo("4");
     assertThat(conf.get("spark.executorEnv.DJL_OFFLINE")).isEqualTo("true");
     assertThat(conf.get("spark.executorEnv.GLIBC_TUNABLES"))
-        .contains("mmap_threshold=1073741824", "hugetlb=1");
+        .contains("mmap_threshold=1073741824", "hugetlb=1", "arena_max=1");
     assertThat(conf.get("spark.executorEnv.GOMP_SPINCOUNT")).isEqualTo("10000");
     assertThat(conf.get("spark.task.reaper.enabled")).isEqualTo("true");
     assertThat(conf.get("spark.scheduler.minRegisteredResourcesRatio")).isEqualTo("1.0");
