@@ -164,7 +164,7 @@ public final class GenerateJob implements AutoCloseable {
    * a prompt of another type, ends the job before any model is loaded.
    */
   private Dataset<Row> read(GenerateConfig.Batch batch) {
-    StrictInput input = new StrictInput(spark, batch.input());
+    StrictInput input = new StrictInput(spark, batch.input(), batch.csv());
     if (input.isText()) {
       String column = batch.column();
       input.check(row -> checkPrompt(row, column, Prompt.ANY));

@@ -14,6 +14,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -31,22 +32,28 @@ final class InputFiles {
   }
 
   List<InputFile> resolve(PrepareConfig config) {
+    CsvFormat csv = config.csv();
     List<InputFile> files = new ArrayList<>();
-    add(files, "input", config.input(), InputFile.Origin.INPUT);
+    add(files, "input", config.input(), InputFile.Origin.INPUT, csv);
     config
         .testInput()
-        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
+        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT, csv));
     return List.copyOf(files);
   }
 
   /** The files of one path, folder or glob. */
-  List<InputFile> resolve(String key, String path) {
+  List<InputFile> resolve(String key, String path, CsvFormat csv) {
     List<InputFile> files = new ArrayList<>();
-    add(files, key, List.of(path), InputFile.Origin.INPUT);
+    add(files, key, List.of(path), InputFile.Origin.INPUT, csv);
     return List.copyOf(files);
   }
 
-  private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
+  private void add(
+      List<InputFile> files,
+      String key,
+      List<String> paths,
+      InputFile.Origin origin,
+      CsvFormat csv) {
     Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
     for (String path : paths) {
       List<FileStatus> matches =
@@ -55,11 +62,16 @@ final class InputFiles {
         found.put(status.getPath().toString(), status);
       }
     }
-    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin)));
+    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin, csv)));
   }
 
   private static InputFile file(
-      int index, String key, String uri, FileStatus status, InputFile.Origin origin) {
+      int index,
+      String key,
+      String uri,
+      FileStatus status,
+      InputFile.Origin origin,
+      CsvFormat csv) {
     String name = status.getPath().getName();
     InputFile.Compression compression = InputFile.Compression.of(name);
     InputFile.Format format = format(key, uri, name);
@@ -68,7 +80,7 @@ final class InputFiles {
           "%s: %s is Parquet inside %s; Parquet compresses its own pages. Unpack it first."
               .formatted(key, uri, compression));
     }
-    return new InputFile(index, uri, origin, format, compression, status.getLen());
+    return new InputFile(index, uri, origin, format, compression, status.getLen(), csv);
   }
 
   private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {

@@ -14,6 +14,7 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -38,11 +39,11 @@ public final class StrictInput {
    * @param path a file, folder or glob
    * @throws UserError if there is no such file
    */
-  public StrictInput(SparkSession spark, String path) {
+  public StrictInput(SparkSession spark, String path, CsvFormat csv) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     this.store = new Store(spark.sparkContext().hadoopConfiguration());
-    this.files = new InputFiles(store).resolve("input", path);
+    this.files = new InputFiles(store).resolve("input", path, csv);
   }
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */

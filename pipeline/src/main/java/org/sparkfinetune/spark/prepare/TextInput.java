@@ -112,7 +112,7 @@ final class TextInput implements InputRows {
     }
     Head head = Head.of(file, store);
     return switch (file.format()) {
-      case CSV -> new CsvRows(new ReadBuffer(head.text()));
+      case CSV -> new CsvRows(new ReadBuffer(head.text()), file.csv());
       case JSON -> {
         boolean whole = split.end() == file.length();
         if (whole && head.isArray()) {

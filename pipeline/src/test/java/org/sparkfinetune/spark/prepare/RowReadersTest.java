@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.data.conversation.RejectedRow;
 
 final class RowReadersTest {
@@ -105,7 +106,7 @@ final class RowReadersTest {
   @Test
   void csv_fields_may_hold_commas_quotes_and_line_ends() throws Exception {
     String text = "\"a\",b,c\r\n1,\"two, \"\"2\"\"\",\"three\r\n3\"\r\n\n,,\nx,\"\",\"last\"";
-    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    CsvRows rows = csv(text, CsvFormat.RFC_4180);
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       found.add(rows.number() + rows.tree().toString());
@@ -121,7 +122,7 @@ final class RowReadersTest {
   @Test
   void a_stray_quote_in_csv_costs_its_own_row_alone() throws IOException {
     String text = "a,b\n5\" pipe,1\nx,2\n\"y\"z,3\nw,4\n";
-    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    CsvRows rows = csv(text, CsvFormat.RFC_4180);
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       try {
@@ -131,6 +132,25 @@ final class RowReadersTest {
       }
     }
     assertThat(found).containsExactly("broken CSV quotes", "x", "broken CSV quotes", "w");
+  }
+
+  private static CsvRows csv(String text, CsvFormat format) {
+    return new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)), format);
+  }
+
+  @Test
+  void csv_may_have_another_delimiter_quote_and_escape() throws Exception {
+    String text = "a\tb\n'x\\'y\\\\'\t1,\"2\"\n'\\n\n''\\\t'\t''\n'it''s'\t\\'\nlast\t\n";
+    CsvRows rows = csv(text, new CsvFormat("\t", "'", "\\"));
+    List<String> found = new ArrayList<>();
+    while (rows.next()) {
+      try {
+        found.add(rows.tree().get("a").asText() + "|" + rows.tree().get("b").asText());
+      } catch (RejectedRow e) {
+        found.add(e.reason().text());
+      }
+    }
+    assertThat(found).containsExactly("x'y\\|1,\"2\"", "\\n\n'\\\t|", "broken CSV quotes", "last|");
   }
 
   @Test
