@@ -115,24 +115,30 @@ final class TextInput implements InputRows {
       case CSV -> new CsvRows(new ReadBuffer(head.text()), file.csv());
       case JSON -> {
         boolean whole = split.end() == file.length();
-        if (whole && head.isArray()) {
-          yield new JsonRows(new JsonArray(new ReadBuffer(head.text())));
-        }
-        long end = file.splittable() ? split.end() : Long.MAX_VALUE;
+        JsonRows.Layout layout = whole ? head.layout() : JsonRows.Layout.LINES;
         yield new JsonRows(
-            new JsonRows.Lines(head.text(), head.start(), end, JsonRows.Beginning.OF_A_LINE));
+            switch (layout) {
+              case ARRAY -> new JsonArray(new ReadBuffer(head.text()));
+              case OBJECTS -> new JsonObjects(new ReadBuffer(head.text()));
+              case LINES -> lines(split, head);
+            });
       }
       case PARQUET -> throw new IllegalArgumentException("Parquet is read by Spark: " + split);
     };
   }
 
-  /** Whether a JSON file is one array, so that it cannot be split. */
-  static boolean isArray(InputFile file, Store store) {
+  private static JsonRows.Lines lines(TextSplit split, Head head) {
+    long end = split.file().splittable() ? split.end() : Long.MAX_VALUE;
+    return new JsonRows.Lines(head.text(), head.start(), end, JsonRows.Beginning.OF_A_LINE);
+  }
+
+  /** Whether a JSON file has a row on each line, so that it can be split. */
+  static boolean hasLines(InputFile file, Store store) {
     try (Head head = Head.of(file, store)) {
-      return head.isArray();
+      return head.layout() == JsonRows.Layout.LINES;
     } catch (UnreadableFile e) {
       // The reading pass meets it again, and names it with the others.
-      return false;
+      return true;
     } catch (IOException e) {
       throw new UserError("input: cannot read %s: %s".formatted(file.uri(), e.getMessage()), e);
     }
@@ -178,8 +184,8 @@ final class TextInput implements InputRows {
       }
     }
 
-    boolean isArray() {
-      return JsonRows.isArray(bytes, start, bytes.length);
+    JsonRows.Layout layout() {
+      return JsonRows.Layout.of(bytes, start, bytes.length);
     }
 
     /** All of the file behind the byte order mark. */

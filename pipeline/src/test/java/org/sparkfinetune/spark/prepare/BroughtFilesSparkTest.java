@@ -4,10 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.sparkfinetune.spark.prepare.Preparing.lines;
 import static org.sparkfinetune.spark.prepare.Preparing.run;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.CsvFormat;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 
 /** Files and folders as people bring them. */
 final class BroughtFilesSparkTest {
@@ -28,5 +31,25 @@ final class BroughtFilesSparkTest {
         .singleElement()
         .asString()
         .contains("How many; really?", "SELECT COUNT(*) FROM a");
+  }
+
+  @Test
+  void objects_over_many_lines_give_their_conversations() throws Exception {
+    String pretty = CASES.resolve("pretty.json").toString();
+    PrepareReport report = run(of(pretty).dataset(DatasetKind.MESSAGES));
+    assertThat(report.rows().train()).isEqualTo(2);
+    assertThat(lines(folder.resolve("out/train_dataset.json")))
+        .hasSize(2)
+        .allMatch(l -> l.contains("\"q"));
+  }
+
+  @Test
+  void a_large_file_of_objects_over_many_lines_is_not_split() throws Exception {
+    String object = "{\n  \"prompt\": \"%s\",\n  \"completion\": \"%d\"\n}\n";
+    StringBuilder text = new StringBuilder();
+    IntStream.range(0, 30).forEach(i -> text.append(object.formatted("x".repeat(100_000), i)));
+    Path file = Files.writeString(folder.resolve("large.json"), text);
+    PrepareReport report = run(of(file.toString()).dataset(DatasetKind.INSTRUCTION));
+    assertThat(report.rows().train()).isEqualTo(30);
   }
 }

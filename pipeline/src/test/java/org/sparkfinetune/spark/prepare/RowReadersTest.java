@@ -2,6 +2,10 @@ package org.sparkfinetune.spark.prepare;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.ARRAY;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.LINES;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.OBJECTS;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -155,18 +159,64 @@ final class RowReadersTest {
 
   @Test
   void layout_is_told_by_the_beginning_of_a_file() {
-    assertThat(isArray("{\"a\": 1}\n{\"a\": 2}\n")).isFalse();
-    assertThat(isArray(" \n [\n{\"a\": 1}\n]")).isTrue();
-    assertThat(isArray("[{\"a\": 1}]")).isTrue();
-    assertThat(isArray("[{\"a\": 1},\n{\"a\": 2}]\n")).isTrue();
-    assertThat(isArray("[1]\n[2]\n")).isFalse();
-    assertThat(isArray("[]\n{\"a\": 1}\n")).isFalse();
-    assertThat(isArray("")).isFalse();
+    assertThat(layout("{\"a\": 1}\n{\"a\": 2}\n")).isEqualTo(LINES);
+    assertThat(layout(" \n [\n{\"a\": 1}\n]")).isEqualTo(ARRAY);
+    assertThat(layout("[{\"a\": 1}]")).isEqualTo(ARRAY);
+    assertThat(layout("[{\"a\": 1},\n{\"a\": 2}]\n")).isEqualTo(ARRAY);
+    assertThat(layout("[1]\n[2]\n")).isEqualTo(LINES);
+    assertThat(layout("[]\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("")).isEqualTo(LINES);
+    assertThat(layout("{\r\n  \"a\": 1\r\n}\r\n")).isEqualTo(OBJECTS);
+    assertThat(layout("\n { \n\n\"a\": 1\n}\n{")).isEqualTo(OBJECTS);
+    assertThat(layout("{\"a\": [\n{\"b\": 1}]}\n")).isEqualTo(OBJECTS);
+    assertThat(layout("{\"a\": 1,\n\"b\": 1}\n")).isEqualTo(OBJECTS);
   }
 
-  private static boolean isArray(String text) {
+  @Test
+  void a_first_line_that_is_cut_short_is_a_row_like_any_other() {
+    assertThat(layout("{\"a\": 1,\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\"a\": \"1,\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\"a\": \"x {\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\n")).isEqualTo(LINES);
+    assertThat(layout("{")).isEqualTo(LINES);
+  }
+
+  @Test
+  void objects_over_many_lines_are_cut_out_whatever_they_hold() throws IOException {
+    String text = "\n{\n\"a\": \"}\\\"{\\\\\"\n}\n\n{ \"b\":\n [{}, x]}{\n}\r\n";
+    JsonObjects slices = new JsonObjects(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    List<String> found = new ArrayList<>();
+    while (slices.next()) {
+      found.add(slices.number() + text(slices));
+    }
+    assertThat(found)
+        .containsExactly("1{\n\"a\": \"}\\\"{\\\\\"\n}", "2{ \"b\":\n [{}, x]}", "3{\n}");
+    assertThat(slices.next()).isFalse();
+  }
+
+  @Test
+  void objects_over_many_lines_that_do_not_end_or_have_more_between_them_are_named() {
+    assertThatThrownBy(() -> all("{\n\"a\": 1\n},\n{\n}"))
+        .isInstanceOf(TextInput.UnreadableFile.class)
+        .hasMessageContaining("several JSON objects over many lines, but after row 1 there is ','")
+        .hasMessageContaining("jq -c .");
+    assertThatThrownBy(() -> all("{\n\"a\": 1\n}\n{\n\"b\": {\n}\n"))
+        .isInstanceOf(TextInput.UnreadableFile.class)
+        .hasMessageContaining("row 2 has no end");
+  }
+
+  private static void all(String text) throws IOException {
+    JsonObjects slices = new JsonObjects(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    boolean more = true;
+    while (more) {
+      more = slices.next();
+    }
+  }
+
+  private static JsonRows.Layout layout(String text) {
     byte[] bytes = text.getBytes(UTF_8);
-    return JsonRows.isArray(bytes, 0, bytes.length);
+    return JsonRows.Layout.of(bytes, 0, bytes.length);
   }
 
   @Test
