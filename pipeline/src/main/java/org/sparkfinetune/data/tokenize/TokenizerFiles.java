@@ -20,6 +20,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -78,7 +79,11 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
 
   private static Optional<String> read(FileSystem files, Path file) throws IOException {
     try (InputStream in = files.open(file)) {
-      return Optional.of(new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      byte[] bytes = in.readAllBytes();
+      if (LfsPointer.isAt(bytes)) {
+        throw new UserError("'%s' %s.".formatted(file, LfsPointer.WHAT));
+      }
+      return Optional.of(new String(bytes, StandardCharsets.UTF_8));
     } catch (FileNotFoundException e) {
       return Optional.empty();
     }

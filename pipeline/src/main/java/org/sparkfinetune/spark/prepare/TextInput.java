@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
 
 /** The rows of text files, split after split; what each split came to goes into the counts. */
@@ -157,6 +158,7 @@ final class TextInput implements InputRows {
       try {
         byte[] bytes = in.readNBytes(LENGTH);
         refuseUtf16(bytes);
+        refuseLoneReturns(bytes, file.format());
         boolean mark = bytes.length >= 3 && at(bytes, 0) == 0xEF;
         mark = mark && at(bytes, 1) == 0xBB && at(bytes, 2) == 0xBF;
         return new Head(bytes, mark ? 3 : 0, in);
@@ -181,6 +183,26 @@ final class TextInput implements InputRows {
         throw new UnreadableFile(
             "the text is %s, but prepare reads UTF-8. Convert the file: iconv -f %s -t UTF-8"
                 .formatted(encoding, encoding));
+      }
+    }
+
+    /** Old Macs ended lines so; to JSON a carriage return is white space, to CSV part of a text. */
+    private static void refuseLoneReturns(byte[] bytes, InputFile.Format format)
+        throws UnreadableFile {
+      JsonNesting nesting = new JsonNesting();
+      boolean begun = false;
+      boolean ended = false;
+      for (byte b : bytes) {
+        if (b == '\n') {
+          return;
+        }
+        if (ended && !JsonNesting.isSpace(b)) {
+          throw new UnreadableFile(
+              "the lines end with lone carriage returns (CR), but prepare reads LF and CRLF. Convert the file: tr '\\r' '\\n' < FILE > NEW");
+        }
+        nesting.take(b);
+        begun |= !JsonNesting.isSpace(b);
+        ended |= begun && b == '\r' && (format == InputFile.Format.CSV || nesting.isOutside());
       }
     }
 
@@ -209,6 +231,10 @@ final class TextInput implements InputRows {
       throw new UnreadableFile("cannot be opened: " + e.getMessage(), e);
     }
     try {
+      if (file.length() <= LfsPointer.LONGEST
+          && LfsPointer.isAt(in.readNBytes(LfsPointer.LONGEST))) {
+        throw new UnreadableFile(LfsPointer.WHAT);
+      }
       in.seek(start);
       return switch (file.compression()) {
         case NONE -> in;

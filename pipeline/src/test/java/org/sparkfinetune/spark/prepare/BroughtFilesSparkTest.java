@@ -52,4 +52,18 @@ final class BroughtFilesSparkTest {
     PrepareReport report = run(of(file.toString()).dataset(DatasetKind.INSTRUCTION));
     assertThat(report.rows().train()).isEqualTo(30);
   }
+
+  @Test
+  void lone_carriage_returns_within_json_are_white_space() throws Exception {
+    String array = "\r[{\"prompt\": \"p\",\r\"completion\": \"c\"},\r{\"prompt\": 1}\r]\r";
+    Path file = Files.writeString(folder.resolve("array.json"), array);
+    Path object =
+        Files.writeString(
+            folder.resolve("o.json"), "\r{\r\"prompt\": \"p\",\r\"completion\": \"c\"\r}\r");
+    Configs both =
+        Configs.to(folder.resolve("out")).input(file.toString(), object.toString()).testRows(0);
+    PrepareReport report = run(both.dataset(DatasetKind.INSTRUCTION).maxRejected(0.5));
+    assertThat(report.rows().train()).isEqualTo(2);
+    assertThat(report.rows().rejected()).isEqualTo(1);
+  }
 }
