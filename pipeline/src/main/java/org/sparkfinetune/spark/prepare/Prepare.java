@@ -104,7 +104,7 @@ public final class Prepare {
                   new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
                   true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, input.sources(), counts, results);
+      PrepareReport report = PrepareReport.of(config, files, input.notes(), counts, results);
       finish(output, report, results, counts.columns());
       return report;
     } catch (Exception e) {

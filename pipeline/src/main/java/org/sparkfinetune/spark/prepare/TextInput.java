@@ -13,7 +13,9 @@ import java.io.SequenceInputStream;
 import java.util.Iterator;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
+import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.security.AccessControlException;
 import org.jspecify.annotations.Nullable;
@@ -226,7 +228,7 @@ final class TextInput implements InputRows {
     Path path = new Path(file.uri());
     FSDataInputStream in;
     try {
-      in = path.getFileSystem(store.hadoop()).open(path, BUFFER);
+      in = fileSystem(path, store).open(path, BUFFER);
     } catch (FileNotFoundException | AccessControlException e) {
       throw new UnreadableFile("cannot be opened: " + e.getMessage(), e);
     }
@@ -245,6 +247,16 @@ final class TextInput implements InputRows {
       in.close();
       throw Unpacked.explained(e);
     }
+  }
+
+  /**
+   * Where a name has a colon, Hadoop cannot name the file of its checksums, and does not open it.
+   */
+  private static FileSystem fileSystem(Path path, Store store) throws IOException {
+    FileSystem fileSystem = store.fileSystem(path);
+    return path.getName().contains(":") && fileSystem instanceof ChecksumFileSystem checked
+        ? checked.getRawFileSystem()
+        : fileSystem;
   }
 
   /** Tells compressed data that is broken from a store that fails, which is worth another try. */

@@ -212,6 +212,23 @@ final class GenerateJobSparkTest {
   }
 
   @Test
+  void parquet_is_read_beside_a_page_but_not_beside_text() throws Exception {
+    Path rows = folder.resolve("rows");
+    spark
+        .createDataset(List.of("SELECT", "WITH"), Encoders.STRING())
+        .toDF("text")
+        .write()
+        .parquet(rows.toString());
+    Files.writeString(rows.resolve("README.md"), "# Rows");
+    GenerateConfig.Batch batch =
+        new GenerateConfig.Batch(
+            rows.toString(), "text", folder.resolve("page").toString(), CsvFormat.RFC_4180);
+    assertThat(new GenerateJob(spark).run(batch, model(), Sampling.greedy(2, 2))).isEqualTo(2);
+    Files.writeString(rows.resolve("more.jsonl"), "{\"text\": \"SELECT\"}");
+    assertRefused(rows, "text", "and text. Name files of one kind, by a glob.");
+  }
+
+  @Test
   void nothing_is_computed_before_an_action_and_every_action_finds_the_model() {
     COMPUTED.set(0);
     Dataset<Row> rows =
