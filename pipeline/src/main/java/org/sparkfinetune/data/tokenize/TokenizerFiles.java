@@ -19,6 +19,7 @@ import java.util.TreeMap;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
@@ -103,7 +104,11 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     } catch (JsonProcessingException e) {
       throw new UserError(
           "'%s/%s' is not valid JSON (line %s): %s"
-              .formatted(folder, file, e.getLocation().getLineNr(), e.getOriginalMessage()),
+              .formatted(
+                  folder,
+                  file,
+                  e.getLocation().getLineNr(),
+                  ParserWords.of(e.getOriginalMessage())),
           e);
     }
   }
@@ -140,7 +145,9 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
       return MissingNode.getInstance();
     } catch (IOException e) {
       throw new UserError(
-          "'%s/%s' is not valid JSON: %s".formatted(folder, TOKENIZER, e.getMessage()), e);
+          "'%s/%s' is not valid JSON: %s"
+              .formatted(folder, TOKENIZER, ParserWords.of(String.valueOf(e.getMessage()))),
+          e);
     }
   }
 

@@ -21,6 +21,7 @@ import java.util.Locale;
 import org.apache.hadoop.io.Text;
 import org.apache.hadoop.util.LineReader;
 import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.spark.prepare.TextInput.UnreadableFile;
 
 /** JSON values: one a line, the elements of one array, or objects over many lines. */
@@ -166,18 +167,15 @@ final class JsonRows implements TextInput.Rows {
     try {
       return READER.readTree(slices.bytes(), slices.start(), slices.end() - slices.start());
     } catch (JsonProcessingException e) {
-      String message = e.getOriginalMessage();
+      String message = String.valueOf(e.getOriginalMessage());
       JsonLocation at = e.getLocation();
-      String detail = at == null ? message : message + " at byte " + at.getByteOffset();
-      boolean duplicate = message != null && message.startsWith("Duplicate field");
-      throw new RejectedRow(duplicate ? DUPLICATE_KEY : NOT_JSON, firstLine(detail));
+      String where = at == null ? "" : " at byte " + at.getByteOffset();
+      throw new RejectedRow(
+          message.startsWith("Duplicate field") ? DUPLICATE_KEY : NOT_JSON,
+          ParserWords.of(message) + where);
     } catch (IOException e) {
       throw new UncheckedIOException("reading from memory failed", e);
     }
-  }
-
-  private static String firstLine(String text) {
-    return text.lines().findFirst().orElse("").replaceFirst("; byte offset: #.*", "");
   }
 
   @Override

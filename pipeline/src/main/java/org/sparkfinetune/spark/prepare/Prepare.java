@@ -21,6 +21,7 @@ import org.sparkfinetune.data.conversation.RowShape;
 import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ExtraColumn;
@@ -259,6 +260,6 @@ public final class Prepare {
     }
     String message = root.getMessage();
     String type = root.getClass().getSimpleName();
-    return message == null ? type : type + ": " + message.lines().findFirst().orElse("");
+    return message == null ? type : type + ": " + ParserWords.of(message);
   }
 }
