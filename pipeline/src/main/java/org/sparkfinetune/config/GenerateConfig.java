@@ -35,7 +35,7 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
   public record Chat(Optional<String> system) implements Task {}
 
   /** Answers rows on all executors. */
-  public record Batch(String input, String column, String output) implements Task {}
+  public record Batch(String input, String column, String output, CsvFormat csv) implements Task {}
 
   /** The keys that say which task. */
   record Keys(
@@ -56,7 +56,7 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
           boolean chat,
       @Key(
               meaning = Meaning.PATH,
-              doc = "Parquet or JSON lines whose rows are answered on all executors")
+              doc = "Parquet, JSON or CSV whose rows are answered on all executors")
           Optional<String> input,
       @Key(
               otherwise = "messages",
@@ -64,7 +64,8 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
               doc = "column of input: texts to continue, or messages {role, content} to answer")
           String column,
       @Key(meaning = Meaning.PATH, doc = "with input: the folder to write, as Parquet")
-          Optional<String> output) {
+          Optional<String> output,
+      CsvFormat csv) {
 
     Task task() {
       List<Task> tasks = new ArrayList<>();
@@ -73,7 +74,7 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
       if (chat) {
         tasks.add(new Chat(system));
       }
-      input.ifPresent(rows -> tasks.add(new Batch(rows, column, outputOf(rows))));
+      input.ifPresent(rows -> tasks.add(new Batch(rows, column, outputOf(rows), csv)));
       if (tasks.size() != 1) {
         throw new UserError(
             "generate takes one of prompt, messages, chat and input, and %s were given."

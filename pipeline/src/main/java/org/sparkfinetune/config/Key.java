@@ -61,6 +61,8 @@ import java.lang.annotation.Target;
     CHAT_TEMPLATE,
     /** YAML lists and mappings become JSON. */
     JSON,
+    /** One character. */
+    CHARACTER,
     /** Several, with commas or spaces between. */
     WORDS,
     /** A size such as 2GB. */

@@ -148,6 +148,9 @@ record KeyType<T>(
                   + ", tokenizer:NAME, the path of a Jinja file, or Jinja itself")
               .locating((name, folder) -> isFile(name) ? folder.path(name) : name);
       case JSON -> one("a text", node -> Optional.of(node.json()), text -> !text.isBlank());
+      case CHARACTER ->
+          KeyType.<String>scalar("a character", CsvFormat::character, CsvFormat::isCharacter)
+              .writing(CsvFormat::shown);
       case TEXT, PATH_AS_WRITTEN, WORDS, BYTES -> text("a text");
     };
   }

@@ -52,7 +52,8 @@ public record PrepareConfig(
             doc = "fraction of rows that may be rejected before the job fails")
         double maxRejected,
     @Key(otherwise = "false", doc = "replace an existing output") boolean overwrite,
-    Optional<TokenCounting> tokens) {
+    Optional<TokenCounting> tokens,
+    CsvFormat csv) {
 
   private static final String INPUT = "a path, a glob, a list of them, or hub:owner/name";
 

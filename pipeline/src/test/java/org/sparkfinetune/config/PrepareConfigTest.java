@@ -55,6 +55,9 @@ class PrepareConfigTest {
       tokenizer: t
       chat_template: llama3
       max_seq_len: 3072
+      delimiter: tab
+      quote: "'"
+      escape: \\
       """;
 
   private static final Configuration HADOOP = new Configuration();
@@ -80,7 +83,8 @@ class PrepareConfigTest {
                 Set.of(OutputFormat.PARQUET, OutputFormat.JSON),
                 0.01,
                 false,
-                Optional.empty()));
+                Optional.empty(),
+                CsvFormat.RFC_4180));
   }
 
   @Test
@@ -103,7 +107,8 @@ class PrepareConfigTest {
                 Set.of(OutputFormat.JSON),
                 0.5,
                 true,
-                Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072))));
+                Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072)),
+                new CsvFormat("\t", "'", "\\")));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }
 
@@ -157,12 +162,29 @@ class PrepareConfigTest {
           formats: []        | formats is []; allowed: one or more of parquet, json
           max_rejected: 2    | max_rejected is 2; allowed: a number from 0 to 1
           test_input: []     | test_input is []; allowed: a path, a glob, a list of them, or hub:owner/name
+          delimiter: ;;      | delimiter is ;;; allowed: one ASCII character that is no line end, or tab
+          delimiter: §       | delimiter is §; allowed: one ASCII character that is no line end, or tab
+          quote: xy          | quote is xy; allowed: one ASCII character that is no line end
+          escape: tabs       | escape is tabs; allowed: one ASCII character that is no line end
           template: {user: x, bot: y} | template is {user: x, bot: y}; allowed: a mapping with the keys user and assistant,
           """)
   void a_bad_value_is_named_with_file_line_and_what_is_allowed(String line, String message) {
     assertThatThrownBy(() -> load(REQUIRED + line))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith(folder.resolve("prepare.yaml") + ":4: " + message);
+  }
+
+  @Test
+  void a_delimiter_is_one_character_or_the_word_for_it() {
+    for (String tab : List.of("tab", "'\\t'", "\\t", "\"\\t\"")) {
+      assertThat(load(REQUIRED + "delimiter: " + tab).config().csv().delimiter()).isEqualTo("\t");
+    }
+    assertThat(load(REQUIRED, "--delimiter", ";", "--quote", "'").config().csv())
+        .isEqualTo(new CsvFormat(";", "'", "'"));
+    assertThatThrownBy(() -> load(REQUIRED + "delimiter: '\"'"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(
+            "delimiter is \", and so is quote; allowed: a delimiter that is neither");
   }
 
   @Test

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.jinja.Text;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -38,7 +39,7 @@ final class TracedJson {
     } catch (JsonProcessingException e) {
       throw new UserError(
           "Tools, or arguments of a call, are no JSON: %s. Let prepare write the data set."
-              .formatted(e.getOriginalMessage()),
+              .formatted(ParserWords.of(e.getOriginalMessage())),
           e);
     }
   }

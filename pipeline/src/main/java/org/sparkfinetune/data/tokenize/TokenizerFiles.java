@@ -19,7 +19,9 @@ import java.util.TreeMap;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -78,7 +80,11 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
 
   private static Optional<String> read(FileSystem files, Path file) throws IOException {
     try (InputStream in = files.open(file)) {
-      return Optional.of(new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      byte[] bytes = in.readAllBytes();
+      if (LfsPointer.isAt(bytes)) {
+        throw new UserError("'%s' %s.".formatted(file, LfsPointer.WHAT));
+      }
+      return Optional.of(new String(bytes, StandardCharsets.UTF_8));
     } catch (FileNotFoundException e) {
       return Optional.empty();
     }
@@ -98,7 +104,11 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     } catch (JsonProcessingException e) {
       throw new UserError(
           "'%s/%s' is not valid JSON (line %s): %s"
-              .formatted(folder, file, e.getLocation().getLineNr(), e.getOriginalMessage()),
+              .formatted(
+                  folder,
+                  file,
+                  e.getLocation().getLineNr(),
+                  ParserWords.of(e.getOriginalMessage())),
           e);
     }
   }
@@ -135,7 +145,9 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
       return MissingNode.getInstance();
     } catch (IOException e) {
       throw new UserError(
-          "'%s/%s' is not valid JSON: %s".formatted(folder, TOKENIZER, e.getMessage()), e);
+          "'%s/%s' is not valid JSON: %s"
+              .formatted(folder, TOKENIZER, ParserWords.of(String.valueOf(e.getMessage()))),
+          e);
     }
   }
 

@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Set;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -41,7 +42,10 @@ final class TokenizerJson {
     } catch (JsonProcessingException e) {
       throw new UserError(
           "'%s/tokenizer.json' is not valid JSON (line %s): %s"
-              .formatted(files.folder(), e.getLocation().getLineNr(), e.getOriginalMessage()),
+              .formatted(
+                  files.folder(),
+                  e.getLocation().getLineNr(),
+                  ParserWords.of(e.getOriginalMessage())),
           e);
     } catch (IOException e) {
       throw new Bug("A text in memory cannot be read.", e);

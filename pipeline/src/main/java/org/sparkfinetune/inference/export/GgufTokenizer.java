@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
@@ -83,7 +84,10 @@ final class GgufTokenizer {
     try {
       return new ObjectMapper().readTree(text);
     } catch (IOException e) {
-      throw new UserError("A file of the tokenizer is not valid JSON: " + e.getMessage(), e);
+      throw new UserError(
+          "A file of the tokenizer is not valid JSON: "
+              + ParserWords.of(String.valueOf(e.getMessage())),
+          e);
     }
   }
 

@@ -12,6 +12,7 @@ import java.util.TreeSet;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
@@ -46,7 +47,8 @@ public final class StopTokens {
     } catch (FileNotFoundException e) {
       return new ObjectMapper().createObjectNode();
     } catch (JsonProcessingException e) {
-      throw new UserError(file + " is not valid JSON: " + e.getOriginalMessage(), e);
+      throw new UserError(
+          file + " is not valid JSON: " + ParserWords.of(e.getOriginalMessage()), e);
     } catch (IOException e) {
       throw new UserError(file + " cannot be read: " + e.getMessage(), e);
     }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.Iterator;
 import java.util.Set;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -104,7 +105,8 @@ public final class LlamaConfigReader {
       }
       return new LlamaConfigReader(json, source).config();
     } catch (JsonProcessingException e) {
-      throw new UserError(source + " is not valid JSON: " + e.getOriginalMessage(), e);
+      throw new UserError(
+          source + " is not valid JSON: " + ParserWords.of(e.getOriginalMessage()), e);
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 
 /**
  * A checked header.
@@ -31,6 +32,9 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     ByteBuffer prefix = ByteBuffer.allocate(PREFIX).order(ByteOrder.LITTLE_ENDIAN);
     file.read(0, prefix);
     long length = prefix.getLong(0);
+    if (isPointer(file)) {
+      throw broken(file, LfsPointer.WHAT);
+    }
     if (length < 0 || length > MAX_BYTES) {
       throw broken(
           file,
@@ -51,6 +55,12 @@ record Header(long dataStart, Map<String, TensorInfo> tensors, Map<String, Strin
     Map<String, TensorInfo> tensors = new LinkedHashMap<>();
     inOrder.forEach(tensor -> tensors.put(tensor.name(), tensor));
     return new Header(PREFIX + length, tensors, parsed.metadata());
+  }
+
+  private static boolean isPointer(ByteSource file) {
+    byte[] bytes = new byte[file.size() > LfsPointer.LONGEST ? 0 : (int) file.size()];
+    file.read(0, ByteBuffer.wrap(bytes));
+    return LfsPointer.isAt(bytes);
   }
 
   private static List<TensorInfo> withoutHoles(

@@ -21,6 +21,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.safetensors.TensorSpec.Shapes;
 
@@ -76,7 +77,7 @@ final class HeaderJson {
               + " has a header that is not JSON, at character "
               + (e.getLocation() == null ? "?" : e.getLocation().getCharOffset())
               + ": "
-              + Names.quoted(e.getOriginalMessage()),
+              + Names.quoted(ParserWords.of(e.getOriginalMessage())),
           e);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -13,6 +13,7 @@ import java.util.Map;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /** {@code model.safetensors.index.json}: which shard holds which tensor. */
@@ -38,7 +39,8 @@ final class ShardIndex {
     try (FSDataInputStream stream = fileSystem.open(index)) {
       map = JSON.readTree(stream.readAllBytes()).path("weight_map");
     } catch (JsonProcessingException e) {
-      throw new UserError(index + " is not JSON: " + Names.quoted(e.getOriginalMessage()), e);
+      throw new UserError(
+          index + " is not JSON: " + Names.quoted(ParserWords.of(e.getOriginalMessage())), e);
     }
     if (!map.isObject() || map.isEmpty()) {
       throw new UserError(index + " has no weight_map of tensor names to files.");

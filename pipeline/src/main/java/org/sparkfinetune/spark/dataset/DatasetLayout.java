@@ -15,6 +15,7 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.conversation.MessageJson;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /** The two ways in which a prepared data set lies on disk. */
@@ -90,7 +91,7 @@ public enum DatasetLayout {
     try {
       return JSON.readTree(row.getString(0));
     } catch (JsonProcessingException e) {
-      throw broken(row, number, "is no JSON (" + e.getOriginalMessage() + ")");
+      throw broken(row, number, "is no JSON (" + ParserWords.of(e.getOriginalMessage()) + ")");
     }
   }
 

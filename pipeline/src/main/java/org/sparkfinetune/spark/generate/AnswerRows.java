@@ -25,6 +25,7 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.MessageJson;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
@@ -172,7 +173,7 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     try {
       return JSON.readTree(row.json());
     } catch (JsonProcessingException e) {
-      throw new UserError("a message cannot be read: " + e.getOriginalMessage(), e);
+      throw new UserError("a message cannot be read: " + ParserWords.of(e.getOriginalMessage()), e);
     }
   }
 

@@ -47,6 +47,9 @@ public final class GenerateJob implements AutoCloseable {
   /** Answers differ in length, so tasks do; several for each core even that out. */
   private static final int TASKS_PER_CORE = 4;
 
+  /** What else lies beside the data is not read. */
+  private static final String PARQUET = "*.[pP][aA][rR][qQ][uU][eE][tT]";
+
   private final SparkSession spark;
   private final JavaSparkContext context;
   private final Store store;
@@ -164,7 +167,7 @@ public final class GenerateJob implements AutoCloseable {
    * a prompt of another type, ends the job before any model is loaded.
    */
   private Dataset<Row> read(GenerateConfig.Batch batch) {
-    StrictInput input = new StrictInput(spark, batch.input());
+    StrictInput input = new StrictInput(spark, batch.input(), batch.csv());
     if (input.isText()) {
       String column = batch.column();
       input.check(row -> checkPrompt(row, column, Prompt.ANY));
@@ -178,7 +181,7 @@ public final class GenerateJob implements AutoCloseable {
       // A glob only where nothing is there under the very name.
       DataFrameReader reader =
           store.exists(new Path(batch.input())) ? DatasetSplit.literally(spark) : spark.read();
-      return reader.parquet(batch.input());
+      return reader.option("pathGlobFilter", PARQUET).parquet(batch.input());
     } catch (Exception e) {
       // Spark throws a checked AnalysisException that its Scala methods do not declare.
       throw new UserError(

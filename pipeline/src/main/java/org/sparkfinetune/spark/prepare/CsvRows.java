@@ -12,15 +12,19 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.spark.prepare.TextInput.UnreadableFile;
 
 /**
- * CSV as RFC 4180 has it, with a header: commas, double quotes doubled inside quotes, any line end.
- * All values are texts; an empty field is an empty text.
+ * CSV as RFC 4180 has it, with a header: delimiters, quotes doubled (or escaped) inside quotes, any
+ * line end. All values are texts; an empty field is an empty text.
  */
 final class CsvRows implements TextInput.Rows {
   private final ReadBuffer buffer;
+  private final byte delimiter;
+  private final byte quote;
+  private final byte escape;
   private final Utf8 utf8 = new Utf8();
   private final List<String> header = new ArrayList<>();
   private boolean opened;
@@ -28,8 +32,11 @@ final class CsvRows implements TextInput.Rows {
   private long blankLines;
   private int recordEnd;
 
-  CsvRows(ReadBuffer buffer) {
+  CsvRows(ReadBuffer buffer, CsvFormat format) {
     this.buffer = buffer;
+    this.delimiter = (byte) format.delimiter().charAt(0);
+    this.quote = (byte) format.quote().charAt(0);
+    this.escape = (byte) format.escape().charAt(0);
   }
 
   @Override
@@ -85,8 +92,8 @@ final class CsvRows implements TextInput.Rows {
         continue;
       }
       byte b = buffer.bytes()[at];
-      quotes = quotes.after(b);
-      if (b == '\n' && quotes != Quotes.INSIDE) {
+      quotes = after(quotes, b);
+      if (b == '\n' && !quotes.areOpen) {
         if (!isBlank(buffer.from(), at)) {
           recordEnd = at + 1;
           return true;
@@ -100,26 +107,35 @@ final class CsvRows implements TextInput.Rows {
 
   /** Where in a field the bytes read so far end. */
   private enum Quotes {
-    BEFORE_FIELD,
-    UNQUOTED,
-    INSIDE,
-    CLOSED;
+    BEFORE_FIELD(false),
+    UNQUOTED(false),
+    INSIDE(true),
+    /** Behind an escape that is no quote. */
+    ESCAPED(true),
+    CLOSED(false);
 
-    Quotes after(byte b) {
-      return switch (this) {
-        case INSIDE -> b == '"' ? CLOSED : INSIDE;
-        case BEFORE_FIELD, CLOSED -> b == '"' ? INSIDE : unquoted(b);
-        case UNQUOTED -> unquoted(b);
-      };
-    }
+    private final boolean areOpen;
 
-    private static Quotes unquoted(byte b) {
-      return b == ',' || b == '\n' ? BEFORE_FIELD : UNQUOTED;
+    Quotes(boolean areOpen) {
+      this.areOpen = areOpen;
     }
   }
 
+  private Quotes after(Quotes quotes, byte b) {
+    return switch (quotes) {
+      case INSIDE -> b == quote ? Quotes.CLOSED : b == escape ? Quotes.ESCAPED : Quotes.INSIDE;
+      case ESCAPED -> Quotes.INSIDE;
+      case BEFORE_FIELD, CLOSED -> b == quote ? Quotes.INSIDE : unquoted(b);
+      case UNQUOTED -> unquoted(b);
+    };
+  }
+
+  private Quotes unquoted(byte b) {
+    return b == delimiter || b == '\n' ? Quotes.BEFORE_FIELD : Quotes.UNQUOTED;
+  }
+
   private boolean endOfFile(Quotes quotes, int end) throws IOException {
-    if (quotes == Quotes.INSIDE) {
+    if (quotes.areOpen) {
       throw new UnreadableFile(
           "row %s begins a quote that is never closed: the file is cut short, or a quote inside"
                   .formatted(number + 1)
@@ -186,15 +202,15 @@ final class CsvRows implements TextInput.Rows {
     utf8.check(buffer.bytes(), buffer.from(), end);
   }
 
-  /** Adds the field that begins at {@code at} and returns where its comma or the end is. */
+  /** Adds the field that begins at {@code at} and returns where its delimiter or the end is. */
   private int field(int at, int end, List<String> fields) throws RejectedRow {
     byte[] bytes = buffer.bytes();
-    if (at < end && bytes[at] == '"') {
+    if (at < end && bytes[at] == quote) {
       return quotedField(at + 1, end, fields);
     }
     int stop = at;
-    while (stop < end && bytes[stop] != ',') {
-      if (bytes[stop] == '"') {
+    while (stop < end && bytes[stop] != delimiter) {
+      if (bytes[stop] == quote) {
         throw new RejectedRow(
             CSV_QUOTES, "field %s holds a quote but is not in quotes".formatted(fields.size() + 1));
       }
@@ -207,16 +223,39 @@ final class CsvRows implements TextInput.Rows {
   private int quotedField(int start, int end, List<String> fields) throws RejectedRow {
     byte[] bytes = buffer.bytes();
     int at = start;
-    while (at < end && (bytes[at] != '"' || (at + 1 < end && bytes[at + 1] == '"'))) {
-      at += bytes[at] == '"' ? 2 : 1;
+    while (at < end && (bytes[at] != quote || isEscaping(at, end))) {
+      at += isEscaping(at, end) ? 2 : 1;
     }
-    if (at >= end || (at + 1 < end && bytes[at + 1] != ',')) {
+    if (at >= end || (at + 1 < end && bytes[at + 1] != delimiter)) {
       throw new RejectedRow(
           CSV_QUOTES, "field %s goes on after its closing quote".formatted(fields.size() + 1));
     }
-    String text = new String(bytes, start, at - start, StandardCharsets.UTF_8);
-    fields.add(text.replace("\"\"", "\""));
+    fields.add(unescaped(new String(bytes, start, at - start, StandardCharsets.UTF_8)));
     return at + 1;
+  }
+
+  /** Whether the byte at {@code at}, within quotes, takes the next one for a part of the text. */
+  private boolean isEscaping(int at, int end) {
+    byte[] bytes = buffer.bytes();
+    return at + 1 < end && isEscaping((char) bytes[at], (char) bytes[at + 1]);
+  }
+
+  private boolean isEscaping(char c, char next) {
+    return (c == escape && (next == quote || next == escape)) || (c == quote && next == quote);
+  }
+
+  private String unescaped(String text) {
+    if (text.indexOf(quote) < 0 && text.indexOf(escape) < 0) {
+      return text;
+    }
+    StringBuilder plain = new StringBuilder(text.length());
+    for (int i = 0; i < text.length(); i++) {
+      if (i + 1 < text.length() && isEscaping(text.charAt(i), text.charAt(i + 1))) {
+        i++;
+      }
+      plain.append(text.charAt(i));
+    }
+    return plain.toString();
   }
 
   @Override

@@ -79,12 +79,10 @@ record HubInput(String key, HubId id, Optional<String> path) {
     return wanted;
   }
 
-  /** Repositories hold pages, pictures and descriptions of themselves beside their data. */
   private static boolean isData(HubFile file) {
     String name = file.path().substring(file.path().lastIndexOf('/') + 1);
-    boolean describes = name.equals("dataset_infos.json") || name.equals("dataset_info.json");
     boolean hidden = file.path().startsWith(".") || file.path().contains("/.");
-    return !describes && !hidden && InputFiles.formatOf(name).isPresent();
+    return !hidden && InputFiles.isData(name);
   }
 
   /** The splits that the names of files tell, by the words that the hub's own library knows. */

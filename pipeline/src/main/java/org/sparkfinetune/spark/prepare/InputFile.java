@@ -2,15 +2,23 @@ package org.sparkfinetune.spark.prepare;
 
 import java.io.Serializable;
 import java.util.Locale;
+import org.sparkfinetune.config.CsvFormat;
 
 /**
  * One file of the input.
  *
  * @param index its place among all files, which orders rejections and settles ties
  * @param length bytes as stored
+ * @param csv how the file is written if it is CSV
  */
 record InputFile(
-    int index, String uri, Origin origin, Format format, Compression compression, long length)
+    int index,
+    String uri,
+    Origin origin,
+    Format format,
+    Compression compression,
+    long length,
+    CsvFormat csv)
     implements Serializable {
 
   /** Which key named the file. */

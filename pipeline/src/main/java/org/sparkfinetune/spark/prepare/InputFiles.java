@@ -8,12 +8,17 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -23,30 +28,40 @@ final class InputFiles {
   private static final String ALLOWED =
       ".json, .jsonl, .ndjson, .csv (each also with .gz or .zst), .parquet";
 
+  private static final Set<String> DESCRIPTIONS = Set.of("dataset_infos.json", "dataset_info.json");
+  private static final int MOST_NAMED = 20;
+  private static final Logger LOG = LoggerFactory.getLogger(InputFiles.class);
+
   private final Store store;
-  private final List<String> sources = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
 
   InputFiles(Store store) {
     this.store = store;
   }
 
   List<InputFile> resolve(PrepareConfig config) {
+    CsvFormat csv = config.csv();
     List<InputFile> files = new ArrayList<>();
-    add(files, "input", config.input(), InputFile.Origin.INPUT);
+    add(files, "input", config.input(), InputFile.Origin.INPUT, csv);
     config
         .testInput()
-        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
+        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT, csv));
     return List.copyOf(files);
   }
 
   /** The files of one path, folder or glob. */
-  List<InputFile> resolve(String key, String path) {
+  List<InputFile> resolve(String key, String path, CsvFormat csv) {
     List<InputFile> files = new ArrayList<>();
-    add(files, key, List.of(path), InputFile.Origin.INPUT);
+    add(files, key, List.of(path), InputFile.Origin.INPUT, csv);
     return List.copyOf(files);
   }
 
-  private void add(List<InputFile> files, String key, List<String> paths, InputFile.Origin origin) {
+  private void add(
+      List<InputFile> files,
+      String key,
+      List<String> paths,
+      InputFile.Origin origin,
+      CsvFormat csv) {
     Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
     for (String path : paths) {
       List<FileStatus> matches =
@@ -55,11 +70,16 @@ final class InputFiles {
         found.put(status.getPath().toString(), status);
       }
     }
-    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin)));
+    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin, csv)));
   }
 
   private static InputFile file(
-      int index, String key, String uri, FileStatus status, InputFile.Origin origin) {
+      int index,
+      String key,
+      String uri,
+      FileStatus status,
+      InputFile.Origin origin,
+      CsvFormat csv) {
     String name = status.getPath().getName();
     InputFile.Compression compression = InputFile.Compression.of(name);
     InputFile.Format format = format(key, uri, name);
@@ -68,12 +88,17 @@ final class InputFiles {
           "%s: %s is Parquet inside %s; Parquet compresses its own pages. Unpack it first."
               .formatted(key, uri, compression));
     }
-    return new InputFile(index, uri, origin, format, compression, status.getLen());
+    if (format == InputFile.Format.PARQUET && name.contains(":") && uri.startsWith("file:")) {
+      throw new UserError(
+          "%s: %s has a colon in its name, and Hadoop opens no Parquet file of such a name on a local disk. Rename it."
+              .formatted(key, uri));
+    }
+    return new InputFile(index, uri, origin, format, compression, status.getLen(), csv);
   }
 
   private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {
     HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, store);
-    sources.add(downloaded.source());
+    notes.add(downloaded.source());
     List<FileStatus> files = new ArrayList<>();
     for (Path path : downloaded.files()) {
       try {
@@ -85,9 +110,17 @@ final class InputFiles {
     return files;
   }
 
-  /** Where files came from that have no address of their own; after {@link #resolve}. */
-  List<String> sources() {
-    return List.copyOf(sources);
+  /**
+   * Where files came from that have no address of their own, and which were left out; after {@link
+   * #resolve}.
+   */
+  List<String> notes() {
+    return List.copyOf(notes);
+  }
+
+  /** Repositories and folders hold pages, pictures and descriptions of themselves beside data. */
+  static boolean isData(String name) {
+    return formatOf(name).isPresent() && !DESCRIPTIONS.contains(name);
   }
 
   private static InputFile.Format format(String key, String uri, String name) {
@@ -113,12 +146,17 @@ final class InputFiles {
 
   private List<FileStatus> matches(String key, String path) {
     try {
-      Path pattern = new Path(path);
+      Path pattern = path(path);
       FileSystem fileSystem = pattern.getFileSystem(store.hadoop());
-      List<FileStatus> files = new ArrayList<>();
-      for (FileStatus status : named(fileSystem, pattern)) {
-        addFiles(fileSystem, status, files);
-      }
+      Optional<FileStatus> named = named(fileSystem, pattern);
+      List<FileStatus> files =
+          named.filter(FileStatus::isFile).isPresent()
+              ? List.of(named.get())
+              : within(
+                  key,
+                  path,
+                  fileSystem,
+                  named.isPresent() ? List.of(named.get()) : new Glob(fileSystem).matches(pattern));
       if (files.isEmpty()) {
         throw new UserError(
             "%s: %s matches no file. Check the path; relative paths start at %s."
@@ -130,14 +168,57 @@ final class InputFiles {
     }
   }
 
-  /** What is there under the very name; it is a glob only where nothing is. */
-  private static FileStatus[] named(FileSystem fileSystem, Path pattern) throws IOException {
+  /** A name with a colon that is no URI is a relative path. */
+  private static Path path(String text) {
     try {
-      return new FileStatus[] {fileSystem.getFileStatus(pattern)};
-    } catch (FileNotFoundException e) {
-      FileStatus[] matching = fileSystem.globStatus(pattern);
-      return matching == null ? new FileStatus[0] : matching;
+      return new Path(text);
+    } catch (IllegalArgumentException e) {
+      return new Path("./" + text);
     }
+  }
+
+  /** What is there under the very name; it is a glob only where nothing is. */
+  private static Optional<FileStatus> named(FileSystem fileSystem, Path pattern)
+      throws IOException {
+    try {
+      return Optional.of(fileSystem.getFileStatus(pattern));
+    } catch (FileNotFoundException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** The data among the files that a folder or glob names; pages and licences lie beside them. */
+  private List<FileStatus> within(
+      String key, String path, FileSystem fileSystem, List<FileStatus> matches) throws IOException {
+    List<FileStatus> all = new ArrayList<>();
+    for (FileStatus status : matches) {
+      addFiles(fileSystem, status, all);
+    }
+    List<FileStatus> data = all.stream().filter(file -> isData(file.getPath().getName())).toList();
+    if (data.size() < all.size()) {
+      List<FileStatus> others = new ArrayList<>(all);
+      others.removeAll(data);
+      String names = named(others);
+      if (data.isEmpty()) {
+        throw new UserError(
+            "%s: %s holds no data, only %s. Allowed endings: %s."
+                .formatted(key, path, names, ALLOWED));
+      }
+      notes.add("%s: no data by their names, so left out: %s.".formatted(key, names));
+      LOG.warn("{}: no data by their names, so left out: {}", key, names);
+    }
+    return data;
+  }
+
+  private static String named(List<FileStatus> files) {
+    String names =
+        files.stream()
+            .limit(MOST_NAMED)
+            .map(file -> file.getPath().toString())
+            .sorted()
+            .collect(Collectors.joining(", "));
+    int more = files.size() - MOST_NAMED;
+    return more > 0 ? "%s and %s more".formatted(names, more) : names;
   }
 
   private static void addFiles(FileSystem fileSystem, FileStatus status, List<FileStatus> files)
@@ -152,9 +233,6 @@ final class InputFiles {
       if (!isHidden(status.getPath(), file.getPath())) {
         files.add(file);
       }
-    }
-    if (files.isEmpty()) {
-      throw new FileNotFoundException("the folder " + status.getPath() + " holds no files");
     }
   }
 

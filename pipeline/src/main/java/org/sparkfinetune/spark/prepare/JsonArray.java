@@ -49,7 +49,7 @@ final class JsonArray implements JsonRows.Slices {
     buffer.advance(buffer.from() + 1);
     while (true) {
       for (int at = buffer.from(); at < buffer.to(); at++) {
-        if (!isSpace(buffer.bytes()[at])) {
+        if (!JsonNesting.isSpace(buffer.bytes()[at])) {
           throw new UnreadableFile(
               "after row %s: the array is closed, but more text follows".formatted(number));
         }
@@ -63,8 +63,7 @@ final class JsonArray implements JsonRows.Slices {
 
   /** Sets the slice to the element that begins at the buffer and moves behind its comma. */
   private void readElement() throws IOException {
-    int depth = 0;
-    boolean inText = false;
+    JsonNesting nesting = new JsonNesting();
     int at = buffer.from();
     while (true) {
       if (at == buffer.to()) {
@@ -77,28 +76,11 @@ final class JsonArray implements JsonRows.Slices {
         continue;
       }
       byte b = buffer.bytes()[at];
-      if (inText) {
-        if (b == '\\') {
-          at++;
-          if (at == buffer.to()) {
-            at -= buffer.from();
-            if (!buffer.more()) {
-              throw new UnreadableFile("row %s ends inside a text".formatted(number));
-            }
-          }
-        } else if (b == '"') {
-          inText = false;
-        }
-      } else if (b == '"') {
-        inText = true;
-      } else if (b == '{' || b == '[') {
-        depth++;
-      } else if (depth > 0 && (b == '}' || b == ']')) {
-        depth--;
-      } else if (depth == 0 && (b == ',' || b == ']')) {
+      if (nesting.isOutside() && (b == ',' || b == ']')) {
         slice(at, b);
         return;
       }
+      nesting.take(b);
       at++;
     }
   }
@@ -106,7 +88,7 @@ final class JsonArray implements JsonRows.Slices {
   private void slice(int at, byte delimiter) throws IOException {
     start = buffer.from();
     end = at;
-    while (end > start && isSpace(buffer.bytes()[end - 1])) {
+    while (end > start && JsonNesting.isSpace(buffer.bytes()[end - 1])) {
       end--;
     }
     buffer.advance(delimiter == ',' ? at + 1 : at);
@@ -124,7 +106,7 @@ final class JsonArray implements JsonRows.Slices {
   private int skipSpace() throws IOException {
     while (true) {
       for (int at = buffer.from(); at < buffer.to(); at++) {
-        if (!isSpace(buffer.bytes()[at])) {
+        if (!JsonNesting.isSpace(buffer.bytes()[at])) {
           buffer.advance(at);
           return buffer.bytes()[at];
         }
@@ -135,10 +117,6 @@ final class JsonArray implements JsonRows.Slices {
             "after row %s: the array is not closed; the file is cut short".formatted(number));
       }
     }
-  }
-
-  private static boolean isSpace(byte b) {
-    return b == ' ' || b == '\n' || b == '\r' || b == '\t';
   }
 
   @Override

@@ -21,9 +21,10 @@ import java.util.Locale;
 import org.apache.hadoop.io.Text;
 import org.apache.hadoop.util.LineReader;
 import org.sparkfinetune.data.conversation.RejectedRow;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.spark.prepare.TextInput.UnreadableFile;
 
-/** JSON values: one a line, or the elements of one array. */
+/** JSON values: one a line, the elements of one array, or objects over many lines. */
 final class JsonRows implements TextInput.Rows {
   private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final ObjectReader READER =
@@ -60,35 +61,60 @@ final class JsonRows implements TextInput.Rows {
     this.slices = slices;
   }
 
-  /**
-   * Whether a file is one array of rows, by its beginning. It is, if it begins with a bracket,
-   * unless its first line is a whole array and more lines follow: then they are rows of the wrong
-   * type, to be rejected one by one.
-   */
-  static boolean isArray(byte[] head, int start, int end) {
-    int at = start;
-    while (at < end && (head[at] == ' ' || (head[at] >= '\t' && head[at] <= '\r'))) {
-      at++;
-    }
-    if (at == end || head[at] != '[') {
-      return false;
-    }
-    int lineEnd = at;
-    while (lineEnd < end && head[lineEnd] != '\n') {
-      lineEnd++;
-    }
-    int more = lineEnd;
-    while (more < end && head[more] <= ' ') {
-      more++;
-    }
-    return more == end || !isWholeArray(head, at, lineEnd);
-  }
+  /** What a file holds, by its beginning. */
+  enum Layout {
+    LINES,
+    ARRAY,
+    /** Objects over many lines. */
+    OBJECTS;
 
-  private static boolean isWholeArray(byte[] head, int start, int end) {
-    try {
-      return MAPPER.readTree(head, start, end - start).isArray();
-    } catch (IOException e) {
-      return false;
+    /**
+     * A file is an array if it begins with a bracket, unless its first line is a whole array and
+     * more lines follow: then they are rows of the wrong type, to be rejected one by one. It holds
+     * objects over many lines if its first line ends within an object, where JSON may have a line
+     * end, and the next one goes on with it; else that line is a row that is cut short.
+     */
+    static Layout of(byte[] head, int start, int end) {
+      int first = skipSpace(head, start, end);
+      int lineEnd = first;
+      while (lineEnd < end && head[lineEnd] != '\n') {
+        lineEnd++;
+      }
+      int more = skipSpace(head, lineEnd, end);
+      if (first < end && head[first] == '[') {
+        return more == end || !isWholeArray(head, first, lineEnd) ? ARRAY : LINES;
+      }
+      boolean goesOn =
+          first < end && head[first] == '{' && more < end && goesOn(head, first, lineEnd, more);
+      return goesOn ? OBJECTS : LINES;
+    }
+
+    private static int skipSpace(byte[] head, int start, int end) {
+      int at = start;
+      while (at < end && (head[at] == ' ' || (head[at] >= '\t' && head[at] <= '\r'))) {
+        at++;
+      }
+      return at;
+    }
+
+    private static boolean goesOn(byte[] head, int start, int lineEnd, int more) {
+      JsonNesting nesting = new JsonNesting();
+      byte last = 0;
+      for (int at = start; at < lineEnd; at++) {
+        nesting.take(head[at]);
+        last = JsonNesting.isSpace(head[at]) ? last : head[at];
+      }
+      return !nesting.isOutside()
+          && !nesting.isInText()
+          && (last == '[' || ("{,:".indexOf(last) >= 0 && head[more] != '{'));
+    }
+
+    private static boolean isWholeArray(byte[] head, int start, int end) {
+      try {
+        return MAPPER.readTree(head, start, end - start).isArray();
+      } catch (IOException e) {
+        return false;
+      }
     }
   }
 
@@ -141,18 +167,15 @@ final class JsonRows implements TextInput.Rows {
     try {
       return READER.readTree(slices.bytes(), slices.start(), slices.end() - slices.start());
     } catch (JsonProcessingException e) {
-      String message = e.getOriginalMessage();
+      String message = String.valueOf(e.getOriginalMessage());
       JsonLocation at = e.getLocation();
-      String detail = at == null ? message : message + " at byte " + at.getByteOffset();
-      boolean duplicate = message != null && message.startsWith("Duplicate field");
-      throw new RejectedRow(duplicate ? DUPLICATE_KEY : NOT_JSON, firstLine(detail));
+      String where = at == null ? "" : " at byte " + at.getByteOffset();
+      throw new RejectedRow(
+          message.startsWith("Duplicate field") ? DUPLICATE_KEY : NOT_JSON,
+          ParserWords.of(message) + where);
     } catch (IOException e) {
       throw new UncheckedIOException("reading from memory failed", e);
     }
-  }
-
-  private static String firstLine(String text) {
-    return text.lines().findFirst().orElse("").replaceFirst("; byte offset: #.*", "");
   }
 
   @Override

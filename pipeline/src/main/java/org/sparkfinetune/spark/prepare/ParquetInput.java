@@ -6,6 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
 import java.io.Serializable;
 import java.math.BigDecimal;
 import java.net.URI;
@@ -36,6 +38,7 @@ import org.apache.spark.sql.types.StructType;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -117,7 +120,19 @@ final class ParquetInput {
       return new Footer(types.json(), complete ? List.of(types.fieldNames()) : names, "");
     } catch (Exception e) {
       // AnalysisException is checked in Scala and undeclared in Java.
+      if (isPointer(uri, store)) {
+        return new Footer("", List.of(), "it " + LfsPointer.WHAT);
+      }
       return new Footer("", List.of(), what + ": " + Prepare.oneLine(e));
+    }
+  }
+
+  private static boolean isPointer(String uri, Store store) {
+    try (InputStream in = store.fileSystem(new Path(uri)).open(new Path(uri))) {
+      return LfsPointer.isAt(in.readNBytes(LfsPointer.LONGEST));
+    } catch (IOException e) {
+      // What the reader of Parquet says is the better message.
+      return false;
     }
   }
 

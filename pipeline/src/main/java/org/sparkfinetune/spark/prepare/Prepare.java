@@ -21,6 +21,7 @@ import org.sparkfinetune.data.conversation.RowShape;
 import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ExtraColumn;
@@ -104,7 +105,7 @@ public final class Prepare {
                   new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
                   true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, input.sources(), counts, results);
+      PrepareReport report = PrepareReport.of(config, files, input.notes(), counts, results);
       finish(output, report, results, counts.columns());
       return report;
     } catch (Exception e) {
@@ -259,6 +260,6 @@ public final class Prepare {
     }
     String message = root.getMessage();
     String type = root.getClass().getSimpleName();
-    return message == null ? type : type + ": " + message.lines().findFirst().orElse("");
+    return message == null ? type : type + ": " + ParserWords.of(message);
   }
 }

@@ -94,7 +94,7 @@ public record PrepareReport(
   static PrepareReport of(
       PrepareConfig config,
       List<InputFile> files,
-      List<String> sources,
+      List<String> ofInput,
       ReadCounts counts,
       List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
@@ -126,7 +126,7 @@ public record PrepareReport(
         summary(train, config),
         summary(test, config),
         List.copyOf(train.shown()),
-        notes(files, sources, counts, test.rows(), testRowsInTrain),
+        notes(files, ofInput, counts, test.rows(), testRowsInTrain),
         RowsHash.ofDataset(train.hash(), test.hash()));
   }
 
@@ -176,11 +176,11 @@ public record PrepareReport(
 
   private static List<String> notes(
       List<InputFile> files,
-      List<String> sources,
+      List<String> ofInput,
       ReadCounts counts,
       long testRows,
       long testRowsInTrain) {
-    List<String> notes = new ArrayList<>(sources);
+    List<String> notes = new ArrayList<>(ofInput);
     for (InputFile file : files) {
       boolean packed = file.compression() != InputFile.Compression.NONE;
       if (packed || (file.format() == InputFile.Format.CSV && file.length() > LARGE)) {

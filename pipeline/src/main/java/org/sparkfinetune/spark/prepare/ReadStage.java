@@ -88,7 +88,9 @@ final class ReadStage {
             });
   }
 
-  /** Large JSON files are looked into first: one that is an array cannot be split. */
+  /**
+   * Large JSON files are looked into first: an array, or objects over many lines, cannot be split.
+   */
   static List<TextSplit> splits(List<InputFile> files, long bytesEach, Store store) {
     List<TextSplit> splits = new ArrayList<>();
     TextSplit.of(files, bytesEach).stream()
@@ -96,7 +98,7 @@ final class ReadStage {
         .forEach(
             (file, own) ->
                 splits.addAll(
-                    own.size() > 1 && TextInput.isArray(file, store)
+                    own.size() > 1 && !TextInput.hasLines(file, store)
                         ? List.of(TextSplit.whole(file))
                         : own));
     return splits;

@@ -14,6 +14,7 @@ import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -36,18 +37,28 @@ public final class StrictInput {
 
   /**
    * @param path a file, folder or glob
-   * @throws UserError if there is no such file
+   * @throws UserError if there is no such file, or files are of two kinds
    */
-  public StrictInput(SparkSession spark, String path) {
+  public StrictInput(SparkSession spark, String path, CsvFormat csv) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     this.store = new Store(spark.sparkContext().hadoopConfiguration());
-    this.files = new InputFiles(store).resolve("input", path);
+    this.files = new InputFiles(store).resolve("input", path, csv);
+    long parquet = files.stream().filter(StrictInput::isParquet).count();
+    if (parquet > 0 && parquet < files.size()) {
+      throw new UserError(
+          "input: %s holds Parquet (%s of %s files) and text. Name files of one kind, by a glob."
+              .formatted(path, parquet, files.size()));
+    }
   }
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */
   public boolean isText() {
-    return files.stream().noneMatch(file -> file.format() == InputFile.Format.PARQUET);
+    return files.stream().noneMatch(StrictInput::isParquet);
+  }
+
+  private static boolean isParquet(InputFile file) {
+    return file.format() == InputFile.Format.PARQUET;
   }
 
   /** Lazy, with the schema that Spark infers. */

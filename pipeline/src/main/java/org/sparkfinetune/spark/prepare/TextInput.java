@@ -13,13 +13,16 @@ import java.io.SequenceInputStream;
 import java.util.Iterator;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
+import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.security.AccessControlException;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.store.LfsPointer;
 import org.sparkfinetune.store.Store;
 
 /** The rows of text files, split after split; what each split came to goes into the counts. */
@@ -112,27 +115,33 @@ final class TextInput implements InputRows {
     }
     Head head = Head.of(file, store);
     return switch (file.format()) {
-      case CSV -> new CsvRows(new ReadBuffer(head.text()));
+      case CSV -> new CsvRows(new ReadBuffer(head.text()), file.csv());
       case JSON -> {
         boolean whole = split.end() == file.length();
-        if (whole && head.isArray()) {
-          yield new JsonRows(new JsonArray(new ReadBuffer(head.text())));
-        }
-        long end = file.splittable() ? split.end() : Long.MAX_VALUE;
+        JsonRows.Layout layout = whole ? head.layout() : JsonRows.Layout.LINES;
         yield new JsonRows(
-            new JsonRows.Lines(head.text(), head.start(), end, JsonRows.Beginning.OF_A_LINE));
+            switch (layout) {
+              case ARRAY -> new JsonArray(new ReadBuffer(head.text()));
+              case OBJECTS -> new JsonObjects(new ReadBuffer(head.text()));
+              case LINES -> lines(split, head);
+            });
       }
       case PARQUET -> throw new IllegalArgumentException("Parquet is read by Spark: " + split);
     };
   }
 
-  /** Whether a JSON file is one array, so that it cannot be split. */
-  static boolean isArray(InputFile file, Store store) {
+  private static JsonRows.Lines lines(TextSplit split, Head head) {
+    long end = split.file().splittable() ? split.end() : Long.MAX_VALUE;
+    return new JsonRows.Lines(head.text(), head.start(), end, JsonRows.Beginning.OF_A_LINE);
+  }
+
+  /** Whether a JSON file has a row on each line, so that it can be split. */
+  static boolean hasLines(InputFile file, Store store) {
     try (Head head = Head.of(file, store)) {
-      return head.isArray();
+      return head.layout() == JsonRows.Layout.LINES;
     } catch (UnreadableFile e) {
       // The reading pass meets it again, and names it with the others.
-      return false;
+      return true;
     } catch (IOException e) {
       throw new UserError("input: cannot read %s: %s".formatted(file.uri(), e.getMessage()), e);
     }
@@ -151,6 +160,7 @@ final class TextInput implements InputRows {
       try {
         byte[] bytes = in.readNBytes(LENGTH);
         refuseUtf16(bytes);
+        refuseLoneReturns(bytes, file.format());
         boolean mark = bytes.length >= 3 && at(bytes, 0) == 0xEF;
         mark = mark && at(bytes, 1) == 0xBB && at(bytes, 2) == 0xBF;
         return new Head(bytes, mark ? 3 : 0, in);
@@ -178,8 +188,28 @@ final class TextInput implements InputRows {
       }
     }
 
-    boolean isArray() {
-      return JsonRows.isArray(bytes, start, bytes.length);
+    /** Old Macs ended lines so; to JSON a carriage return is white space, to CSV part of a text. */
+    private static void refuseLoneReturns(byte[] bytes, InputFile.Format format)
+        throws UnreadableFile {
+      JsonNesting nesting = new JsonNesting();
+      boolean begun = false;
+      boolean ended = false;
+      for (byte b : bytes) {
+        if (b == '\n') {
+          return;
+        }
+        if (ended && !JsonNesting.isSpace(b)) {
+          throw new UnreadableFile(
+              "the lines end with lone carriage returns (CR), but prepare reads LF and CRLF. Convert the file: tr '\\r' '\\n' < FILE > NEW");
+        }
+        nesting.take(b);
+        begun |= !JsonNesting.isSpace(b);
+        ended |= begun && b == '\r' && (format == InputFile.Format.CSV || nesting.isOutside());
+      }
+    }
+
+    JsonRows.Layout layout() {
+      return JsonRows.Layout.of(bytes, start, bytes.length);
     }
 
     /** All of the file behind the byte order mark. */
@@ -198,11 +228,15 @@ final class TextInput implements InputRows {
     Path path = new Path(file.uri());
     FSDataInputStream in;
     try {
-      in = path.getFileSystem(store.hadoop()).open(path, BUFFER);
+      in = fileSystem(path, store).open(path, BUFFER);
     } catch (FileNotFoundException | AccessControlException e) {
       throw new UnreadableFile("cannot be opened: " + e.getMessage(), e);
     }
     try {
+      if (file.length() <= LfsPointer.LONGEST
+          && LfsPointer.isAt(in.readNBytes(LfsPointer.LONGEST))) {
+        throw new UnreadableFile(LfsPointer.WHAT);
+      }
       in.seek(start);
       return switch (file.compression()) {
         case NONE -> in;
@@ -213,6 +247,16 @@ final class TextInput implements InputRows {
       in.close();
       throw Unpacked.explained(e);
     }
+  }
+
+  /**
+   * Where a name has a colon, Hadoop cannot name the file of its checksums, and does not open it.
+   */
+  private static FileSystem fileSystem(Path path, Store store) throws IOException {
+    FileSystem fileSystem = store.fileSystem(path);
+    return path.getName().contains(":") && fileSystem instanceof ChecksumFileSystem checked
+        ? checked.getRawFileSystem()
+        : fileSystem;
   }
 
   /** Tells compressed data that is broken from a store that fails, which is worth another try. */

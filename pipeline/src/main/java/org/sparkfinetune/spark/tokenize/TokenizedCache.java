@@ -7,6 +7,7 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset.TokenizedSplit;
 import org.sparkfinetune.store.Staging;
@@ -60,7 +61,7 @@ public final class TokenizedCache {
     } catch (IOException e) {
       throw new RunFailure(
           "The packed rows in '%s' cannot be read: %s. Delete the folder, and they are made again."
-              .formatted(folder, e.getMessage()),
+              .formatted(folder, ParserWords.of(String.valueOf(e.getMessage()))),
           e);
     }
   }

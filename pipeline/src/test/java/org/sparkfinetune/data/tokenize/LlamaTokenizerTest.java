@@ -93,6 +93,13 @@ final class LlamaTokenizerTest {
     assertThatThrownBy(this::load)
         .isInstanceOf(UserError.class)
         .hasMessageContaining("not valid JSON (line 1)");
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0");
+    assertThatThrownBy(this::load)
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("tokenizer.json' is a Git LFS pointer, not the file")
+        .hasMessageContaining("git lfs pull");
     Files.writeString(folder.resolve("tokenizer.json"), "{\"a\": 1}");
     assertThatThrownBy(this::load).isInstanceOf(UserError.class).hasMessageContaining("\"model\"");
     Files.writeString(folder.resolve("tokenizer.json"), "{\"model\": {\"type\": \"New\"}}");

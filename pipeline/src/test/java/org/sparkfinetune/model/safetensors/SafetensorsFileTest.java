@@ -175,6 +175,18 @@ final class SafetensorsFileTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"file", "elsewhere"})
+  void a_pointer_of_git_lfs_is_called_so(String scheme) throws IOException {
+    Files.copy(
+        Path.of("src", "test", "resources", "cases", "lfs-pointer.safetensors"),
+        folder.resolve("model.safetensors"));
+    assertThatThrownBy(() -> SafetensorsFile.open(path(scheme, "model.safetensors"), conf()))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("model.safetensors is a Git LFS pointer, not the file")
+        .hasMessageContaining("git lfs pull");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"file", "elsewhere"})
   void a_missing_file_is_named(String scheme) {
     assertThatThrownBy(() -> SafetensorsFile.open(path(scheme, "nowhere.safetensors"), conf()))
         .isInstanceOf(UserError.class)

@@ -24,6 +24,7 @@ import org.apache.spark.sql.SparkSession;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
@@ -120,7 +121,7 @@ final class GenerateJobClusterTest {
             Optional.empty());
     return new GenerateJob(spark)
         .run(
-            new GenerateConfig.Batch(input.toString(), "text", output),
+            new GenerateConfig.Batch(input.toString(), "text", output, CsvFormat.RFC_4180),
             model,
             Sampling.greedy(4, 8));
   }

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.bench.ModelMaker;
 import org.sparkfinetune.bench.ModelShape;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.GenerateConfig;
@@ -92,7 +93,7 @@ final class GenerateJobSparkTest {
             Sampling.greedy(5, 2));
     GenerateConfig.Batch batch =
         new GenerateConfig.Batch(
-            input.toString(), "messages", folder.resolve("answers").toString());
+            input.toString(), "messages", folder.resolve("answers").toString(), CsvFormat.RFC_4180);
     for (ThrowingCallable job :
         List.<ThrowingCallable>of(
             () -> new EvaluateJob(spark).run(config),
@@ -114,7 +115,7 @@ final class GenerateJobSparkTest {
     long rows =
         new GenerateJob(spark)
             .run(
-                new GenerateConfig.Batch(input.toString(), "messages", output),
+                new GenerateConfig.Batch(input.toString(), "messages", output, CsvFormat.RFC_4180),
                 model(),
                 Sampling.greedy(5, 4));
 
@@ -138,7 +139,8 @@ final class GenerateJobSparkTest {
             () ->
                 new GenerateJob(spark)
                     .run(
-                        new GenerateConfig.Batch(input.toString(), "messages", output),
+                        new GenerateConfig.Batch(
+                            input.toString(), "messages", output, CsvFormat.RFC_4180),
                         model(),
                         Sampling.greedy(5, 4)))
         .isInstanceOf(UserError.class)
@@ -175,7 +177,8 @@ final class GenerateJobSparkTest {
 
   private AbstractThrowableAssert<?, ?> assertRefused(Path input, String column, String message) {
     GenerateConfig.Batch batch =
-        new GenerateConfig.Batch(input.toString(), column, folder.resolve("refused").toString());
+        new GenerateConfig.Batch(
+            input.toString(), column, folder.resolve("refused").toString(), CsvFormat.RFC_4180);
     return assertThatThrownBy(
             () -> new GenerateJob(spark).run(batch, model(), Sampling.greedy(5, 4)))
         .isInstanceOf(UserError.class)
@@ -186,12 +189,43 @@ final class GenerateJobSparkTest {
   void an_array_and_a_packed_file_are_read_as_well() throws Exception {
     Path array = write("rows.json", List.of("[{\"text\": \"SELECT\"},", " {\"text\": null}]"));
     String output = folder.resolve("array").toString();
-    GenerateConfig.Batch batch = new GenerateConfig.Batch(array.toString(), "text", output);
+    GenerateConfig.Batch batch =
+        new GenerateConfig.Batch(array.toString(), "text", output, CsvFormat.RFC_4180);
     assertThat(new GenerateJob(spark).run(batch, model(), Sampling.greedy(2, 2))).isEqualTo(2);
     assertThat(
             spark.read().parquet(output).select("finish_reason").collectAsList().stream()
                 .map(row -> row.getString(0)))
         .contains("error: the prompt is null");
+  }
+
+  @Test
+  void csv_is_read_with_the_delimiter_that_was_named() throws Exception {
+    Path csv = write("rows.csv", List.of("id\ttext", "1\t'SELECT, \"x\"'", "2\tWITH"));
+    String output = folder.resolve("csv").toString();
+    CsvFormat tabs = new CsvFormat("\t", "'", "'");
+    GenerateConfig.Batch batch = new GenerateConfig.Batch(csv.toString(), "text", output, tabs);
+    assertThat(new GenerateJob(spark).run(batch, model(), Sampling.greedy(2, 2))).isEqualTo(2);
+    assertThat(
+            spark.read().parquet(output).select("text").collectAsList().stream()
+                .map(row -> row.getString(0)))
+        .containsExactlyInAnyOrder("SELECT, \"x\"", "WITH");
+  }
+
+  @Test
+  void parquet_is_read_beside_a_page_but_not_beside_text() throws Exception {
+    Path rows = folder.resolve("rows");
+    spark
+        .createDataset(List.of("SELECT", "WITH"), Encoders.STRING())
+        .toDF("text")
+        .write()
+        .parquet(rows.toString());
+    Files.writeString(rows.resolve("README.md"), "# Rows");
+    GenerateConfig.Batch batch =
+        new GenerateConfig.Batch(
+            rows.toString(), "text", folder.resolve("page").toString(), CsvFormat.RFC_4180);
+    assertThat(new GenerateJob(spark).run(batch, model(), Sampling.greedy(2, 2))).isEqualTo(2);
+    Files.writeString(rows.resolve("more.jsonl"), "{\"text\": \"SELECT\"}");
+    assertRefused(rows, "text", "and text. Name files of one kind, by a glob.");
   }
 
   @Test

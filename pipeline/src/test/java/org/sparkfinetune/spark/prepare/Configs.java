@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
@@ -29,6 +30,7 @@ final class Configs {
   private double maxRejected = 0.01;
   private boolean overwrite;
   private Optional<TokenCounting> tokens = Optional.empty();
+  private CsvFormat csv = CsvFormat.RFC_4180;
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -120,6 +122,11 @@ final class Configs {
     return this;
   }
 
+  Configs csv(CsvFormat format) {
+    csv = format;
+    return this;
+  }
+
   PrepareConfig config() {
     return new PrepareConfig(
         dataset,
@@ -136,6 +143,7 @@ final class Configs {
         formats,
         maxRejected,
         overwrite,
-        tokens);
+        tokens,
+        csv);
   }
 }

@@ -15,6 +15,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.apache.spark.unsafe.hash.Murmur3_x86_32;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
@@ -218,6 +219,7 @@ final class OrderAndSelectionTest {
         InputFile.Origin.INPUT,
         InputFile.Format.JSON,
         InputFile.Compression.NONE,
-        length);
+        length,
+        CsvFormat.RFC_4180);
   }
 }

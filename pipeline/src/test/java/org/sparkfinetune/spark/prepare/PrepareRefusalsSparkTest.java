@@ -57,6 +57,19 @@ final class PrepareRefusalsSparkTest {
   }
 
   @Test
+  void a_pointer_of_git_lfs_is_called_so() throws IOException {
+    Path pointer = Path.of("src", "test", "resources", "cases", "lfs-pointer.safetensors");
+    for (String name : List.of("rows.parquet", "rows.jsonl", "rows.csv.zst")) {
+      Path file = Files.copy(pointer, folder.resolve(name));
+      assertThatThrownBy(() -> run(Configs.to(output()).input(file.toString())))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(name)
+          .hasMessageContaining(
+              "is a Git LFS pointer, not the file. Fetch the file itself: git lfs");
+    }
+  }
+
+  @Test
   void too_many_rejections_fail_with_the_three_commonest_reasons_and_leave_nothing()
       throws IOException {
     List<String> lines = new ArrayList<>(Rows.sqlLines(90));

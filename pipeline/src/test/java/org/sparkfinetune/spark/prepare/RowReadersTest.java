@@ -2,6 +2,10 @@ package org.sparkfinetune.spark.prepare;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.ARRAY;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.LINES;
+import static org.sparkfinetune.spark.prepare.JsonRows.Layout.OBJECTS;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -11,6 +15,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.data.conversation.RejectedRow;
 
 final class RowReadersTest {
@@ -105,7 +110,7 @@ final class RowReadersTest {
   @Test
   void csv_fields_may_hold_commas_quotes_and_line_ends() throws Exception {
     String text = "\"a\",b,c\r\n1,\"two, \"\"2\"\"\",\"three\r\n3\"\r\n\n,,\nx,\"\",\"last\"";
-    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    CsvRows rows = csv(text, CsvFormat.RFC_4180);
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       found.add(rows.number() + rows.tree().toString());
@@ -121,7 +126,7 @@ final class RowReadersTest {
   @Test
   void a_stray_quote_in_csv_costs_its_own_row_alone() throws IOException {
     String text = "a,b\n5\" pipe,1\nx,2\n\"y\"z,3\nw,4\n";
-    CsvRows rows = new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    CsvRows rows = csv(text, CsvFormat.RFC_4180);
     List<String> found = new ArrayList<>();
     while (rows.next()) {
       try {
@@ -133,20 +138,85 @@ final class RowReadersTest {
     assertThat(found).containsExactly("broken CSV quotes", "x", "broken CSV quotes", "w");
   }
 
-  @Test
-  void layout_is_told_by_the_beginning_of_a_file() {
-    assertThat(isArray("{\"a\": 1}\n{\"a\": 2}\n")).isFalse();
-    assertThat(isArray(" \n [\n{\"a\": 1}\n]")).isTrue();
-    assertThat(isArray("[{\"a\": 1}]")).isTrue();
-    assertThat(isArray("[{\"a\": 1},\n{\"a\": 2}]\n")).isTrue();
-    assertThat(isArray("[1]\n[2]\n")).isFalse();
-    assertThat(isArray("[]\n{\"a\": 1}\n")).isFalse();
-    assertThat(isArray("")).isFalse();
+  private static CsvRows csv(String text, CsvFormat format) {
+    return new CsvRows(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)), format);
   }
 
-  private static boolean isArray(String text) {
+  @Test
+  void csv_may_have_another_delimiter_quote_and_escape() throws Exception {
+    String text = "a\tb\n'x\\'y\\\\'\t1,\"2\"\n'\\n\n''\\\t'\t''\n'it''s'\t\\'\nlast\t\n";
+    CsvRows rows = csv(text, new CsvFormat("\t", "'", "\\"));
+    List<String> found = new ArrayList<>();
+    while (rows.next()) {
+      try {
+        found.add(rows.tree().get("a").asText() + "|" + rows.tree().get("b").asText());
+      } catch (RejectedRow e) {
+        found.add(e.reason().text());
+      }
+    }
+    assertThat(found).containsExactly("x'y\\|1,\"2\"", "\\n\n'\\\t|", "broken CSV quotes", "last|");
+  }
+
+  @Test
+  void layout_is_told_by_the_beginning_of_a_file() {
+    assertThat(layout("{\"a\": 1}\n{\"a\": 2}\n")).isEqualTo(LINES);
+    assertThat(layout(" \n [\n{\"a\": 1}\n]")).isEqualTo(ARRAY);
+    assertThat(layout("[{\"a\": 1}]")).isEqualTo(ARRAY);
+    assertThat(layout("[{\"a\": 1},\n{\"a\": 2}]\n")).isEqualTo(ARRAY);
+    assertThat(layout("[1]\n[2]\n")).isEqualTo(LINES);
+    assertThat(layout("[]\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("")).isEqualTo(LINES);
+    assertThat(layout("{\r\n  \"a\": 1\r\n}\r\n")).isEqualTo(OBJECTS);
+    assertThat(layout("\n { \n\n\"a\": 1\n}\n{")).isEqualTo(OBJECTS);
+    assertThat(layout("{\"a\": [\n{\"b\": 1}]}\n")).isEqualTo(OBJECTS);
+    assertThat(layout("{\"a\": 1,\n\"b\": 1}\n")).isEqualTo(OBJECTS);
+  }
+
+  @Test
+  void a_first_line_that_is_cut_short_is_a_row_like_any_other() {
+    assertThat(layout("{\"a\": 1,\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\"a\": \"1,\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\"a\": \"x {\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\n{\"a\": 1}\n")).isEqualTo(LINES);
+    assertThat(layout("{\n")).isEqualTo(LINES);
+    assertThat(layout("{")).isEqualTo(LINES);
+  }
+
+  @Test
+  void objects_over_many_lines_are_cut_out_whatever_they_hold() throws IOException {
+    String text = "\n{\n\"a\": \"}\\\"{\\\\\"\n}\n\n{ \"b\":\n [{}, x]}{\n}\r\n";
+    JsonObjects slices = new JsonObjects(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    List<String> found = new ArrayList<>();
+    while (slices.next()) {
+      found.add(slices.number() + text(slices));
+    }
+    assertThat(found)
+        .containsExactly("1{\n\"a\": \"}\\\"{\\\\\"\n}", "2{ \"b\":\n [{}, x]}", "3{\n}");
+    assertThat(slices.next()).isFalse();
+  }
+
+  @Test
+  void objects_over_many_lines_that_do_not_end_or_have_more_between_them_are_named() {
+    assertThatThrownBy(() -> all("{\n\"a\": 1\n},\n{\n}"))
+        .isInstanceOf(TextInput.UnreadableFile.class)
+        .hasMessageContaining("several JSON objects over many lines, but after row 1 there is ','")
+        .hasMessageContaining("jq -c .");
+    assertThatThrownBy(() -> all("{\n\"a\": 1\n}\n{\n\"b\": {\n}\n"))
+        .isInstanceOf(TextInput.UnreadableFile.class)
+        .hasMessageContaining("row 2 has no end");
+  }
+
+  private static void all(String text) throws IOException {
+    JsonObjects slices = new JsonObjects(new ReadBuffer(dripping(text.getBytes(UTF_8), 0)));
+    boolean more = true;
+    while (more) {
+      more = slices.next();
+    }
+  }
+
+  private static JsonRows.Layout layout(String text) {
     byte[] bytes = text.getBytes(UTF_8);
-    return JsonRows.isArray(bytes, 0, bytes.length);
+    return JsonRows.Layout.of(bytes, 0, bytes.length);
   }
 
   @Test

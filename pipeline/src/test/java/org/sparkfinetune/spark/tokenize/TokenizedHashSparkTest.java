@@ -16,6 +16,7 @@ import java.util.stream.IntStream;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
@@ -54,7 +55,8 @@ final class TokenizedHashSparkTest {
                 formats,
                 0,
                 false,
-                Optional.empty()))
+                Optional.empty(),
+                CsvFormat.RFC_4180))
         .run()
         .datasetHash();
   }
