@@ -160,6 +160,18 @@ public final class EvaluateJob {
     if (samples.isEmpty()) {
       throw new UserError("dataset_path is %s, whose test split is empty.".formatted(path));
     }
+    long calls =
+        samples.stream()
+            .map(Conversation::messages)
+            .filter(said -> !said.get(said.size() - 1).extras().toolCalls().isEmpty())
+            .count();
+    if (calls > 0) {
+      LOG.warn(
+          "{} of {} expected answers call tools. How a call is written is the template's matter, so"
+              + " texts are not compared well there: look at the loss.",
+          calls,
+          samples.size());
+    }
     return samples;
   }
 
