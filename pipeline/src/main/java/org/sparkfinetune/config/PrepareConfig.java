@@ -15,6 +15,7 @@ import org.sparkfinetune.errors.UserError;
 /**
  * Everything that {@code prepare} was asked for.
  *
+ * @param input empty beside {@code sql}, or where the options of a format say all
  * @param testInput if given, {@code testSize} is {@code Rows(0)}
  * @param testSize {@code Rows(0)}: nothing is cut off
  * @param template role to text, in the order written; present exactly for {@link
@@ -23,7 +24,8 @@ import org.sparkfinetune.errors.UserError;
  */
 public record PrepareConfig(
     @Key(doc = "the converter of the rows") DatasetKind dataset,
-    @Key(meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT) List<String> input,
+    @Key(otherwise = Key.EMPTY, meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT)
+        List<String> input,
     @Key(
             meaning = Meaning.PATH_AS_WRITTEN,
             allowed = INPUT,
@@ -52,9 +54,11 @@ public record PrepareConfig(
             doc = "fraction of rows that may be rejected before the job fails")
         double maxRejected,
     @Key(otherwise = "false", doc = "replace an existing output") boolean overwrite,
-    Optional<TokenCounting> tokens) {
+    Optional<TokenCounting> tokens,
+    SparkSource source) {
 
-  private static final String INPUT = "a path, a glob, a list of them, or hub:owner/name";
+  private static final String INPUT =
+      "a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name";
 
   public PrepareConfig {
     KeyTable.check(
@@ -82,6 +86,7 @@ public record PrepareConfig(
           "dataset is %s and template is %s; dataset: template needs a template, the others take none"
               .formatted(dataset.text(), template.isPresent() ? "given" : "missing"));
     }
+    source.check(input, testInput);
   }
 
   /** No test split is cut off beside a ready one; tokens are counted with a tokenizer only. */

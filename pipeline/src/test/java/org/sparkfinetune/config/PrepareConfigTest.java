@@ -80,7 +80,8 @@ class PrepareConfigTest {
                 Set.of(OutputFormat.PARQUET, OutputFormat.JSON),
                 0.01,
                 false,
-                Optional.empty()));
+                Optional.empty(),
+                SparkSource.NONE));
   }
 
   @Test
@@ -103,7 +104,8 @@ class PrepareConfigTest {
                 Set.of(OutputFormat.JSON),
                 0.5,
                 true,
-                Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072))));
+                Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072)),
+                SparkSource.NONE));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }
 
@@ -156,7 +158,7 @@ class PrepareConfigTest {
           formats: csv       | formats is csv; allowed: one or more of parquet, json
           formats: []        | formats is []; allowed: one or more of parquet, json
           max_rejected: 2    | max_rejected is 2; allowed: a number from 0 to 1
-          test_input: []     | test_input is []; allowed: a path, a glob, a list of them, or hub:owner/name
+          test_input: []     | test_input is []; allowed: a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name
           template: {user: x, bot: y} | template is {user: x, bot: y}; allowed: a mapping with the keys user and assistant,
           """)
   void a_bad_value_is_named_with_file_line_and_what_is_allowed(String line, String message) {

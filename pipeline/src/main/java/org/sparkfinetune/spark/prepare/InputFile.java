@@ -4,10 +4,11 @@ import java.io.Serializable;
 import java.util.Locale;
 
 /**
- * One file of the input.
+ * One file of the input, or one table.
  *
  * @param index its place among all files, which orders rejections and settles ties
- * @param length bytes as stored
+ * @param uri of a table what the user wrote, see {@link TableInput}
+ * @param length bytes as stored; of a table a guess
  */
 record InputFile(
     int index, String uri, Origin origin, Format format, Compression compression, long length)
@@ -22,7 +23,14 @@ record InputFile(
   enum Format {
     JSON,
     CSV,
-    PARQUET
+    PARQUET,
+    /** Whatever Spark reads for us. */
+    TABLE;
+
+    /** Whether we read it ourselves, byte by byte. */
+    boolean isText() {
+      return this == JSON || this == CSV;
+    }
   }
 
   enum Compression {

@@ -32,10 +32,11 @@ final class InputFiles {
 
   List<InputFile> resolve(PrepareConfig config) {
     List<InputFile> files = new ArrayList<>();
-    add(files, "input", config.input(), InputFile.Origin.INPUT);
-    config
-        .testInput()
-        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT));
+    List<String> paths = TableInput.paths(config.source(), config.input());
+    add(files, "input", paths, InputFile.Origin.INPUT);
+    List<String> testPaths =
+        TableInput.paths(config.source(), config.testInput().orElse(List.of()));
+    add(files, "test_input", testPaths, InputFile.Origin.TEST_INPUT);
     return List.copyOf(files);
   }
 

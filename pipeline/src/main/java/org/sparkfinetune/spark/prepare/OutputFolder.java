@@ -79,10 +79,11 @@ final class OutputFolder implements AutoCloseable {
   }
 
   /**
+   * @param input the URIs of the files that are read
    * @throws UserError if there is something already and it may not be replaced, or nothing can be
    *     written there
    */
-  static OutputFolder open(PrepareConfig config, List<InputFile> input, Store store) {
+  static OutputFolder open(PrepareConfig config, List<String> input, Store store) {
     try {
       Path output = store.qualified(new Path(config.output()));
       if (output.getParent() == null) {
@@ -108,16 +109,16 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private static void checkInputIsElsewhere(Path output, List<InputFile> input) {
+  private static void checkInputIsElsewhere(Path output, List<String> input) {
     String prefix = output.toUri().getPath() + "/";
-    for (InputFile file : input) {
-      Path path = new Path(file.uri());
+    for (String uri : input) {
+      Path path = new Path(uri);
       boolean sameStore =
           String.valueOf(path.toUri().getScheme()).equals(output.toUri().getScheme());
       if (sameStore && path.toUri().getPath().startsWith(prefix)) {
         throw new UserError(
             "output: %s holds the input %s, which it would replace. Name another folder."
-                .formatted(output, file.uri()));
+                .formatted(output, uri));
       }
     }
   }

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -36,6 +37,7 @@ import org.sparkfinetune.store.Store;
 public final class Prepare {
   private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
 
+  private final SparkSession caller;
   private final SparkSession spark;
   private final PrepareConfig config;
   private final Store store;
@@ -58,6 +60,7 @@ public final class Prepare {
       Optional<TokenCounter> counter) {
     this.splitBytes = splitBytes;
     this.counter = counter;
+    this.caller = spark;
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
     this.config = config;
@@ -66,7 +69,7 @@ public final class Prepare {
 
   /** The same, counting tokens for the report: whoever can tokenise hands that in. */
   public Prepare counting(TokenCounter tokens) {
-    return new Prepare(spark, config, splitBytes, Optional.of(tokens));
+    return new Prepare(caller, config, splitBytes, Optional.of(tokens));
   }
 
   /**
@@ -82,14 +85,17 @@ public final class Prepare {
               + " of them.");
     }
     InputFiles input = new InputFiles(store);
-    List<InputFile> files = input.resolve(config);
+    List<InputFile> stored = input.resolve(config);
+    TableInput tables = TableInput.open(caller, config, stored.size());
+    List<InputFile> files = Stream.concat(stored.stream(), tables.files().stream()).toList();
     ReadTask.Plan reading = readPlan(files);
-    try (OutputFolder output = OutputFolder.open(config, files, store)) {
+    try (OutputFolder output = OutputFolder.open(config, addresses(stored, tables), store)) {
       LOG.info(
-          "prepare: reading {} file(s), {} MiB",
-          files.size(),
-          files.stream().mapToLong(InputFile::length).sum() >> 20);
-      JavaRDD<Row> sorted = new ReadStage(spark, files, reading).rows(splitBytes);
+          "prepare: reading {} file(s), {} MiB, and {} table(s)",
+          stored.size(),
+          stored.stream().mapToLong(InputFile::length).sum() >> 20,
+          tables.sources().size());
+      JavaRDD<Row> sorted = new ReadStage(spark, files, tables.sources(), reading).rows(splitBytes);
       ReadCounts counts = CountedRows.read(sorted, reading.buckets());
       new ReadCounts.Check(files, counts).check(config);
       LOG.info("prepare: {} rows read, {} rejected", counts.rows(), counts.rejectedRows());
@@ -104,13 +110,19 @@ public final class Prepare {
                   new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
                   true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, input.sources(), counts, results);
+      List<String> sources =
+          Stream.of(input.sources(), tables.notes()).flatMap(List::stream).toList();
+      PrepareReport report = PrepareReport.of(config, files, sources, counts, results);
       finish(output, report, results, counts.columns());
       return report;
     } catch (Exception e) {
       // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
       throw explained(e);
     }
+  }
+
+  private static List<String> addresses(List<InputFile> files, TableInput tables) {
+    return Stream.concat(files.stream().map(InputFile::uri), tables.storedIn().stream()).toList();
   }
 
   private ReadTask.Plan readPlan(List<InputFile> files) {
@@ -234,7 +246,7 @@ public final class Prepare {
   }
 
   /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
-  private static RuntimeException explained(Exception e) {
+  static RuntimeException explained(Exception e) {
     for (Throwable at = e; at != null; at = at.getCause()) {
       if (at instanceof UserError || at instanceof RunFailure || at instanceof Bug) {
         return (RuntimeException) at;

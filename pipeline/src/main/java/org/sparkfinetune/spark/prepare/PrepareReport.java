@@ -32,7 +32,11 @@ public record PrepareReport(
     List<String> notes,
     String datasetHash) {
 
-  /** One input file and the rows found in it. */
+  /**
+   * One input file or table and the rows found in it.
+   *
+   * @param bytes 0 of a table, which has none that we could count
+   */
   public record FileRows(String file, String key, String compression, long bytes, long rows) {}
 
   /** Every row of the input is in exactly one of the last five. */
@@ -142,7 +146,8 @@ public record PrepareReport(
           case GZIP -> "gzip";
           case ZSTD -> "zstd";
         };
-    return new FileRows(file.uri(), key, compression, file.length(), counts.rowsOf(file.index()));
+    long bytes = file.format() == InputFile.Format.TABLE ? 0 : file.length();
+    return new FileRows(file.uri(), key, compression, bytes, counts.rowsOf(file.index()));
   }
 
   private static List<Rejected> rejected(List<InputFile> files, ReadCounts counts) {

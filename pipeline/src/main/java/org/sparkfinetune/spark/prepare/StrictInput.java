@@ -47,7 +47,7 @@ public final class StrictInput {
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */
   public boolean isText() {
-    return files.stream().noneMatch(file -> file.format() == InputFile.Format.PARQUET);
+    return files.stream().allMatch(file -> file.format().isText());
   }
 
   /** Lazy, with the schema that Spark infers. */

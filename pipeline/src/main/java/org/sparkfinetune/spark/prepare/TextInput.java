@@ -122,7 +122,7 @@ final class TextInput implements InputRows {
         yield new JsonRows(
             new JsonRows.Lines(head.text(), head.start(), end, JsonRows.Beginning.OF_A_LINE));
       }
-      case PARQUET -> throw new IllegalArgumentException("Parquet is read by Spark: " + split);
+      case PARQUET, TABLE -> throw new IllegalArgumentException("Spark reads it: " + split);
     };
   }
 

@@ -11,6 +11,7 @@ import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
 import org.sparkfinetune.config.PrepareConfig.TokenCounting;
+import org.sparkfinetune.config.SparkSource;
 
 /** Configurations for tests, changed from the defaults step by step. */
 final class Configs {
@@ -29,6 +30,7 @@ final class Configs {
   private double maxRejected = 0.01;
   private boolean overwrite;
   private Optional<TokenCounting> tokens = Optional.empty();
+  private SparkSource source = SparkSource.NONE;
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -51,6 +53,20 @@ final class Configs {
   Configs testInput(String... paths) {
     testInput = Optional.of(List.of(paths));
     testSize = new TestSize.Rows(0);
+    return this;
+  }
+
+  Configs sql(String query) {
+    source = new SparkSource(Optional.of(query), Optional.empty(), Optional.empty());
+    return this;
+  }
+
+  Configs format(String name, Map<String, String> options) {
+    source =
+        new SparkSource(
+            Optional.empty(),
+            Optional.of(name),
+            Optional.of(options).filter(some -> !some.isEmpty()));
     return this;
   }
 
@@ -136,6 +152,7 @@ final class Configs {
         formats,
         maxRejected,
         overwrite,
-        tokens);
+        tokens,
+        source);
   }
 }

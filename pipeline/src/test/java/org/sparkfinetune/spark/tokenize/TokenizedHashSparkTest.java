@@ -20,6 +20,7 @@ import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
+import org.sparkfinetune.config.SparkSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.prepare.Prepare;
@@ -54,7 +55,8 @@ final class TokenizedHashSparkTest {
                 formats,
                 0,
                 false,
-                Optional.empty()))
+                Optional.empty(),
+                SparkSource.NONE))
         .run()
         .datasetHash();
   }
