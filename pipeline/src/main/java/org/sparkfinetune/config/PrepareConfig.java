@@ -55,7 +55,14 @@ public record PrepareConfig(
         double maxRejected,
     @Key(otherwise = "false", doc = "replace an existing output") boolean overwrite,
     Optional<TokenCounting> tokens,
-    SparkSource source) {
+    SparkSource source,
+    @Key(
+            after = "stratify_by",
+            otherwise = Key.EMPTY,
+            meaning = Meaning.PATH_AS_WRITTEN,
+            allowed = "ids of conversations, or a file with one id a line",
+            doc = "conversations to leave out: ids, or a file of them")
+        List<String> excludeIds) {
 
   private static final String INPUT =
       "a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name";
@@ -76,9 +83,11 @@ public record PrepareConfig(
         deduplicate,
         formats,
         maxRejected,
-        overwrite);
+        overwrite,
+        excludeIds);
     input = List.copyOf(input);
     testInput = testInput.map(List::copyOf);
+    excludeIds = List.copyOf(excludeIds);
     template = template.map(texts -> Collections.unmodifiableMap(new LinkedHashMap<>(texts)));
     formats = Collections.unmodifiableSet(new TreeSet<>(formats));
     if (template.isPresent() != (dataset == DatasetKind.TEMPLATE)) {

@@ -81,7 +81,8 @@ class PrepareConfigTest {
                 0.01,
                 false,
                 Optional.empty(),
-                SparkSource.NONE));
+                SparkSource.NONE,
+                List.of()));
   }
 
   @Test
@@ -105,7 +106,8 @@ class PrepareConfigTest {
                 0.5,
                 true,
                 Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072)),
-                SparkSource.NONE));
+                SparkSource.NONE,
+                List.of()));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }
 

@@ -98,7 +98,11 @@ public final class Prepare {
       JavaRDD<Row> sorted = new ReadStage(spark, files, tables.sources(), reading).rows(splitBytes);
       ReadCounts counts = CountedRows.read(sorted, reading.buckets());
       new ReadCounts.Check(files, counts).check(config);
-      LOG.info("prepare: {} rows read, {} rejected", counts.rows(), counts.rejectedRows());
+      LOG.info(
+          "prepare: {} rows read, {} rejected, {} left out",
+          counts.rows(),
+          counts.rejectedRows(),
+          counts.excludedRows());
       Selection selection = selection(sorted, counts, reading.buckets());
       LOG.info(
           "prepare: writing {} rows to train and {} to test",
@@ -110,9 +114,14 @@ public final class Prepare {
                   new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
                   true)
               .collect();
-      List<String> sources =
-          Stream.of(input.sources(), tables.notes()).flatMap(List::stream).toList();
-      PrepareReport report = PrepareReport.of(config, files, sources, counts, results);
+      List<String> notes =
+          Stream.of(
+                  input.sources(),
+                  tables.notes(),
+                  ExcludedIds.notes(reading.excluded(), counts.excluded().keySet()))
+              .flatMap(List::stream)
+              .toList();
+      PrepareReport report = PrepareReport.of(config, files, notes, counts, results);
       finish(output, report, results, counts.columns());
       return report;
     } catch (Exception e) {
@@ -132,7 +141,8 @@ public final class Prepare {
         config.seed(),
         Buckets.forInputOf(bytes),
         DeadLetterRow.Order.of(files),
-        config.stratifyBy().orElse(null));
+        config.stratifyBy().orElse(null),
+        ExcludedIds.read(config.excludeIds(), store));
   }
 
   static Converter converter(PrepareConfig config) {

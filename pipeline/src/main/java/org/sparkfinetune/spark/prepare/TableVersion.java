@@ -2,8 +2,10 @@ package org.sparkfinetune.spark.prepare;
 
 import static org.apache.spark.sql.functions.col;
 
-import java.util.LinkedHashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -29,8 +31,8 @@ record TableVersion(Keeper keeper, long number) {
 
   private static final Pattern NAMED =
       Pattern.compile(
-          "\\b(?:FROM|JOIN)\\s+((?:`[^`]+`|\\w+)(?:\\.(?:`[^`]+`|\\w+))*)(?!\\s*\\()"
-              + "(?!\\s+(?:FOR\\s+)?(?:SYSTEM_)?(?:VERSION|TIMESTAMP)\\s)",
+          "\\b(?:FROM|JOIN)\\s+((?:`[^`]+`|\\w++)(?:\\.(?:`[^`]+`|\\w++))*+)(?!\\s*\\()"
+              + "(?!\\s+(?:FOR\\s+)?(?:SYSTEM_)?(?:VERSION|TIMESTAMP|TIME)\\s)",
           Pattern.CASE_INSENSITIVE);
 
   /** A table format that keeps states. */
@@ -72,21 +74,26 @@ record TableVersion(Keeper keeper, long number) {
 
   /** What the tables are at that a query names and picks no state of, each with its name. */
   static List<String> ofQuery(SparkSession spark, String sql) {
-    Set<String> names = new LinkedHashSet<>();
-    Matcher matcher = NAMED.matcher(sql);
-    while (matcher.find()) {
-      names.add(matcher.group(1));
-    }
-    return names.stream()
+    return named(sql).stream()
         .flatMap(
             name ->
                 ofTable(spark, name).stream().map(version -> "%s is %s".formatted(name, version)))
         .toList();
   }
 
+  /** By the words around them; a name that is no table's has no version. */
+  static List<String> named(String sql) {
+    Map<String, String> names = new LinkedHashMap<>();
+    Matcher matcher = NAMED.matcher(sql);
+    while (matcher.find()) {
+      names.putIfAbsent(matcher.group(1).replace("`", ""), matcher.group(1));
+    }
+    return List.copyOf(names.values());
+  }
+
   /** Whether the user picks a state, so that the newest is not the one that is read. */
   static boolean isPickedBy(String option) {
-    return PICKS.contains(option.toLowerCase(java.util.Locale.ROOT));
+    return PICKS.contains(option.toLowerCase(Locale.ROOT));
   }
 
   private static Stream<Row> delta(SparkSession spark, String relation) {

@@ -31,6 +31,7 @@ final class Configs {
   private boolean overwrite;
   private Optional<TokenCounting> tokens = Optional.empty();
   private SparkSource source = SparkSource.NONE;
+  private List<String> excludeIds = List.of();
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -67,6 +68,11 @@ final class Configs {
             Optional.empty(),
             Optional.of(name),
             Optional.of(options).filter(some -> !some.isEmpty()));
+    return this;
+  }
+
+  Configs excludeIds(String... idsOrFiles) {
+    excludeIds = List.of(idsOrFiles);
     return this;
   }
 
@@ -153,6 +159,7 @@ final class Configs {
         maxRejected,
         overwrite,
         tokens,
-        source);
+        source,
+        excludeIds);
   }
 }

@@ -56,7 +56,8 @@ final class TokenizedHashSparkTest {
                 0,
                 false,
                 Optional.empty(),
-                SparkSource.NONE))
+                SparkSource.NONE,
+                List.of()))
         .run()
         .datasetHash();
   }
