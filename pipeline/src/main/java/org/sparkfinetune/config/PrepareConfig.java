@@ -31,7 +31,7 @@ public record PrepareConfig(
             allowed = INPUT,
             doc = "a ready test split; then no test_size")
         Optional<List<String>> testInput,
-    @Key(allowed = "a path or a Hadoop URI", doc = "the folder to write") String output,
+    @Key(doc = "the folder to write, and a table besides if wanted") Output output,
     @Key(otherwise = "42", range = "[0,)", doc = "seed of the shuffle") long seed,
     @Key(doc = "rows to take; without it all") OptionalLong numSamples,
     @Key(otherwise = "0.2", doc = "rows or fraction for the test split; none with test_input")
@@ -122,6 +122,35 @@ public record PrepareConfig(
               + " two");
     }
     return values.with("test_size", none);
+  }
+
+  /**
+   * Where the data set goes.
+   *
+   * @param table a table that gets the rows besides
+   */
+  public record Output(String folder, Optional<String> table) {
+
+    /** As written: a folder, a table, or both; a table alone has a folder of its name. */
+    static Optional<Output> of(List<String> texts) {
+      List<String> tables =
+          texts.stream().filter(text -> text.startsWith(SparkSource.TABLE)).toList();
+      List<String> folders = texts.stream().filter(text -> !tables.contains(text)).toList();
+      Optional<String> table =
+          tables.stream().findFirst().map(text -> text.substring(SparkSource.TABLE.length()));
+      Optional<String> folder =
+          folders.stream().findFirst().or(() -> table.map(name -> name.replace("`", "")));
+      boolean possible =
+          folders.size() <= 1
+              && tables.size() <= 1
+              && folder.filter(name -> !name.isBlank()).isPresent();
+      return folder.filter(name -> possible).map(name -> new Output(name, table));
+    }
+
+    /** As in YAML. */
+    Object plain() {
+      return table.isEmpty() ? folder : List.of(folder, SparkSource.TABLE + table.get());
+    }
   }
 
   /** Which converter turns a row into a conversation. */

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -75,6 +76,28 @@ class SparkSourceTest {
         load("", "--format", "orc", "--input", "a", "--options", "{mergeSchema: true}").config();
     assertThat(config.source().options()).contains(Map.of("mergeSchema", "true"));
     assertThat(load("", "--sql", "SELECT 1").config().source().sql()).contains("SELECT 1");
+  }
+
+  @Test
+  void an_output_is_a_folder_a_table_or_both() {
+    assertThat(load("input: a").config().output())
+        .isEqualTo(new PrepareConfig.Output("out", Optional.empty()));
+    assertThat(load("input: a", "--output", "table:c.`d-e`.n").config().output())
+        .isEqualTo(new PrepareConfig.Output("c.d-e.n", Optional.of("c.`d-e`.n")));
+    Loaded<PrepareConfig> both = load("input: a", "--output", "table:c.d.n", "data/x");
+    assertThat(both.config().output())
+        .isEqualTo(new PrepareConfig.Output("data/x", Optional.of("c.d.n")));
+    assertThat(load("input: a").yaml()).contains("output: \"out\"");
+    assertThat(both.yaml()).contains("output:\n- \"data/x\"\n- \"table:c.d.n\"");
+    for (String[] bad :
+        new String[][] {{"a", "b"}, {"table:a", "table:b"}, {"table:"}, {"", "table:"}}) {
+      List<String> arguments = new ArrayList<>(List.of(bad));
+      arguments.add(0, "--output");
+      assertThatThrownBy(() -> load("input: a", arguments.toArray(String[]::new)))
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining(
+              "allowed: a path or a Hadoop URI, table:catalog.database.name, or both");
+    }
   }
 
   @ParameterizedTest

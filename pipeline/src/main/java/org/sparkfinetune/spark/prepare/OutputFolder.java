@@ -85,7 +85,7 @@ final class OutputFolder implements AutoCloseable {
    */
   static OutputFolder open(PrepareConfig config, List<String> input, Store store) {
     try {
-      Path output = store.qualified(new Path(config.output()));
+      Path output = store.qualified(new Path(config.output().folder()));
       if (output.getParent() == null) {
         throw new UserError(
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
@@ -105,7 +105,8 @@ final class OutputFolder implements AutoCloseable {
       }
     } catch (IOException | RunFailure | IllegalArgumentException e) {
       throw new UserError(
-          "output: cannot write to %s: %s".formatted(config.output(), Prepare.oneLine(e)), e);
+          "output: cannot write to %s: %s".formatted(config.output().folder(), Prepare.oneLine(e)),
+          e);
     }
   }
 

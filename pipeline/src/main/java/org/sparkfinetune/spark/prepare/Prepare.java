@@ -89,6 +89,7 @@ public final class Prepare {
     TableInput tables = TableInput.open(caller, config, stored.size());
     List<InputFile> files = Stream.concat(stored.stream(), tables.files().stream()).toList();
     ReadTask.Plan reading = readPlan(files);
+    Optional<TableOutput> table = TableOutput.open(caller, config);
     try (OutputFolder output = OutputFolder.open(config, addresses(stored, tables), store)) {
       LOG.info(
           "prepare: reading {} file(s), {} MiB, and {} table(s)",
@@ -123,6 +124,7 @@ public final class Prepare {
               .toList();
       PrepareReport report = PrepareReport.of(config, files, notes, counts, results);
       finish(output, report, results, counts.columns());
+      table.ifPresent(rows -> rows.write(output.output()));
       return report;
     } catch (Exception e) {
       // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.

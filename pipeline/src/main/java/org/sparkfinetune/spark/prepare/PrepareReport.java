@@ -131,7 +131,7 @@ public record PrepareReport(
             + counts.excludedRows();
     return new PrepareReport(
         config.dataset().text(),
-        config.output(),
+        config.output().folder(),
         config.seed(),
         files.stream().map(file -> fileRows(file, counts)).toList(),
         new Rows(

@@ -247,7 +247,7 @@ final class TableInput {
   }
 
   /** Spark's own words, without the plan and the query that it prints below them. */
-  private static String reason(Exception e) {
+  static String reason(Exception e) {
     String line =
         Optional.ofNullable(e.getMessage()).stream()
             .flatMap(String::lines)

@@ -19,6 +19,7 @@ final class Configs {
   private List<String> input = List.of();
   private Optional<List<String>> testInput = Optional.empty();
   private String output;
+  private Optional<String> table = Optional.empty();
   private long seed = 42;
   private OptionalLong numSamples = OptionalLong.empty();
   private TestSize testSize = new TestSize.Fraction(0.2);
@@ -73,6 +74,11 @@ final class Configs {
 
   Configs excludeIds(String... idsOrFiles) {
     excludeIds = List.of(idsOrFiles);
+    return this;
+  }
+
+  Configs table(String name) {
+    table = Optional.of(name);
     return this;
   }
 
@@ -147,7 +153,7 @@ final class Configs {
         dataset,
         input,
         testInput,
-        output,
+        new PrepareConfig.Output(output, table),
         seed,
         numSamples,
         testSize,

@@ -44,7 +44,7 @@ final class TokenizedHashSparkTest {
                 DatasetKind.INSTRUCTION,
                 List.of(input.toString()),
                 Optional.empty(),
-                out.toString(),
+                new PrepareConfig.Output(out.toString(), Optional.empty()),
                 42,
                 OptionalLong.empty(),
                 new TestSize.Rows(100),
