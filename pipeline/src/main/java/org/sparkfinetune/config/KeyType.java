@@ -112,6 +112,14 @@ record KeyType<T>(
           .withArity(Arity.MANY)
           .writing(Parallelism.Fsdp::text);
     }
+    if (type == PrepareConfig.Output.class) {
+      return KeyType.<PrepareConfig.Output>one(
+              "a path or a Hadoop URI, table:catalog.database.name, or both",
+              node -> node.scalars().flatMap(PrepareConfig.Output::of),
+              value -> !value.folder().isBlank())
+          .withArity(Arity.MANY)
+          .writing(PrepareConfig.Output::plain);
+    }
     if (type == PrepareConfig.TestSize.class) {
       return KeyType.<PrepareConfig.TestSize>scalar(
               "a whole number of rows, or a fraction above 0 and below 1",

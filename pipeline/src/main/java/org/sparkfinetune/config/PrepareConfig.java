@@ -15,6 +15,7 @@ import org.sparkfinetune.errors.UserError;
 /**
  * Everything that {@code prepare} was asked for.
  *
+ * @param input empty beside {@code sql}, or where the options of a format say all
  * @param testInput if given, {@code testSize} is {@code Rows(0)}
  * @param testSize {@code Rows(0)}: nothing is cut off
  * @param template role to text, in the order written; present exactly for {@link
@@ -23,13 +24,14 @@ import org.sparkfinetune.errors.UserError;
  */
 public record PrepareConfig(
     @Key(doc = "the converter of the rows") DatasetKind dataset,
-    @Key(meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT) List<String> input,
+    @Key(otherwise = Key.EMPTY, meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT)
+        List<String> input,
     @Key(
             meaning = Meaning.PATH_AS_WRITTEN,
             allowed = INPUT,
             doc = "a ready test split; then no test_size")
         Optional<List<String>> testInput,
-    @Key(allowed = "a path or a Hadoop URI", doc = "the folder to write") String output,
+    @Key(doc = "the folder to write, and a table besides if wanted") Output output,
     @Key(otherwise = "42", range = "[0,)", doc = "seed of the shuffle") long seed,
     @Key(doc = "rows to take; without it all") OptionalLong numSamples,
     @Key(otherwise = "0.2", doc = "rows or fraction for the test split; none with test_input")
@@ -53,9 +55,18 @@ public record PrepareConfig(
         double maxRejected,
     @Key(otherwise = "false", doc = "replace an existing output") boolean overwrite,
     Optional<TokenCounting> tokens,
-    CsvFormat csv) {
+    CsvFormat csv,
+    SparkSource source,
+    @Key(
+            after = "stratify_by",
+            otherwise = Key.EMPTY,
+            meaning = Meaning.PATH_AS_WRITTEN,
+            allowed = "ids of conversations, or a file with one id a line",
+            doc = "conversations to leave out: ids, or a file of them")
+        List<String> excludeIds) {
 
-  private static final String INPUT = "a path, a glob, a list of them, or hub:owner/name";
+  private static final String INPUT =
+      "a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name";
 
   public PrepareConfig {
     KeyTable.check(
@@ -73,9 +84,11 @@ public record PrepareConfig(
         deduplicate,
         formats,
         maxRejected,
-        overwrite);
+        overwrite,
+        excludeIds);
     input = List.copyOf(input);
     testInput = testInput.map(List::copyOf);
+    excludeIds = List.copyOf(excludeIds);
     template = template.map(texts -> Collections.unmodifiableMap(new LinkedHashMap<>(texts)));
     formats = Collections.unmodifiableSet(new TreeSet<>(formats));
     if (template.isPresent() != (dataset == DatasetKind.TEMPLATE)) {
@@ -83,6 +96,7 @@ public record PrepareConfig(
           "dataset is %s and template is %s; dataset: template needs a template, the others take none"
               .formatted(dataset.text(), template.isPresent() ? "given" : "missing"));
     }
+    source.check(input, testInput);
   }
 
   /** No test split is cut off beside a ready one; tokens are counted with a tokenizer only. */
@@ -109,6 +123,35 @@ public record PrepareConfig(
               + " two");
     }
     return values.with("test_size", none);
+  }
+
+  /**
+   * Where the data set goes.
+   *
+   * @param table a table that gets the rows besides
+   */
+  public record Output(String folder, Optional<String> table) {
+
+    /** As written: a folder, a table, or both; a table alone has a folder of its name. */
+    static Optional<Output> of(List<String> texts) {
+      List<String> tables =
+          texts.stream().filter(text -> text.startsWith(SparkSource.TABLE)).toList();
+      List<String> folders = texts.stream().filter(text -> !tables.contains(text)).toList();
+      Optional<String> table =
+          tables.stream().findFirst().map(text -> text.substring(SparkSource.TABLE.length()));
+      Optional<String> folder =
+          folders.stream().findFirst().or(() -> table.map(name -> name.replace("`", "")));
+      boolean possible =
+          folders.size() <= 1
+              && tables.size() <= 1
+              && folder.filter(name -> !name.isBlank()).isPresent();
+      return folder.filter(name -> possible).map(name -> new Output(name, table));
+    }
+
+    /** As in YAML. */
+    Object plain() {
+      return table.isEmpty() ? folder : List.of(folder, SparkSource.TABLE + table.get());
+    }
   }
 
   /** Which converter turns a row into a conversation. */

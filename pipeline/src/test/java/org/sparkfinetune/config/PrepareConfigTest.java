@@ -72,7 +72,7 @@ class PrepareConfigTest {
                 DatasetKind.SQL_CREATE_CONTEXT,
                 List.of("rows.jsonl"),
                 Optional.empty(),
-                "out",
+                new PrepareConfig.Output("out", Optional.empty()),
                 42,
                 OptionalLong.empty(),
                 new TestSize.Fraction(0.2),
@@ -84,7 +84,9 @@ class PrepareConfigTest {
                 0.01,
                 false,
                 Optional.empty(),
-                CsvFormat.RFC_4180));
+                CsvFormat.RFC_4180,
+                SparkSource.NONE,
+                List.of()));
   }
 
   @Test
@@ -96,7 +98,7 @@ class PrepareConfigTest {
                 DatasetKind.TEMPLATE,
                 List.of("a b,c.jsonl", "hub:owner/name"),
                 Optional.empty(),
-                "hdfs://n/out",
+                new PrepareConfig.Output("hdfs://n/out", Optional.empty()),
                 7,
                 OptionalLong.of(12_500),
                 new TestSize.Rows(2500),
@@ -108,7 +110,9 @@ class PrepareConfigTest {
                 0.5,
                 true,
                 Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072)),
-                new CsvFormat("\t", "'", "\\")));
+                new CsvFormat("\t", "'", "\\"),
+                SparkSource.NONE,
+                List.of()));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }
 
@@ -161,7 +165,7 @@ class PrepareConfigTest {
           formats: csv       | formats is csv; allowed: one or more of parquet, json
           formats: []        | formats is []; allowed: one or more of parquet, json
           max_rejected: 2    | max_rejected is 2; allowed: a number from 0 to 1
-          test_input: []     | test_input is []; allowed: a path, a glob, a list of them, or hub:owner/name
+          test_input: []     | test_input is []; allowed: a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name
           delimiter: ;;      | delimiter is ;;; allowed: one ASCII character that is no line end, or tab
           delimiter: §       | delimiter is §; allowed: one ASCII character that is no line end, or tab
           quote: xy          | quote is xy; allowed: one ASCII character that is no line end

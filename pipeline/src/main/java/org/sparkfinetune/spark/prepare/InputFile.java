@@ -5,10 +5,11 @@ import java.util.Locale;
 import org.sparkfinetune.config.CsvFormat;
 
 /**
- * One file of the input.
+ * One file of the input, or one table.
  *
  * @param index its place among all files, which orders rejections and settles ties
- * @param length bytes as stored
+ * @param uri of a table what the user wrote, see {@link TableInput}
+ * @param length bytes as stored; of a table a guess
  * @param csv how the file is written if it is CSV
  */
 record InputFile(
@@ -30,7 +31,14 @@ record InputFile(
   enum Format {
     JSON,
     CSV,
-    PARQUET
+    PARQUET,
+    /** Whatever Spark reads for us. */
+    TABLE;
+
+    /** Whether we read it ourselves, byte by byte. */
+    boolean isText() {
+      return this == JSON || this == CSV;
+    }
   }
 
   enum Compression {

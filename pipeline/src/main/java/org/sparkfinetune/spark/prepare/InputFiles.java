@@ -42,10 +42,11 @@ final class InputFiles {
   List<InputFile> resolve(PrepareConfig config) {
     CsvFormat csv = config.csv();
     List<InputFile> files = new ArrayList<>();
-    add(files, "input", config.input(), InputFile.Origin.INPUT, csv);
-    config
-        .testInput()
-        .ifPresent(paths -> add(files, "test_input", paths, InputFile.Origin.TEST_INPUT, csv));
+    List<String> paths = TableInput.paths(config.source(), config.input());
+    add(files, "input", paths, InputFile.Origin.INPUT, csv);
+    List<String> testPaths =
+        TableInput.paths(config.source(), config.testInput().orElse(List.of()));
+    add(files, "test_input", testPaths, InputFile.Origin.TEST_INPUT, csv);
     return List.copyOf(files);
   }
 

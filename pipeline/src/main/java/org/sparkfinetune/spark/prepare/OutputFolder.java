@@ -79,12 +79,13 @@ final class OutputFolder implements AutoCloseable {
   }
 
   /**
+   * @param input the URIs of the files that are read
    * @throws UserError if there is something already and it may not be replaced, or nothing can be
    *     written there
    */
-  static OutputFolder open(PrepareConfig config, List<InputFile> input, Store store) {
+  static OutputFolder open(PrepareConfig config, List<String> input, Store store) {
     try {
-      Path output = store.qualified(new Path(config.output()));
+      Path output = store.qualified(new Path(config.output().folder()));
       if (output.getParent() == null) {
         throw new UserError(
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
@@ -104,20 +105,21 @@ final class OutputFolder implements AutoCloseable {
       }
     } catch (IOException | RunFailure | IllegalArgumentException e) {
       throw new UserError(
-          "output: cannot write to %s: %s".formatted(config.output(), Prepare.oneLine(e)), e);
+          "output: cannot write to %s: %s".formatted(config.output().folder(), Prepare.oneLine(e)),
+          e);
     }
   }
 
-  private static void checkInputIsElsewhere(Path output, List<InputFile> input) {
+  private static void checkInputIsElsewhere(Path output, List<String> input) {
     String prefix = output.toUri().getPath() + "/";
-    for (InputFile file : input) {
-      Path path = new Path(file.uri());
+    for (String uri : input) {
+      Path path = new Path(uri);
       boolean sameStore =
           String.valueOf(path.toUri().getScheme()).equals(output.toUri().getScheme());
       if (sameStore && path.toUri().getPath().startsWith(prefix)) {
         throw new UserError(
             "output: %s holds the input %s, which it would replace. Name another folder."
-                .formatted(output, file.uri()));
+                .formatted(output, uri));
       }
     }
   }

@@ -2,14 +2,10 @@ package org.sparkfinetune.spark.prepare;
 
 import static org.apache.spark.sql.functions.col;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
-import java.math.BigDecimal;
 import java.net.URI;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -26,12 +22,10 @@ import org.apache.parquet.schema.Type;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
-import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.execution.datasources.DataSource;
 import org.apache.spark.sql.execution.datasources.parquet.ParquetToSparkSchemaConverter;
 import org.apache.spark.sql.internal.SQLConf;
-import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
@@ -171,8 +165,6 @@ final class ParquetInput {
 
   /** The rows of one task; the last two columns say the file and the row's place in it. */
   static final class Rows implements InputRows {
-    private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
-
     private final Iterator<Row> rows;
     private final List<String> names;
     private final Map<String, InputFile> files;
@@ -231,70 +223,12 @@ final class ParquetInput {
 
     @Override
     public ObjectNode tree() {
-      ObjectNode values = tree(row(), row().size() - 2);
-      if (values.size() == names.size()) {
-        return values;
-      }
-      // For the message about the missing column, which lists those that are there.
-      ObjectNode all = NODES.objectNode();
-      for (String name : names) {
-        all.set(name, values.get(name));
-      }
-      return all;
+      return RowTree.of(row(), row().size() - 2, names);
     }
 
     @Override
     public String excerpt() {
       return Utf8.excerpt(tree().toString());
-    }
-
-    private static ObjectNode tree(Row row, int columns) {
-      StructField[] fields = row.schema().fields();
-      ObjectNode tree = NODES.objectNode();
-      for (int i = 0; i < columns; i++) {
-        tree.set(fields[i].name(), node(row.get(i), fields[i].dataType()));
-      }
-      return tree;
-    }
-
-    /** Bytes do not become text, and no converter takes for its own what JSON has no type for. */
-    private static JsonNode node(@Nullable Object value, DataType type) {
-      if (value == null) {
-        return NODES.nullNode();
-      }
-      if (value instanceof String text) {
-        return NODES.textNode(text);
-      }
-      if (value instanceof Row row) {
-        return tree(row, row.size());
-      }
-      if (type instanceof ArrayType array) {
-        ArrayNode elements = NODES.arrayNode();
-        // Spark's Java API reads an array as a list only through a row.
-        for (Object element : RowFactory.create(value).getList(0)) {
-          elements.add(node(element, array.elementType()));
-        }
-        return elements;
-      }
-      if (value instanceof Boolean truth) {
-        return NODES.booleanNode(truth);
-      }
-      if (value instanceof Integer || value instanceof Short || value instanceof Byte) {
-        return NODES.numberNode(((Number) value).intValue());
-      }
-      if (value instanceof Long number) {
-        return NODES.numberNode(number.longValue());
-      }
-      if (value instanceof Double || value instanceof Float) {
-        return NODES.numberNode(((Number) value).doubleValue());
-      }
-      if (value instanceof BigDecimal number) {
-        return NODES.numberNode(number);
-      }
-      if (value instanceof byte[] bytes) {
-        return NODES.binaryNode(bytes);
-      }
-      return NODES.pojoNode(value.toString());
     }
   }
 }

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
@@ -37,6 +38,7 @@ import org.sparkfinetune.store.Store;
 public final class Prepare {
   private static final Logger LOG = LoggerFactory.getLogger(Prepare.class);
 
+  private final SparkSession caller;
   private final SparkSession spark;
   private final PrepareConfig config;
   private final Store store;
@@ -59,6 +61,7 @@ public final class Prepare {
       Optional<TokenCounter> counter) {
     this.splitBytes = splitBytes;
     this.counter = counter;
+    this.caller = spark;
     // A session of our own: a setting for our plan must not change the caller's other queries.
     this.spark = spark.newSession();
     this.config = config;
@@ -67,7 +70,7 @@ public final class Prepare {
 
   /** The same, counting tokens for the report: whoever can tokenise hands that in. */
   public Prepare counting(TokenCounter tokens) {
-    return new Prepare(spark, config, splitBytes, Optional.of(tokens));
+    return new Prepare(caller, config, splitBytes, Optional.of(tokens));
   }
 
   /**
@@ -83,17 +86,25 @@ public final class Prepare {
               + " of them.");
     }
     InputFiles input = new InputFiles(store);
-    List<InputFile> files = input.resolve(config);
+    List<InputFile> stored = input.resolve(config);
+    TableInput tables = TableInput.open(caller, config, stored.size());
+    List<InputFile> files = Stream.concat(stored.stream(), tables.files().stream()).toList();
     ReadTask.Plan reading = readPlan(files);
-    try (OutputFolder output = OutputFolder.open(config, files, store)) {
+    Optional<TableOutput> table = TableOutput.open(caller, config);
+    try (OutputFolder output = OutputFolder.open(config, addresses(stored, tables), store)) {
       LOG.info(
-          "prepare: reading {} file(s), {} MiB",
-          files.size(),
-          files.stream().mapToLong(InputFile::length).sum() >> 20);
-      JavaRDD<Row> sorted = new ReadStage(spark, files, reading).rows(splitBytes);
+          "prepare: reading {} file(s), {} MiB, and {} table(s)",
+          stored.size(),
+          stored.stream().mapToLong(InputFile::length).sum() >> 20,
+          tables.sources().size());
+      JavaRDD<Row> sorted = new ReadStage(spark, files, tables.sources(), reading).rows(splitBytes);
       ReadCounts counts = CountedRows.read(sorted, reading.buckets());
       new ReadCounts.Check(files, counts).check(config);
-      LOG.info("prepare: {} rows read, {} rejected", counts.rows(), counts.rejectedRows());
+      LOG.info(
+          "prepare: {} rows read, {} rejected, {} left out",
+          counts.rows(),
+          counts.rejectedRows(),
+          counts.excludedRows());
       Selection selection = selection(sorted, counts, reading.buckets());
       LOG.info(
           "prepare: writing {} rows to train and {} to test",
@@ -105,13 +116,25 @@ public final class Prepare {
                   new WriteTask(writePlan(files, reading.buckets(), counts, selection, output)),
                   true)
               .collect();
-      PrepareReport report = PrepareReport.of(config, files, input.notes(), counts, results);
+      List<String> notes =
+          Stream.of(
+                  input.notes(),
+                  tables.notes(),
+                  ExcludedIds.notes(reading.excluded(), counts.excluded().keySet()))
+              .flatMap(List::stream)
+              .toList();
+      PrepareReport report = PrepareReport.of(config, files, notes, counts, results);
       finish(output, report, results, counts.columns());
+      table.ifPresent(rows -> rows.write(output.output()));
       return report;
     } catch (Exception e) {
       // Not only runtime exceptions: Spark's own is checked, and Scala does not declare it.
       throw explained(e);
     }
+  }
+
+  private static List<String> addresses(List<InputFile> files, TableInput tables) {
+    return Stream.concat(files.stream().map(InputFile::uri), tables.storedIn().stream()).toList();
   }
 
   private ReadTask.Plan readPlan(List<InputFile> files) {
@@ -121,7 +144,8 @@ public final class Prepare {
         config.seed(),
         Buckets.forInputOf(bytes),
         DeadLetterRow.Order.of(files),
-        config.stratifyBy().orElse(null));
+        config.stratifyBy().orElse(null),
+        ExcludedIds.read(config.excludeIds(), store));
   }
 
   static Converter converter(PrepareConfig config) {
@@ -235,7 +259,7 @@ public final class Prepare {
   }
 
   /** Spark wraps what a task threw; what the user has to know is said without the wrapping. */
-  private static RuntimeException explained(Exception e) {
+  static RuntimeException explained(Exception e) {
     for (Throwable at = e; at != null; at = at.getCause()) {
       if (at instanceof UserError || at instanceof RunFailure || at instanceof Bug) {
         return (RuntimeException) at;

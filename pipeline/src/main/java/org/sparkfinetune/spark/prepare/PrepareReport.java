@@ -11,7 +11,7 @@ import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.spark.dataset.RowsHash;
 
 /**
- * What prepare did: rows in = train + test + rejected + repeats dropped + not selected.
+ * What prepare did: rows in = train + test + rejected + repeats dropped + not selected + excluded.
  *
  * @param rejected by reason, the commonest first
  * @param notes what a user should know and would not look for
@@ -32,12 +32,28 @@ public record PrepareReport(
     List<String> notes,
     String datasetHash) {
 
-  /** One input file and the rows found in it. */
+  /**
+   * One input file or table and the rows found in it.
+   *
+   * @param bytes 0 of a table, which has none that we could count
+   */
   public record FileRows(String file, String key, String compression, long bytes, long rows) {}
 
-  /** Every row of the input is in exactly one of the last five. */
+  /** Every row of the input is in exactly one of the last six. */
   public record Rows(
-      long in, long train, long test, long rejected, long repeatsDropped, long notSelected) {}
+      long in,
+      long train,
+      long test,
+      long rejected,
+      long repeatsDropped,
+      long notSelected,
+      long excluded) {
+
+    /** Where no conversations are left out by their ids. */
+    Rows(long in, long train, long test, long rejected, long repeatsDropped, long notSelected) {
+      this(in, train, test, rejected, repeatsDropped, notSelected, 0);
+    }
+  }
 
   /** A reason with its first row. */
   public record Rejected(
@@ -94,7 +110,7 @@ public record PrepareReport(
   static PrepareReport of(
       PrepareConfig config,
       List<InputFile> files,
-      List<String> ofInput,
+      List<String> givenNotes,
       ReadCounts counts,
       List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
@@ -107,10 +123,15 @@ public record PrepareReport(
       repeats = repeats.plus(result.repeats());
       testRowsInTrain += result.testRowsInTrain();
     }
-    long accounted = train.rows() + test.rows() + counts.rejectedRows() + repeats.dropped();
+    long accounted =
+        train.rows()
+            + test.rows()
+            + counts.rejectedRows()
+            + repeats.dropped()
+            + counts.excludedRows();
     return new PrepareReport(
         config.dataset().text(),
-        config.output(),
+        config.output().folder(),
         config.seed(),
         files.stream().map(file -> fileRows(file, counts)).toList(),
         new Rows(
@@ -119,14 +140,15 @@ public record PrepareReport(
             test.rows(),
             counts.rejectedRows(),
             repeats.dropped(),
-            counts.rows() - accounted),
+            counts.rows() - accounted,
+            counts.excludedRows()),
         counts.blankLines(),
         rejected(files, counts),
         new Repeated(repeats.exact(), repeats.near(), repeats.dropped(), testRowsInTrain),
         summary(train, config),
         summary(test, config),
         List.copyOf(train.shown()),
-        notes(files, ofInput, counts, test.rows(), testRowsInTrain),
+        notes(files, givenNotes, counts, test.rows(), testRowsInTrain),
         RowsHash.ofDataset(train.hash(), test.hash()));
   }
 
@@ -142,7 +164,8 @@ public record PrepareReport(
           case GZIP -> "gzip";
           case ZSTD -> "zstd";
         };
-    return new FileRows(file.uri(), key, compression, file.length(), counts.rowsOf(file.index()));
+    long bytes = file.format() == InputFile.Format.TABLE ? 0 : file.length();
+    return new FileRows(file.uri(), key, compression, bytes, counts.rowsOf(file.index()));
   }
 
   private static List<Rejected> rejected(List<InputFile> files, ReadCounts counts) {
@@ -176,11 +199,11 @@ public record PrepareReport(
 
   private static List<String> notes(
       List<InputFile> files,
-      List<String> ofInput,
+      List<String> givenNotes,
       ReadCounts counts,
       long testRows,
       long testRowsInTrain) {
-    List<String> notes = new ArrayList<>(ofInput);
+    List<String> notes = new ArrayList<>(givenNotes);
     for (InputFile file : files) {
       boolean packed = file.compression() != InputFile.Compression.NONE;
       if (packed || (file.format() == InputFile.Format.CSV && file.length() > LARGE)) {

@@ -49,6 +49,7 @@ final class ReadCounts implements Serializable {
   private final Map<Integer, String> unreadable = new TreeMap<>();
   private final Map<Integer, Long> rowsByFile = new TreeMap<>();
   private final Set<ExtraColumn> columns = EnumSet.noneOf(ExtraColumn.class);
+  private final Map<String, Long> excluded = new TreeMap<>();
   private long blankLines;
   private long toolRows;
   private long untrainedTurns;
@@ -67,6 +68,20 @@ final class ReadCounts implements Serializable {
   /** The columns that the data set needs besides its usual ones. */
   Set<ExtraColumn> columns() {
     return columns;
+  }
+
+  /** A conversation that the user wants left out. */
+  void excluded(String name) {
+    excluded.merge(name, 1L, Long::sum);
+  }
+
+  /** How many rows were left out of each text. */
+  Map<String, Long> excluded() {
+    return excluded;
+  }
+
+  long excludedRows() {
+    return excluded.values().stream().mapToLong(Long::longValue).sum();
   }
 
   /** Conversations in which a tool is called. */
@@ -175,7 +190,13 @@ final class ReadCounts implements Serializable {
       if (counts.samples().keySet().stream()
           .noneMatch(stratum -> stratum.origin() == InputFile.Origin.INPUT)) {
         throw new UserError(
-            "input: none of the %s rows could be taken.\n%s".formatted(counts.rows(), reasons()));
+            "input: none of the %s rows could be taken%s.\n%s"
+                .formatted(
+                    counts.rows(),
+                    counts.excludedRows() > 0
+                        ? "; exclude_ids leaves out %s".formatted(counts.excludedRows())
+                        : "",
+                    reasons()));
       }
     }
 
@@ -197,7 +218,7 @@ final class ReadCounts implements Serializable {
       List<InputFile> own = files.stream().filter(file -> file.origin() == origin).toList();
       if (own.stream().allMatch(file -> counts.rowsOf(file.index()) == 0)) {
         throw new UserError(
-            "%s: no rows in %s%s. Name files that hold rows."
+            "%s: no rows in %s%s. Name input that holds rows."
                 .formatted(
                     key,
                     own.get(0).uri(),
@@ -251,6 +272,7 @@ final class ReadCounts implements Serializable {
     lines.putAll(other.lines);
     other.unreadable.forEach(unreadable::putIfAbsent);
     other.rowsByFile.forEach((file, rows) -> rowsByFile.merge(file, rows, Long::sum));
+    other.excluded.forEach((name, rows) -> excluded.merge(name, rows, Long::sum));
     blankLines += other.blankLines;
     columns.addAll(other.columns);
     toolRows += other.toolRows;

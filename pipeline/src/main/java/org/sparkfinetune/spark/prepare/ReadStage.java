@@ -23,16 +23,23 @@ final class ReadStage {
   private final JavaSparkContext context;
   private final Store store;
   private final List<InputFile> files;
+  private final List<TableInput.Source> tables;
   private final ReadTask.Plan plan;
 
   /**
    * @param spark a session of our own, since settings of it are changed
+   * @param files those that are tables are left to {@code tables}
    */
-  ReadStage(SparkSession spark, List<InputFile> files, ReadTask.Plan plan) {
+  ReadStage(
+      SparkSession spark,
+      List<InputFile> files,
+      List<TableInput.Source> tables,
+      ReadTask.Plan plan) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     this.store = new Store(spark.sparkContext().hadoopConfiguration());
     this.files = files;
+    this.tables = tables;
     this.plan = plan;
     // Adaptive execution would merge small partitions, and a partition here is a bucket.
     spark.conf().set("spark.sql.adaptive.enabled", "false");
@@ -59,6 +66,7 @@ final class ReadStage {
     for (ParquetInput.Part part : new ParquetInput(spark, plan.columns()).read(files)) {
       parts.add(parquet(part));
     }
+    tables.forEach(table -> parts.add(table.read(plan)));
     return sorted(parts.stream().reduce(JavaRDD::union).orElseThrow());
   }
 

@@ -9,6 +9,7 @@ import java.util.ArrayDeque;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.Set;
 import org.apache.spark.sql.Row;
 import org.jspecify.annotations.Nullable;
@@ -28,13 +29,15 @@ final class ReadTask implements Iterator<Row> {
    * What every task needs to know.
    *
    * @param stratifyBy null for none (not an Optional: it travels to executors)
+   * @param excluded names of texts, see {@link ExcludedIds}
    */
   record Plan(
       Converter converter,
       long seed,
       Buckets buckets,
       DeadLetterRow.Order deadLetterOrder,
-      @Nullable String stratifyBy)
+      @Nullable String stratifyBy,
+      Set<String> excluded)
       implements Serializable {
     Set<String> columns() {
       Set<String> columns = new HashSet<>(converter.columns());
@@ -82,8 +85,11 @@ final class ReadTask implements Iterator<Row> {
 
   private @Nullable Row advance() {
     try {
-      if (!ended && rows.next()) {
-        return taken();
+      while (!ended && rows.next()) {
+        Row row = taken();
+        if (row != null) {
+          return row;
+        }
       }
     } catch (IOException e) {
       throw new UncheckedIOException("reading the input failed", e);
@@ -101,7 +107,8 @@ final class ReadTask implements Iterator<Row> {
     return ShuffledRow.of(plan.buckets().countsSlot(), 0, 0, kind, body, "");
   }
 
-  private Row taken() {
+  /** Null for a conversation that is left out. */
+  private @Nullable Row taken() {
     InputRows.Position position = rows.position();
     readCounts.row(position.file());
     try {
@@ -113,8 +120,13 @@ final class ReadTask implements Iterator<Row> {
     }
   }
 
-  private Row sample(Conversation conversation, Stratum stratum) {
+  private @Nullable Row sample(Conversation conversation, Stratum stratum) {
     EncodedConversation encoded = EncodedConversation.of(conversation);
+    Optional<String> excluded = ExcludedIds.among(plan.excluded(), encoded);
+    if (excluded.isPresent()) {
+      readCounts.excluded(excluded.get());
+      return null;
+    }
     readCounts.extras(conversation);
     order.of(encoded);
     int bucket = plan.buckets().bucketOf(order.order());

@@ -86,6 +86,9 @@ final class ReportPage {
     count("rejected", rows.rejected());
     count("repeats dropped", rows.repeatsDropped());
     count("not selected", rows.notSelected());
+    if (rows.excluded() > 0) {
+      count("left out by exclude_ids", rows.excluded());
+    }
     page.raw("</table>\n");
     page.text("p", "Seed %s.".formatted(report.seed()));
   }

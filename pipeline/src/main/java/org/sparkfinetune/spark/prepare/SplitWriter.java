@@ -15,7 +15,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -44,8 +43,6 @@ import org.sparkfinetune.store.AtomicFile;
 
 /** One bucket's part of one split, in each format asked for. Files come with their first row. */
 final class SplitWriter {
-  private static final int ID_BYTES = 10;
-
   private final OutputFolder.Parts files;
   private final Split split;
   private final int bucket;
@@ -74,7 +71,7 @@ final class SplitWriter {
   void write(EncodedConversation row, int copy) throws IOException {
     byte[] digest = row.digest();
     // Of the text alone, so that a row keeps its name over seeds and splits.
-    String name = HexFormat.of().formatHex(digest, 0, ID_BYTES);
+    String name = ExcludedIds.nameOf(digest);
     String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {

@@ -54,7 +54,7 @@ public final class StrictInput {
 
   /** Whether all files are text; Parquet has types, and Spark's reader keeps to them. */
   public boolean isText() {
-    return files.stream().noneMatch(StrictInput::isParquet);
+    return files.stream().allMatch(file -> file.format().isText());
   }
 
   private static boolean isParquet(InputFile file) {

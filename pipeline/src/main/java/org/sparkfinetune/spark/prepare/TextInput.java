@@ -126,7 +126,7 @@ final class TextInput implements InputRows {
               case LINES -> lines(split, head);
             });
       }
-      case PARQUET -> throw new IllegalArgumentException("Parquet is read by Spark: " + split);
+      case PARQUET, TABLE -> throw new IllegalArgumentException("Spark reads it: " + split);
     };
   }
 

@@ -63,7 +63,7 @@ record TextSplit(InputFile file, int index, long start, long end) implements Ser
   static List<TextSplit> of(List<InputFile> files, long size) {
     List<TextSplit> splits = new ArrayList<>();
     for (InputFile file : files) {
-      if (file.format() != InputFile.Format.PARQUET) {
+      if (file.format().isText()) {
         add(splits, file, file.splittable() ? size : Math.max(1, file.length()));
       }
     }

@@ -7,6 +7,8 @@
  *
  * <ul>
  *   <li>Parquet is read by Spark, of each file only the columns that the converter needs.
+ *   <li>Tables, queries and all other formats are read by Spark's own data sources, in the session
+ *       of the caller (see {@link org.sparkfinetune.spark.prepare.TableInput}).
  *   <li>Lines are found by Hadoop's {@code LineReader}, and JSON is parsed by Jackson. {@code
  *       TextInputFormat} around it would drop a line that is too long without a word, and reads
  *       zstd by native code alone. Spark's JSON reader turns numbers and objects into texts, drops

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.apache.hadoop.conf.Configuration;
@@ -89,7 +90,12 @@ final class BadInputsTest {
     List<InputFile> files = new InputFiles(new Store(hadoop)).resolve(config);
     ReadTask.Plan plan =
         new ReadTask.Plan(
-            Prepare.converter(config), 42, Buckets.of(3), DeadLetterRow.Order.of(files), null);
+            Prepare.converter(config),
+            42,
+            Buckets.of(3),
+            DeadLetterRow.Order.of(files),
+            null,
+            Set.of());
     ReadCounts counts = new ReadCounts();
     List<TextSplit> splits = TextSplit.of(files, 1 << 20);
     ReadTask task =

@@ -12,6 +12,7 @@ import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
 import org.sparkfinetune.config.PrepareConfig.TokenCounting;
+import org.sparkfinetune.config.SparkSource;
 
 /** Configurations for tests, changed from the defaults step by step. */
 final class Configs {
@@ -19,6 +20,7 @@ final class Configs {
   private List<String> input = List.of();
   private Optional<List<String>> testInput = Optional.empty();
   private String output;
+  private Optional<String> table = Optional.empty();
   private long seed = 42;
   private OptionalLong numSamples = OptionalLong.empty();
   private TestSize testSize = new TestSize.Fraction(0.2);
@@ -31,6 +33,8 @@ final class Configs {
   private boolean overwrite;
   private Optional<TokenCounting> tokens = Optional.empty();
   private CsvFormat csv = CsvFormat.RFC_4180;
+  private SparkSource source = SparkSource.NONE;
+  private List<String> excludeIds = List.of();
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -53,6 +57,30 @@ final class Configs {
   Configs testInput(String... paths) {
     testInput = Optional.of(List.of(paths));
     testSize = new TestSize.Rows(0);
+    return this;
+  }
+
+  Configs sql(String query) {
+    source = new SparkSource(Optional.of(query), Optional.empty(), Optional.empty());
+    return this;
+  }
+
+  Configs format(String name, Map<String, String> options) {
+    source =
+        new SparkSource(
+            Optional.empty(),
+            Optional.of(name),
+            Optional.of(options).filter(some -> !some.isEmpty()));
+    return this;
+  }
+
+  Configs excludeIds(String... idsOrFiles) {
+    excludeIds = List.of(idsOrFiles);
+    return this;
+  }
+
+  Configs table(String name) {
+    table = Optional.of(name);
     return this;
   }
 
@@ -132,7 +160,7 @@ final class Configs {
         dataset,
         input,
         testInput,
-        output,
+        new PrepareConfig.Output(output, table),
         seed,
         numSamples,
         testSize,
@@ -144,6 +172,8 @@ final class Configs {
         maxRejected,
         overwrite,
         tokens,
-        csv);
+        csv,
+        source,
+        excludeIds);
   }
 }

@@ -21,6 +21,7 @@ import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
+import org.sparkfinetune.config.SparkSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.prepare.Prepare;
@@ -44,7 +45,7 @@ final class TokenizedHashSparkTest {
                 DatasetKind.INSTRUCTION,
                 List.of(input.toString()),
                 Optional.empty(),
-                out.toString(),
+                new PrepareConfig.Output(out.toString(), Optional.empty()),
                 42,
                 OptionalLong.empty(),
                 new TestSize.Rows(100),
@@ -56,7 +57,9 @@ final class TokenizedHashSparkTest {
                 0,
                 false,
                 Optional.empty(),
-                CsvFormat.RFC_4180))
+                CsvFormat.RFC_4180,
+                SparkSource.NONE,
+                List.of()))
         .run()
         .datasetHash();
   }

@@ -1,0 +1,394 @@
+package org.sparkfinetune.spark.prepare;
+
+import static org.apache.spark.sql.functions.col;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.sql.Column;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.CsvFormat;
+import org.sparkfinetune.config.SparkSource;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
+
+/**
+ * Input that Spark reads for us: tables and views of its catalogs, a query, and whatever data
+ * sources it has. Of each only the columns that the converter needs are asked for, so that a
+ * columnar format reads no others.
+ *
+ * <p>All of it is in the session of the caller, because temporary views and settings of catalogs
+ * are a session's own. Such a source has no bytes to be cut at: its rows are counted first, and
+ * stand for a kilobyte each where work is divided. Only what Spark tells about the input decides
+ * then, and nothing about the cluster.
+ *
+ * <p>A row's number is its place in the order in which Spark read the source, from 1: that of
+ * {@code SELECT *} with the same Spark and settings, and another where files are divided among
+ * tasks in another way. It is a help to find a rejected row, whose beginning stands beside it; no
+ * result depends on it.
+ */
+final class TableInput {
+  private static final Logger LOG = LoggerFactory.getLogger(TableInput.class);
+  private static final long BYTES_A_ROW = 1024;
+  private static final String SQL = "sql";
+
+  private final SparkSession spark;
+  private final SparkSource wanted;
+  private final List<Source> sources = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+
+  private TableInput(SparkSession spark, SparkSource wanted) {
+    this.spark = spark;
+    this.wanted = wanted;
+  }
+
+  /**
+   * Resolves what the configuration names; the rows are counted, and not read yet.
+   *
+   * @param spark the session whose tables, views and settings are meant
+   * @param firstIndex the index of the first source among the files of the input
+   * @throws UserError if Spark cannot resolve a name, a query or a format
+   */
+  static TableInput open(SparkSession spark, PrepareConfig config, int firstIndex) {
+    TableInput input = new TableInput(spark, config.source());
+    input.openAll("input", config.input(), InputFile.Origin.INPUT, firstIndex);
+    if (config.input().isEmpty()) {
+      input.openWithoutPath(firstIndex);
+    }
+    input.openAll(
+        "test_input",
+        config.testInput().orElse(List.of()),
+        InputFile.Origin.TEST_INPUT,
+        firstIndex);
+    return input;
+  }
+
+  /** Those of the paths that are files of ours to read. */
+  static List<String> paths(SparkSource wanted, List<String> all) {
+    return all.stream().filter(path -> !isSparks(wanted, path)).toList();
+  }
+
+  private static boolean isSparks(SparkSource wanted, String path) {
+    return path.startsWith(SparkSource.TABLE) || wanted.format().isPresent();
+  }
+
+  List<Source> sources() {
+    return List.copyOf(sources);
+  }
+
+  List<InputFile> files() {
+    return sources.stream().map(Source::file).toList();
+  }
+
+  /** What was read, and in which state if Spark can tell, one line for each source. */
+  List<String> notes() {
+    return List.copyOf(notes);
+  }
+
+  /** Where the rows lie, if in files. */
+  List<String> storedIn() {
+    return sources.stream()
+        .flatMap(source -> Arrays.stream(source.rows().inputFiles()))
+        .map(uri -> new Path(URI.create(uri)).toString())
+        .toList();
+  }
+
+  private void openAll(String key, List<String> paths, InputFile.Origin origin, int firstIndex) {
+    for (String path : paths) {
+      if (path.startsWith(SparkSource.TABLE)) {
+        add(firstIndex, path, origin, table(key, path));
+      } else if (wanted.format().isPresent()) {
+        add(firstIndex, uri(path), origin, loaded(key, path));
+      }
+    }
+  }
+
+  private void openWithoutPath(int firstIndex) {
+    wanted.sql().ifPresent(sql -> add(firstIndex, SQL, InputFile.Origin.INPUT, query(sql)));
+    wanted
+        .format()
+        .ifPresent(
+            format ->
+                add(firstIndex, nameByOptions(format), InputFile.Origin.INPUT, loaded(format)));
+  }
+
+  private void add(int firstIndex, String uri, InputFile.Origin origin, Dataset<Row> rows) {
+    long bytes;
+    try {
+      bytes = Math.multiplyExact(rows.count(), BYTES_A_ROW);
+    } catch (Exception e) {
+      throw Prepare.explained(e);
+    }
+    int index = firstIndex + sources.size();
+    sources.add(
+        new Source(
+            new InputFile(
+                index,
+                uri,
+                origin,
+                InputFile.Format.TABLE,
+                InputFile.Compression.NONE,
+                bytes,
+                CsvFormat.RFC_4180),
+            rows));
+  }
+
+  private Dataset<Row> table(String key, String text) {
+    String name = text.substring(SparkSource.TABLE.length());
+    Optional<Dataset<Row>> pinned =
+        TableVersion.ofTable(spark, name)
+            .flatMap(
+                version ->
+                    pinned(
+                        "%s is %s, %s".formatted(key, text, version),
+                        () ->
+                            spark.sql(
+                                "SELECT * FROM %s VERSION AS OF %s"
+                                    .formatted(name, version.number()))));
+    return pinned.orElseGet(
+        () -> {
+          notes.add("%s is %s".formatted(key, text));
+          return resolved(
+              "%s: %s".formatted(key, text),
+              "Write %scatalog.database.name, with a table or view that SHOW TABLES lists in this Spark."
+                  .formatted(SparkSource.TABLE),
+              () -> spark.table(name));
+        });
+  }
+
+  /** The query stands in parentheses, so that nothing but a query is run. */
+  private Dataset<Row> query(String sql) {
+    String query = sql.strip().replaceAll("[;\\s]+$", "");
+    Dataset<Row> rows =
+        resolved(
+            "sql: '%s'".formatted(query.lines().findFirst().orElse("")),
+            "Write one query, and try it in spark-sql with the same settings.",
+            () -> spark.sql("SELECT * FROM (%s\n)".formatted(query)));
+    notes.add("sql is %s".formatted(query.replaceAll("\\s+", " ")));
+    notes.addAll(TableVersion.ofQuery(spark, query));
+    return rows;
+  }
+
+  private Dataset<Row> loaded(String format) {
+    notes.add("input is %s, by the options".formatted(nameByOptions(format)));
+    return resolved("format: %s".formatted(format), advice(format), () -> reader().load());
+  }
+
+  private Dataset<Row> loaded(String key, String path) {
+    String format = wanted.format().orElseThrow();
+    String what = "%s is %s, read as %s".formatted(key, uri(path), format);
+    Map<String, String> picked = new LinkedHashMap<>(wanted.options().orElse(Map.of()));
+    picked.keySet().removeIf(option -> !TableVersion.isPickedBy(option));
+    Optional<Dataset<Row>> pinned =
+        Optional.of(path)
+            .filter(any -> picked.isEmpty())
+            .flatMap(any -> TableVersion.ofPath(spark, format, path))
+            .flatMap(
+                version ->
+                    pinned(
+                        "%s, %s".formatted(what, version),
+                        () ->
+                            reader()
+                                .option(version.keeper().option(), version.number())
+                                .load(path)));
+    return pinned.orElseGet(
+        () -> {
+          notes.add(what + (picked.isEmpty() ? "" : ", " + picked));
+          return resolved(
+              "%s: %s read as %s (key format)".formatted(key, path, format),
+              advice(format),
+              () -> reader().load(path));
+        });
+  }
+
+  private org.apache.spark.sql.DataFrameReader reader() {
+    return spark
+        .read()
+        .format(wanted.format().orElseThrow())
+        .options(wanted.options().orElse(Map.of()));
+  }
+
+  private static String advice(String format) {
+    return "Check the path and the options; a data source that is not Spark's own needs its package (spark-submit --packages …), and format its name, now '%s'."
+        .formatted(format);
+  }
+
+  /** Reads the very state that the report names. */
+  private Optional<Dataset<Row>> pinned(String note, Callable<Dataset<Row>> reading) {
+    try {
+      Dataset<Row> rows = reading.call();
+      notes.add(note);
+      return Optional.of(rows);
+    } catch (Exception e) {
+      LOG.debug("not read by version: {}", note, e);
+      return Optional.empty();
+    }
+  }
+
+  private static Dataset<Row> resolved(String what, String advice, Callable<Dataset<Row>> reading) {
+    try {
+      return reading.call();
+    } catch (Exception e) {
+      // What Scala throws unchecked too: AnalysisException, SQLException of a driver.
+      throw new UserError("%s cannot be read: %s. %s".formatted(what, reason(e), advice), e);
+    }
+  }
+
+  /** Spark's own words, without the plan and the query that it prints below them. */
+  static String reason(Exception e) {
+    String line =
+        Optional.ofNullable(e.getMessage()).stream()
+            .flatMap(String::lines)
+            .filter(text -> !text.isBlank())
+            .findFirst()
+            .orElseGet(() -> Prepare.oneLine(e));
+    return line.strip().replaceAll("[.;]+$", "");
+  }
+
+  /** Of something that exists the whole address. */
+  private String uri(String path) {
+    try {
+      Path file = new Path(path);
+      FileSystem store = file.getFileSystem(spark.sparkContext().hadoopConfiguration());
+      return store.exists(file) ? store.makeQualified(file).toString() : path;
+    } catch (IOException | IllegalArgumentException e) {
+      return path;
+    }
+  }
+
+  /** Of a source without a path: other options than the table's name may be secrets. */
+  private String nameByOptions(String format) {
+    return wanted.options().orElse(Map.of()).entrySet().stream()
+        .filter(option -> option.getKey().equalsIgnoreCase("dbtable"))
+        .findFirst()
+        .map(option -> format + ":" + option.getValue())
+        .orElse(format);
+  }
+
+  /** One table, query or path, with all its columns. */
+  record Source(InputFile file, Dataset<Row> rows) {
+    /**
+     * Its rows through the reading pass.
+     *
+     * @throws UserError if a needed column is there twice
+     */
+    JavaRDD<Row> read(ReadTask.Plan plan) {
+      List<String> all = List.of(rows.schema().fieldNames());
+      List<Integer> chosen =
+          IntStream.range(0, all.size())
+              .filter(i -> plan.columns().contains(all.get(i)))
+              .boxed()
+              .toList();
+      List<String> columns = chosen.stream().map(all::get).toList();
+      if (columns.size() > Set.copyOf(columns).size()) {
+        throw new UserError(
+            "input: %s has the columns %s, one of them twice. Give each a name of its own (AS …)."
+                .formatted(file.uri(), String.join(", ", columns)));
+      }
+      List<String> names = Set.copyOf(columns).containsAll(plan.columns()) ? columns : all;
+      JavaRDD<Row> values = byPlace(chosen).toDF(columns.toArray(String[]::new)).javaRDD();
+      int partitions = values.getNumPartitions();
+      InputFile of = file;
+      return values.mapPartitionsWithIndex(
+          (partition, part) -> {
+            ReadCounts counts = new ReadCounts();
+            long start = of.length() / partitions * partition;
+            return new ReadTask(
+                new Rows(part, of, new Place(partition, start), names, counts), counts, plan);
+          },
+          false);
+    }
+
+    /** Columns by their places: a name can be ambiguous, or no identifier. */
+    private Dataset<Row> byPlace(List<Integer> chosen) {
+      String[] places =
+          IntStream.range(0, rows.schema().size()).mapToObj(i -> "c" + i).toArray(String[]::new);
+      return rows.toDF(places)
+          .select(chosen.stream().map(i -> col("c" + i)).toArray(Column[]::new));
+    }
+  }
+
+  /**
+   * A partition.
+   *
+   * @param start where it begins in the source, had this bytes
+   */
+  private record Place(int partition, long start) {}
+
+  /** The rows of one task. */
+  private static final class Rows implements InputRows {
+    private final Iterator<Row> rows;
+    private final InputFile file;
+    private final Place place;
+    private final List<String> names;
+    private final ReadCounts counts;
+    private @Nullable Row row;
+    private long number;
+
+    Rows(Iterator<Row> rows, InputFile file, Place place, List<String> names, ReadCounts counts) {
+      this.rows = rows;
+      this.file = file;
+      this.place = place;
+      this.names = names;
+      this.counts = counts;
+    }
+
+    @Override
+    public boolean next() {
+      if (rows.hasNext()) {
+        row = rows.next();
+        number++;
+        return true;
+      }
+      counts.endOfSplit(new TextSplit.Id(file.index(), place.partition()), number, 0);
+      return false;
+    }
+
+    @Override
+    public Position position() {
+      return new Position(file.index(), place.partition(), number);
+    }
+
+    @Override
+    public long splitStart() {
+      return place.start();
+    }
+
+    @Override
+    public InputFile.Origin origin() {
+      return file.origin();
+    }
+
+    @Override
+    public ObjectNode tree() {
+      if (row == null) {
+        throw new Bug("A row was asked for before the first.");
+      }
+      return RowTree.of(row, row.size(), names);
+    }
+
+    @Override
+    public String excerpt() {
+      return Utf8.excerpt(tree().toString());
+    }
+  }
+}
