@@ -18,7 +18,7 @@ final class MemoryFormulas {
   private static final int STATE_BYTES = 4 * Float.BYTES;
 
   /** A JVM with Spark and libtorch, without a model; measured with 768 MB of heap. */
-  static final long CPU_PROCESS = 485L << 20;
+  static final long CPU_PROCESS = 460L << 20;
 
   /** Of tensors that come and go, what lies in holes between them; measured. */
   private static final double HOLES = 0.4;
