@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.sql.Column;
+import org.apache.spark.sql.DataFrameReader;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -198,18 +199,14 @@ final class TableInput {
     String what = "%s is %s, read as %s".formatted(key, uri(path), format);
     Map<String, String> picked = new LinkedHashMap<>(wanted.options().orElse(Map.of()));
     picked.keySet().removeIf(option -> !TableVersion.isPickedBy(option));
+    Optional<TableVersion> newest =
+        picked.isEmpty() ? TableVersion.ofPath(spark, format, path) : Optional.empty();
     Optional<Dataset<Row>> pinned =
-        Optional.of(path)
-            .filter(any -> picked.isEmpty())
-            .flatMap(any -> TableVersion.ofPath(spark, format, path))
-            .flatMap(
-                version ->
-                    pinned(
-                        "%s, %s".formatted(what, version),
-                        () ->
-                            reader()
-                                .option(version.keeper().option(), version.number())
-                                .load(path)));
+        newest.flatMap(
+            version ->
+                pinned(
+                    "%s, %s".formatted(what, version),
+                    () -> reader().option(version.keeper().option(), version.number()).load(path)));
     return pinned.orElseGet(
         () -> {
           notes.add(what + (picked.isEmpty() ? "" : ", " + picked));
@@ -220,7 +217,7 @@ final class TableInput {
         });
   }
 
-  private org.apache.spark.sql.DataFrameReader reader() {
+  private DataFrameReader reader() {
     return spark
         .read()
         .format(wanted.format().orElseThrow())
