@@ -81,7 +81,16 @@ class MeasuredMemoryTest {
     int ranks = config.parallelism().numRanks().orElse(2);
     Device host =
         new Device(
-            "cpu", Device.Kind.CPU, Device.Bfloat16.STORED, 24L << 30, 1e11, 1e10, 1e10, 2, 1e9, 0);
+            "cpu",
+            Device.Kind.CPU,
+            Device.Bfloat16.COMPUTED,
+            24L << 30,
+            1e11,
+            1e10,
+            1e10,
+            2,
+            1e9,
+            0);
     return new Planner(config, ModelShape.named(run.group(1)).config(), OptionalLong.empty())
         .plan(host, ranks, List.of());
   }
