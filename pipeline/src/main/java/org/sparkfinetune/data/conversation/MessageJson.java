@@ -64,7 +64,7 @@ public final class MessageJson {
           new ToolCall(
               call.path("id").asText(""),
               function.path("name").asText(""),
-              function.path("arguments").asText("")));
+              jsonText(function.path("arguments"), "{}")));
     }
     return new Extras(
         calls,
@@ -73,6 +73,18 @@ public final class MessageJson {
         text(message, "reasoning_content"),
         message.has("content") && message.get("content").isNull(),
         message.path("weight").asInt(1) == 0);
+  }
+
+  /**
+   * JSON that a data set holds as a text, or as it is.
+   *
+   * @param otherwise where there is none
+   */
+  public static String jsonText(JsonNode json, String otherwise) {
+    if (json.isMissingNode() || json.isNull()) {
+      return otherwise;
+    }
+    return json.isTextual() ? json.textValue() : json.toString();
   }
 
   private static String text(JsonNode message, String name) {

@@ -60,7 +60,8 @@ public enum DatasetLayout {
                 message.path("content").textValue(),
                 MessageJson.extras(message)));
       }
-      return conversation(row, number, messages, conversation.path("tools").asText(""));
+      return conversation(
+          row, number, messages, MessageJson.jsonText(conversation.path("tools"), ""));
     }
   };
 

@@ -28,6 +28,8 @@ import org.sparkfinetune.store.Store;
 
 /** The files of one split of a prepared data set, in the order of their names. */
 public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
+  private static final List<String> WHOLE_NUMBERS = List.of("tinyint", "smallint", "bigint");
+
   /** The split that evaluation takes. */
   public static final String TEST = "test";
 
@@ -207,6 +209,20 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
       throw new UserError(
           "dataset_path: the Parquet files of '%s' have no column messages of {role, content} texts, but: %s. Let prepare write the data set."
               .formatted(files.get(0).getPath().getParent(), schema.simpleString()));
+    }
+    StructType message =
+        (StructType) ((ArrayType) schema.apply("messages").dataType()).elementType();
+    for (ExtraColumn column : ExtraColumn.values()) {
+      StructType holder = column.isField() ? message : schema;
+      boolean there = Arrays.asList(holder.fieldNames()).contains(column.text());
+      String type = there ? holder.apply(column.text()).dataType().simpleString() : "";
+      boolean whole = column == ExtraColumn.WEIGHT && WHOLE_NUMBERS.contains(type);
+      if (there && !whole && !type.equals(column.sparkType())) {
+        throw new UserError(
+            "dataset_path: the column %s of the Parquet files of '%s' is of type %s, but %s is needed. Let prepare write the data set."
+                .formatted(
+                    column.text(), files.get(0).getPath().getParent(), type, column.sparkType()));
+      }
     }
     return rows;
   }

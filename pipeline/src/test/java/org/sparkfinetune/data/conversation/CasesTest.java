@@ -165,4 +165,14 @@ final class CasesTest {
     Conversation conversation = new Conversation(List.of(new Message(Role.USER, "q")));
     assertThat(EncodedConversation.number(conversation)).isEqualTo(2243918663923964788L);
   }
+
+  @Test
+  void a_data_set_of_ones_own_may_have_arguments_as_objects() {
+    ObjectNode message =
+        tree(
+            "{\"content\":null,\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}},"
+                + "{\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]}");
+    assertThat(MessageJson.extras(message).toolCalls())
+        .containsExactly(new ToolCall("", "f", "{\"a\":1}"), new ToolCall("", "g", "{}"));
+  }
 }

@@ -1,6 +1,7 @@
 package org.sparkfinetune.spark.prepare;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.sparkfinetune.spark.prepare.Preparing.lines;
 import static org.sparkfinetune.spark.prepare.Preparing.run;
 
@@ -37,6 +38,7 @@ import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.RowShape;
 import org.sparkfinetune.data.conversation.RowShape.Converter;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
@@ -303,6 +305,36 @@ final class PrepareSparkTest {
       }
     }
     assertThat(found).isEqualTo(expected);
+  }
+
+  @Test
+  void a_data_set_of_ones_own_has_the_types_of_prepares_or_is_refused() throws Exception {
+    spark
+        .sql(
+            "SELECT array(named_struct('role', 'user', 'content', 'q', 'weight', 0L),"
+                + " named_struct('role', 'assistant', 'content', 'a', 'weight', 1L)) AS messages")
+        .write()
+        .parquet(folder.resolve("own/train").toString());
+    spark
+        .sql(
+            "SELECT array(named_struct('role', 'user', 'content', 'q', 'tool_calls', array(1)))"
+                + " AS messages")
+        .write()
+        .parquet(folder.resolve("other/train").toString());
+    Store store = new Store(new Configuration());
+    DatasetSplit own =
+        DatasetSplit.train(new org.apache.hadoop.fs.Path(folder.resolve("own").toString()), store);
+    Conversation conversation = own.layout().read(own.read(spark).first(), 0);
+    assertThat(conversation.messages())
+        .extracting(message -> message.extras().untrained())
+        .containsExactly(true, false);
+    DatasetSplit other =
+        DatasetSplit.train(
+            new org.apache.hadoop.fs.Path(folder.resolve("other").toString()), store);
+    assertThatThrownBy(() -> other.read(spark))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("the column tool_calls")
+        .hasMessageContaining("is of type array<int>, but array<struct<id:string");
   }
 
   @Test
