@@ -283,15 +283,20 @@ public final class Store implements Serializable {
   private void renameFolder(Path folder, Path name) throws IOException {
     // Not the plain files of fileSystem(): what Parquet or Spark wrote has checksum files beside
     // it.
-    if (!folder.getFileSystem(hadoop).rename(folder, name)) {
-      throw new IOException("renaming %s to %s was refused".formatted(folder, name));
+    rename(folder.getFileSystem(hadoop), folder, name);
+  }
+
+  private static void rename(FileSystem files, Path path, Path name) throws IOException {
+    if (!files.rename(path, name)) {
+      throw new IOException("renaming %s to %s was refused".formatted(path, name));
     }
   }
 
   void renameFile(Path file, Path name) throws IOException {
     FileSystem files = fileSystem(name);
     if (files instanceof RawLocalFileSystem) {
-      renameFolder(file, name);
+      // Not the scheme's own: Hive's, which a Spark with Hive has for file:, replaces nothing.
+      rename(files, file, name);
       return;
     }
     try {

@@ -259,4 +259,24 @@ final class PublishingTest {
     assertThat(new Store(hadoop).keepsObjects(new Path("s3a:" + folder.resolve("x")))).isTrue();
     assertThat(store.keepsObjects(path("x"))).isFalse();
   }
+
+  /** As Hive's ProxyLocalFileSystem, which a Spark with Hive has for {@code file:}. */
+  public static final class ReplacesNothing extends org.apache.hadoop.fs.LocalFileSystem {
+    @Override
+    public boolean rename(Path from, Path to) throws IOException {
+      return !exists(to) && super.rename(from, to);
+    }
+  }
+
+  @Test
+  void a_file_is_replaced_though_the_schemes_file_system_replaces_none() {
+    Configuration hadoop = new Configuration();
+    hadoop.set("fs.file.impl", ReplacesNothing.class.getName());
+    hadoop.setBoolean("fs.file.impl.disable.cache", true);
+    Store hive = new Store(hadoop);
+    Path file = new Path(folder.resolve("replaced").toUri());
+    hive.replace(file, "a");
+    hive.replace(file, "b");
+    assertThat(hive.read(file)).hasValueSatisfying(bytes -> assertThat(bytes).containsExactly('b'));
+  }
 }
