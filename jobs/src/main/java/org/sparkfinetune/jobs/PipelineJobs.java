@@ -28,6 +28,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
 import org.sparkfinetune.inference.export.GgufExport;
 import org.sparkfinetune.inference.export.Merge;
@@ -253,6 +254,18 @@ final class PipelineJobs implements Jobs {
   private static CheckText.Style terminal() {
     boolean colour = System.console() != null && System.getenv("NO_COLOR") == null;
     return colour ? CheckText.Style.COLOUR : CheckText.Style.PLAIN;
+  }
+
+  /**
+   * A file that a key names, as text.
+   *
+   * @throws UserError if it is not there
+   */
+  static String text(String key, String file, Store store) {
+    return store
+        .read(new Path(file))
+        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
+        .orElseThrow(() -> new UserError("%s: there is no file '%s'.".formatted(key, file)));
   }
 
   /** What a session would use; there is none yet, since the configuration shapes it. */

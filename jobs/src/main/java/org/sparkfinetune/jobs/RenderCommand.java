@@ -5,7 +5,6 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeParseException;
 import java.util.HashMap;
@@ -107,9 +106,10 @@ final class RenderCommand implements Runnable {
         new HashMap<>(files.map(TokenizerFiles::templateTokens).orElse(Map.of()));
     specialTokens.ifPresent(json -> common.putAll(object("special_tokens", json)));
     common.put("add_generation_prompt", addGenerationPrompt);
-    Optional<Object> shared = tools.map(file -> value("tools", text("tools", file, store)));
+    Optional<Object> shared =
+        tools.map(file -> value("tools", PipelineJobs.text("tools", file, store)));
     PrintWriter out = spec.commandLine().getOut();
-    text("input", input, store)
+    PipelineJobs.text("input", input, store)
         .lines()
         .filter(line -> !line.isBlank())
         .map(line -> rendered(template, variables(line, common, shared)))
@@ -165,13 +165,6 @@ final class RenderCommand implements Runnable {
     } catch (UserError e) {
       return answer("error", String.valueOf(e.getMessage())).toString();
     }
-  }
-
-  private static String text(String key, String file, Store store) {
-    return store
-        .read(new Path(file))
-        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
-        .orElseThrow(() -> new UserError("%s: there is no file '%s'.".formatted(key, file)));
   }
 
   private static Object value(String key, String json) {

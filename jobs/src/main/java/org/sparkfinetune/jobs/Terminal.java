@@ -8,12 +8,10 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
@@ -109,15 +107,12 @@ final class Terminal {
         messages.add(MessageJson.message(message, "messages[" + messages.size() + "]"));
       }
     }
-    String tools = answer.tools().map(f -> MessageJson.tools(json("tools", read(f)))).orElse("");
+    String tools =
+        answer
+            .tools()
+            .map(f -> MessageJson.tools(json("tools", PipelineJobs.text("tools", f, store))))
+            .orElse("");
     return new Conversation(messages, tools);
-  }
-
-  private String read(String file) {
-    return store
-        .read(new Path(file))
-        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
-        .orElseThrow(() -> new UserError("tools: there is no file '%s'.".formatted(file)));
   }
 
   private static JsonNode json(String key, String text) {

@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.Abortable;
 import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.StreamCapabilities;
@@ -261,7 +262,7 @@ final class PublishingTest {
   }
 
   /** As Hive's ProxyLocalFileSystem, which a Spark with Hive has for {@code file:}. */
-  public static final class ReplacesNothing extends org.apache.hadoop.fs.LocalFileSystem {
+  public static final class ReplacesNothing extends LocalFileSystem {
     @Override
     public boolean rename(Path from, Path to) throws IOException {
       return !exists(to) && super.rename(from, to);

@@ -1,6 +1,9 @@
 package org.sparkfinetune.data.jinja;
 
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.sparkfinetune.data.jinja.TemplateError.Kind;
@@ -33,12 +36,12 @@ final class BraceFormat {
     if (!(mapping instanceof Dict dict)) {
       throw TemplateError.type("format_map() argument must be a mapping");
     }
-    java.util.Map<String, Object> named = new java.util.LinkedHashMap<>();
+    Map<String, Object> named = new LinkedHashMap<>();
     for (Object item : dict.items().items) {
       named.put(
           Printing.str(((PyList) item).items.get(0)).toString(), ((PyList) item).items.get(1));
     }
-    return apply(format, new Arguments(java.util.List.of(), named));
+    return apply(format, new Arguments(List.of(), named));
   }
 
   private Text format(Text format, int depth) {
