@@ -296,7 +296,9 @@ public final class Store implements Serializable {
     FileSystem files = fileSystem(name);
     if (files instanceof RawLocalFileSystem) {
       // Not the scheme's own: Hive's, which a Spark with Hive has for file:, replaces nothing.
+      files.delete(checksums(name), false);
       rename(files, file, name);
+      files.delete(checksums(file), false);
       return;
     }
     try {
@@ -307,6 +309,11 @@ public final class Store implements Serializable {
       delete(name);
       renameFolder(file, name);
     }
+  }
+
+  /** Where Hadoop's local file system, through which Parquet is written, keeps a file's sums. */
+  private static Path checksums(Path file) {
+    return new Path(file.getParent(), "." + file.getName() + ".crc");
   }
 
   /** Deletes what killed writers left of files and folders that they were making in a folder. */

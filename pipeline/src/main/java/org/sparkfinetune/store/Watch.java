@@ -127,7 +127,8 @@ public final class Watch {
       return new Seen(now, text, 0, Life.UNKNOWN);
     }
     if (!now.equals(before.now())) {
-      return new Seen(now, text, 0, Life.ALIVE);
+      // It lives, but was empty at each look so far: the next one may tell who it is.
+      return new Seen(now, text, 0, text.isEmpty() ? Life.UNKNOWN : Life.ALIVE);
     }
     int unchanged = before.unchanged() + 1;
     return new Seen(now, text, unchanged, unchanged < pace.looks() ? before.life() : Life.DEAD);

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.OutputStream;
@@ -279,5 +280,28 @@ final class PublishingTest {
     hive.replace(file, "a");
     hive.replace(file, "b");
     assertThat(hive.read(file)).hasValueSatisfying(bytes -> assertThat(bytes).containsExactly('b'));
+  }
+
+  /** As Parquet's writer writes. */
+  @Test
+  void checksums_of_the_local_file_system_stay_neither_behind_nor_wrong() throws IOException {
+    Path file = path("file");
+    Path temporary = path("temporary");
+    Path checksums = path(".file.crc");
+    FileSystem local = new LocalFileSystem();
+    local.initialize(folder.toUri(), new Configuration());
+    for (Path written : List.of(file, temporary)) {
+      try (OutputStream out = local.create(written)) {
+        out.write(written.getName().getBytes(UTF_8));
+      }
+    }
+    assertThat(local.exists(checksums)).as("as Hadoop writes").isTrue();
+    store.rename(temporary, file);
+    try (InputStream in = local.open(file)) {
+      assertThat(in.readAllBytes()).asString(UTF_8).isEqualTo("temporary");
+    }
+    try (Stream<java.nio.file.Path> left = Files.list(folder)) {
+      assertThat(left).map(path -> path.getFileName().toString()).containsExactly("file");
+    }
   }
 }

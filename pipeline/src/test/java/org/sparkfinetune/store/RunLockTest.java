@@ -126,6 +126,25 @@ class RunLockTest {
     assertThat(claim).exists();
   }
 
+  /** A claim is empty for a moment while it is rewritten. */
+  @Test
+  void the_driver_that_holds_the_lock_is_named_though_each_look_so_far_met_an_empty_claim()
+      throws IOException {
+    write(ELSEWHERE);
+    Path claim = claim();
+    rewrite(claim, "");
+    int[] looks = {0};
+    Pace.Pause itBeats =
+        () -> {
+          looks[0]++;
+          rewrite(claim, looks[0] < 3 ? "" : ELSEWHERE + NEWS);
+          touch(claim, looks[0]);
+        };
+    assertThatThrownBy(() -> acquire(new Pace(Duration.ofMinutes(1), 60, itBeats), () -> {}))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("process 1 on elsewhere");
+  }
+
   @Test
   void a_file_in_the_place_of_the_claims_is_the_users_to_delete() throws IOException {
     Files.createDirectories(folder.resolve("run"));
