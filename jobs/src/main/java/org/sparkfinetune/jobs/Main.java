@@ -62,6 +62,7 @@ public final class Main {
         .addSubcommand(
             withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)))
         .addSubcommand(withHelp(new RenderCommand(PipelineJobs::store)))
+        .addSubcommand(withHelp(new WhyCommand()))
         .addSubcommand(withHelp(new BenchGenerateCommand(out)))
         .addSubcommand(benchTrain(out))
         .addSubcommand(withHelp(new MakeModelCommand()));

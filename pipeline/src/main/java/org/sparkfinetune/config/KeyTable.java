@@ -7,8 +7,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -39,6 +41,9 @@ public final class KeyTable {
         }
       };
 
+  /** An item of the key sources; before the table that has this key. */
+  static final KeyTable SOURCE = new KeyTable("a source", Source.class);
+
   public static final KeyTable TRAIN =
       new KeyTable("train", TrainConfig.class, TrainConfig.Accepted.class);
   public static final KeyTable PREPARE = new KeyTable("prepare", PrepareConfig.class);
@@ -60,6 +65,11 @@ public final class KeyTable {
     return command;
   }
 
+  /** False for the keys within a value of a key. */
+  boolean isCommand() {
+    return this != SOURCE;
+  }
+
   public List<Entry> keys() {
     return Collections.unmodifiableList(keys);
   }
@@ -77,6 +87,32 @@ public final class KeyTable {
     }
     for (int i = 0; i < values.length; i++) {
       entries.get(i).check(values[i]);
+    }
+  }
+
+  /** A record's keys with their values as YAML has them; without those that have none. */
+  static Map<String, Object> plain(Record record) {
+    Map<String, Object> plain = new LinkedHashMap<>();
+    for (RecordComponent component : record.getClass().getRecordComponents()) {
+      Object value = valueOf(component, record);
+      if (component.isAnnotationPresent(Key.class)) {
+        Entry key = Entry.of(component);
+        Object written = key.plain(Entry.held(value));
+        if (written != null) {
+          plain.put(key.name(), written);
+        }
+      } else if (value instanceof Record group) {
+        plain.putAll(plain(group));
+      }
+    }
+    return plain;
+  }
+
+  private static Object valueOf(RecordComponent component, Record record) {
+    try {
+      return component.getAccessor().invoke(record);
+    } catch (ReflectiveOperationException e) {
+      throw new Bug("The component " + component + " cannot be read.", e);
     }
   }
 
@@ -303,15 +339,22 @@ public final class KeyTable {
       return held;
     }
 
-    private void check(Object component) {
-      Object value = component;
+    /** What is in an optional component; null for nothing. */
+    private static @Nullable Object held(Object component) {
       if (component instanceof Optional<?> held) {
-        value = held.orElse(null);
-      } else if (component instanceof OptionalInt held) {
-        value = held.isPresent() ? held.getAsInt() : null;
-      } else if (component instanceof OptionalLong held) {
-        value = held.isPresent() ? held.getAsLong() : null;
+        return held.orElse(null);
       }
+      if (component instanceof OptionalInt held) {
+        return held.isPresent() ? held.getAsInt() : null;
+      }
+      if (component instanceof OptionalLong held) {
+        return held.isPresent() ? held.getAsLong() : null;
+      }
+      return component;
+    }
+
+    private void check(Object component) {
+      Object value = held(component);
       if (value != null && !isAllowed(value)) {
         throw refused("", String.valueOf(plain(value)));
       }

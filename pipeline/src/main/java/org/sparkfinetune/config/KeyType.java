@@ -4,6 +4,7 @@ import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.math.BigInteger;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -23,6 +24,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.UserError;
 
 /**
  * What the values of a key are; follows from its component's type and its {@link Key}.
@@ -73,7 +75,7 @@ record KeyType<T>(
           ? one("a mapping", YamlNode::scalarFields, map -> hasFields(map, List.of(key.fields())))
           : generic.getRawType() == Set.class
               ? choices((Class<?>) argument(type), key)
-              : texts(key);
+              : argument(type) == Source.class ? sources() : texts(key);
     }
     if (type == String.class) {
       return text(key.meaning());
@@ -95,7 +97,7 @@ record KeyType<T>(
       Interval range = Interval.of("a whole number", key.range());
       return scalar(range.text, KeyType::whole, range::contains);
     }
-    if (type == double.class) {
+    if (type == double.class || type == Double.class) {
       Interval range = Interval.of("a number", key.range());
       return scalar(range.text, KeyType::decimal, range::contains);
     }
@@ -183,6 +185,37 @@ record KeyType<T>(
             node -> key.meaning() == Meaning.WORDS ? words(node, "[,\\s]+") : node.scalars(),
             texts -> (mayBeEmpty || !texts.isEmpty()) && texts.stream().noneMatch(isNothing))
         .withArity(Arity.MANY);
+  }
+
+  /** A list of mappings, each with the keys of a source. */
+  private static KeyType<List<Source>> sources() {
+    return KeyType.<List<Source>>one(
+            "a list of mappings with the keys "
+                + KeyTable.SOURCE.keys().stream()
+                    .map(KeyTable.Entry::name)
+                    .collect(Collectors.joining(", ")),
+            node -> Optional.ofNullable(node.items()).flatMap(KeyType::sources),
+            sources -> true)
+        .writing(sources -> sources.stream().map(KeyTable::plain).toList());
+  }
+
+  private static Optional<List<Source>> sources(List<YamlNode> items) {
+    List<Source> sources = new ArrayList<>();
+    for (YamlNode item : items) {
+      if (item.fields() == null) {
+        return Optional.empty();
+      }
+      Values values = Values.ofItem(KeyTable.SOURCE, item);
+      try {
+        sources.add(values.record(Source.class));
+      } catch (UserError e) {
+        throw new UserError(
+            "%s: source %s: %s"
+                .formatted(item.place(), values.value("name").orElse(""), e.getMessage()),
+            e);
+      }
+    }
+    return Optional.of(List.copyOf(sources));
   }
 
   private static KeyType<KeyTable.Choice> choice(Class<?> words) {

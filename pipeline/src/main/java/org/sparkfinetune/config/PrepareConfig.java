@@ -9,12 +9,14 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
 
 /**
  * Everything that {@code prepare} was asked for.
  *
+ * @param dataset of the only input; the sources of a mixture have their own
  * @param input empty beside {@code sql}, or where the options of a format say all
  * @param testInput if given, {@code testSize} is {@code Rows(0)}
  * @param testSize {@code Rows(0)}: nothing is cut off
@@ -23,12 +25,16 @@ import org.sparkfinetune.errors.UserError;
  * @param tokens empty: the report counts none
  */
 public record PrepareConfig(
-    @Key(doc = "the converter of the rows") DatasetKind dataset,
-    @Key(otherwise = Key.EMPTY, meaning = Meaning.PATH_AS_WRITTEN, allowed = INPUT, doc = INPUT)
+    @Key(doc = "the converter of the rows; required without sources") Optional<DatasetKind> dataset,
+    @Key(
+            otherwise = Key.EMPTY,
+            meaning = Meaning.PATH_AS_WRITTEN,
+            allowed = Source.INPUT,
+            doc = Source.INPUT)
         List<String> input,
     @Key(
             meaning = Meaning.PATH_AS_WRITTEN,
-            allowed = INPUT,
+            allowed = Source.INPUT,
             doc = "a ready test split; then no test_size")
         Optional<List<String>> testInput,
     @Key(doc = "the folder to write, and a table besides if wanted") Output output,
@@ -38,9 +44,7 @@ public record PrepareConfig(
         TestSize testSize,
     @Key(doc = "replaces the converter's system message") Optional<String> systemMessage,
     @Key(
-            allowed =
-                "a mapping with the keys user and assistant, and system if wanted, each a text with"
-                    + " columns in braces",
+            allowed = Source.TEMPLATE,
             fields = {"user", "assistant", "system?"},
             doc = "columns into messages: a text for each role")
         Optional<Map<String, String>> template,
@@ -63,10 +67,12 @@ public record PrepareConfig(
             meaning = Meaning.PATH_AS_WRITTEN,
             allowed = "ids of conversations, or a file with one id a line",
             doc = "conversations to leave out: ids, or a file of them")
-        List<String> excludeIds) {
-
-  private static final String INPUT =
-      "a path, a glob, a list of them, hub:owner/name, or table:catalog.database.name";
+        List<String> excludeIds,
+    @Key(
+            after = "options",
+            otherwise = Key.EMPTY,
+            doc = "a mixture: several inputs in place of dataset and input, each with a weight")
+        List<Source> sources) {
 
   public PrepareConfig {
     KeyTable.check(
@@ -85,18 +91,81 @@ public record PrepareConfig(
         formats,
         maxRejected,
         overwrite,
-        excludeIds);
+        excludeIds,
+        sources);
     input = List.copyOf(input);
     testInput = testInput.map(List::copyOf);
     excludeIds = List.copyOf(excludeIds);
     template = template.map(texts -> Collections.unmodifiableMap(new LinkedHashMap<>(texts)));
     formats = Collections.unmodifiableSet(new TreeSet<>(formats));
-    if (template.isPresent() != (dataset == DatasetKind.TEMPLATE)) {
-      throw new UserError(
-          "dataset is %s and template is %s; dataset: template needs a template, the others take none"
-              .formatted(dataset.text(), template.isPresent() ? "given" : "missing"));
+    sources = List.copyOf(sources);
+    if (!sources.isEmpty()) {
+      Source.checkNames(sources);
+      refuseBesideSources(
+          List.of(
+              dataset.isPresent() ? "dataset" : "",
+              input.isEmpty() ? "" : "input",
+              testInput.isPresent() ? "test_input" : "",
+              systemMessage.isPresent() ? "system_message" : "",
+              template.isPresent() ? "template" : "",
+              csv.equals(CsvFormat.RFC_4180) ? "" : "delimiter, quote or escape",
+              source.equals(SparkSource.NONE) ? "" : "sql, format or options"));
+    } else {
+      Source unused = onlySource(dataset, input, systemMessage, template, csv, source);
+      source.check(testInput.orElse(List.of()));
     }
-    source.check(input, testInput);
+  }
+
+  private static void refuseBesideSources(List<String> keys) {
+    List<String> given = keys.stream().filter(key -> !key.isEmpty()).toList();
+    if (!given.isEmpty()) {
+      throw new UserError(
+          "sources is given, and %s too; beside sources no key tells how rows are read: write it in the source that it is for"
+              .formatted(String.join(", ", given)));
+    }
+  }
+
+  private static Source onlySource(
+      Optional<DatasetKind> dataset,
+      List<String> input,
+      Optional<String> systemMessage,
+      Optional<Map<String, String>> template,
+      CsvFormat csv,
+      SparkSource source) {
+    return new Source(
+        "all",
+        dataset.orElseThrow(
+            () ->
+                new UserError(
+                    "prepare needs dataset, the converter of the rows; or sources, a mixture")),
+        input,
+        systemMessage,
+        template,
+        Optional.empty(),
+        OptionalLong.empty(),
+        csv,
+        source);
+  }
+
+  /** Whether several sources are mixed, so that conversations say which they are from. */
+  public boolean isMixture() {
+    return !sources.isEmpty();
+  }
+
+  /** What is read: the sources, or the only one, whose name means nothing. */
+  public List<Source> read() {
+    return isMixture()
+        ? sources
+        : List.of(onlySource(dataset, input, systemMessage, template, csv, source));
+  }
+
+  /** For messages: what says how rows become conversations. */
+  public String converters() {
+    return isMixture()
+        ? sources.stream()
+            .map(one -> "%s: %s".formatted(one.name(), one.dataset().text()))
+            .collect(Collectors.joining(", "))
+        : read().get(0).dataset().text();
   }
 
   /** No test split is cut off beside a ready one; tokens are counted with a tokenizer only. */

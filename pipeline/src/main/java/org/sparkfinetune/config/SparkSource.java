@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -58,7 +57,7 @@ public record SparkSource(
   /**
    * @throws UserError unless exactly one thing says what the input is
    */
-  void check(List<String> input, Optional<List<String>> testInput) {
+  void checkInput(List<String> input) {
     if (input.isEmpty() && sql.isEmpty() && options.isEmpty()) {
       throw new UserError(
           "prepare needs input: paths, hub:owner/name or table:catalog.database.name; or sql: a"
@@ -69,7 +68,14 @@ public record SparkSource(
           "input is %s, and sql is given too; keep one of the two"
               .formatted(String.join(", ", input)));
     }
-    Stream.concat(input.stream(), testInput.stream().flatMap(List::stream))
+    check(input);
+  }
+
+  /**
+   * @throws UserError for paths that no data source of Spark can read
+   */
+  void check(List<String> paths) {
+    paths.stream()
         .filter(path -> format.isPresent() && path.startsWith("hub:"))
         .findFirst()
         .ifPresent(

@@ -43,18 +43,32 @@ final class Values {
    * @throws UserError with all problems, one a line
    */
   static Values resolve(KeyTable table, List<Given> file, List<Given> commandLine) {
+    return resolve(table, "", file, commandLine);
+  }
+
+  /** Those of a mapping within a value. */
+  static Values ofItem(KeyTable table, YamlNode item) {
+    return resolve(table, item.place() + ": ", entries(item), List.of());
+  }
+
+  private static Values resolve(
+      KeyTable table, String place, List<Given> file, List<Given> commandLine) {
     List<String> problems = new ArrayList<>();
     Map<String, Read> read = read(table, file, problems);
     read.putAll(read(table, commandLine, problems));
     String missing =
         table.keys().stream()
             .filter(key -> key.isRequired() && !read.containsKey(key.name()))
-            .map(key -> "\n  --%s  %s".formatted(key, key.doc()))
+            .map(key -> "\n  %s%s  %s".formatted(table.isCommand() ? "--" : "", key, key.doc()))
             .collect(Collectors.joining());
     if (!missing.isEmpty()) {
       problems.add(
-          "%s needs these keys, in the YAML file or on the command line:%s"
-              .formatted(table.command(), missing));
+          "%s%s needs these keys%s:%s"
+              .formatted(
+                  place,
+                  table.command(),
+                  table.isCommand() ? ", in the YAML file or on the command line" : "",
+                  missing));
     }
     if (!problems.isEmpty()) {
       throw new UserError(String.join("\n", problems));

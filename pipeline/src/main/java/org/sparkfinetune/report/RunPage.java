@@ -44,6 +44,7 @@ final class RunPage {
     }
     figures();
     curves();
+    lossBySource();
     report.summary().ifPresent(this::time);
     report.summary().ifPresent(this::memory);
     attempts();
@@ -104,6 +105,23 @@ final class RunPage {
     if (attempts.size() > 1) {
       page.text("p", "Dashed lines: a new attempt began.");
     }
+  }
+
+  private void lossBySource() {
+    List<MetricsLine.Eval> evaluations = report.evaluations();
+    if (evaluations.isEmpty() || evaluations.get(0).lossBySource().isEmpty()) {
+      return;
+    }
+    Map<String, Double> first = evaluations.get(0).lossBySource();
+    Map<String, Double> last = evaluations.get(evaluations.size() - 1).lossBySource();
+    page.text("h2", "Evaluation loss by source").raw("<table>\n<tr><th>source</th>");
+    page.raw("<th class=\"n\">first</th><th class=\"n\">last</th></tr>\n");
+    first.forEach(
+        (source, loss) -> {
+          page.raw("<tr>").name(source).number(Numbers.figure(loss));
+          page.number(Numbers.figure(last.getOrDefault(source, Double.NaN))).raw("</tr>\n");
+        });
+    page.raw("</table>\n");
   }
 
   private LineChart chart(String title, Series... series) {

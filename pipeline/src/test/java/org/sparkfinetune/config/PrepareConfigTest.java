@@ -69,7 +69,7 @@ class PrepareConfigTest {
     assertThat(load(REQUIRED).config())
         .isEqualTo(
             new PrepareConfig(
-                DatasetKind.SQL_CREATE_CONTEXT,
+                Optional.of(DatasetKind.SQL_CREATE_CONTEXT),
                 List.of("rows.jsonl"),
                 Optional.empty(),
                 new PrepareConfig.Output("out", Optional.empty()),
@@ -86,6 +86,7 @@ class PrepareConfigTest {
                 Optional.empty(),
                 CsvFormat.RFC_4180,
                 SparkSource.NONE,
+                List.of(),
                 List.of()));
   }
 
@@ -95,7 +96,7 @@ class PrepareConfigTest {
     assertThat(config)
         .isEqualTo(
             new PrepareConfig(
-                DatasetKind.TEMPLATE,
+                Optional.of(DatasetKind.TEMPLATE),
                 List.of("a b,c.jsonl", "hub:owner/name"),
                 Optional.empty(),
                 new PrepareConfig.Output("hdfs://n/out", Optional.empty()),
@@ -112,6 +113,7 @@ class PrepareConfigTest {
                 Optional.of(new TokenCounting("t", Optional.of("llama3"), 3072)),
                 new CsvFormat("\t", "'", "\\"),
                 SparkSource.NONE,
+                List.of(),
                 List.of()));
     assertThat(config.template().orElseThrow().keySet()).containsExactly("user", "assistant");
   }

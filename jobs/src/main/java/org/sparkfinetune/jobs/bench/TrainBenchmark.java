@@ -123,6 +123,7 @@ final class TrainBenchmark {
             folder.config().toString(),
             config.model(),
             rows.toString(),
+            List.of(),
             store,
             new ResumeState(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
             spark.sparkContext().longAccumulator("layers loaded"));

@@ -1,5 +1,7 @@
 package org.sparkfinetune.data.tokenize;
 
+import java.io.Serializable;
+
 /** Random access to the packed rows of one split, all of the same length. */
 public interface PackedRows extends AutoCloseable {
   int size();
@@ -10,6 +12,13 @@ public interface PackedRows extends AutoCloseable {
 
   @Override
   void close();
+
+  /**
+   * The rows of one source of a mixture, which follow each other.
+   *
+   * @param rows how many
+   */
+  record SourceRows(String source, int rows) implements Serializable {}
 
   /**
    * One packed training row of {@code length} tokens.

@@ -239,6 +239,23 @@ public final class Packer {
       implements Serializable {
     private static final long serialVersionUID = 1L;
 
+    /** Of two parts of a split that were packed apart, in rows of one length. */
+    public PackingReport plus(PackingReport other) {
+      return new PackingReport(
+          samples + other.samples,
+          packed + other.packed,
+          dropped + other.dropped,
+          truncated + other.truncated,
+          split + other.split,
+          nothingToTrain + other.nothingToTrain,
+          tokensCut + other.tokensCut,
+          Math.min(shortest, other.shortest),
+          Math.max(longest, other.longest),
+          rowLength,
+          rows + other.rows,
+          tokens + other.tokens);
+    }
+
     /** The part of the rows that is not padding, 0 to 1. */
     public double fill() {
       return rows == 0 ? 0 : (double) tokens / ((double) rows * rowLength);

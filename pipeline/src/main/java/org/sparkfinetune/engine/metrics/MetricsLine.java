@@ -4,6 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 
 /** A line of {@code metrics.jsonl}: doubles in full precision, non-finite ones as strings. */
@@ -106,9 +109,27 @@ public sealed interface MetricsLine {
    *
    * @param evalLoss mean over all trained tokens of the test split
    * @param evalTrainedTokens how many those are
+   * @param lossBySource the same of each source of a mixture, in their order
    */
-  record Eval(long step, double epoch, double evalLoss, long evalTrainedTokens, double runtime)
+  record Eval(
+      long step,
+      double epoch,
+      double evalLoss,
+      long evalTrainedTokens,
+      Map<String, Double> lossBySource,
+      double runtime)
       implements MetricsLine {
+    private static final String BY_SOURCE = "eval_loss/";
+
+    public Eval {
+      lossBySource = Collections.unmodifiableMap(new LinkedHashMap<>(lossBySource));
+    }
+
+    /** Of what is no mixture. */
+    public Eval(long step, double epoch, double evalLoss, long evalTrainedTokens, double runtime) {
+      this(step, epoch, evalLoss, evalTrainedTokens, Map.of(), runtime);
+    }
+
     /** Without the time of it. */
     public Eval(long step, double epoch, double evalLoss, long evalTrainedTokens) {
       this(step, epoch, evalLoss, evalTrainedTokens, Double.NaN);
@@ -123,6 +144,7 @@ public sealed interface MetricsLine {
               .put("epoch", epoch)
               .put("eval_loss", evalLoss)
               .put("eval_trained_tokens", evalTrainedTokens);
+      lossBySource.forEach((source, loss) -> node.put(BY_SOURCE + source, loss));
       putKnown(node, "runtime", runtime);
       return node.toString();
     }
@@ -149,11 +171,18 @@ public sealed interface MetricsLine {
   }
 
   private static Eval eval(JsonNode node) {
+    Map<String, Double> bySource = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> field : node.properties()) {
+      if (field.getKey().startsWith(Eval.BY_SOURCE)) {
+        bySource.put(field.getKey().substring(Eval.BY_SOURCE.length()), number(field.getValue()));
+      }
+    }
     return new Eval(
         node.path("step").asLong(),
         node.path("epoch").asDouble(),
         number(node.path("eval_loss")),
         node.path("eval_trained_tokens").asLong(),
+        bySource,
         number(node.path("runtime")));
   }
 

@@ -186,7 +186,7 @@ public final class ParityRun {
               config.optimization(),
               config.reporting(),
               rows,
-              new RowsInMemory(List.of()),
+              new Evaluation.TestRows(new RowsInMemory(List.of()), List.of()),
               log,
               new PhaseClock())
           .run(0, step -> Trainer.Next.STEP);

@@ -13,6 +13,7 @@ import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.data.tokenize.PackedRows;
+import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
@@ -55,6 +56,7 @@ public final class RankRun {
    * @param device what the rank computes on
    * @param scratch a local folder that may vanish afterwards
    * @param tokenizedPath Hadoop URI of the packed rows
+   * @param testSources of the packed test rows of a mixture; empty where nothing is mixed
    * @param attempt starts of this run before
    * @param stopRequested whether the run should save and end after the step it is in
    */
@@ -65,6 +67,7 @@ public final class RankRun {
       ComputeDevice device,
       Path scratch,
       String tokenizedPath,
+      List<SourceRows> testSources,
       int attempt,
       Whereabouts whereabouts,
       BooleanSupplier stopRequested) {}
@@ -197,7 +200,7 @@ public final class RankRun {
             config.optimization(),
             config.reporting(),
             job.train(),
-            job.test(),
+            new Evaluation.TestRows(job.test(), place.testSources()),
             recorder.isPresent() ? recorder.get() : new Unrecorded(),
             job.clock());
     Checkpointer.Setting setting =

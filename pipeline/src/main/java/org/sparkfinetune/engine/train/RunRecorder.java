@@ -190,6 +190,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
             evaluated.epoch(),
             evaluated.loss(),
             evaluated.trainedTokens(),
+            evaluated.lossBySource(),
             seconds());
     metrics.write(line);
     tensorBoard.evaluation(line, new Speed(evaluated.seconds(), evaluationRows, evaluationRows));

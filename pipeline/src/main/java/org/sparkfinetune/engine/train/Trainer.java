@@ -2,6 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.slf4j.MDC;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.config.TrainConfig.Reporting;
@@ -25,7 +26,7 @@ final class Trainer {
   private final Optimization optimization;
   private final Reporting reporting;
   private final PackedRows train;
-  private final PackedRows test;
+  private final Evaluation.TestRows test;
   private final TrainingEvents events;
   private final TrainingStep trainingStep;
   private final int batchTokens;
@@ -38,7 +39,7 @@ final class Trainer {
       Optimization optimization,
       Reporting reporting,
       PackedRows train,
-      PackedRows test,
+      Evaluation.TestRows test,
       TrainingEvents events,
       PhaseClock clock) {
     this.model = model;
@@ -136,7 +137,7 @@ final class Trainer {
   }
 
   private void evaluate(long step) {
-    if (test.size() == 0) {
+    if (test.rows().size() == 0) {
       return;
     }
     long start = System.nanoTime();
@@ -147,6 +148,7 @@ final class Trainer {
             schedule.epoch(step),
             result.loss(),
             result.trainedTokens(),
+            result.lossBySource(),
             (System.nanoTime() - start) * 1e-9));
   }
 
@@ -169,7 +171,13 @@ final class Trainer {
         int rows,
         double seconds) {}
 
-    record Evaluated(long step, double epoch, double loss, long trainedTokens, double seconds) {}
+    record Evaluated(
+        long step,
+        double epoch,
+        double loss,
+        long trainedTokens,
+        Map<String, Double> lossBySource,
+        double seconds) {}
 
     void step(Step step);
 

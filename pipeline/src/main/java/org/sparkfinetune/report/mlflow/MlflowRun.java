@@ -194,6 +194,9 @@ public final class MlflowRun {
       values.put("tokens_per_second", train.tokensPerSecond());
     } else if (line instanceof MetricsLine.Eval evaluation) {
       values.put(EVALUATED, evaluation.evalLoss());
+      evaluation
+          .lossBySource()
+          .forEach((source, loss) -> values.put(EVALUATED + "/" + source, loss));
     }
     return values;
   }

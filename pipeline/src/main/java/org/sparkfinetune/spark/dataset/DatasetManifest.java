@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -22,11 +23,12 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
 /**
- * Names every file of a prepared data set with its size.
+ * Names every file of a prepared data set with its size, and the sources that were mixed.
  *
  * @param bytes by path under the data set's folder
+ * @param sources in the order in which they were given; empty where nothing was mixed
  */
-public record DatasetManifest(SortedMap<String, Long> bytes) {
+public record DatasetManifest(SortedMap<String, Long> bytes, List<String> sources) {
   /** The file itself; written last. */
   public static final String NAME = "_manifest.json";
 
@@ -37,10 +39,12 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
 
   public DatasetManifest {
     bytes = Collections.unmodifiableSortedMap(new TreeMap<>(bytes));
+    sources = List.copyOf(sources);
   }
 
   /** Of the files that are in a folder now. */
-  public static DatasetManifest ofFilesIn(Store store, Path folder) throws IOException {
+  public static DatasetManifest ofFilesIn(Store store, Path folder, List<String> sources)
+      throws IOException {
     SortedMap<String, Long> bytes = new TreeMap<>();
     RemoteIterator<LocatedFileStatus> files = store.fileSystem(folder).listFiles(folder, true);
     URI base = URI.create(store.qualified(folder).toUri() + "/").normalize();
@@ -50,13 +54,16 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
     }
     bytes.remove(NAME);
     bytes.remove(AT_WORK);
-    return new DatasetManifest(bytes);
+    return new DatasetManifest(bytes, sources);
   }
 
   public void write(Store store, Path folder) {
     ObjectNode json = MAPPER.createObjectNode();
     ArrayNode entries = json.putArray("files");
     bytes.forEach((path, length) -> entries.addObject().put("path", path).put("bytes", length));
+    if (!sources.isEmpty()) {
+      sources.forEach(json.putArray("sources")::add);
+    }
     store.replace(new Path(folder, NAME), json.toPrettyString() + "\n");
   }
 
@@ -77,10 +84,13 @@ public record DatasetManifest(SortedMap<String, Long> bytes) {
 
   private static DatasetManifest parse(byte[] json) throws IOException {
     SortedMap<String, Long> bytes = new TreeMap<>();
-    for (JsonNode file : MAPPER.readTree(json).path("files")) {
+    JsonNode manifest = MAPPER.readTree(json);
+    for (JsonNode file : manifest.path("files")) {
       bytes.put(file.path("path").asText(), file.path("bytes").asLong());
     }
-    return new DatasetManifest(bytes);
+    List<String> sources = new ArrayList<>();
+    manifest.path("sources").forEach(source -> sources.add(source.asText()));
+    return new DatasetManifest(bytes, sources);
   }
 
   /**

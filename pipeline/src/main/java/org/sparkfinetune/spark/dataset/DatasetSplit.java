@@ -2,6 +2,7 @@ package org.sparkfinetune.spark.dataset;
 
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.get_json_object;
 import static org.apache.spark.sql.functions.length;
 import static org.apache.spark.sql.functions.trim;
 
@@ -14,6 +15,7 @@ import java.util.Optional;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.Column;
 import org.apache.spark.sql.DataFrameReader;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -26,8 +28,18 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
-/** The files of one split of a prepared data set, in the order of their names. */
-public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> files) {
+/**
+ * The files of one split of a prepared data set, in the order of their names.
+ *
+ * @param sources that were mixed; empty where nothing was
+ * @param only the source whose conversations are meant; empty for all
+ */
+public record DatasetSplit(
+    String name,
+    DatasetLayout layout,
+    List<FileStatus> files,
+    List<String> sources,
+    Optional<String> only) {
   private static final List<String> WHOLE_NUMBERS = List.of("tinyint", "smallint", "bigint");
 
   /** The split that evaluation takes. */
@@ -40,7 +52,8 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
     try {
       FileSystem files = store.fileSystem(dataset);
       Optional<DatasetManifest> manifest = DatasetManifest.find(store, dataset);
-      Optional<DatasetSplit> split = inFolder(files, dataset, name);
+      List<String> sources = manifest.map(DatasetManifest::sources).orElse(List.of());
+      Optional<DatasetSplit> split = inFolder(files, dataset, name, sources);
       manifest.ifPresent(written -> check(written, dataset, name, split));
       return split;
     } catch (IOException | RunFailure e) {
@@ -49,16 +62,22 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
     }
   }
 
-  private static Optional<DatasetSplit> inFolder(FileSystem files, Path dataset, String name)
-      throws IOException {
+  private static Optional<DatasetSplit> inFolder(
+      FileSystem files, Path dataset, String name, List<String> sources) throws IOException {
     List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
     if (!parquet.isEmpty()) {
-      return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet));
+      return Optional.of(
+          new DatasetSplit(name, DatasetLayout.PARQUET, parquet, sources, Optional.empty()));
     }
     Path json = new Path(dataset, name + "_dataset.json");
     return files.exists(json)
         ? Optional.of(
-            new DatasetSplit(name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json))))
+            new DatasetSplit(
+                name,
+                DatasetLayout.JSON_LINES,
+                List.of(files.getFileStatus(json)),
+                sources,
+                Optional.empty()))
         : Optional.empty();
   }
 
@@ -148,19 +167,29 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
     return files.stream().map(file -> file.getPath().toString()).toArray(String[]::new);
   }
 
+  /** The conversations of one source alone. */
+  public DatasetSplit of(String source) {
+    return new DatasetSplit(name, layout, files, sources, Optional.of(source));
+  }
+
+  private Dataset<Row> chosen(Dataset<Row> rows, Column source) {
+    return only.map(wanted -> rows.where(source.equalTo(wanted))).orElse(rows);
+  }
+
   /** Rows of (conversation, file, block, tools), as {@link DatasetLayout#read} wants them. */
   public Dataset<Row> read(SparkSession spark) {
     Dataset<Row> conversations =
         switch (layout) {
           case PARQUET -> {
             Dataset<Row> rows = checked(literally(spark).parquet(paths()));
-            yield rows.withColumn("conversation", expr(messages(rows.schema())))
+            yield chosen(rows, col(ExtraColumn.SOURCE.text()))
+                .withColumn("conversation", expr(messages(rows.schema())))
                 .withColumn("tools", expr(hasTools(rows.schema()) ? "tools" : "string(null)"));
           }
           case JSON_LINES ->
-              literally(spark)
-                  .text(paths())
-                  .where(length(trim(col("value"))).gt(0))
+              chosen(
+                      literally(spark).text(paths()).where(length(trim(col("value"))).gt(0)),
+                      get_json_object(col("value"), "$." + ExtraColumn.SOURCE.text()))
                   .withColumnRenamed("value", "conversation")
                   .withColumn("tools", expr("string(null)"));
         };
@@ -214,7 +243,9 @@ public record DatasetSplit(String name, DatasetLayout layout, List<FileStatus> f
         (StructType) ((ArrayType) schema.apply("messages").dataType()).elementType();
     for (ExtraColumn column : ExtraColumn.values()) {
       StructType holder = column.isField() ? message : schema;
-      boolean there = Arrays.asList(holder.fieldNames()).contains(column.text());
+      // Other people's data sets have a column of this name for what they like.
+      boolean known = column != ExtraColumn.SOURCE || !sources.isEmpty();
+      boolean there = known && Arrays.asList(holder.fieldNames()).contains(column.text());
       String type = there ? holder.apply(column.text()).dataType().simpleString() : "";
       boolean whole = column == ExtraColumn.WEIGHT && WHOLE_NUMBERS.contains(type);
       if (there && !whole && !type.equals(column.sparkType())) {

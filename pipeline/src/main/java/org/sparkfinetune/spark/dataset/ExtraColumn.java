@@ -9,10 +9,13 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * The columns that a prepared data set has only where its conversations need them: {@code tools}
- * beside {@code messages}, the others as fields of a message. Other data sets keep their schema.
+ * and {@code source} beside {@code messages}, the others as fields of a message. Other data sets
+ * keep their schema.
  */
 public enum ExtraColumn {
   TOOLS("string"),
+  /** Which source of a mixture a conversation is from. */
+  SOURCE("string"),
   TOOL_CALLS("array<struct<id:string,type:string,function:struct<name:string,arguments:string>>>"),
   TOOL_CALL_ID("string"),
   NAME("string"),
@@ -63,6 +66,6 @@ public enum ExtraColumn {
 
   /** Whether a message's struct has it as a field. */
   public boolean isField() {
-    return this != TOOLS && this != NULL_CONTENT;
+    return this != TOOLS && this != SOURCE && this != NULL_CONTENT;
   }
 }

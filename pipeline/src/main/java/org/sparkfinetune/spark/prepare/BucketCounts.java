@@ -79,6 +79,7 @@ final class BucketCounts {
       WritableUtils.writeVInt(out, rows.size());
       for (Map.Entry<Stratum, long[]> entry : rows.entrySet()) {
         WritableUtils.writeEnum(out, entry.getKey().origin());
+        Text.writeString(out, entry.getKey().source());
         Text.writeString(out, entry.getKey().value());
         write(out, entry.getValue());
       }
@@ -106,7 +107,7 @@ final class BucketCounts {
       int strata = WritableUtils.readVInt(in);
       for (int i = 0; i < strata; i++) {
         InputFile.Origin origin = WritableUtils.readEnum(in, InputFile.Origin.class);
-        Stratum stratum = new Stratum(origin, Text.readString(in));
+        Stratum stratum = new Stratum(origin, Text.readString(in), Text.readString(in));
         int entries = WritableUtils.readVInt(in);
         int bucket = 0;
         for (int e = 0; e < entries; e++) {

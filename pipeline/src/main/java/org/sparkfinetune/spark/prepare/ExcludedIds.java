@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.prepare;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -12,6 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -24,21 +24,15 @@ import org.sparkfinetune.store.Store;
  * leaves out all, since they are one text.
  */
 final class ExcludedIds {
-  private static final int ID_BYTES = 10;
   private static final Pattern ID = Pattern.compile("([0-9a-f]{20})(-\\d+)?");
 
   private ExcludedIds() {}
-
-  /** The name of a text, by its digest. */
-  static String nameOf(byte[] digest) {
-    return HexFormat.of().formatHex(digest, 0, ID_BYTES);
-  }
 
   /** Whether a conversation is among the excluded ones, and as which; empty if it is not. */
   static Optional<String> among(Set<String> excluded, EncodedConversation conversation) {
     return excluded.isEmpty()
         ? Optional.empty()
-        : Optional.of(nameOf(conversation.digest())).filter(excluded::contains);
+        : Optional.of(ConversationName.of(conversation.digest())).filter(excluded::contains);
   }
 
   /**

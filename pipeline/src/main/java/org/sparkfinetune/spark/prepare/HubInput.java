@@ -30,8 +30,13 @@ record HubInput(String key, HubId id, Optional<String> path) {
   private static final Pattern FORM =
       Pattern.compile("hub:([^/@]*/[^/@]*)(?:@(refs/[^/@]+/[^/@]+|[^/@]+))?(?:/(.+))?");
 
-  /** Files in the cache, and the commit they are of. */
-  record Downloaded(List<Path> files, String source) {}
+  /**
+   * Files in the cache.
+   *
+   * @param source a line that says what they are
+   * @param version the commit they are of, with the repository's name
+   */
+  record Downloaded(List<Path> files, String source, String version) {}
 
   static HubInput parse(String key, String text) {
     Matcher matcher = FORM.matcher(text);
@@ -56,7 +61,8 @@ record HubInput(String key, HubId id, Optional<String> path) {
     Path folder = repository.downloadFiles(wanted);
     return new Downloaded(
         wanted.stream().map(file -> new Path(folder, file.path())).toList(),
-        "%s is hub:%s@%s: %s".formatted(key, id.name(), snapshot.commit(), names));
+        "%s is hub:%s@%s: %s".formatted(key, id.name(), snapshot.commit(), names),
+        "hub:%s@%s".formatted(id.name(), snapshot.commit()));
   }
 
   private List<HubFile> wanted(List<HubFile> all, InputFile.Origin origin) {

@@ -8,13 +8,17 @@ import org.sparkfinetune.config.CsvFormat;
  * One file of the input, or one table.
  *
  * @param index its place among all files, which orders rejections and settles ties
+ * @param source the place of its source among the sources that are read
+ * @param version the state of a table or the commit of a hub's file, in words; empty for others
  * @param uri of a table what the user wrote, see {@link TableInput}
  * @param length bytes as stored; of a table a guess
  * @param csv how the file is written if it is CSV
  */
 record InputFile(
     int index,
+    int source,
     String uri,
+    String version,
     Origin origin,
     Format format,
     Compression compression,

@@ -4,6 +4,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,6 +21,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
@@ -40,47 +42,63 @@ final class InputFiles {
   }
 
   List<InputFile> resolve(PrepareConfig config) {
-    CsvFormat csv = config.csv();
     List<InputFile> files = new ArrayList<>();
-    List<String> paths = TableInput.paths(config.source(), config.input());
-    add(files, "input", paths, InputFile.Origin.INPUT, csv);
+    List<Source> sources = config.read();
+    for (int i = 0; i < sources.size(); i++) {
+      Source source = sources.get(i);
+      Named named = new Named(key(config, source), i, InputFile.Origin.INPUT, source.csv());
+      add(files, named, TableInput.paths(source.source(), source.input()));
+    }
     List<String> testPaths =
         TableInput.paths(config.source(), config.testInput().orElse(List.of()));
-    add(files, "test_input", testPaths, InputFile.Origin.TEST_INPUT, csv);
+    add(files, new Named("test_input", 0, InputFile.Origin.TEST_INPUT, config.csv()), testPaths);
     return List.copyOf(files);
   }
+
+  /** For messages: the key that names what a source reads. */
+  static String key(PrepareConfig config, Source source) {
+    return config.isMixture() ? "input of the source " + source.name() : "input";
+  }
+
+  /**
+   * What named some files.
+   *
+   * @param source the place of their source
+   */
+  private record Named(String key, int source, InputFile.Origin origin, CsvFormat csv) {}
 
   /** The files of one path, folder or glob. */
   List<InputFile> resolve(String key, String path, CsvFormat csv) {
     List<InputFile> files = new ArrayList<>();
-    add(files, key, List.of(path), InputFile.Origin.INPUT, csv);
+    add(files, new Named(key, 0, InputFile.Origin.INPUT, csv), List.of(path));
     return List.copyOf(files);
   }
 
-  private void add(
-      List<InputFile> files,
-      String key,
-      List<String> paths,
-      InputFile.Origin origin,
-      CsvFormat csv) {
+  private void add(List<InputFile> files, Named named, List<String> paths) {
     Map<String, FileStatus> found = new TreeMap<>(Comparator.naturalOrder());
+    Map<String, String> versions = new HashMap<>();
     for (String path : paths) {
-      List<FileStatus> matches =
-          path.startsWith(HubInput.SCHEME) ? ofHub(key, path, origin) : matches(key, path);
-      for (FileStatus status : matches) {
-        found.put(status.getPath().toString(), status);
+      if (path.startsWith(HubInput.SCHEME)) {
+        HubInput.Downloaded downloaded =
+            HubInput.parse(named.key(), path).download(named.origin(), store);
+        notes.add(downloaded.source());
+        for (FileStatus status : statuses(named.key(), downloaded.files())) {
+          found.put(status.getPath().toString(), status);
+          versions.put(status.getPath().toString(), downloaded.version());
+        }
+      } else {
+        matches(named.key(), path)
+            .forEach(status -> found.put(status.getPath().toString(), status));
       }
     }
-    found.forEach((uri, status) -> files.add(file(files.size(), key, uri, status, origin, csv)));
+    found.forEach(
+        (uri, status) ->
+            files.add(file(files.size(), named, uri, versions.getOrDefault(uri, ""), status)));
   }
 
   private static InputFile file(
-      int index,
-      String key,
-      String uri,
-      FileStatus status,
-      InputFile.Origin origin,
-      CsvFormat csv) {
+      int index, Named named, String uri, String version, FileStatus status) {
+    String key = named.key();
     String name = status.getPath().getName();
     InputFile.Compression compression = InputFile.Compression.of(name);
     InputFile.Format format = format(key, uri, name);
@@ -94,14 +112,21 @@ final class InputFiles {
           "%s: %s has a colon in its name, and Hadoop opens no Parquet file of such a name on a local disk. Rename it."
               .formatted(key, uri));
     }
-    return new InputFile(index, uri, origin, format, compression, status.getLen(), csv);
+    return new InputFile(
+        index,
+        named.source(),
+        uri,
+        version,
+        named.origin(),
+        format,
+        compression,
+        status.getLen(),
+        named.csv());
   }
 
-  private List<FileStatus> ofHub(String key, String text, InputFile.Origin origin) {
-    HubInput.Downloaded downloaded = HubInput.parse(key, text).download(origin, store);
-    notes.add(downloaded.source());
+  private List<FileStatus> statuses(String key, List<Path> paths) {
     List<FileStatus> files = new ArrayList<>();
-    for (Path path : downloaded.files()) {
+    for (Path path : paths) {
       try {
         files.add(path.getFileSystem(store.hadoop()).getFileStatus(path));
       } catch (IOException e) {

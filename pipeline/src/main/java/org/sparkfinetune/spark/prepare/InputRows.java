@@ -34,7 +34,8 @@ interface InputRows {
   /** The first byte of the split that holds the row. */
   long splitStart();
 
-  InputFile.Origin origin();
+  /** The file or table that holds the row. */
+  InputFile file();
 
   /**
    * The row's columns.

@@ -19,6 +19,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetManifest;
 import org.sparkfinetune.spark.dataset.ExtraColumn;
+import org.sparkfinetune.spark.dataset.RowOrigin;
 import org.sparkfinetune.store.AtomicFile;
 import org.sparkfinetune.store.Store;
 import org.sparkfinetune.store.Watch;
@@ -217,14 +218,19 @@ final class OutputFolder implements AutoCloseable {
     store.delete(new Path(folder, name));
   }
 
-  /** Makes everything visible in one step; no task is at work any more. */
-  void commit() {
+  /**
+   * Makes everything visible in one step; no task is at work any more.
+   *
+   * @param sources that were mixed
+   */
+  void commit(List<String> sources) {
     try {
       // What tasks left whose executors died.
       store.sweep(folder);
       Arrays.stream(Selection.Split.values())
           .forEach(split -> store.sweep(new Path(folder, split.folder())));
-      DatasetManifest.ofFilesIn(store, folder).write(store, folder);
+      store.sweep(new Path(folder, RowOrigin.FOLDER));
+      DatasetManifest.ofFilesIn(store, folder, sources).write(store, folder);
       if (!inPlace) {
         replaceOutput();
         fileSystem.cancelDeleteOnExit(folder);

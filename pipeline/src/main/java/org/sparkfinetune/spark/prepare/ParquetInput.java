@@ -199,7 +199,8 @@ final class ParquetInput {
       return row;
     }
 
-    private InputFile file() {
+    @Override
+    public InputFile file() {
       if (file == null) {
         throw new Bug("Spark read %s, which is not among the input.".formatted(fileUri));
       }
@@ -214,11 +215,6 @@ final class ParquetInput {
     @Override
     public long splitStart() {
       return 0;
-    }
-
-    @Override
-    public InputFile.Origin origin() {
-      return file().origin();
     }
 
     @Override

@@ -17,9 +17,9 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.PrepareConfig;
 import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.data.conversation.MessageTemplate;
 import org.sparkfinetune.data.conversation.RowShape;
-import org.sparkfinetune.data.conversation.RowShape.Converter;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.ParserWords;
@@ -96,8 +96,8 @@ public final class Prepare {
           "prepare: reading {} file(s), {} MiB, and {} table(s)",
           stored.size(),
           stored.stream().mapToLong(InputFile::length).sum() >> 20,
-          tables.sources().size());
-      JavaRDD<Row> sorted = new ReadStage(spark, files, tables.sources(), reading).rows(splitBytes);
+          tables.tables().size());
+      JavaRDD<Row> sorted = new ReadStage(spark, files, tables.tables(), reading).rows(splitBytes);
       ReadCounts counts = CountedRows.read(sorted, reading.buckets());
       new ReadCounts.Check(files, counts).check(config);
       LOG.info(
@@ -123,8 +123,8 @@ public final class Prepare {
                   ExcludedIds.notes(reading.excluded(), counts.excluded().keySet()))
               .flatMap(List::stream)
               .toList();
-      PrepareReport report = PrepareReport.of(config, files, notes, counts, results);
-      finish(output, report, results, counts.columns());
+      PrepareReport report = PrepareReport.of(config, files, notes, counts, selection, results);
+      finish(output, report, results, columns(counts));
       table.ifPresent(rows -> rows.write(output.output()));
       return report;
     } catch (Exception e) {
@@ -140,7 +140,7 @@ public final class Prepare {
   private ReadTask.Plan readPlan(List<InputFile> files) {
     long bytes = files.stream().mapToLong(InputFile::length).sum();
     return new ReadTask.Plan(
-        converter(config),
+        readSources(config),
         config.seed(),
         Buckets.forInputOf(bytes),
         DeadLetterRow.Order.of(files),
@@ -148,9 +148,25 @@ public final class Prepare {
         ExcludedIds.read(config.excludeIds(), store));
   }
 
-  static Converter converter(PrepareConfig config) {
-    return shape(config.dataset())
-        .converter(config.systemMessage(), config.template().map(MessageTemplate::new));
+  static List<ReadTask.ReadSource> readSources(PrepareConfig config) {
+    return config.read().stream()
+        .map(
+            source ->
+                new ReadTask.ReadSource(
+                    config.isMixture() ? source.name() : "",
+                    shape(source.dataset())
+                        .converter(
+                            source.systemMessage(), source.template().map(MessageTemplate::new))))
+        .toList();
+  }
+
+  private Set<ExtraColumn> columns(ReadCounts counts) {
+    Set<ExtraColumn> columns = EnumSet.noneOf(ExtraColumn.class);
+    columns.addAll(counts.columns());
+    if (config.isMixture()) {
+      columns.add(ExtraColumn.SOURCE);
+    }
+    return columns;
   }
 
   private static RowShape shape(DatasetKind kind) {
@@ -170,7 +186,7 @@ public final class Prepare {
    * does, its no_robots recipe does not, and neither do we elsewhere.
    */
   private static SplitWriter.Escaping escaping(PrepareConfig config) {
-    return config.dataset() == DatasetKind.SQL_CREATE_CONTEXT
+    return config.dataset().equals(Optional.of(DatasetKind.SQL_CREATE_CONTEXT))
         ? SplitWriter.Escaping.ASCII_ONLY
         : SplitWriter.Escaping.UTF8;
   }
@@ -196,7 +212,7 @@ public final class Prepare {
         selection,
         duplicates(),
         EnumSet.copyOf(config.formats()),
-        counts.columns(),
+        columns(counts),
         escaping(config),
         counts.lineNumbers(),
         files.stream().map(InputFile::uri).toList(),
@@ -232,7 +248,7 @@ public final class Prepare {
     ReportPage page = new ReportPage(report);
     output.write(ReportPage.JSON, page.json());
     output.write(ReportPage.HTML, page.html());
-    output.commit();
+    output.commit(config.sources().stream().map(Source::name).toList());
     LOG.info("prepare: done, {}", output.output());
   }
 

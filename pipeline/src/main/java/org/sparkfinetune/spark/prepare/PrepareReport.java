@@ -8,11 +8,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.spark.dataset.RowsHash;
 
 /**
  * What prepare did: rows in = train + test + rejected + repeats dropped + not selected + excluded.
  *
+ * @param sources of a mixture; none where nothing is mixed
  * @param rejected by reason, the commonest first
  * @param notes what a user should know and would not look for
  * @param datasetHash of the rows of both splits in their order, whatever files hold them
@@ -22,6 +24,7 @@ public record PrepareReport(
     String output,
     long seed,
     List<FileRows> files,
+    List<SourceRows> sources,
     Rows rows,
     long blankLines,
     List<Rejected> rejected,
@@ -35,9 +38,18 @@ public record PrepareReport(
   /**
    * One input file or table and the rows found in it.
    *
+   * @param version the state of a table or the commit of a hub's file; empty for others
    * @param bytes 0 of a table, which has none that we could count
    */
-  public record FileRows(String file, String key, String compression, long bytes, long rows) {}
+  public record FileRows(
+      String file, String version, String key, String compression, long bytes, long rows) {}
+
+  /**
+   * One source of a mixture.
+   *
+   * @param in all its rows, whatever became of them
+   */
+  public record SourceRows(String name, String dataset, long in, long train, long test) {}
 
   /** Every row of the input is in exactly one of the last six. */
   public record Rows(
@@ -112,6 +124,7 @@ public record PrepareReport(
       List<InputFile> files,
       List<String> givenNotes,
       ReadCounts counts,
+      Selection selection,
       List<WriteTask.Result> results) {
     SplitStatistics train = new SplitStatistics();
     SplitStatistics test = new SplitStatistics();
@@ -130,10 +143,11 @@ public record PrepareReport(
             + repeats.dropped()
             + counts.excludedRows();
     return new PrepareReport(
-        config.dataset().text(),
+        config.converters(),
         config.output().folder(),
         config.seed(),
         files.stream().map(file -> fileRows(file, counts)).toList(),
+        sources(config, files, counts, selection),
         new Rows(
             counts.rows(),
             train.rows(),
@@ -152,6 +166,25 @@ public record PrepareReport(
         RowsHash.ofDataset(train.hash(), test.hash()));
   }
 
+  private static List<SourceRows> sources(
+      PrepareConfig config, List<InputFile> files, ReadCounts counts, Selection selection) {
+    List<SourceRows> sources = new ArrayList<>();
+    for (int i = 0; i < config.sources().size(); i++) {
+      Source source = config.sources().get(i);
+      int place = i;
+      List<InputFile> own = files.stream().filter(file -> file.source() == place).toList();
+      Selection.Share share = selection.shareOf(source.name());
+      sources.add(
+          new SourceRows(
+              source.name(),
+              source.dataset().text(),
+              counts.rowsOf(own),
+              share.train(),
+              share.test()));
+    }
+    return sources;
+  }
+
   private static FileRows fileRows(InputFile file, ReadCounts counts) {
     String key =
         switch (file.origin()) {
@@ -165,7 +198,8 @@ public record PrepareReport(
           case ZSTD -> "zstd";
         };
     long bytes = file.format() == InputFile.Format.TABLE ? 0 : file.length();
-    return new FileRows(file.uri(), key, compression, bytes, counts.rowsOf(file.index()));
+    return new FileRows(
+        file.uri(), file.version(), key, compression, bytes, counts.rowsOf(file.index()));
   }
 
   private static List<Rejected> rejected(List<InputFile> files, ReadCounts counts) {

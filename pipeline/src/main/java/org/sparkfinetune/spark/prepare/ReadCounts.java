@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 import org.sparkfinetune.errors.Bug;
@@ -160,6 +161,10 @@ final class ReadCounts implements Serializable {
     return rowsByFile.getOrDefault(file, 0L);
   }
 
+  long rowsOf(List<InputFile> files) {
+    return files.stream().mapToLong(file -> rowsOf(file.index())).sum();
+  }
+
   long rows() {
     return rowsByFile.values().stream().mapToLong(Long::longValue).sum();
   }
@@ -182,17 +187,30 @@ final class ReadCounts implements Serializable {
             "stratify_by: '%s' has more than %s different values. Name a column of categories."
                 .formatted(config.stratifyBy().orElse(""), MOST_STRATA));
       }
-      checkRows(InputFile.Origin.INPUT, "input");
+      List<Source> sources = config.read();
+      for (int i = 0; i < sources.size(); i++) {
+        checkRows(InputFile.Origin.INPUT, i, InputFiles.key(config, sources.get(i)));
+      }
       if (config.testInput().isPresent()) {
-        checkRows(InputFile.Origin.TEST_INPUT, "test_input");
+        checkRows(InputFile.Origin.TEST_INPUT, 0, "test_input");
       }
       checkRejected(config);
+      for (int i = 0; i < sources.size(); i++) {
+        checkTaken(
+            InputFiles.key(config, sources.get(i)),
+            i,
+            config.isMixture() ? sources.get(i).name() : "");
+      }
+    }
+
+    private void checkTaken(String key, int source, String name) {
       if (counts.samples().keySet().stream()
-          .noneMatch(stratum -> stratum.origin() == InputFile.Origin.INPUT)) {
+          .noneMatch(s -> s.origin() == InputFile.Origin.INPUT && s.source().equals(name))) {
         throw new UserError(
-            "input: none of the %s rows could be taken%s.\n%s"
+            "%s: none of the %s rows could be taken%s.\n%s"
                 .formatted(
-                    counts.rows(),
+                    key,
+                    counts.rowsOf(own(InputFile.Origin.INPUT, source)),
                     counts.excludedRows() > 0
                         ? "; exclude_ids leaves out %s".formatted(counts.excludedRows())
                         : "",
@@ -214,9 +232,15 @@ final class ReadCounts implements Serializable {
               .formatted(counts.unreadable().size(), lines));
     }
 
-    private void checkRows(InputFile.Origin origin, String key) {
-      List<InputFile> own = files.stream().filter(file -> file.origin() == origin).toList();
-      if (own.stream().allMatch(file -> counts.rowsOf(file.index()) == 0)) {
+    private List<InputFile> own(InputFile.Origin origin, int source) {
+      return files.stream()
+          .filter(file -> file.origin() == origin && file.source() == source)
+          .toList();
+    }
+
+    private void checkRows(InputFile.Origin origin, int source, String key) {
+      List<InputFile> own = own(origin, source);
+      if (counts.rowsOf(own) == 0) {
         throw new UserError(
             "%s: no rows in %s%s. Name input that holds rows."
                 .formatted(
@@ -239,7 +263,7 @@ final class ReadCounts implements Serializable {
                 counts.rows(),
                 100 * share,
                 100 * config.maxRejected(),
-                config.dataset().text(),
+                config.converters(),
                 reasons()));
       }
     }

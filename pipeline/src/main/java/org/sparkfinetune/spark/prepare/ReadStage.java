@@ -23,7 +23,7 @@ final class ReadStage {
   private final JavaSparkContext context;
   private final Store store;
   private final List<InputFile> files;
-  private final List<TableInput.Source> tables;
+  private final List<TableInput.Table> tables;
   private final ReadTask.Plan plan;
 
   /**
@@ -33,7 +33,7 @@ final class ReadStage {
   ReadStage(
       SparkSession spark,
       List<InputFile> files,
-      List<TableInput.Source> tables,
+      List<TableInput.Table> tables,
       ReadTask.Plan plan) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
@@ -63,11 +63,18 @@ final class ReadStage {
     if (!splits.isEmpty()) {
       parts.add(text(splits));
     }
-    for (ParquetInput.Part part : new ParquetInput(spark, plan.columns()).read(files)) {
-      parts.add(parquet(part));
+    for (int source = 0; source < plan.sources().size(); source++) {
+      for (ParquetInput.Part part :
+          new ParquetInput(spark, plan.columns(source)).read(ofSource(source))) {
+        parts.add(parquet(part));
+      }
     }
     tables.forEach(table -> parts.add(table.read(plan)));
     return sorted(parts.stream().reduce(JavaRDD::union).orElseThrow());
+  }
+
+  private List<InputFile> ofSource(int source) {
+    return files.stream().filter(file -> file.source() == source).toList();
   }
 
   private JavaRDD<Row> parquet(ParquetInput.Part part) {
@@ -121,7 +128,11 @@ final class ReadStage {
             ShuffledRow.GROUP,
             ShuffledRow.KIND,
             ShuffledRow.BODY,
-            ShuffledRow.STRATUM)
+            ShuffledRow.SOURCE,
+            ShuffledRow.STRATUM,
+            ShuffledRow.FILE,
+            ShuffledRow.SPLIT,
+            ShuffledRow.NUMBER)
         .javaRDD();
   }
 }

@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.HashSet;
 import java.util.Iterator;
+import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
@@ -28,25 +29,33 @@ final class ReadTask implements Iterator<Row> {
   /**
    * What every task needs to know.
    *
+   * @param sources what is read, in the order in which {@link InputFile#source} counts
    * @param stratifyBy null for none (not an Optional: it travels to executors)
    * @param excluded names of texts, see {@link ExcludedIds}
    */
   record Plan(
-      Converter converter,
+      List<ReadSource> sources,
       long seed,
       Buckets buckets,
       DeadLetterRow.Order deadLetterOrder,
       @Nullable String stratifyBy,
       Set<String> excluded)
       implements Serializable {
-    Set<String> columns() {
-      Set<String> columns = new HashSet<>(converter.columns());
+    Set<String> columns(int source) {
+      Set<String> columns = new HashSet<>(sources.get(source).converter().columns());
       if (stratifyBy != null) {
         columns.add(stratifyBy);
       }
       return columns;
     }
   }
+
+  /**
+   * One source.
+   *
+   * @param name empty where nothing is mixed
+   */
+  record ReadSource(String name, Converter converter) implements Serializable {}
 
   private final InputRows rows;
   private final ReadCounts readCounts;
@@ -104,7 +113,7 @@ final class ReadTask implements Iterator<Row> {
   }
 
   private Row summary(ShuffledRow.Kind kind, byte[] body) {
-    return ShuffledRow.of(plan.buckets().countsSlot(), 0, 0, kind, body, "");
+    return ShuffledRow.of(plan.buckets().countsSlot(), 0, 0, kind, body);
   }
 
   /** Null for a conversation that is left out. */
@@ -113,14 +122,16 @@ final class ReadTask implements Iterator<Row> {
     readCounts.row(position.file());
     try {
       ObjectNode tree = rows.tree();
-      Conversation conversation = plan.converter().convert(tree);
-      return sample(conversation, stratum(tree));
+      ReadSource source = plan.sources().get(rows.file().source());
+      Conversation conversation = source.converter().convert(tree);
+      return sample(position, conversation, stratum(source, tree));
     } catch (RejectedRow e) {
       return deadLetter(new DeadLetterRow(position, e.reason(), e.detail(), rows.excerpt()));
     }
   }
 
-  private @Nullable Row sample(Conversation conversation, Stratum stratum) {
+  private @Nullable Row sample(
+      InputRows.Position position, Conversation conversation, Stratum stratum) {
     EncodedConversation encoded = EncodedConversation.of(conversation);
     Optional<String> excluded = ExcludedIds.among(plan.excluded(), encoded);
     if (excluded.isPresent()) {
@@ -142,7 +153,8 @@ final class ReadTask implements Iterator<Row> {
         order.group(),
         kind,
         encoded.bytes(),
-        stratum.value());
+        stratum,
+        position);
   }
 
   private Row deadLetter(DeadLetterRow row) {
@@ -154,17 +166,16 @@ final class ReadTask implements Iterator<Row> {
         order,
         row.position().number(),
         ShuffledRow.Kind.DEAD_LETTER,
-        row.encoded(),
-        "");
+        row.encoded());
   }
 
-  private Stratum stratum(ObjectNode tree) throws RejectedRow {
-    if (rows.origin() == InputFile.Origin.TEST_INPUT) {
+  private Stratum stratum(ReadSource source, ObjectNode tree) throws RejectedRow {
+    if (rows.file().origin() == InputFile.Origin.TEST_INPUT) {
       return Stratum.READY_TEST;
     }
     String column = plan.stratifyBy();
     if (column == null) {
-      return Stratum.ALL;
+      return new Stratum(InputFile.Origin.INPUT, source.name(), "");
     }
     JsonNode value = tree.get(column);
     if (value == null || value.isNull()) {
@@ -177,6 +188,6 @@ final class ReadTask implements Iterator<Row> {
           RejectionReason.WRONG_TYPE,
           "%s, which stratify_by names, is no text, whole number or boolean".formatted(column));
     }
-    return new Stratum(InputFile.Origin.INPUT, value.asText());
+    return new Stratum(InputFile.Origin.INPUT, source.name(), value.asText());
   }
 }

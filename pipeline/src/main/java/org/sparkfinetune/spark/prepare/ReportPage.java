@@ -67,6 +67,7 @@ final class ReportPage {
 
   String html() {
     rows();
+    sources();
     notes();
     rejected();
     repeats();
@@ -91,6 +92,22 @@ final class ReportPage {
     }
     page.raw("</table>\n");
     page.text("p", "Seed %s.".formatted(report.seed()));
+  }
+
+  private void sources() {
+    if (report.sources().isEmpty()) {
+      return;
+    }
+    page.raw("<h2>Sources</h2>\n<table>\n<tr><th>source</th><th>dataset</th>");
+    page.raw("<th class=\"n\">rows in</th><th class=\"n\">train</th><th class=\"n\">test</th>");
+    page.raw("<th></th></tr>\n");
+    for (PrepareReport.SourceRows source : report.sources()) {
+      page.raw("<tr>").cell(source.name()).cell(source.dataset());
+      page.number(number(source.in())).number(number(source.train()));
+      page.number(number(source.test()));
+      page.bar((double) source.train() / Math.max(1, report.rows().train())).raw("</tr>\n");
+    }
+    page.raw("</table>\n");
   }
 
   private void count(String name, long number) {
@@ -236,7 +253,8 @@ final class ReportPage {
     page.raw("<h2>Input</h2>\n<table>\n");
     page.raw("<tr><th>file</th><th class=\"n\">bytes</th><th class=\"n\">rows</th></tr>\n");
     for (PrepareReport.FileRows file : report.files()) {
-      page.raw("<tr>").cell(file.file()).number(number(file.bytes()));
+      String state = file.version().isEmpty() ? "" : ", " + file.version();
+      page.raw("<tr>").cell(file.file() + state).number(number(file.bytes()));
       page.number(number(file.rows())).raw("</tr>\n");
     }
     page.raw("</table>\n");

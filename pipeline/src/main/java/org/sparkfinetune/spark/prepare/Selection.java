@@ -2,6 +2,7 @@ package org.sparkfinetune.spark.prepare;
 
 import java.io.Serializable;
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -61,18 +62,20 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
   }
 
   /**
-   * Rows that are split among themselves: those of one value of {@code stratify_by}, or all, and
-   * those of a ready test split.
+   * Rows that are split among themselves: those of one source and one value of {@code stratify_by},
+   * and those of a ready test split.
    *
+   * @param source empty where nothing is mixed
    * @param value empty where nothing stratifies
    */
-  record Stratum(InputFile.Origin origin, String value)
+  record Stratum(InputFile.Origin origin, String source, String value)
       implements Serializable, Comparable<Stratum> {
     private static final Comparator<Stratum> ORDER =
-        Comparator.comparing(Stratum::origin).thenComparing(Stratum::value);
+        Comparator.comparing(Stratum::origin)
+            .thenComparing(Stratum::source)
+            .thenComparing(Stratum::value);
 
-    static final Stratum ALL = new Stratum(InputFile.Origin.INPUT, "");
-    static final Stratum READY_TEST = new Stratum(InputFile.Origin.TEST_INPUT, "");
+    static final Stratum READY_TEST = new Stratum(InputFile.Origin.TEST_INPUT, "", "");
 
     @Override
     public int compareTo(Stratum other) {
@@ -94,6 +97,16 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
       return Optional.of(Split.TEST);
     }
     return of.train().isBehind(bucket, row) ? Optional.of(Split.TRAIN) : Optional.empty();
+  }
+
+  /** Rows of one source, of all its strata. */
+  Share shareOf(String source) {
+    return shares.entrySet().stream()
+        .filter(entry -> entry.getKey().source().equals(source))
+        .map(Map.Entry::getValue)
+        .reduce(
+            Share.NONE,
+            (one, other) -> new Share(one.test() + other.test(), one.train() + other.train()));
   }
 
   long trainRows() {
@@ -121,29 +134,14 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
             sizes.put(stratum, rows);
           }
         });
-    long all = sum(sizes);
-    long taken = taken(all, config);
-    Map<Stratum, Long> takenOf = apportioned(taken, sizes);
-    Map<Stratum, Long> testOf = apportioned(testRows(taken, config), takenOf);
+    Map<Stratum, Long> takenOf = Mixture.of(config, sizes).taken();
+    Map<Stratum, Long> testOf = apportioned(testRows(sum(takenOf), config), takenOf);
     takenOf.forEach(
         (stratum, rows) -> {
           long test = testOf.getOrDefault(stratum, 0L);
           shares.put(stratum, new Share(test, rows - test));
         });
     return shares;
-  }
-
-  private static long taken(long all, PrepareConfig config) {
-    if (config.numSamples().isEmpty()) {
-      return all;
-    }
-    long wanted = config.numSamples().getAsLong();
-    if (wanted > all) {
-      throw new UserError(
-          "num_samples: %s rows wanted, but the input has %s that can be taken%s. Take at most %s, or leave the key out to take all."
-              .formatted(wanted, all, config.deduplicate() ? " without repeats" : "", all));
-    }
-    return wanted;
   }
 
   private static long testRows(long taken, PrepareConfig config) {
@@ -174,28 +172,32 @@ record Selection(Map<Stratum, Share> shares, Map<Stratum, Ends> ends) implements
    * {@code total} divided in proportion to {@code sizes}: everyone's whole part, and what is left
    * one by one to the largest fractions.
    */
-  static Map<Stratum, Long> apportioned(long total, Map<Stratum, Long> sizes) {
-    record Fraction(Stratum stratum, long numerator) {}
-    long sum = sum(sizes);
-    Map<Stratum, Long> parts = new TreeMap<>();
-    List<Fraction> fractions = new ArrayList<>();
+  static <K extends Comparable<K>> Map<K, Long> apportioned(long total, Map<K, Long> sizes) {
+    record Fraction<K>(K of, BigInteger numerator) {}
+    BigInteger sum = BigInteger.valueOf(Math.max(1, sum(sizes)));
+    Map<K, Long> parts = new TreeMap<>();
+    List<Fraction<K>> fractions = new ArrayList<>();
     long left = total;
-    for (Map.Entry<Stratum, Long> entry : sizes.entrySet()) {
-      long product = Math.multiplyExact(total, entry.getValue());
-      long part = sum == 0 ? 0 : product / sum;
-      parts.put(entry.getKey(), part);
-      left -= part;
-      fractions.add(new Fraction(entry.getKey(), sum == 0 ? 0 : product % sum));
+    for (Map.Entry<K, Long> entry : new TreeMap<>(sizes).entrySet()) {
+      BigInteger[] part =
+          BigInteger.valueOf(total)
+              .multiply(BigInteger.valueOf(entry.getValue()))
+              .divideAndRemainder(sum);
+      parts.put(entry.getKey(), part[0].longValueExact());
+      left -= part[0].longValueExact();
+      fractions.add(new Fraction<>(entry.getKey(), part[1]));
     }
     fractions.sort(
-        Comparator.comparingLong(Fraction::numerator).reversed().thenComparing(Fraction::stratum));
+        Comparator.comparing((Fraction<K> fraction) -> fraction.numerator())
+            .reversed()
+            .thenComparing(Fraction::of));
     for (int i = 0; i < left; i++) {
-      parts.merge(fractions.get(i).stratum(), 1L, Long::sum);
+      parts.merge(fractions.get(i).of(), 1L, Long::sum);
     }
     return parts;
   }
 
-  private static long sum(Map<Stratum, Long> sizes) {
+  static long sum(Map<?, Long> sizes) {
     return sizes.values().stream().mapToLong(Long::longValue).sum();
   }
 }

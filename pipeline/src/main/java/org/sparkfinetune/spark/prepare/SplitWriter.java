@@ -22,11 +22,6 @@ import java.util.Set;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
 import org.apache.parquet.hadoop.ParquetWriter;
-import org.apache.parquet.hadoop.example.ExampleParquetWriter;
-import org.apache.parquet.hadoop.metadata.CompressionCodecName;
-import org.apache.parquet.io.DelegatingPositionOutputStream;
-import org.apache.parquet.io.OutputFile;
-import org.apache.parquet.io.PositionOutputStream;
 import org.apache.parquet.io.api.Binary;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
@@ -34,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
+import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.data.conversation.TokenCounter;
@@ -66,29 +62,32 @@ final class SplitWriter {
   }
 
   /**
+   * @param source empty where nothing is mixed
    * @param copy 0 for the first row of these bytes, 1 for the next…; ids tell them apart
+   * @return the row's id
    */
-  void write(EncodedConversation row, int copy) throws IOException {
+  String write(EncodedConversation row, String source, int copy) throws IOException {
     byte[] digest = row.digest();
     // Of the text alone, so that a row keeps its name over seeds and splits.
-    String name = ExcludedIds.nameOf(digest);
+    String name = ConversationName.of(digest);
     String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {
         parquet = new ParquetRows(create(parquetName(split, bucket)), columns);
       }
-      parquet.write(id, row);
+      parquet.write(id, row, source);
     }
     if (formats.contains(OutputFormat.JSON)) {
       if (json == null) {
         json = new JsonLines(create(jsonName(split, bucket)), escaping);
       }
-      json.write(row);
+      json.write(row, source);
     }
     statistics.add(id, digest, row);
     if (counter != null) {
       statistics.tokens().add(row.conversation(), counter);
     }
+    return id;
   }
 
   private AtomicFile create(String name) {
@@ -149,7 +148,7 @@ final class SplitWriter {
       this.escaping = escaping;
     }
 
-    void write(EncodedConversation row) throws IOException {
+    void write(EncodedConversation row, String source) throws IOException {
       json.writeStartObject();
       json.writeArrayFieldStart("messages");
       row.forEach(
@@ -172,6 +171,9 @@ final class SplitWriter {
       json.writeEndArray();
       if (!row.tools().isEmpty()) {
         json.writeStringField("tools", row.tools());
+      }
+      if (!source.isEmpty()) {
+        json.writeStringField(ExtraColumn.SOURCE.text(), source);
       }
       json.writeEndObject();
       json.writeRaw('\n');
@@ -220,9 +222,7 @@ final class SplitWriter {
       hasTools = columns.contains(ExtraColumn.TOOLS);
       rows = new SimpleGroupFactory(schema);
       writer =
-          ExampleParquetWriter.builder(new OpenFile(new OpenStream(out)))
-              .withType(schema)
-              .withCompressionCodec(CompressionCodecName.SNAPPY)
+          OpenParquet.writer(out, schema)
               // A dictionary of whole texts is built and thrown away: hardly any comes twice.
               .withDictionaryEncoding("messages.list.element.content", false)
               .withDictionaryEncoding("id", false)
@@ -268,15 +268,17 @@ final class SplitWriter {
               }
             }
             %s
+            %s
           }
           """
               .formatted(
                   columns.contains(ExtraColumn.NULL_CONTENT) ? "optional" : "required",
                   fields,
-                  columns.contains(ExtraColumn.TOOLS) ? "optional binary tools (STRING);" : ""));
+                  columns.contains(ExtraColumn.TOOLS) ? "optional binary tools (STRING);" : "",
+                  columns.contains(ExtraColumn.SOURCE) ? "required binary source (STRING);" : ""));
     }
 
-    void write(String id, EncodedConversation row) throws IOException {
+    void write(String id, EncodedConversation row, String source) throws IOException {
       Group group = rows.newGroup();
       group.add("id", id);
       Group messages = group.addGroup("messages");
@@ -293,6 +295,9 @@ final class SplitWriter {
           });
       if (hasTools && !row.tools().isEmpty()) {
         group.add("tools", row.tools());
+      }
+      if (!source.isEmpty()) {
+        group.add(ExtraColumn.SOURCE.text(), source);
       }
       writer.write(group);
     }
@@ -327,47 +332,6 @@ final class SplitWriter {
     @Override
     public void close() throws IOException {
       writer.close();
-    }
-  }
-
-  /** A stream that stays open when Parquet closes it: whoever opened the file commits it. */
-  private static final class OpenStream extends DelegatingPositionOutputStream {
-    private final AtomicFile file;
-
-    OpenStream(AtomicFile file) {
-      super(file);
-      this.file = file;
-    }
-
-    @Override
-    public long getPos() {
-      return file.position();
-    }
-
-    @Override
-    public void close() {}
-  }
-
-  /** A file that is open already: how files come to be is decided elsewhere. */
-  private record OpenFile(PositionOutputStream stream) implements OutputFile {
-    @Override
-    public PositionOutputStream create(long blockSizeHint) {
-      return stream;
-    }
-
-    @Override
-    public PositionOutputStream createOrOverwrite(long blockSizeHint) {
-      return stream;
-    }
-
-    @Override
-    public boolean supportsBlockSize() {
-      return false;
-    }
-
-    @Override
-    public long defaultBlockSize() {
-      return 0;
     }
   }
 }

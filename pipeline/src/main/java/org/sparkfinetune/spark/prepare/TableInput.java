@@ -28,6 +28,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.PrepareConfig;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.config.SparkSource;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
@@ -54,33 +55,52 @@ final class TableInput {
 
   private final SparkSession spark;
   private final SparkSource wanted;
-  private final List<Source> sources = new ArrayList<>();
-  private final List<String> notes = new ArrayList<>();
+  private final int place;
+  private final int firstIndex;
+  private final List<Table> tables;
+  private final List<String> notes;
 
-  private TableInput(SparkSession spark, SparkSource wanted) {
+  /**
+   * @param wanted how one source is read
+   * @param place of that source among those that are read
+   * @param firstIndex the index of the first table among the files of the input
+   */
+  private TableInput(
+      SparkSession spark,
+      SparkSource wanted,
+      int place,
+      int firstIndex,
+      List<Table> tables,
+      List<String> notes) {
     this.spark = spark;
     this.wanted = wanted;
+    this.place = place;
+    this.firstIndex = firstIndex;
+    this.tables = tables;
+    this.notes = notes;
   }
 
   /**
    * Resolves what the configuration names; the rows are counted, and not read yet.
    *
    * @param spark the session whose tables, views and settings are meant
-   * @param firstIndex the index of the first source among the files of the input
+   * @param firstIndex the index of the first table among the files of the input
    * @throws UserError if Spark cannot resolve a name, a query or a format
    */
   static TableInput open(SparkSession spark, PrepareConfig config, int firstIndex) {
-    TableInput input = new TableInput(spark, config.source());
-    input.openAll("input", config.input(), InputFile.Origin.INPUT, firstIndex);
-    if (config.input().isEmpty()) {
-      input.openWithoutPath(firstIndex);
+    List<Source> sources = config.read();
+    TableInput all =
+        new TableInput(spark, config.source(), 0, firstIndex, new ArrayList<>(), new ArrayList<>());
+    for (int i = 0; i < sources.size(); i++) {
+      Source source = sources.get(i);
+      TableInput one = new TableInput(spark, source.source(), i, firstIndex, all.tables, all.notes);
+      one.openAll(InputFiles.key(config, source), source.input(), InputFile.Origin.INPUT);
+      if (source.input().isEmpty()) {
+        one.openWithoutPath();
+      }
     }
-    input.openAll(
-        "test_input",
-        config.testInput().orElse(List.of()),
-        InputFile.Origin.TEST_INPUT,
-        firstIndex);
-    return input;
+    all.openAll("test_input", config.testInput().orElse(List.of()), InputFile.Origin.TEST_INPUT);
+    return all;
   }
 
   /** Those of the paths that are files of ours to read. */
@@ -92,12 +112,12 @@ final class TableInput {
     return path.startsWith(SparkSource.TABLE) || wanted.format().isPresent();
   }
 
-  List<Source> sources() {
-    return List.copyOf(sources);
+  List<Table> tables() {
+    return List.copyOf(tables);
   }
 
   List<InputFile> files() {
-    return sources.stream().map(Source::file).toList();
+    return tables.stream().map(Table::file).toList();
   }
 
   /** What was read, and in which state if Spark can tell, one line for each source. */
@@ -107,60 +127,67 @@ final class TableInput {
 
   /** Where the rows lie, if in files. */
   List<String> storedIn() {
-    return sources.stream()
-        .flatMap(source -> Arrays.stream(source.rows().inputFiles()))
+    return tables.stream()
+        .flatMap(table -> Arrays.stream(table.rows().inputFiles()))
         .map(uri -> new Path(URI.create(uri)).toString())
         .toList();
   }
 
-  private void openAll(String key, List<String> paths, InputFile.Origin origin, int firstIndex) {
+  private void openAll(String key, List<String> paths, InputFile.Origin origin) {
     for (String path : paths) {
       if (path.startsWith(SparkSource.TABLE)) {
-        add(firstIndex, path, origin, table(key, path));
+        add(path, origin, table(key, path));
       } else if (wanted.format().isPresent()) {
-        add(firstIndex, uri(path), origin, loaded(key, path));
+        add(uri(path), origin, loaded(key, path));
       }
     }
   }
 
-  private void openWithoutPath(int firstIndex) {
-    wanted.sql().ifPresent(sql -> add(firstIndex, SQL, InputFile.Origin.INPUT, query(sql)));
+  private void openWithoutPath() {
+    wanted.sql().ifPresent(sql -> add(SQL, InputFile.Origin.INPUT, query(sql)));
     wanted
         .format()
-        .ifPresent(
-            format ->
-                add(firstIndex, nameByOptions(format), InputFile.Origin.INPUT, loaded(format)));
+        .ifPresent(format -> add(nameByOptions(format), InputFile.Origin.INPUT, loaded(format)));
   }
 
-  private void add(int firstIndex, String uri, InputFile.Origin origin, Dataset<Row> rows) {
+  /**
+   * Rows that Spark will read.
+   *
+   * @param version their table's state; empty where Spark can tell none
+   */
+  private record Resolved(Dataset<Row> rows, String version) {}
+
+  private void add(String uri, InputFile.Origin origin, Resolved resolved) {
     long bytes;
     try {
-      bytes = Math.multiplyExact(rows.count(), BYTES_A_ROW);
+      bytes = Math.multiplyExact(resolved.rows().count(), BYTES_A_ROW);
     } catch (Exception e) {
       throw Prepare.explained(e);
     }
-    int index = firstIndex + sources.size();
-    sources.add(
-        new Source(
+    tables.add(
+        new Table(
             new InputFile(
-                index,
+                firstIndex + tables.size(),
+                place,
                 uri,
+                resolved.version(),
                 origin,
                 InputFile.Format.TABLE,
                 InputFile.Compression.NONE,
                 bytes,
                 CsvFormat.RFC_4180),
-            rows));
+            resolved.rows()));
   }
 
-  private Dataset<Row> table(String key, String text) {
+  private Resolved table(String key, String text) {
     String name = text.substring(SparkSource.TABLE.length());
-    Optional<Dataset<Row>> pinned =
+    Optional<Resolved> pinned =
         TableVersion.ofTable(spark, name)
             .flatMap(
                 version ->
                     pinned(
-                        "%s is %s, %s".formatted(key, text, version),
+                        "%s is %s".formatted(key, text),
+                        version,
                         () ->
                             spark.sql(
                                 "SELECT * FROM %s VERSION AS OF %s"
@@ -168,7 +195,7 @@ final class TableInput {
     return pinned.orElseGet(
         () -> {
           notes.add("%s is %s".formatted(key, text));
-          return resolved(
+          return unversioned(
               "%s: %s".formatted(key, text),
               "Write %scatalog.database.name, with a table or view that SHOW TABLES lists in this Spark."
                   .formatted(SparkSource.TABLE),
@@ -177,7 +204,7 @@ final class TableInput {
   }
 
   /** The query stands in parentheses, so that nothing but a query is run. */
-  private Dataset<Row> query(String sql) {
+  private Resolved query(String sql) {
     String query = sql.strip().replaceAll("[;\\s]+$", "");
     Dataset<Row> rows =
         resolved(
@@ -185,35 +212,39 @@ final class TableInput {
             "Write one query, and try it in spark-sql with the same settings.",
             () -> spark.sql("SELECT * FROM (%s\n)".formatted(query)));
     notes.add("sql is %s".formatted(query.replaceAll("\\s+", " ")));
-    notes.addAll(TableVersion.ofQuery(spark, query));
-    return rows;
+    List<String> versions = TableVersion.ofQuery(spark, query);
+    notes.addAll(versions);
+    return new Resolved(rows, String.join(", ", versions));
   }
 
-  private Dataset<Row> loaded(String format) {
+  private Resolved loaded(String format) {
     notes.add("input is %s, by the options".formatted(nameByOptions(format)));
-    return resolved("format: %s".formatted(format), advice(format), () -> reader().load());
+    return unversioned("format: %s".formatted(format), advice(format), () -> reader().load());
   }
 
-  private Dataset<Row> loaded(String key, String path) {
+  private Resolved loaded(String key, String path) {
     String format = wanted.format().orElseThrow();
     String what = "%s is %s, read as %s".formatted(key, uri(path), format);
     Map<String, String> picked = new LinkedHashMap<>(wanted.options().orElse(Map.of()));
     picked.keySet().removeIf(option -> !TableVersion.isPickedBy(option));
     Optional<TableVersion> newest =
         picked.isEmpty() ? TableVersion.ofPath(spark, format, path) : Optional.empty();
-    Optional<Dataset<Row>> pinned =
+    Optional<Resolved> pinned =
         newest.flatMap(
             version ->
                 pinned(
-                    "%s, %s".formatted(what, version),
+                    what,
+                    version,
                     () -> reader().option(version.keeper().option(), version.number()).load(path)));
     return pinned.orElseGet(
         () -> {
           notes.add(what + (picked.isEmpty() ? "" : ", " + picked));
-          return resolved(
-              "%s: %s read as %s (key format)".formatted(key, path, format),
-              advice(format),
-              () -> reader().load(path));
+          return new Resolved(
+              resolved(
+                  "%s: %s read as %s (key format)".formatted(key, path, format),
+                  advice(format),
+                  () -> reader().load(path)),
+              picked.isEmpty() ? "" : picked.toString());
         });
   }
 
@@ -230,15 +261,20 @@ final class TableInput {
   }
 
   /** Reads the very state that the report names. */
-  private Optional<Dataset<Row>> pinned(String note, Callable<Dataset<Row>> reading) {
+  private Optional<Resolved> pinned(
+      String what, TableVersion version, Callable<Dataset<Row>> reading) {
     try {
       Dataset<Row> rows = reading.call();
-      notes.add(note);
-      return Optional.of(rows);
+      notes.add("%s, %s".formatted(what, version));
+      return Optional.of(new Resolved(rows, version.toString()));
     } catch (Exception e) {
-      LOG.debug("not read by version: {}", note, e);
+      LOG.debug("not read by version {}: {}", version, what, e);
       return Optional.empty();
     }
+  }
+
+  private static Resolved unversioned(String what, String advice, Callable<Dataset<Row>> reading) {
+    return new Resolved(resolved(what, advice, reading), "");
   }
 
   private static Dataset<Row> resolved(String what, String advice, Callable<Dataset<Row>> reading) {
@@ -282,26 +318,24 @@ final class TableInput {
   }
 
   /** One table, query or path, with all its columns. */
-  record Source(InputFile file, Dataset<Row> rows) {
+  record Table(InputFile file, Dataset<Row> rows) {
     /**
      * Its rows through the reading pass.
      *
      * @throws UserError if a needed column is there twice
      */
     JavaRDD<Row> read(ReadTask.Plan plan) {
+      Set<String> needed = plan.columns(file.source());
       List<String> all = List.of(rows.schema().fieldNames());
       List<Integer> chosen =
-          IntStream.range(0, all.size())
-              .filter(i -> plan.columns().contains(all.get(i)))
-              .boxed()
-              .toList();
+          IntStream.range(0, all.size()).filter(i -> needed.contains(all.get(i))).boxed().toList();
       List<String> columns = chosen.stream().map(all::get).toList();
       if (columns.size() > Set.copyOf(columns).size()) {
         throw new UserError(
             "input: %s has the columns %s, one of them twice. Give each a name of its own (AS …)."
                 .formatted(file.uri(), String.join(", ", columns)));
       }
-      List<String> names = Set.copyOf(columns).containsAll(plan.columns()) ? columns : all;
+      List<String> names = Set.copyOf(columns).containsAll(needed) ? columns : all;
       JavaRDD<Row> values = byPlace(chosen).toDF(columns.toArray(String[]::new)).javaRDD();
       int partitions = values.getNumPartitions();
       InputFile of = file;
@@ -371,8 +405,8 @@ final class TableInput {
     }
 
     @Override
-    public InputFile.Origin origin() {
-      return file.origin();
+    public InputFile file() {
+      return file;
     }
 
     @Override

@@ -59,7 +59,9 @@ final class TableOutput {
               .formatted(text));
     }
     boolean isInput =
-        Stream.concat(config.input().stream(), config.testInput().stream().flatMap(List::stream))
+        Stream.concat(
+                config.read().stream().flatMap(source -> source.input().stream()),
+                config.testInput().stream().flatMap(List::stream))
             .anyMatch(text::equals);
     if (isInput) {
       throw new UserError("output: %s is the input too. Name another table.".formatted(text));

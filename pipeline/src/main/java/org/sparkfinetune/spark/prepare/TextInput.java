@@ -309,8 +309,8 @@ final class TextInput implements InputRows {
   }
 
   @Override
-  public InputFile.Origin origin() {
-    return split().file().origin();
+  public InputFile file() {
+    return split().file();
   }
 
   @Override

@@ -92,6 +92,7 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
     private final DuplicateFinder repeats = new DuplicateFinder(plan.repeats());
     private final Overlap overlap = new Overlap();
     private final ObjectMapper mapper = new ObjectMapper();
+    private @Nullable OriginWriter origins;
     private @Nullable AtomicFile rejectedOut;
     private long rejected;
 
@@ -116,6 +117,9 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       if (rejectedOut != null) {
         rejectedOut.commit();
       }
+      if (origins != null) {
+        origins.finish();
+      }
       return new Result(
           bucket,
           writer(Split.TRAIN).finish(),
@@ -138,8 +142,19 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
       Optional<Split> split = plan.selection().splitOf(stratum, bucket, before);
       overlap.add(verdict, split);
       if (split.isPresent()) {
-        writer(split.get()).write(new EncodedConversation(ShuffledRow.body(row)), verdict.copy());
+        EncodedConversation conversation = new EncodedConversation(ShuffledRow.body(row));
+        String id = writer(split.get()).write(conversation, stratum.source(), verdict.copy());
+        origin(id, split.get(), stratum.source(), ShuffledRow.position(row));
       }
+    }
+
+    private void origin(String id, Split split, String source, InputRows.Position position)
+        throws IOException {
+      if (origins == null) {
+        origins = OriginWriter.create(plan.files(), bucket);
+      }
+      String file = plan.fileUris().get(position.file());
+      origins.write(id, split, source, file, plan.lineNumbers().rowInFile(position));
     }
 
     private void reject(DeadLetterRow rejection) throws IOException {

@@ -30,6 +30,7 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
           .add("lengths", DataTypes.BinaryType)
           .add("first_trained", DataTypes.BinaryType)
           .add("ids", DataTypes.BinaryType)
+          .add("names", DataTypes.BinaryType)
           .add("error", DataTypes.StringType);
 
   private final Broadcast<TokenizerOnExecutor> tokenizer;
@@ -42,13 +43,13 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
   public Row call(Row chunk) {
     String error = chunk.isNullAt(4) ? null : chunk.getString(4);
     List<TokenizedSample> samples = List.of();
+    byte[] conversations = chunk.getAs(3);
     try {
-      byte[] conversations = chunk.getAs(3);
       samples = tokenize(chunk, ConversationCoder.decode(conversations));
     } catch (UserError e) {
       error = e.getMessage();
     }
-    return row(chunk, samples, error);
+    return row(chunk, samples, LeftOut.names(conversations), error);
   }
 
   private List<TokenizedSample> tokenize(Row chunk, List<Conversation> conversations) {
@@ -74,7 +75,8 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
     }
   }
 
-  private static Row row(Row chunk, List<TokenizedSample> samples, @Nullable String error) {
+  private static Row row(
+      Row chunk, List<TokenizedSample> samples, byte[] names, @Nullable String error) {
     ByteBuffer lengths = ByteBuffer.allocate(Integer.BYTES * samples.size());
     ByteBuffer firstTrained = ByteBuffer.allocate(Integer.BYTES * samples.size());
     int tokens = samples.stream().mapToInt(TokenizedSample::length).sum();
@@ -92,6 +94,7 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
         lengths.array(),
         firstTrained.array(),
         ids.array(),
+        names,
         error);
   }
 }

@@ -8,8 +8,10 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -25,6 +27,7 @@ import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.data.tokenize.Packer;
 import org.sparkfinetune.data.tokenize.Packer.Packing;
 import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
@@ -118,7 +121,9 @@ public final class TokenizeJob {
     DatasetSplit train = DatasetSplit.train(dataset, store);
     Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, store);
     String rows = TokenizedHash.dataset(spark, train, test);
-    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), rows);
+    // Test rows are packed by source, so that each has its own loss.
+    String bySource = test.map(split -> TokenizedHash.bySource(spark, split)).orElse("");
+    String hash = TokenizedHash.of(TokenizedHash.settings(request, template), rows + bySource);
     return new Found(train, test, template, rows, hash);
   }
 
@@ -149,8 +154,8 @@ public final class TokenizeJob {
     warmUp(tokenizer);
     try (Staging staged = cache.stage(hash)) {
       SplitJob job = new SplitJob(request, template, tokenizer, staged.path());
-      TokenizedSplit trained = job.run(found.train()).orElseThrow();
-      Optional<TokenizedSplit> tested = found.test().flatMap(job::run);
+      TokenizedSplit trained = job.train(found.train());
+      Optional<TokenizedSplit> tested = found.test().flatMap(job::test);
       found.checkUnchanged(store);
       return cache.publish(staged, hash, trained, tested);
     } catch (Exception e) {
@@ -211,24 +216,86 @@ public final class TokenizeJob {
       this.folder = folder;
     }
 
-    /** Empty for a split without rows that nothing asks for. */
-    Optional<TokenizedSplit> run(DatasetSplit split) {
+    TokenizedSplit train(DatasetSplit split) {
+      Packed packed = pack(split, split.name());
+      if (packed.report().rows() == 0) {
+        throw nothingFits(split, packed.report());
+      }
+      return new TokenizedSplit(packed.report(), packed.trainedTokens(), List.of());
+    }
+
+    /** The sources of a mixture one behind the other; empty without rows, if nobody evaluates. */
+    Optional<TokenizedSplit> test(DatasetSplit split) {
+      List<Packed> packed = new ArrayList<>();
+      List<SourceRows> sources = new ArrayList<>();
+      if (split.sources().isEmpty()) {
+        packed.add(pack(split, split.name()));
+      }
+      for (String source : split.sources()) {
+        String files = String.format(Locale.ROOT, "%s-%03d", split.name(), sources.size());
+        Packed own = pack(split.of(source), files);
+        packed.add(own);
+        if (own.report().rows() > 0) {
+          sources.add(new SourceRows(source, own.report().rows()));
+        } else {
+          LOG.warn(
+              "The test split has no row of the source {} ({} samples, {} longer than"
+                  + " max_seq_length, {} with nothing to train): it gets no loss of its own.",
+              source,
+              own.report().samples(),
+              own.report().dropped(),
+              own.report().nothingToTrain());
+        }
+      }
+      PackingReport report =
+          packed.stream().map(Packed::report).reduce(PackingReport::plus).orElseThrow();
+      if (report.rows() == 0) {
+        if (needsTest) {
+          throw nothingFits(split, report);
+        }
+        return Optional.empty();
+      }
+      long trained = packed.stream().mapToLong(Packed::trainedTokens).sum();
+      return Optional.of(new TokenizedSplit(report, trained, sources));
+    }
+
+    /** Conversations that were put into rows. */
+    private record Packed(PackingReport report, long trainedTokens) {}
+
+    /**
+     * Packs what is left of the samples; no file is written where nothing is.
+     *
+     * @param files beginning of the names of the files
+     */
+    private Packed pack(DatasetSplit split, String files) {
       Dataset<Row> chunks = tokenized(split);
       try {
         List<ChunkLengths> lengths = lengths(chunks);
         PackingPlan plan = plan(ChunkLengths.concatenated(lengths));
-        if (plan.rows() == 0) {
-          if (needsTest || !split.name().equals(DatasetSplit.TEST)) {
-            throw nothingFits(split, plan.report());
-          }
-          return Optional.empty();
+        LOG.debug("{}: {}", files, plan.report());
+        Map<Chunk, Integer> first = ChunkLengths.firstSamples(lengths);
+        Broadcast<RowAssignment> placed =
+            context.broadcast(new RowAssignment(new HashMap<>(first), plan));
+        try {
+          long trained = plan.rows() == 0 ? 0 : write(files, chunks, placed, plan);
+          writeLeftOut(files, chunks, placed, plan.report());
+          return new Packed(plan.report(), trained);
+        } finally {
+          placed.destroy();
         }
-        long trained = write(split, chunks, ChunkLengths.firstSamples(lengths), plan);
-        TokenizedSplit result = new TokenizedSplit(plan.report(), trained);
-        LOG.debug("{}: {}", split.name(), plan.report());
-        return Optional.of(result);
       } finally {
         chunks.unpersist();
+      }
+    }
+
+    private void writeLeftOut(
+        String files, Dataset<Row> chunks, Broadcast<RowAssignment> placed, PackingReport report) {
+      if (report.packed() < report.samples()) {
+        context.setJobDescription("list what is left out of " + files);
+        List<String> names =
+            chunks.flatMap(new LeftOut(placed), Encoders.STRING()).distinct().collectAsList();
+        String text = names.stream().sorted().collect(Collectors.joining("\n", "", "\n"));
+        store.replace(LeftOut.file(folder, files), text);
       }
     }
 
@@ -249,7 +316,7 @@ public final class TokenizeJob {
 
     private List<ChunkLengths> lengths(Dataset<Row> chunks) {
       List<ChunkLengths> lengths = new ArrayList<>();
-      for (Row row : chunks.drop("ids").collectAsList()) {
+      for (Row row : chunks.drop("ids", "names").collectAsList()) {
         lengths.add(ChunkLengths.of(row));
       }
       lengths.sort(ChunkLengths.ORDER);
@@ -295,30 +362,23 @@ public final class TokenizeJob {
     }
 
     private long write(
-        DatasetSplit split,
-        Dataset<Row> chunks,
-        Map<Chunk, Integer> firstSamples,
-        PackingPlan plan) {
+        String files, Dataset<Row> chunks, Broadcast<RowAssignment> placed, PackingPlan plan) {
       int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.maxSeqLength());
       int fileCount = (plan.rows() + rowsPerFile - 1) / rowsPerFile;
-      Broadcast<RowAssignment> placed =
-          context.broadcast(new RowAssignment(new HashMap<>(firstSamples), plan));
-      context.setJobDescription("pack " + split.name());
-      int padId = files.padId();
+      context.setJobDescription("pack " + files);
+      int padId = this.files.padId();
       Dataset<Row> written =
           chunks
               .flatMap(new AssignPieces(placed, rowsPerFile), Encoders.row(AssignPieces.SCHEMA))
               .repartition(fileCount, col("file"))
               .sortWithinPartitions("row", "piece")
               .mapPartitions(
-                  new WritePackedRows(
-                      onExecutors, folder, split.name(), data.maxSeqLength(), padId),
+                  new WritePackedRows(onExecutors, folder, files, data.maxSeqLength(), padId),
                   Encoders.row(WritePackedRows.SCHEMA));
       long trained = 0;
       for (Row file : written.collectAsList()) {
         trained += file.getLong(1);
       }
-      placed.destroy();
       return trained;
     }
   }

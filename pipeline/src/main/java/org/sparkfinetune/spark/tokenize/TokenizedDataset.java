@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 
 /**
@@ -21,8 +23,20 @@ public record TokenizedDataset(
    * What a split became.
    *
    * @param trainedTokens tokens that the loss is taken over
+   * @param sources of the test split of a mixture, which lie one behind the other; else empty
    */
-  public record TokenizedSplit(PackingReport packing, long trainedTokens) {}
+  public record TokenizedSplit(
+      PackingReport packing, long trainedTokens, List<SourceRows> sources) {
+    public TokenizedSplit {
+      // Null in what earlier versions wrote.
+      sources = sources == null ? List.of() : List.copyOf(sources);
+    }
+  }
+
+  /** See {@link TokenizedSplit#sources}. */
+  public List<SourceRows> testSources() {
+    return test.map(TokenizedSplit::sources).orElse(List.of());
+  }
 
   /** What tokenising came to, for programs. */
   public static final class TokenizedJson {

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.sql.Encoders;
@@ -98,6 +99,13 @@ public final class TokenizedHash {
   static String dataset(SparkSession spark, DatasetSplit train, Optional<DatasetSplit> test) {
     return RowsHash.ofDataset(
         rows(spark, train), test.map(split -> rows(spark, split)).orElseGet(RowsHash::new));
+  }
+
+  /** Which test rows are of which source of a mixture; empty where nothing is mixed. */
+  static String bySource(SparkSession spark, DatasetSplit test) {
+    return test.sources().stream()
+        .map(source -> " %s %s".formatted(source, rows(spark, test.of(source)).text()))
+        .collect(Collectors.joining());
   }
 
   private static RowsHash rows(SparkSession spark, DatasetSplit split) {

@@ -173,6 +173,7 @@ public final class TrainDriver {
                       folder.config().toString(),
                       config.model(),
                       tokenized.path().toString(),
+                      tokenized.testSources(),
                       store,
                       resume.next(),
                       watch.loading(context, layers * plan.worldSize()));

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
+import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.train.RankRun;
@@ -39,6 +41,7 @@ public final class TrainTask implements RankTask {
   private final String modelFolder;
   private final @Nullable String adapter;
   private final String tokenizedPath;
+  private final ArrayList<SourceRows> testSources;
   private final Store store;
   private final TreeMap<String, String> identity;
   private final int rowsPerStep;
@@ -46,12 +49,14 @@ public final class TrainTask implements RankTask {
   private final LongAccumulator loadedLayers;
 
   /**
+   * @param testSources see {@link RankRun.Place}
    * @param loadedLayers counts layers of all ranks
    */
   public TrainTask(
       String configFile,
       ModelSource model,
       String tokenizedPath,
+      List<SourceRows> testSources,
       Store store,
       ResumeState continuation,
       LongAccumulator loadedLayers) {
@@ -61,6 +66,7 @@ public final class TrainTask implements RankTask {
     this.modelFolder = model.folder();
     this.adapter = model.adapter().orElse(null);
     this.tokenizedPath = tokenizedPath;
+    this.testSources = new ArrayList<>(testSources);
     this.store = store;
     this.identity = new TreeMap<>(continuation.identity().values());
     this.rowsPerStep = continuation.rowsPerStep();
@@ -83,6 +89,7 @@ public final class TrainTask implements RankTask {
             new RankDevice().choose(config.compute(), RankDevice.Asking.of(context)),
             context.scratch(),
             tokenizedPath,
+            testSources,
             context.attempt(),
             whereabouts(context),
             stopRequested(context, config));

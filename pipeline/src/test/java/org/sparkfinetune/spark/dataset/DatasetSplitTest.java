@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -33,7 +34,7 @@ final class DatasetSplitTest {
   }
 
   private void writeManifest() throws IOException {
-    DatasetManifest.ofFilesIn(store, path()).write(store, path());
+    DatasetManifest.ofFilesIn(store, path(), List.of()).write(store, path());
   }
 
   private DatasetSplit train() {

@@ -90,7 +90,7 @@ final class BadInputsTest {
     List<InputFile> files = new InputFiles(new Store(hadoop)).resolve(config);
     ReadTask.Plan plan =
         new ReadTask.Plan(
-            Prepare.converter(config),
+            Prepare.readSources(config),
             42,
             Buckets.of(3),
             DeadLetterRow.Order.of(files),

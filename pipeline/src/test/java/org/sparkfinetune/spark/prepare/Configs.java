@@ -12,6 +12,7 @@ import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.config.PrepareConfig.TestSize;
 import org.sparkfinetune.config.PrepareConfig.TokenCounting;
+import org.sparkfinetune.config.Source;
 import org.sparkfinetune.config.SparkSource;
 
 /** Configurations for tests, changed from the defaults step by step. */
@@ -35,6 +36,7 @@ final class Configs {
   private CsvFormat csv = CsvFormat.RFC_4180;
   private SparkSource source = SparkSource.NONE;
   private List<String> excludeIds = List.of();
+  private List<Source> sources = List.of();
 
   private Configs(Path output) {
     this.output = output.toString();
@@ -51,6 +53,11 @@ final class Configs {
 
   Configs input(String... paths) {
     input = List.of(paths);
+    return this;
+  }
+
+  Configs sources(Source... some) {
+    sources = List.of(some);
     return this;
   }
 
@@ -157,8 +164,8 @@ final class Configs {
 
   PrepareConfig config() {
     return new PrepareConfig(
-        dataset,
-        input,
+        Optional.of(dataset).filter(kind -> sources.isEmpty()),
+        sources.isEmpty() ? input : List.of(),
         testInput,
         new PrepareConfig.Output(output, table),
         seed,
@@ -174,6 +181,7 @@ final class Configs {
         tokens,
         csv,
         source,
-        excludeIds);
+        excludeIds,
+        sources);
   }
 }

@@ -50,7 +50,7 @@ final class JsonLineParityTest {
         row.put("context", messages.get(0).get("content").asText().split("\nSCHEMA:\n", 2)[1]);
         row.put("question", messages.get(1).get("content").asText());
         row.put("answer", messages.get(2).get("content").asText());
-        lines.write(EncodedConversation.of(converter.convert(row)));
+        lines.write(EncodedConversation.of(converter.convert(row)), "");
       }
     }
     return out.toByteArray();
@@ -74,7 +74,7 @@ final class JsonLineParityTest {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (SplitWriter.JsonLines lines = new SplitWriter.JsonLines(out, escaping)) {
       lines.write(
-          EncodedConversation.of(new Conversation(List.of(new Message(Role.USER, content)))));
+          EncodedConversation.of(new Conversation(List.of(new Message(Role.USER, content)))), "");
     }
     String line = out.toString(java.nio.charset.StandardCharsets.UTF_8);
     return line.substring(

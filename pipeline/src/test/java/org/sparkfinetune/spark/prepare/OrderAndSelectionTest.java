@@ -100,7 +100,7 @@ final class OrderAndSelectionTest {
     for (int i = 0; i < 200; i++) {
       Map<Stratum, Long> sizes = new TreeMap<>();
       for (int s = 0; s < 1 + random.nextInt(9); s++) {
-        sizes.put(new Stratum(InputFile.Origin.INPUT, "s" + s), (long) random.nextInt(50));
+        sizes.put(new Stratum(InputFile.Origin.INPUT, "", "s" + s), (long) random.nextInt(50));
       }
       long sum = sizes.values().stream().mapToLong(Long::longValue).sum();
       long total = sum == 0 ? 0 : random.nextLong(sum + 1);
@@ -120,7 +120,7 @@ final class OrderAndSelectionTest {
       long[][] rows = new long[3][buckets];
       Map<Stratum, Selection.Share> shares = new TreeMap<>();
       for (int s = 0; s < rows.length; s++) {
-        Stratum stratum = new Stratum(InputFile.Origin.INPUT, "ß" + s);
+        Stratum stratum = new Stratum(InputFile.Origin.INPUT, "", "ß" + s);
         for (int bucket = 0; bucket < buckets; bucket++) {
           rows[s][bucket] = random.nextInt(3) * random.nextInt(200);
           long part = random.nextLong(rows[s][bucket] + 1);
@@ -163,7 +163,7 @@ final class OrderAndSelectionTest {
     Map<Stratum, Selection.Share> shares = new HashMap<>();
     BucketCounts bucketCounts = new BucketCounts(buckets);
     for (int s = 0; s < ReadCounts.MOST_STRATA; s++) {
-      Stratum stratum = new Stratum(InputFile.Origin.INPUT, "value " + s);
+      Stratum stratum = new Stratum(InputFile.Origin.INPUT, "", "value " + s);
       for (int bucket = 0; bucket < buckets; bucket++) {
         bucketCounts.add(stratum, bucket, 1);
       }
@@ -183,7 +183,7 @@ final class OrderAndSelectionTest {
     for (int task = 0; task < 3; task++) {
       BucketCounts counts = new BucketCounts(1);
       for (int s = 0; s < 5000; s++) {
-        counts.add(new Stratum(InputFile.Origin.INPUT, task + "/" + s), 0, 1);
+        counts.add(new Stratum(InputFile.Origin.INPUT, "", task + "/" + s), 0, 1);
       }
       ReadCounts one = new ReadCounts();
       one.samples(counts.totals());
@@ -215,7 +215,9 @@ final class OrderAndSelectionTest {
   private static InputFile file(int index, long length) {
     return new InputFile(
         index,
+        0,
         "file:/" + index,
+        "",
         InputFile.Origin.INPUT,
         InputFile.Format.JSON,
         InputFile.Compression.NONE,

@@ -54,7 +54,7 @@ final class PartFilesSparkTest {
       Files.writeString(train.resolve("part-00000.parquet"), "whole");
       Files.writeString(train.resolve(".part-00000.parquet.0-7.tmp"), "half");
       Files.writeString(train.resolveSibling(".train_dataset.json.0-8.tmp"), "half");
-      output.commit();
+      output.commit(List.of());
     }
     try (Stream<Path> files = Files.list(out.resolve("train"))) {
       assertThat(files).containsExactly(out.resolve("train/part-00000.parquet"));

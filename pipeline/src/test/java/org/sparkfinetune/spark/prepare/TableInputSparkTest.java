@@ -79,7 +79,7 @@ final class TableInputSparkTest {
                   + " h2_view v ON a.question = v.question");
       assertThat(run(to("name").input("table:h2_view")).files())
           .singleElement()
-          .isEqualTo(new PrepareReport.FileRows("table:h2_view", "input", "none", 0, 60));
+          .isEqualTo(new PrepareReport.FileRows("table:h2_view", "", "input", "none", 0, 60));
     } finally {
       spark.sql("DROP DATABASE h2_db CASCADE");
     }

@@ -42,7 +42,7 @@ final class TokenizedHashSparkTest {
     return new Prepare(
             spark,
             new PrepareConfig(
-                DatasetKind.INSTRUCTION,
+                Optional.of(DatasetKind.INSTRUCTION),
                 List.of(input.toString()),
                 Optional.empty(),
                 new PrepareConfig.Output(out.toString(), Optional.empty()),
@@ -59,6 +59,7 @@ final class TokenizedHashSparkTest {
                 Optional.empty(),
                 CsvFormat.RFC_4180,
                 SparkSource.NONE,
+                List.of(),
                 List.of()))
         .run()
         .datasetHash();
