@@ -2,12 +2,14 @@ package org.sparkfinetune.data.template;
 
 import java.time.LocalDateTime;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
@@ -237,12 +239,14 @@ public final class ChatTemplate {
   /**
    * The special tokens that a template sees; those that a model lacks are undefined there.
    *
-   * @param byName all of them, as {@code bos_token}, {@code pad_token} and so on
+   * @param byName all of them, as {@code bos_token}, {@code pad_token} and so on; sorted, since
+   *     packed rows are called by a hash of them, and {@code Map.copyOf} has another order in each
+   *     process
    */
   public record SpecialTokens(
       Optional<String> bos, Optional<String> eos, Map<String, String> byName) {
     public SpecialTokens {
-      byName = Map.copyOf(byName);
+      byName = Collections.unmodifiableSortedMap(new TreeMap<>(byName));
     }
 
     public static SpecialTokens of(String bos, String eos) {

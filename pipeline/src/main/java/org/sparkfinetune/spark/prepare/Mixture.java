@@ -112,12 +112,11 @@ record Mixture(PrepareConfig config, Map<Stratum, Long> available) {
     long rows = wanted.isPresent() ? wanted.getAsLong() - fixed : most;
     if (rows < 0 || rows > most) {
       throw new UserError(
-          "num_samples: %s rows wanted, of which %s come from sources without a weight; of those with one (%s), %s to %s rows can be mixed so%s, since no row is taken twice. Change num_samples or the weights."
+          "num_samples: %s rows wanted, of which %s come from sources of which all, or a fixed number, is taken; of the others (%s), 0 to %s can be mixed so%s, since no row is taken twice. Change num_samples or the weights."
               .formatted(
                   wanted.orElse(0),
                   fixed,
                   String.join(", ", weights.keySet()),
-                  0,
                   most,
                   withoutRepeats()));
     }

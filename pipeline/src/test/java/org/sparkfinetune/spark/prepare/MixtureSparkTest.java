@@ -138,7 +138,7 @@ final class MixtureSparkTest {
     assertThatThrownBy(() -> prepare(two(", weight: 0.3", ", weight: 0.7") + "num_samples: 101"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("num_samples: 101 rows wanted")
-        .hasMessageContaining("0 to 100 rows can be mixed");
+        .hasMessageContaining("0 to 100 can be mixed");
     assertThatThrownBy(() -> prepare(two(", num_samples: 31", "")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("num_samples of sql is 31, but it has 30 rows");
