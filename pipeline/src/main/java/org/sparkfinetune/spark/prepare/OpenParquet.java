@@ -12,8 +12,13 @@ import org.sparkfinetune.store.AtomicFile;
 final class OpenParquet {
   private OpenParquet() {}
 
+  static OutputFile file(AtomicFile out) {
+    return new OpenFile(new OpenStream(out));
+  }
+
+  /** Of records as Parquet's example has them, which make an object of every value. */
   static ExampleParquetWriter.Builder writer(AtomicFile out, MessageType schema) {
-    return ExampleParquetWriter.builder(new OpenFile(new OpenStream(out)))
+    return ExampleParquetWriter.builder(file(out))
         .withType(schema)
         .withCompressionCodec(CompressionCodecName.SNAPPY);
   }

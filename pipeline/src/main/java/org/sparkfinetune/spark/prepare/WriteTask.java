@@ -21,6 +21,7 @@ import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.spark.dataset.ExtraColumn;
+import org.sparkfinetune.spark.dataset.RowOrigin;
 import org.sparkfinetune.spark.prepare.Selection.Split;
 import org.sparkfinetune.spark.prepare.Selection.Stratum;
 import org.sparkfinetune.store.AtomicFile;
@@ -154,7 +155,8 @@ final class WriteTask implements Function2<Integer, Iterator<Row>, Iterator<Writ
         origins = OriginWriter.create(plan.files(), bucket);
       }
       String file = plan.fileUris().get(position.file());
-      origins.write(id, split, source, file, plan.lineNumbers().rowInFile(position));
+      long number = plan.lineNumbers().rowInFile(position);
+      origins.write(new RowOrigin(id, split.folder(), source, file, number));
     }
 
     private void reject(DeadLetterRow rejection) throws IOException {

@@ -3,8 +3,10 @@ package org.sparkfinetune.data.template;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 
@@ -16,8 +18,10 @@ class SpecialTokensTest {
     for (String name : "sep pad eos unk bos cls mask audio image".split(" ")) {
       tokens.put(name + "_token", "<" + name + ">");
     }
-    assertThat(new SpecialTokens(Optional.empty(), Optional.empty(), tokens).byName().keySet())
-        .isSorted()
-        .hasSize(9);
+    assertThat(new SpecialTokens(Optional.empty(), Optional.empty(), tokens).byName())
+        .isEqualTo(tokens)
+        .extracting(byName -> List.copyOf(byName.keySet()))
+        .asInstanceOf(InstanceOfAssertFactories.list(String.class))
+        .isSorted();
   }
 }
