@@ -147,6 +147,31 @@ public final class ChatTemplate {
     }
   }
 
+  /**
+   * Whether something that the assistant said, and that is to be trained, is left out or changed.
+   */
+  public boolean cutsAnswers(Conversation conversation, SpecialTokens tokens) {
+    RenderedConversation rendered = render(conversation, tokens, AddGenerationPrompt.NO);
+    for (int i = 0; i < conversation.messages().size(); i++) {
+      Message message = conversation.messages().get(i);
+      int index = i;
+      int kept =
+          rendered.contents().stream()
+              .filter(c -> c.message() == index)
+              .mapToInt(c -> visible(rendered.text().substring(c.span().from(), c.span().to())))
+              .sum();
+      int said = visible(message.content()) + visible(message.extras().reasoningContent());
+      if (message.role() == Role.ASSISTANT && !message.extras().untrained() && kept < said) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static int visible(String text) {
+    return (int) text.chars().filter(c -> !Character.isWhitespace(c)).count();
+  }
+
   private Map<String, @Nullable Object> variables(
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
     Map<String, @Nullable Object> variables = new HashMap<>();

@@ -71,30 +71,6 @@ public final class ConversationTokenizer {
             .formatted(template.name(), tokenizer.specialTokens().eos().orElse("none here")));
   }
 
-  /** Whether the template leaves out, or changes, something that the assistant said. */
-  public boolean cutsTrainedText(Conversation conversation) {
-    RenderedConversation rendered =
-        template.render(conversation, tokenizer.specialTokens(), AddGenerationPrompt.NO);
-    for (int i = 0; i < conversation.messages().size(); i++) {
-      Message message = conversation.messages().get(i);
-      int index = i;
-      int kept =
-          rendered.contents().stream()
-              .filter(c -> c.message() == index)
-              .mapToInt(c -> visible(rendered.text().substring(c.span().from(), c.span().to())))
-              .sum();
-      int said = visible(message.content()) + visible(message.extras().reasoningContent());
-      if (message.role() == Role.ASSISTANT && !message.extras().untrained() && kept < said) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static int visible(String text) {
-    return (int) text.chars().filter(c -> !Character.isWhitespace(c)).count();
-  }
-
   public TokenizedSample tokenize(Conversation conversation) {
     return tokenize(List.of(conversation)).get(0);
   }

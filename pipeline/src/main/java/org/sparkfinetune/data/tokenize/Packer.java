@@ -125,8 +125,18 @@ public final class Packer {
           IntStream.of(samples.lengths()).min().orElse(0),
           IntStream.of(samples.lengths()).max().orElse(0),
           rowLength,
+          IntStream.of(lengths).max().orElse(0),
+          longestRow(lengths, rowOf),
           IntStream.of(rowOf).max().orElse(-1) + 1,
           IntStream.of(lengths).asLongStream().sum());
+    }
+
+    private static int longestRow(int[] lengths, int[] rowOf) {
+      int[] rows = new int[IntStream.of(rowOf).max().orElse(-1) + 1];
+      for (int i = 0; i < rowOf.length; i++) {
+        rows[rowOf[i]] += lengths[i];
+      }
+      return IntStream.of(rows).max().orElse(0);
     }
   }
 
@@ -220,6 +230,8 @@ public final class Packer {
    * @param shortest tokens of the shortest sample, 0 without samples
    * @param longest tokens of the longest sample
    * @param rowLength tokens of a row
+   * @param longestPiece tokens of the longest piece that lies in a row
+   * @param longestRow tokens of the fullest row
    * @param rows rows made
    * @param tokens tokens in rows, padding not counted
    */
@@ -234,6 +246,8 @@ public final class Packer {
       int shortest,
       int longest,
       int rowLength,
+      int longestPiece,
+      int longestRow,
       int rows,
       long tokens)
       implements Serializable {

@@ -189,8 +189,7 @@ final class ConversationTokenizerTest {
   }
 
   private static boolean cuts(ChatTemplate template, Conversation conversation) {
-    return new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN)
-        .cutsTrainedText(conversation);
+    return template.cutsAnswers(conversation, tokenizer.specialTokens());
   }
 
   @Test
