@@ -28,6 +28,8 @@ import org.sparkfinetune.errors.UserError;
  * threads.
  */
 public final class ChatTemplate {
+  private static final String DOCUMENTS = "documents";
+
   private final String name;
   private final String source;
   private final LocalDateTime now;
@@ -88,11 +90,15 @@ public final class ChatTemplate {
   public RenderedConversation render(
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
     checkCalls(conversation);
+    Map<String, @Nullable Object> variables = variables(conversation, tokens, prompt);
     Rendering rendering;
     try {
-      rendering = template.render(variables(conversation, tokens, prompt), now);
+      rendering = template.render(variables, now);
     } catch (TemplateError e) {
       throw error(e);
+    }
+    if (!conversation.inputs().documents().isEmpty()) {
+      checkDocuments(rendering.text(), variables);
     }
     List<ContentSpan> contents =
         rendering.sources().stream()
@@ -112,6 +118,26 @@ public final class ChatTemplate {
       throw new UserError(
           "The chat template '%s' knows no tool_calls, and would leave out the calls of tools that this conversation has. Name the template of a model that calls tools (chat_template: tokenizer, or a file)."
               .formatted(name));
+    }
+  }
+
+  private void checkDocuments(String text, Map<String, @Nullable Object> variables) {
+    if (source.contains(DOCUMENTS) && !text.equals(withoutDocuments(variables))) {
+      return;
+    }
+    throw new UserError(
+        "The chat template '%s' leaves out the documents that this conversation has. Name the template of a model that takes documents (chat_template: tokenizer, or a file), or remove the column documents before prepare."
+            .formatted(name));
+  }
+
+  /** Another text than any if the template cannot do without documents. */
+  private String withoutDocuments(Map<String, @Nullable Object> variables) {
+    Map<String, @Nullable Object> without = new HashMap<>(variables);
+    without.put(DOCUMENTS, null);
+    try {
+      return template.render(without, now).text();
+    } catch (TemplateError needsThem) {
+      return "";
     }
   }
 
@@ -180,12 +206,15 @@ public final class ChatTemplate {
       messages.add(message(conversation.messages().get(i), i));
     }
     variables.put("messages", messages);
-    String tools = conversation.tools();
-    variables.put("tools", tools.isEmpty() ? null : TracedJson.of(tools, ContentSpan.TOOLS));
-    variables.put("documents", null);
+    variables.put("tools", input(conversation.inputs().tools()));
+    variables.put(DOCUMENTS, input(conversation.inputs().documents()));
     variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
     variables.putAll(tokens.byName());
     return variables;
+  }
+
+  private static @Nullable Object input(String json) {
+    return json.isEmpty() ? null : TracedJson.of(json, ContentSpan.NO_MESSAGE);
   }
 
   private Map<String, @Nullable Object> message(Message message, int index) {

@@ -9,10 +9,12 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * The columns that a prepared data set has only where its conversations need them: {@code tools}
- * beside {@code messages}, the others as fields of a message. Other data sets keep their schema.
+ * and {@code documents} beside {@code messages}, the others as fields of a message. Other data sets
+ * keep their schema.
  */
 public enum ExtraColumn {
   TOOLS("string"),
+  DOCUMENTS("string"),
   TOOL_CALLS("array<struct<id:string,type:string,function:struct<name:string,arguments:string>>>"),
   TOOL_CALL_ID("string"),
   NAME("string"),
@@ -40,7 +42,8 @@ public enum ExtraColumn {
   /** What these conversations need. */
   public static Set<ExtraColumn> of(Conversation conversation) {
     EnumSet<ExtraColumn> needed = EnumSet.noneOf(ExtraColumn.class);
-    add(needed, TOOLS, !conversation.tools().isEmpty());
+    add(needed, TOOLS, !conversation.inputs().tools().isEmpty());
+    add(needed, DOCUMENTS, !conversation.inputs().documents().isEmpty());
     for (Message message : conversation.messages()) {
       Extras extras = message.extras();
       if (!extras.isNone()) {
@@ -61,8 +64,13 @@ public enum ExtraColumn {
     }
   }
 
+  /** Whether it is a text beside the messages. */
+  public boolean isInput() {
+    return this == TOOLS || this == DOCUMENTS;
+  }
+
   /** Whether a message's struct has it as a field. */
   public boolean isField() {
-    return this != TOOLS && this != NULL_CONTENT;
+    return !isInput() && this != NULL_CONTENT;
   }
 }
