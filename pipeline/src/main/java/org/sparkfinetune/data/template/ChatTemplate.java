@@ -1,5 +1,6 @@
 package org.sparkfinetune.data.template;
 
+import java.io.Serializable;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -27,15 +28,23 @@ import org.sparkfinetune.errors.UserError;
  * the variables and functions of transformers' {@code apply_chat_template}. Safe for use by several
  * threads.
  */
-public final class ChatTemplate {
+public final class ChatTemplate implements Serializable {
+  private static final long serialVersionUID = 1L;
+  private static final String CLOCK = "strftime_now";
+  private static final String TOOLS = "tools";
   private static final String DOCUMENTS = "documents";
 
   private final String name;
   private final String source;
   private final LocalDateTime now;
-  private final Template template;
+  private final transient Template template;
 
-  private ChatTemplate(String name, String source, LocalDateTime now) {
+  /** For conversations with tools; null for this one. */
+  private final @Nullable ChatTemplate toolUse;
+
+  private ChatTemplate(
+      String name, String source, LocalDateTime now, @Nullable ChatTemplate toolUse) {
+    this.toolUse = toolUse;
     this.name = name;
     this.source = source;
     this.now = now;
@@ -58,7 +67,31 @@ public final class ChatTemplate {
    * @param now what {@code strftime_now} tells, the same for every conversation of a run
    */
   public static ChatTemplate of(String name, String source, LocalDateTime now) {
-    return new ChatTemplate(name, source, now);
+    return new ChatTemplate(name, source, now, null);
+  }
+
+  /** The same with another template for conversations with tools. */
+  public ChatTemplate withTools(ChatTemplate other) {
+    return new ChatTemplate(name, source, now, other);
+  }
+
+  /**
+   * The same at another time.
+   *
+   * @param time what {@code strftime_now} tells
+   */
+  public ChatTemplate at(LocalDateTime time) {
+    return new ChatTemplate(name, source, time, toolUse == null ? null : toolUse.at(time));
+  }
+
+  /** What conversations with tools are rendered by; this one, unless there is another. */
+  public ChatTemplate forTools() {
+    return toolUse == null ? this : toolUse;
+  }
+
+  /** A parsed template is not sent to executors: they parse it. */
+  private Object readResolve() {
+    return new ChatTemplate(name, source, now, toolUse);
   }
 
   public String name() {
@@ -75,7 +108,7 @@ public final class ChatTemplate {
 
   /** Whether the text can change with the date. */
   public boolean dependsOnTime() {
-    return source.contains("strftime_now");
+    return source.contains(CLOCK) || forTools().source.contains(CLOCK);
   }
 
   /** Whether the template marks the assistant's text by {@code {% generation %}}. */
@@ -89,6 +122,9 @@ public final class ChatTemplate {
    */
   public RenderedConversation render(
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
+    if (toolUse != null && !conversation.inputs().tools().isEmpty()) {
+      return toolUse.render(conversation, tokens, prompt);
+    }
     checkCalls(conversation);
     Map<String, @Nullable Object> variables = variables(conversation, tokens, prompt);
     Rendering rendering;
@@ -151,6 +187,9 @@ public final class ChatTemplate {
    * @throws UserError as {@link #render(Conversation, SpecialTokens, AddGenerationPrompt)}
    */
   public String render(Map<String, ? extends @Nullable Object> variables) {
+    if (toolUse != null && variables.get(TOOLS) != null) {
+      return toolUse.render(variables);
+    }
     try {
       return template.render(variables, now).text();
     } catch (TemplateError e) {
@@ -206,7 +245,7 @@ public final class ChatTemplate {
       messages.add(message(conversation.messages().get(i), i));
     }
     variables.put("messages", messages);
-    variables.put("tools", input(conversation.inputs().tools()));
+    variables.put(TOOLS, input(conversation.inputs().tools()));
     variables.put(DOCUMENTS, input(conversation.inputs().documents()));
     variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
     variables.putAll(tokens.byName());

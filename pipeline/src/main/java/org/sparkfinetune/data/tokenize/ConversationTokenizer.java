@@ -27,16 +27,21 @@ public final class ConversationTokenizer {
   private final ChatTemplate template;
   private final LossTarget target;
   private final TrainedText trainedText;
+  private final TrainedText trainedWithTools;
 
   public ConversationTokenizer(LlamaTokenizer tokenizer, ChatTemplate template, LossTarget target) {
     this.tokenizer = tokenizer;
     this.template = template;
     this.target = target;
-    this.trainedText =
-        new TrainedText(template, target, template.generationPrompt(tokenizer.specialTokens()));
+    this.trainedText = trainedText(template);
+    this.trainedWithTools = trainedText(template.forTools());
     if (target == LossTarget.ASSISTANT_TURNS) {
       checkEndOfTurn();
     }
+  }
+
+  private TrainedText trainedText(ChatTemplate of) {
+    return new TrainedText(of, target, of.generationPrompt(tokenizer.specialTokens()));
   }
 
   /**
@@ -166,8 +171,10 @@ public final class ConversationTokenizer {
       Arrays.fill(trained, true);
       return trained;
     }
+    TrainedText text =
+        prepared.conversation().inputs().tools().isEmpty() ? trainedText : trainedWithTools;
     boolean[] characters =
-        trainedText.of(prepared.conversation(), prepared.rendered(), prepared.special());
+        text.of(prepared.conversation(), prepared.rendered(), prepared.special());
     for (int i = 0; i < trained.length; i++) {
       int end = encoded.ends()[i];
       trained[i] = end > 0 && characters[end - 1];
