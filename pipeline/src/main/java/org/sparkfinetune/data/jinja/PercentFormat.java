@@ -68,12 +68,20 @@ final class PercentFormat {
 
   private int size(String text, int otherwise) {
     if ("*".equals(text)) {
+      checkPlain("* wants int");
       return Numbers.clamped(next());
     }
     try {
       return text == null || text.isEmpty() ? otherwise : Integer.parseInt(text);
     } catch (NumberFormatException e) {
       throw TemplateError.value("width too big");
+    }
+  }
+
+  /** An escaped text wraps its values for escaping, and of those Python takes no plain numbers. */
+  private void checkPlain(String message) {
+    if (format.isMarkup()) {
+      throw TemplateError.type(message);
     }
   }
 
@@ -92,11 +100,15 @@ final class PercentFormat {
     if ("sradiufFeEgGxXoc".indexOf(type) < 0) {
       throw TemplateError.value("unsupported format character '" + type + "'");
     }
+    if ("cxXo".indexOf(type) >= 0) {
+      checkPlain("%%%s wants an int, and escaped texts hide what they are given".formatted(type));
+    }
     Object value = key == null ? next() : named;
     boolean left = flags.contains("-") || width < 0;
     int columns = Math.abs(width);
     if ("srac".indexOf(type) >= 0) {
-      Text text = text(value, type);
+      Text plain = text(value, type);
+      Text text = format.isMarkup() ? Printing.escape(plain) : plain;
       int length =
           precision >= 0 && type != 'c' ? Math.min(precision, text.length()) : text.length();
       out.append(
