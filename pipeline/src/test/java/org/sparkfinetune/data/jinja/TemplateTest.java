@@ -69,6 +69,21 @@ final class TemplateTest {
   }
 
   @Test
+  void a_key_that_python_cannot_look_up_is_not_there() {
+    assertThat(text("{{ map[({}, 1)] }}|{{ map[(1, [2])] is defined }}|{{ map[map] }}"))
+        .isEqualTo("|False|");
+  }
+
+  @Test
+  void pairs_of_an_iterator_are_urlencoded() {
+    assertThat(text("{{ [('a', 1), ('b c', '/')] | reverse | urlencode }}"))
+        .isEqualTo("b+c=%2F&a=1");
+    assertThatThrownBy(() -> text("{{ map | reverse | urlencode }}"))
+        .isInstanceOfSatisfying(
+            TemplateError.class, e -> assertThat(e.kind()).isEqualTo(Kind.VALUE));
+  }
+
+  @Test
   void values_put_into_an_escaped_text_are_escaped() {
     assertThat(text("{{ '%s|%r'|escape % (['<'], '>') }}"))
         .isEqualTo("[&#39;&lt;&#39;]|&#39;&gt;&#39;");
