@@ -14,6 +14,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.jinja.Template;
 import org.sparkfinetune.data.jinja.Template.Rendering;
@@ -30,6 +31,12 @@ import org.sparkfinetune.errors.UserError;
  */
 public final class ChatTemplate implements Serializable {
   private static final long serialVersionUID = 1L;
+  private static final TemplateInputs A_TOOL =
+      new TemplateInputs(
+          """
+          [{"type": "function", "function": {"name": "x", "description": "x", "parameters":
+            {"type": "object", "properties": {}, "required": []}}}]""",
+          "");
   private static final String CLOCK = "strftime_now";
   private static final String TOOLS = "tools";
   private static final String DOCUMENTS = "documents";
@@ -199,16 +206,23 @@ public final class ChatTemplate implements Serializable {
 
   /**
    * What the template writes where the assistant is to speak next, as a model sees it before each
-   * of its answers; empty if the template writes nothing there or refuses a single question.
+   * of its answers; empty if the template writes nothing there or refuses a single question, with a
+   * tool and without.
    */
   public String generationPrompt(SpecialTokens tokens) {
-    Conversation question = new Conversation(List.of(new Message(Role.USER, "x")));
+    List<Message> question = List.of(new Message(Role.USER, "x"));
+    return generationPrompt(new Conversation(question), tokens)
+        .or(() -> generationPrompt(new Conversation(question, A_TOOL), tokens))
+        .orElse("");
+  }
+
+  private Optional<String> generationPrompt(Conversation question, SpecialTokens tokens) {
     try {
       String without = render(question, tokens, AddGenerationPrompt.NO).text();
       String with = render(question, tokens, AddGenerationPrompt.YES).text();
-      return with.startsWith(without) ? with.substring(without.length()) : "";
+      return Optional.of(with.startsWith(without) ? with.substring(without.length()) : "");
     } catch (UserError refusesQuestion) {
-      return "";
+      return Optional.empty();
     }
   }
 

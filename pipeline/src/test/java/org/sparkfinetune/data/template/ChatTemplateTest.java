@@ -152,6 +152,13 @@ final class ChatTemplateTest {
           new TemplateInputs("", "[{\"title\": \"T\", \"text\": \"{{ x }} </s>\"}]"));
 
   @Test
+  void what_comes_before_an_answer_is_known_of_a_template_that_needs_tools() {
+    String source =
+        "{% for t in tools %}{{ t.function.name }}{% endfor %}" + loop("{{ m.content }}");
+    assertThat(ChatTemplate.of("mine", source).generationPrompt(TOKENS)).isEqualTo("[assistant]");
+  }
+
+  @Test
   void documents_reach_the_template_and_are_content() {
     ChatTemplate template =
         ChatTemplate.of(
