@@ -211,10 +211,10 @@ final class Access {
     for (long i = start; step > 0 ? i < end : i > end; i += step) {
       taken.add(items.get((int) i));
     }
-    if (object instanceof Text) {
+    if (object instanceof Text text) {
       TextBuilder joined = new TextBuilder();
       taken.forEach(item -> joined.append((Text) item));
-      return joined.toText();
+      return text.isMarkup() ? joined.toText().asMarkup() : joined.toText();
     }
     return new PyList(((PyList) object).type(), taken);
   }

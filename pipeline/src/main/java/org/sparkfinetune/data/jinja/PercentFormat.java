@@ -123,17 +123,21 @@ final class PercentFormat {
     String sign =
         digits.startsWith("-") ? "-" : flags.contains("+") ? "+" : flags.contains(" ") ? " " : "";
     String body = digits.startsWith("-") ? digits.substring(1) : digits;
-    out.append(padded(sign, body, columns, left, flags.contains("0")));
+    out.append(padded(sign, body, columns, left, flags));
   }
 
-  private static String padded(String sign, String body, int width, boolean left, boolean zeros) {
+  private static String padded(String sign, String body, int width, boolean left, String flags) {
+    boolean zeros = flags.contains("0");
     TextBuilder.checkLength(width);
     int missing = Math.max(0, width - sign.length() - body.length());
     if (left) {
       return sign + body + " ".repeat(missing);
     }
     boolean prefixed =
-        body.length() > 1 && body.charAt(0) == '0' && Character.isLetter(body.charAt(1));
+        flags.contains("#")
+            && body.length() > 1
+            && body.charAt(0) == '0'
+            && Character.isLetter(body.charAt(1));
     if (zeros && prefixed) {
       return sign + body.substring(0, 2) + "0".repeat(missing) + body.substring(2);
     }

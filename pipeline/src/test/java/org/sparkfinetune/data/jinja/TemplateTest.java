@@ -75,6 +75,18 @@ final class TemplateTest {
   }
 
   @Test
+  void zeros_before_a_hexadecimal_number_need_no_prefix() {
+    assertThat(text("{{ '%05.2x|%#07x|%08.0e' % (10, 10, 0) }}"))
+        .isEqualTo("0000a|0x0000a|0000e+00");
+  }
+
+  @Test
+  void a_slice_of_an_escaped_text_is_escaped() {
+    assertThat(text("{{ [('<b>'|safe)[::2], ('<b>'|safe)[1:]] }}"))
+        .isEqualTo("[Markup('<>'), Markup('b>')]");
+  }
+
+  @Test
   void pairs_of_an_iterator_are_urlencoded() {
     assertThat(text("{{ [('a', 1), ('b c', '/')] | reverse | urlencode }}"))
         .isEqualTo("b+c=%2F&a=1");
