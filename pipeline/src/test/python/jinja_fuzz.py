@@ -15,6 +15,7 @@ import functools
 import glob
 import json
 import random
+import re
 import subprocess
 import sys
 import warnings
@@ -309,9 +310,12 @@ def main():
         folded = "not subscriptable" in str(ours) or "unhashable type: 'slice'" in str(ours)
         if name is None and (not comparable(theirs) or folded):
             continue
+        same = theirs.get("text") == ours.get("text") and theirs.get("error") == ours.get("error")
+        # The text of a method that is not called holds its address.
+        if name is None and not same and re.search(r"\.(items|encode)\b(?!\()", template):
+            continue
         compared += 1
         texts += "text" in theirs
-        same = theirs.get("text") == ours.get("text") and theirs.get("error") == ours.get("error")
         if not same:
             differ += 1
             if differ <= args.show:

@@ -119,7 +119,7 @@ final class PipelineJobs implements Jobs {
               config.model().tokenizer().orElse(config.model().modelId()),
               config.model().tokenizer().isPresent() ? HubId.MAIN : config.model().revision(),
               HubKind.MODEL,
-              TokenizerFiles.names(),
+              TokenizerFiles.patterns(),
               store);
       TokenizeRequest wanted =
           new TokenizeRequest(
@@ -137,7 +137,7 @@ final class PipelineJobs implements Jobs {
   private static TokenCounter counter(TokenCounting counting, Store store) {
     Path folder =
         HubFolder.locate(
-            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), store);
+            counting.tokenizer(), HubId.MAIN, HubKind.MODEL, TokenizerFiles.patterns(), store);
     return ConversationTokens.of(
         TokenizerFiles.load(folder, store), counting.chatTemplate(), store);
   }

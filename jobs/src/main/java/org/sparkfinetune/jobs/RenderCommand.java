@@ -117,7 +117,8 @@ final class RenderCommand implements Runnable {
   }
 
   private static TokenizerFiles tokenizer(String model, Store store) {
-    Path folder = HubFolder.locate(model, HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), store);
+    Path folder =
+        HubFolder.locate(model, HubId.MAIN, HubKind.MODEL, TokenizerFiles.patterns(), store);
     return TokenizerFiles.load(folder, store);
   }
 
@@ -128,8 +129,7 @@ final class RenderCommand implements Runnable {
     // Without a tokenizer its files are those of nobody: no template and no tokens.
     TokenizerFiles own = files.orElseGet(() -> new TokenizerFiles("none", new TreeMap<>()));
     ChatTemplate chosen = ChatTemplates.choose(chatTemplate, own, store);
-    return now.map(time -> ChatTemplate.of(chosen.name(), chosen.source(), time(time)))
-        .orElse(chosen);
+    return now.map(time -> chosen.at(time(time))).orElse(chosen);
   }
 
   private static LocalDateTime time(String text) {

@@ -107,12 +107,14 @@ final class Terminal {
         messages.add(MessageJson.message(message, "messages[" + messages.size() + "]"));
       }
     }
-    String tools =
-        answer
-            .tools()
-            .map(f -> MessageJson.tools(json("tools", PipelineJobs.text("tools", f, store))))
-            .orElse("");
-    return new Conversation(messages, tools);
+    ObjectNode inputs = JSON.createObjectNode();
+    put(inputs, "tools", answer.tools());
+    put(inputs, "documents", answer.documents());
+    return new Conversation(messages, MessageJson.inputs(inputs));
+  }
+
+  private void put(ObjectNode inputs, String key, Optional<String> file) {
+    file.ifPresent(path -> inputs.set(key, json(key, PipelineJobs.text(key, path, store))));
   }
 
   private static JsonNode json(String key, String text) {

@@ -81,6 +81,21 @@ class RenderCommandTest {
   }
 
   @Test
+  void lines_with_tools_get_the_tokenizers_template_for_tools() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    Files.writeString(model.resolve("tokenizer.json"), "{}");
+    Files.writeString(model.resolve("chat_template.jinja"), "plain");
+    Path more = Files.createDirectory(model.resolve("additional_chat_templates"));
+    Files.writeString(more.resolve("tool_use.jinja"), "with {{ tools }} {{ strftime_now('%d') }}");
+    String[] keys = {"--tokenizer", model.toString(), "--now", "2024-07-26T12:00:00"};
+    String input = "[]\n{\"messages\": [], \"tools\": [1]}\n";
+    assertThat(render("tokenizer", input, keys).out)
+        .containsExactly("{\"text\":\"plain\"}", "{\"text\":\"with [1] 26\"}");
+    assertThat(render("tokenizer:default", input, keys).out)
+        .containsExactly("{\"text\":\"plain\"}", "{\"text\":\"plain\"}");
+  }
+
+  @Test
   void what_cannot_be_rendered_is_its_own_line() throws IOException {
     Ran ran = render("{{ raise_exception('no ' ~ messages) }}", "[]\n");
     assertThat(ran.out)
@@ -99,6 +114,11 @@ class RenderCommandTest {
         .isEqualTo("tools: there is no file 'none.json'.\n");
     assertThat(render("chatml", "[]", "--special_tokens", "x").err)
         .startsWith("special_tokens is no JSON object: ");
+    String nowhere = folder.resolve("nowhere").toString();
+    assertThat(render("tokenizer", "[]", "--tokenizer", nowhere).err)
+        .startsWith("There is no tokenizer in '%s': no such folder exists. ".formatted(nowhere));
+    assertThat(render("tokenizer", "[]", "--tokenizer", folder.toString()).err)
+        .startsWith("There is no tokenizer.json in '%s'. ".formatted(folder));
     assertThat(render(folder.resolve("no.jinja").toString(), "[]").err)
         .contains("is neither one of reference, llama3, chatml, tokenizer nor a readable file");
   }

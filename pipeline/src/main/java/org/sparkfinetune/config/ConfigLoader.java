@@ -5,8 +5,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -60,9 +62,12 @@ public final class ConfigLoader {
    * @param arguments {@code --key value} or {@code --key=value}
    */
   public Loaded<TrainConfig> train(Optional<String> file, List<String> arguments) {
-    Values values = values(KeyTable.TRAIN, file, arguments);
+    OtherRecipeKeys others = new OtherRecipeKeys();
+    Values values = values(KeyTable.TRAIN, file, arguments, others::without);
     TrainConfig config = values.record(TrainConfig.class);
-    return new Loaded<>(config, TrainNotes.of(values, config), values.yaml());
+    List<String> notes = new ArrayList<>(TrainNotes.of(values, config));
+    others.note(config.method()).ifPresent(notes::add);
+    return new Loaded<>(config, notes, values.yaml());
   }
 
   /** As {@link #train}, for {@code prepare}. */
@@ -90,8 +95,17 @@ public final class ConfigLoader {
   }
 
   private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
-    List<Given> commandLine = CommandLineKeys.parse(table, arguments);
-    Values values = Values.resolve(table, file.map(this::fileKeys).orElse(List.of()), commandLine);
+    return values(table, file, arguments, UnaryOperator.identity());
+  }
+
+  private Values values(
+      KeyTable table,
+      Optional<String> file,
+      List<String> arguments,
+      UnaryOperator<List<Given>> kept) {
+    List<Given> commandLine = kept.apply(CommandLineKeys.parse(table, arguments));
+    List<Given> written = kept.apply(file.map(this::fileKeys).orElse(List.of()));
+    Values values = Values.resolve(table, written, commandLine);
     return folder.map(values::located).orElse(values);
   }
 

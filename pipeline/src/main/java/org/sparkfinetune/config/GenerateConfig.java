@@ -27,8 +27,10 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
    *
    * @param messages a JSON list of {role, content}, or one user message
    * @param tools a file with a JSON list of the tools that the assistant may call
+   * @param documents a file with a JSON list of {title, text}, for templates that take documents
    */
-  public record Answer(String messages, Optional<String> system, Optional<String> tools)
+  public record Answer(
+      String messages, Optional<String> system, Optional<String> tools, Optional<String> documents)
       implements Task {}
 
   /** Converses at the terminal. */
@@ -52,6 +54,10 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
               meaning = Meaning.PATH,
               doc = "with messages: a JSON file, the list of tools that the model may call")
           Optional<String> tools,
+      @Key(
+              meaning = Meaning.PATH,
+              doc = "with messages: a JSON file, the list of {title, text} for the template")
+          Optional<String> documents,
       @Key(otherwise = "false", doc = "converse at the terminal; an empty line ends it")
           boolean chat,
       @Key(
@@ -70,7 +76,7 @@ public record GenerateConfig(ModelChoice model, Task task, Sampling sampling) {
     Task task() {
       List<Task> tasks = new ArrayList<>();
       prompt.ifPresent(text -> tasks.add(new Continue(text)));
-      messages.ifPresent(text -> tasks.add(new Answer(text, system, tools)));
+      messages.ifPresent(text -> tasks.add(new Answer(text, system, tools, documents)));
       if (chat) {
         tasks.add(new Chat(system));
       }

@@ -23,8 +23,8 @@ import java.lang.annotation.Target;
   /** The spelling that we write; a dot leads into a mapping. Default: the component's, as a_b. */
   String name() default "";
 
-  /** A second spelling that we read. */
-  String alias() default "";
+  /** More spellings that we read. */
+  String[] alias() default {};
 
   /** The default as a user would write it; {@code =other_key} takes the value of another key. */
   String otherwise() default "";

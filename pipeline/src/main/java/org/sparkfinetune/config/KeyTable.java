@@ -282,7 +282,7 @@ public final class KeyTable {
     }
 
     Stream<String> spellings() {
-      return Stream.of(name, key.alias()).filter(spelling -> !spelling.isEmpty());
+      return Stream.concat(Stream.of(name), Arrays.stream(key.alias()));
     }
 
     /** The default that is there whatever the other keys say. */

@@ -81,7 +81,11 @@ public record TrainConfig(
               meaning = Meaning.MODEL,
               doc = "model: folder, Hadoop URI or hub id")
           String modelId,
-      @Key(otherwise = "main", allowed = "a branch, tag or commit", doc = "the model's revision")
+      @Key(
+              alias = "model_revision",
+              otherwise = "main",
+              allowed = "a branch, tag or commit",
+              doc = "the model's revision")
           String revision,
       @Key(meaning = Meaning.MODEL, doc = "another tokenizer than the model's")
           Optional<String> tokenizer,

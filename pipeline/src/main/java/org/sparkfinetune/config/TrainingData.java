@@ -7,7 +7,11 @@ import org.sparkfinetune.config.Key.Meaning;
 public record TrainingData(
     @Key(meaning = Meaning.PATH, doc = "what prepare wrote, or a folder with the two JSON files")
         String datasetPath,
-    @Key(alias = "max_seq_len", otherwise = "512", range = "[2,)", doc = "tokens of a row")
+    @Key(
+            alias = {"max_seq_len", "max_length"},
+            otherwise = "512",
+            range = "[2,)",
+            doc = "tokens of a row")
         int maxSeqLength,
     @Key(otherwise = "true", doc = "several samples in a row") boolean packing,
     @Key(otherwise = "false", doc = "samples of a row attend to each other, as in the reference")

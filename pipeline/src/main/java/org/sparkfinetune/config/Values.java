@@ -99,8 +99,17 @@ final class Values {
       Optional<KeyTable.Entry> key = table.find(given.spelling());
       if (key.isEmpty()) {
         problems.add(
-            "%s: unknown key %s; %s"
-                .formatted(place, given.spelling(), table.suggestion(given.spelling())));
+            "%s: %s"
+                .formatted(
+                    place,
+                    (table == KeyTable.TRAIN
+                            ? OtherRecipeKeys.refusal(given)
+                            : Optional.<String>empty())
+                        .orElseGet(
+                            () ->
+                                "unknown key %s; %s"
+                                    .formatted(
+                                        given.spelling(), table.suggestion(given.spelling())))));
         continue;
       }
       Object value;

@@ -83,6 +83,7 @@ final class AfterTrainingConfigTest {
             new GenerateConfig.Answer(
                 "[{\"role\":\"user\",\"content\":\"hi: there\"}]",
                 Optional.of("s"),
+                Optional.empty(),
                 Optional.empty()));
     assertThat(
             merge(

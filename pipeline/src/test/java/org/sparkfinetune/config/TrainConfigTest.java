@@ -1,6 +1,7 @@
 package org.sparkfinetune.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.sparkfinetune.config.TrainYaml.REQUIRED;
 import static org.sparkfinetune.config.TrainYaml.load;
 
@@ -13,6 +14,8 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
 import org.sparkfinetune.config.Parallelism.ExchangeMode;
@@ -32,6 +35,7 @@ import org.sparkfinetune.config.TrainConfig.Reporter;
 import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
 import org.sparkfinetune.config.TrainingData.Overlong;
+import org.sparkfinetune.errors.UserError;
 
 class TrainConfigTest {
 
@@ -296,6 +300,47 @@ class TrainConfigTest {
             "eval_steps is not used, because eval_strategy is not steps.",
             "lora_r is not used, because method is full.",
             "cross_sample_attention changes nothing, because packing is false.");
+  }
+
+  /** {@code cases/public-recipe.yaml}: keys of ordinary recipes of TRL, PEFT and transformers. */
+  @Test
+  void a_recipe_of_other_trainers_is_taken_and_one_line_says_what_means_nothing() {
+    Loaded<TrainConfig> loaded =
+        new ConfigLoader(new Configuration())
+            .train(Optional.of("src/test/resources/cases/public-recipe.yaml"), List.of());
+    assertThat(loaded.config().model().revision()).isEqualTo("v1");
+    assertThat(loaded.config().data().maxSeqLength()).isEqualTo(1024);
+    assertThat(loaded.config().lora().alpha()).isEqualTo(32);
+    assertThat(loaded.config().optimization().lrSchedulerType()).isEqualTo(LrSchedulerType.COSINE);
+    assertThat(loaded.notes())
+        .containsExactly(
+            "gradient_checkpointing_kwargs changes nothing; recomputing is part of the layer loop,"
+                + " not of an autograd hook.",
+            "These keys of other trainers change nothing here: torch_dtype, attn_implementation,"
+                + " load_in_4bit, use_peft, dataset_num_proc, do_eval, logging_strategy, log_level,"
+                + " overwrite_output_dir, push_to_hub, hub_model_id, hub_strategy.");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          torch_dtype: float16  | torch_dtype is float16, which train does not do; bf16: false
+          load_in_4bit: false   | load_in_4bit is false, which train does not do; write method: lora
+          use_peft: false       | use_peft is false, which train does not do; write method: full
+          do_eval: false        | write eval_strategy: no
+          logging_strategy: no  | logging_strategy is no, which train does not do; logging_steps
+          push_to_hub: true     | push_to_hub is true, which train does not do; the run folder's
+          '{load_in_4bit: true, method: lora}' | load_in_4bit is true, but method is lora
+          '{use_peft: true, method: full}'     | use_peft is true, but method is full
+          """)
+  void a_value_that_asks_for_something_else_is_refused(String yaml, String message) {
+    String lines =
+        yaml.startsWith("{") ? yaml.substring(1, yaml.length() - 1).replace(", ", "\n") : yaml;
+    assertThatThrownBy(() -> load(folder, REQUIRED + lines + "\n"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
   }
 
   private static String everyKey() {

@@ -11,17 +11,33 @@ import org.sparkfinetune.errors.UserError;
  * of the data, not of this type: a prompt for generation ends with the user's turn.
  *
  * @param messages unmodifiable
- * @param tools the tools that the assistant may call, as a JSON array of {@code {"type":
- *     "function", "function": {…}}}; empty for none
+ * @param inputs what a template gets besides
  */
-public record Conversation(List<Message> messages, String tools) {
+public record Conversation(List<Message> messages, TemplateInputs inputs) {
   public Conversation {
     messages = List.copyOf(messages);
-    Objects.requireNonNull(tools, "tools");
+    Objects.requireNonNull(inputs, "inputs");
   }
 
   public Conversation(List<Message> messages) {
-    this(messages, "");
+    this(messages, TemplateInputs.NONE);
+  }
+
+  /**
+   * What templates get besides messages: JSON arrays as texts, empty where there is none.
+   *
+   * @param tools the tools that the assistant may call, {@code {"type": "function", "function":
+   *     {…}}} each
+   * @param documents what the assistant may answer from, objects each, mostly of {@code title} and
+   *     {@code text}
+   */
+  public record TemplateInputs(String tools, String documents) {
+    public static final TemplateInputs NONE = new TemplateInputs("", "");
+
+    public TemplateInputs {
+      Objects.requireNonNull(tools, "tools");
+      Objects.requireNonNull(documents, "documents");
+    }
   }
 
   /**

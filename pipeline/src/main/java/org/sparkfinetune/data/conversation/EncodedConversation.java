@@ -9,13 +9,14 @@ import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 
 /**
  * A conversation as bytes, for shuffles and hashes: for each message the role's ordinal (1 byte),
  * the content's length in bytes (4, big-endian) and the content in UTF-8. Where a message has
  * extras, the bit {@link #HAS_EXTRAS} is set in its first byte, and they follow as JSON with its
- * length before it. The tools of a conversation come first, under the byte {@link #TOOLS}. Spark's
- * nested rows cost several times as much.
+ * length before it. The tools of a conversation come first, under the byte {@link #TOOLS}, then its
+ * documents under {@link #DOCUMENTS}. Spark's nested rows cost several times as much.
  *
  * @param bytes not copied; nobody changes them
  */
@@ -26,6 +27,7 @@ public record EncodedConversation(byte[] bytes) {
   private static final int HEADER = 1 + Integer.BYTES;
   private static final byte HAS_EXTRAS = 0x40;
   private static final byte TOOLS = 0x7f;
+  private static final byte DOCUMENTS = 0x7e;
 
   /** Receives the messages in order; the content is {@code bytes[start, start + length)}. */
   public interface MessageVisitor<E extends Exception> {
@@ -39,8 +41,9 @@ public record EncodedConversation(byte[] bytes) {
     List<Message> messages = conversation.messages();
     List<byte[]> parts = new ArrayList<>(2 * messages.size() + 1);
     byte[] kinds = new byte[messages.size()];
-    byte[] tools = conversation.tools().getBytes(UTF_8);
-    int size = tools.length == 0 ? 0 : HEADER + tools.length;
+    byte[] tools = conversation.inputs().tools().getBytes(UTF_8);
+    byte[] documents = conversation.inputs().documents().getBytes(UTF_8);
+    int size = sizeOf(tools) + sizeOf(documents);
     for (int i = 0; i < messages.size(); i++) {
       Message message = messages.get(i);
       boolean more = !message.extras().isNone();
@@ -55,9 +58,8 @@ public record EncodedConversation(byte[] bytes) {
       }
     }
     ByteBuffer buffer = ByteBuffer.allocate(size);
-    if (tools.length > 0) {
-      buffer.put(TOOLS).putInt(tools.length).put(tools);
-    }
+    put(buffer, TOOLS, tools);
+    put(buffer, DOCUMENTS, documents);
     int part = 0;
     for (byte kind : kinds) {
       byte[] content = parts.get(part++);
@@ -70,9 +72,19 @@ public record EncodedConversation(byte[] bytes) {
     return new EncodedConversation(buffer.array());
   }
 
+  private static int sizeOf(byte[] input) {
+    return input.length == 0 ? 0 : HEADER + input.length;
+  }
+
+  private static void put(ByteBuffer buffer, byte kind, byte[] input) {
+    if (input.length > 0) {
+      buffer.put(kind).putInt(input.length).put(input);
+    }
+  }
+
   public <E extends Exception> void forEach(MessageVisitor<E> visitor) throws E {
     ByteBuffer buffer = ByteBuffer.wrap(bytes);
-    for (int at = afterTools(); at < bytes.length; ) {
+    for (int at = end(DOCUMENTS, end(TOOLS, 0)); at < bytes.length; ) {
       int start = at + HEADER;
       int length = buffer.getInt(at + 1);
       int end = start + length;
@@ -88,15 +100,23 @@ public record EncodedConversation(byte[] bytes) {
     }
   }
 
-  private int afterTools() {
-    boolean tools = bytes.length > 0 && bytes[0] == TOOLS;
-    return tools ? HEADER + ByteBuffer.wrap(bytes).getInt(1) : 0;
+  /** Where the input ends that may begin at {@code start}; there, if none of this kind does. */
+  private int end(byte kind, int start) {
+    boolean there = start < bytes.length && bytes[start] == kind;
+    return there ? start + HEADER + ByteBuffer.wrap(bytes).getInt(start + 1) : start;
   }
 
-  /** {@link Conversation#tools}. */
-  public String tools() {
-    int end = afterTools();
-    return end == 0 ? "" : new String(bytes, HEADER, end - HEADER, UTF_8);
+  private String input(int start, int end) {
+    return start == end ? "" : new String(bytes, start + HEADER, end - start - HEADER, UTF_8);
+  }
+
+  /** {@link Conversation#inputs}. */
+  public TemplateInputs inputs() {
+    int tools = end(TOOLS, 0);
+    int documents = end(DOCUMENTS, tools);
+    return documents == 0
+        ? TemplateInputs.NONE
+        : new TemplateInputs(input(0, tools), input(tools, documents));
   }
 
   public Conversation conversation() {
@@ -104,7 +124,7 @@ public record EncodedConversation(byte[] bytes) {
     forEach(
         (role, from, start, length, extras) ->
             messages.add(new Message(role, new String(from, start, length, UTF_8), extras)));
-    return new Conversation(messages, tools());
+    return new Conversation(messages, inputs());
   }
 
   /**

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
@@ -107,14 +108,14 @@ public final class MessageJson {
   }
 
   /**
-   * Tools as {@link Conversation#tools} has them.
+   * What a template gets besides messages.
    *
-   * @param tools an array, or a text that spells one
-   * @throws UserError if they are no list of functions
+   * @param row with {@code tools} and {@code documents}, arrays or texts that spell one
+   * @throws UserError if they are no lists of functions and of objects
    */
-  public static String tools(JsonNode tools) {
+  public static TemplateInputs inputs(ObjectNode row) {
     try {
-      return TurnFields.tools(JSON.createObjectNode().set("tools", tools));
+      return TurnFields.inputs(row);
     } catch (RejectedRow e) {
       throw new UserError(e.detail(), e);
     }

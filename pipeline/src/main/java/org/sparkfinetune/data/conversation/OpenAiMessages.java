@@ -12,7 +12,7 @@ import org.sparkfinetune.data.conversation.RowShape.SystemMessage;
 /**
  * {@code messages} (or {@code conversations}) of {@code role} and {@code content}, where content is
  * a text or a list of parts of type {@code text}, joined as they are; with {@code tools}, {@code
- * tool_calls} and their results, {@code reasoning_content} and {@code weight}.
+ * documents}, {@code tool_calls} and their results, {@code reasoning_content} and {@code weight}.
  */
 record OpenAiMessages(SystemMessage system) implements Converter {
   static final String NO_ROBOTS =
@@ -22,7 +22,7 @@ record OpenAiMessages(SystemMessage system) implements Converter {
 
   @Override
   public Set<String> columns() {
-    return Set.of("messages", "conversations", "tools", "functions");
+    return TurnFields.withInputs("messages", "conversations");
   }
 
   @Override
@@ -36,6 +36,6 @@ record OpenAiMessages(SystemMessage system) implements Converter {
       messages.add(TurnFields.openAi(Fields.object(array.get(i), where), where + "."));
     }
     return TrainableShape.checked(
-        messages.isEmpty() ? messages : system.before(messages), TurnFields.tools(row));
+        messages.isEmpty() ? messages : system.before(messages), TurnFields.inputs(row));
   }
 }

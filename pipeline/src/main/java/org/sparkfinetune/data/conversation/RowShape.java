@@ -159,7 +159,7 @@ public enum RowShape {
   record ShareGpt(SystemMessage system) implements Converter {
     @Override
     public Set<String> columns() {
-      return Set.of("conversations", "system", "tools");
+      return TurnFields.withInputs("conversations", "system");
     }
 
     @Override
@@ -175,7 +175,7 @@ public enum RowShape {
       }
       String own = Fields.textOrEmpty(row, "system", "");
       SystemMessage opening = own.isEmpty() ? system : SystemMessage.of(own);
-      return TrainableShape.checked(opening.before(messages), TurnFields.tools(row));
+      return TrainableShape.checked(opening.before(messages), TurnFields.inputs(row));
     }
 
     private static Message turn(ObjectNode turn, String where) throws RejectedRow {

@@ -9,6 +9,7 @@ import static org.sparkfinetune.data.conversation.RejectedRow.RejectionReason.RO
 import java.util.List;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 
 /**
  * The one order of roles that is trained on: at most one system message, first; then user and
@@ -19,10 +20,10 @@ final class TrainableShape {
   private TrainableShape() {}
 
   static Conversation checked(List<Message> messages) throws RejectedRow {
-    return checked(messages, "");
+    return checked(messages, TemplateInputs.NONE);
   }
 
-  static Conversation checked(List<Message> messages, String tools) throws RejectedRow {
+  static Conversation checked(List<Message> messages, TemplateInputs inputs) throws RejectedRow {
     int first = !messages.isEmpty() && messages.get(0).role().opens() ? 1 : 0;
     int turns = messages.size() - first;
     if (turns == 0) {
@@ -44,7 +45,7 @@ final class TrainableShape {
       throw new RejectedRow(
           NOTHING_TO_TRAIN, "no assistant turn is left to learn: each has weight 0");
     }
-    return new Conversation(messages, tools);
+    return new Conversation(messages, inputs);
   }
 
   private static void checkTurn(List<Message> messages, int first, int i) throws RejectedRow {

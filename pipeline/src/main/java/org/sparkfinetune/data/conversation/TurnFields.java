@@ -14,9 +14,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 
 /**
@@ -30,6 +33,9 @@ final class TurnFields {
           .reader()
           .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .with(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
+
+  private static final String DOCUMENTS = "documents";
+  private static final List<String> TOOLS = List.of("tools", "functions");
 
   private TurnFields() {}
 
@@ -176,9 +182,36 @@ final class TurnFields {
     return calls;
   }
 
+  /** These columns and those that {@link #inputs} looks at. */
+  static Set<String> withInputs(String... columns) {
+    Set<String> all = new TreeSet<>(TOOLS);
+    all.add(DOCUMENTS);
+    all.addAll(List.of(columns));
+    return all;
+  }
+
+  /** What a template gets besides messages: tools and documents. */
+  static TemplateInputs inputs(ObjectNode row) throws RejectedRow {
+    return new TemplateInputs(tools(row), documents(row));
+  }
+
+  private static String documents(ObjectNode row) throws RejectedRow {
+    if (!Fields.holdsSomething(row, DOCUMENTS)) {
+      return "";
+    }
+    ArrayNode documents = array(row, DOCUMENTS);
+    for (int i = 0; i < documents.size(); i++) {
+      JsonNode document = documents.get(i);
+      if (!document.isObject()) {
+        throw Fields.wrongType(document, DOCUMENTS + "[" + i + "]", "an object of title and text");
+      }
+    }
+    return documents.isEmpty() ? "" : documents.toString();
+  }
+
   /** The columns {@code tools}, or {@code functions}, as an array in its own text. */
-  static String tools(ObjectNode row) throws RejectedRow {
-    for (String column : List.of("tools", "functions")) {
+  private static String tools(ObjectNode row) throws RejectedRow {
+    for (String column : TOOLS) {
       if (!Fields.holdsSomething(row, column)) {
         continue;
       }

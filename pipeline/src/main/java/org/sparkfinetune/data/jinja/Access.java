@@ -58,9 +58,7 @@ final class Access {
 
   private static @Nullable Object itemOrNull(Object object, Object key) {
     if (object instanceof Dict dict) {
-      boolean unhashable =
-          key instanceof Dict || (key instanceof PyList list && list.type() != PyList.Kind.TUPLE);
-      return unhashable ? null : dict.get(key);
+      return isHashable(key) ? dict.get(key) : null;
     }
     if (!Numbers.isInteger(key)) {
       return null;
@@ -75,6 +73,13 @@ final class Access {
       return at >= 0 && at < text.length() ? text.slice(at, at + 1) : null;
     }
     return null;
+  }
+
+  private static boolean isHashable(Object key) {
+    if (key instanceof PyList list) {
+      return list.type() == PyList.Kind.TUPLE && list.items.stream().allMatch(Access::isHashable);
+    }
+    return !(key instanceof Dict);
   }
 
   private static Undefined missing(Object object, Object key) {
@@ -206,10 +211,10 @@ final class Access {
     for (long i = start; step > 0 ? i < end : i > end; i += step) {
       taken.add(items.get((int) i));
     }
-    if (object instanceof Text) {
+    if (object instanceof Text text) {
       TextBuilder joined = new TextBuilder();
       taken.forEach(item -> joined.append((Text) item));
-      return joined.toText();
+      return text.isMarkup() ? joined.toText().asMarkup() : joined.toText();
     }
     return new PyList(((PyList) object).type(), taken);
   }

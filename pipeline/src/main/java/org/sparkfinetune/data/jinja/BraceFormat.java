@@ -235,34 +235,37 @@ final class BraceFormat {
             : spec.group("sign") == null || spec.group("sign").equals("-")
                 ? ""
                 : spec.group("sign");
+    // Behind 0x, 0o and 0b too, zeros fill.
+    String start = real ? sign : sign + prefix(type, spec);
     boolean zero = spec.group("zero") != null && spec.group("align") == null;
     if (zero || "=".equals(spec.group("align"))) {
       String fill =
           spec.group("fill") != null
               ? spec.group("fill")
               : zero || spec.group("zero") != null ? "0" : " ";
-      int width = size(spec.group("width")) - sign.length();
-      return Text.of(sign + filled(digits, fill, width, spec.group("group")));
+      int width = size(spec.group("width")) - start.length();
+      return Text.of(start + filled(digits, fill, width, spec.group("group"), groupSize(type)));
     }
-    return aligned(Text.of(sign + digits), spec, ">");
+    return aligned(Text.of(start + digits), spec, ">");
   }
 
   /** Zeros in front of grouped digits are grouped too, and may so exceed the width by one. */
-  private static String filled(String digits, String fill, int width, String group) {
+  private static String filled(String digits, String fill, int width, String group, int groupSize) {
     if (group == null || !fill.equals("0")) {
       return fill.repeat(Math.max(0, width - digits.length())) + digits;
     }
     int end = 0;
     while (end < digits.length()
-        && (Character.isDigit(digits.charAt(end)) || group.charAt(0) == digits.charAt(end))) {
+        && (Character.digit(digits.charAt(end), groupSize == 4 ? 16 : 10) >= 0
+            || group.charAt(0) == digits.charAt(end))) {
       end++;
     }
     String whole = digits.substring(0, end).replace(group, "");
     String rest = digits.substring(end);
-    while (grouped(whole, group, 3).length() + rest.length() < width) {
+    while (grouped(whole, group, groupSize).length() + rest.length() < width) {
       whole = "0" + whole;
     }
-    return grouped(whole, group, 3) + rest;
+    return grouped(whole, group, groupSize) + rest;
   }
 
   private static void checkGroup(String group, String type) {
@@ -278,9 +281,20 @@ final class BraceFormat {
   private static String integer(Object value, String type, Matcher spec) {
     int radix = type.equals("b") ? 2 : type.equals("o") ? 8 : type.equalsIgnoreCase("x") ? 16 : 10;
     String digits = Numbers.big(value).abs().toString(radix);
-    digits = grouped(digits, spec.group("group"), radix == 10 ? 3 : 4);
-    String prefix = spec.group("alternate") == null || radix == 10 ? "" : "0" + type;
-    return type.equals("X") ? prefix + digits.toUpperCase(Locale.ROOT) : prefix + digits;
+    digits = grouped(digits, spec.group("group"), groupSize(type));
+    return type.equals("X") ? digits.toUpperCase(Locale.ROOT) : digits;
+  }
+
+  private static boolean isDecimal(String type) {
+    return type.isEmpty() || "boxX".indexOf(type) < 0;
+  }
+
+  private static int groupSize(String type) {
+    return isDecimal(type) ? 3 : 4;
+  }
+
+  private static String prefix(String type, Matcher spec) {
+    return spec.group("alternate") == null || isDecimal(type) ? "" : "0" + type;
   }
 
   private static String real(double value, String type, Matcher spec) {

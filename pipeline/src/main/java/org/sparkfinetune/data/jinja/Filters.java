@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 import org.sparkfinetune.data.jinja.Arguments.Bound;
 import org.sparkfinetune.data.jinja.TemplateError.Kind;
 import org.sparkfinetune.data.jinja.Values.Dict;
+import org.sparkfinetune.data.jinja.Values.PyIterator;
 import org.sparkfinetune.data.jinja.Values.PyList;
 import org.sparkfinetune.data.jinja.Values.Undefined;
 
@@ -200,7 +201,7 @@ final class Filters {
   }
 
   private static Object urlEncode(Object value) {
-    if (!(value instanceof Dict) && !(value instanceof PyList)) {
+    if (!(value instanceof Dict || value instanceof PyList || value instanceof PyIterator)) {
       return Printing.str(value).changed(quote(value).replace("%2F", "/"));
     }
     List<String> pairs = new ArrayList<>();

@@ -68,12 +68,20 @@ final class PercentFormat {
 
   private int size(String text, int otherwise) {
     if ("*".equals(text)) {
+      checkPlain("* wants int");
       return Numbers.clamped(next());
     }
     try {
       return text == null || text.isEmpty() ? otherwise : Integer.parseInt(text);
     } catch (NumberFormatException e) {
       throw TemplateError.value("width too big");
+    }
+  }
+
+  /** An escaped text wraps its values for escaping, and of those Python takes no plain numbers. */
+  private void checkPlain(String message) {
+    if (format.isMarkup()) {
+      throw TemplateError.type(message);
     }
   }
 
@@ -92,11 +100,15 @@ final class PercentFormat {
     if ("sradiufFeEgGxXoc".indexOf(type) < 0) {
       throw TemplateError.value("unsupported format character '" + type + "'");
     }
+    if ("cxXo".indexOf(type) >= 0) {
+      checkPlain("%%%s wants an int, and escaped texts hide what they are given".formatted(type));
+    }
     Object value = key == null ? next() : named;
     boolean left = flags.contains("-") || width < 0;
     int columns = Math.abs(width);
     if ("srac".indexOf(type) >= 0) {
-      Text text = text(value, type);
+      Text plain = text(value, type);
+      Text text = format.isMarkup() ? Printing.escape(plain) : plain;
       int length =
           precision >= 0 && type != 'c' ? Math.min(precision, text.length()) : text.length();
       out.append(
@@ -111,17 +123,21 @@ final class PercentFormat {
     String sign =
         digits.startsWith("-") ? "-" : flags.contains("+") ? "+" : flags.contains(" ") ? " " : "";
     String body = digits.startsWith("-") ? digits.substring(1) : digits;
-    out.append(padded(sign, body, columns, left, flags.contains("0")));
+    out.append(padded(sign, body, columns, left, flags));
   }
 
-  private static String padded(String sign, String body, int width, boolean left, boolean zeros) {
+  private static String padded(String sign, String body, int width, boolean left, String flags) {
+    boolean zeros = flags.contains("0");
     TextBuilder.checkLength(width);
     int missing = Math.max(0, width - sign.length() - body.length());
     if (left) {
       return sign + body + " ".repeat(missing);
     }
     boolean prefixed =
-        body.length() > 1 && body.charAt(0) == '0' && Character.isLetter(body.charAt(1));
+        flags.contains("#")
+            && body.length() > 1
+            && body.charAt(0) == '0'
+            && Character.isLetter(body.charAt(1));
     if (zeros && prefixed) {
       return sign + body.substring(0, 2) + "0".repeat(missing) + body.substring(2);
     }

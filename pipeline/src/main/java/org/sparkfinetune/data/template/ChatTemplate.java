@@ -1,5 +1,6 @@
 package org.sparkfinetune.data.template;
 
+import java.io.Serializable;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -15,6 +16,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.jinja.Template;
 import org.sparkfinetune.data.jinja.Template.Rendering;
@@ -29,13 +31,29 @@ import org.sparkfinetune.errors.UserError;
  * the variables and functions of transformers' {@code apply_chat_template}. Safe for use by several
  * threads.
  */
-public final class ChatTemplate {
+public final class ChatTemplate implements Serializable {
+  private static final long serialVersionUID = 1L;
+  private static final TemplateInputs A_TOOL =
+      new TemplateInputs(
+          """
+          [{"type": "function", "function": {"name": "x", "description": "x", "parameters":
+            {"type": "object", "properties": {}, "required": []}}}]""",
+          "");
+  private static final String CLOCK = "strftime_now";
+  private static final String TOOLS = "tools";
+  private static final String DOCUMENTS = "documents";
+
   private final String name;
   private final String source;
   private final LocalDateTime now;
-  private final Template template;
+  private final transient Template template;
 
-  private ChatTemplate(String name, String source, LocalDateTime now) {
+  /** For conversations with tools; null for this one. */
+  private final @Nullable ChatTemplate toolUse;
+
+  private ChatTemplate(
+      String name, String source, LocalDateTime now, @Nullable ChatTemplate toolUse) {
+    this.toolUse = toolUse;
     this.name = name;
     this.source = source;
     this.now = now;
@@ -58,7 +76,31 @@ public final class ChatTemplate {
    * @param now what {@code strftime_now} tells, the same for every conversation of a run
    */
   public static ChatTemplate of(String name, String source, LocalDateTime now) {
-    return new ChatTemplate(name, source, now);
+    return new ChatTemplate(name, source, now, null);
+  }
+
+  /** The same with another template for conversations with tools. */
+  public ChatTemplate withTools(ChatTemplate other) {
+    return new ChatTemplate(name, source, now, other);
+  }
+
+  /**
+   * The same at another time.
+   *
+   * @param time what {@code strftime_now} tells
+   */
+  public ChatTemplate at(LocalDateTime time) {
+    return new ChatTemplate(name, source, time, toolUse == null ? null : toolUse.at(time));
+  }
+
+  /** What conversations with tools are rendered by; this one, unless there is another. */
+  public ChatTemplate forTools() {
+    return toolUse == null ? this : toolUse;
+  }
+
+  /** A parsed template is not sent to executors: they parse it. */
+  private Object readResolve() {
+    return new ChatTemplate(name, source, now, toolUse);
   }
 
   public String name() {
@@ -75,7 +117,7 @@ public final class ChatTemplate {
 
   /** Whether the text can change with the date. */
   public boolean dependsOnTime() {
-    return source.contains("strftime_now");
+    return source.contains(CLOCK) || forTools().source.contains(CLOCK);
   }
 
   /** Whether the template marks the assistant's text by {@code {% generation %}}. */
@@ -89,12 +131,19 @@ public final class ChatTemplate {
    */
   public RenderedConversation render(
       Conversation conversation, SpecialTokens tokens, AddGenerationPrompt prompt) {
+    if (toolUse != null && !conversation.inputs().tools().isEmpty()) {
+      return toolUse.render(conversation, tokens, prompt);
+    }
     checkCalls(conversation);
+    Map<String, @Nullable Object> variables = variables(conversation, tokens, prompt);
     Rendering rendering;
     try {
-      rendering = template.render(variables(conversation, tokens, prompt), now);
+      rendering = template.render(variables, now);
     } catch (TemplateError e) {
       throw error(e);
+    }
+    if (!conversation.inputs().documents().isEmpty()) {
+      checkDocuments(rendering.text(), variables);
     }
     List<ContentSpan> contents =
         rendering.sources().stream()
@@ -117,6 +166,26 @@ public final class ChatTemplate {
     }
   }
 
+  private void checkDocuments(String text, Map<String, @Nullable Object> variables) {
+    if (source.contains(DOCUMENTS) && !text.equals(withoutDocuments(variables))) {
+      return;
+    }
+    throw new UserError(
+        "The chat template '%s' leaves out the documents that this conversation has. Name the template of a model that takes documents (chat_template: tokenizer, or a file), or remove the column documents before prepare."
+            .formatted(name));
+  }
+
+  /** Another text than any if the template cannot do without documents. */
+  private String withoutDocuments(Map<String, @Nullable Object> variables) {
+    Map<String, @Nullable Object> without = new HashMap<>(variables);
+    without.put(DOCUMENTS, null);
+    try {
+      return template.render(without, now).text();
+    } catch (TemplateError needsThem) {
+      return "";
+    }
+  }
+
   private static Span span(Rendering.Source source) {
     return new Span(source.from(), source.to());
   }
@@ -127,6 +196,9 @@ public final class ChatTemplate {
    * @throws UserError as {@link #render(Conversation, SpecialTokens, AddGenerationPrompt)}
    */
   public String render(Map<String, ? extends @Nullable Object> variables) {
+    if (toolUse != null && variables.get(TOOLS) != null) {
+      return toolUse.render(variables);
+    }
     try {
       return template.render(variables, now).text();
     } catch (TemplateError e) {
@@ -136,17 +208,49 @@ public final class ChatTemplate {
 
   /**
    * What the template writes where the assistant is to speak next, as a model sees it before each
-   * of its answers; empty if the template writes nothing there or refuses a single question.
+   * of its answers; empty if the template writes nothing there or refuses a single question, with a
+   * tool and without.
    */
   public String generationPrompt(SpecialTokens tokens) {
-    Conversation question = new Conversation(List.of(new Message(Role.USER, "x")));
+    List<Message> question = List.of(new Message(Role.USER, "x"));
+    return generationPrompt(new Conversation(question), tokens)
+        .or(() -> generationPrompt(new Conversation(question, A_TOOL), tokens))
+        .orElse("");
+  }
+
+  private Optional<String> generationPrompt(Conversation question, SpecialTokens tokens) {
     try {
       String without = render(question, tokens, AddGenerationPrompt.NO).text();
       String with = render(question, tokens, AddGenerationPrompt.YES).text();
-      return with.startsWith(without) ? with.substring(without.length()) : "";
+      return Optional.of(with.startsWith(without) ? with.substring(without.length()) : "");
     } catch (UserError refusesQuestion) {
-      return "";
+      return Optional.empty();
     }
+  }
+
+  /**
+   * Whether something that the assistant said, and that is to be trained, is left out or changed.
+   */
+  public boolean cutsAnswers(Conversation conversation, SpecialTokens tokens) {
+    RenderedConversation rendered = render(conversation, tokens, AddGenerationPrompt.NO);
+    for (int i = 0; i < conversation.messages().size(); i++) {
+      Message message = conversation.messages().get(i);
+      int index = i;
+      int kept =
+          rendered.contents().stream()
+              .filter(c -> c.message() == index)
+              .mapToInt(c -> visible(rendered.text().substring(c.span().from(), c.span().to())))
+              .sum();
+      int said = visible(message.content()) + visible(message.extras().reasoningContent());
+      if (message.role() == Role.ASSISTANT && !message.extras().untrained() && kept < said) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static int visible(String text) {
+    return (int) text.chars().filter(c -> !Character.isWhitespace(c)).count();
   }
 
   private Map<String, @Nullable Object> variables(
@@ -157,12 +261,15 @@ public final class ChatTemplate {
       messages.add(message(conversation.messages().get(i), i));
     }
     variables.put("messages", messages);
-    String tools = conversation.tools();
-    variables.put("tools", tools.isEmpty() ? null : TracedJson.of(tools, ContentSpan.TOOLS));
-    variables.put("documents", null);
+    variables.put(TOOLS, input(conversation.inputs().tools()));
+    variables.put(DOCUMENTS, input(conversation.inputs().documents()));
     variables.put("add_generation_prompt", prompt == AddGenerationPrompt.YES);
     variables.putAll(tokens.byName());
     return variables;
+  }
+
+  private static @Nullable Object input(String json) {
+    return json.isEmpty() ? null : TracedJson.of(json, ContentSpan.NO_MESSAGE);
   }
 
   private Map<String, @Nullable Object> message(Message message, int index) {

@@ -20,12 +20,12 @@ public record RenderedConversation(
   /**
    * Characters that come from one message.
    *
-   * @param message its index in the conversation, or {@link #TOOLS}
+   * @param message its index in the conversation, or {@link #NO_MESSAGE}
    * @param copied whether they are a piece of it, or made out of it (escaped, upper case)
    */
   public record ContentSpan(int message, Span span, boolean copied) {
-    /** In place of a message's index: the text comes from the description of tools. */
-    public static final int TOOLS = -1;
+    /** In place of a message's index: the text comes from tools or documents. */
+    public static final int NO_MESSAGE = -1;
   }
 
   /** Characters {@code [from, to)} of a text, counted in UTF-16 units. */

@@ -38,7 +38,7 @@ final class TracedJson {
       return of(JSON.readTree(json), message);
     } catch (JsonProcessingException e) {
       throw new UserError(
-          "Tools, or arguments of a call, are no JSON: %s. Let prepare write the data set."
+          "Tools, documents, or arguments of a call, are no JSON: %s. Let prepare write the data set."
               .formatted(ParserWords.of(e.getOriginalMessage())),
           e);
     }

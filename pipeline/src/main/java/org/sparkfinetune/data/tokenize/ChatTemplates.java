@@ -4,8 +4,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.data.template.BuiltInTemplates;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.errors.UserError;
@@ -15,28 +18,28 @@ import org.sparkfinetune.store.Store;
 public final class ChatTemplates {
   private static final String TOKENIZER = "tokenizer";
   private static final String NAMED = TOKENIZER + ":";
+  private static final String TOOL_USE = "tool_use";
+  private static final Logger LOG = LoggerFactory.getLogger(ChatTemplates.class);
 
   private ChatTemplates() {}
 
   /**
    * @param choice a built-in's name, {@code tokenizer} (or {@code tokenizer:NAME} of several), a
    *     file, or the template itself; empty: the tokenizer's own if it has one, else {@code
-   *     reference}
+   *     reference}. Of the tokenizer's own, conversations with tools get {@code tool_use}, if there
+   *     is one, as transformers does
    * @throws UserError if there is no such template
    */
   public static ChatTemplate choose(Optional<String> choice, TokenizerFiles files, Store store) {
-    if (choice.isEmpty()) {
-      return files
-          .chatTemplate()
-          .map(source -> ChatTemplate.of(TOKENIZER, source))
-          .orElseGet(BuiltInTemplates.REFERENCE::template);
+    String name = choice.orElse(TOKENIZER);
+    if (choice.isEmpty() && files.chatTemplates().isEmpty()) {
+      return BuiltInTemplates.REFERENCE.template();
     }
-    String name = choice.get();
     if (name.equals(TOKENIZER)) {
-      return ChatTemplate.of(TOKENIZER, files.chatTemplate().orElseThrow(() -> none(files)));
+      return own(files);
     }
     if (name.startsWith(NAMED)) {
-      return ChatTemplate.of(name, files.chatTemplate(name.substring(NAMED.length())));
+      return ChatTemplate.of(name, named(name.substring(NAMED.length()), files));
     }
     if (name.contains("{{") || name.contains("{%")) {
       return ChatTemplate.of("in the configuration", name);
@@ -44,6 +47,37 @@ public final class ChatTemplates {
     return BuiltInTemplates.withText(name)
         .map(BuiltInTemplates::template)
         .orElseGet(() -> ChatTemplate.of(name, read(name, store)));
+  }
+
+  private static ChatTemplate own(TokenizerFiles files) {
+    Map<String, String> templates = files.chatTemplates();
+    if (templates.isEmpty()) {
+      throw none(files);
+    }
+    String source = named(TokenizerFiles.DEFAULT_TEMPLATE, files);
+    ChatTemplate template = ChatTemplate.of(TOKENIZER, source);
+    String toolUse = templates.get(TOOL_USE);
+    if (templates.size() > 1) {
+      LOG.info(
+          "The tokenizer in {} has the chat templates {}. Taken: default{}.",
+          files.folder(),
+          String.join(", ", templates.keySet()),
+          toolUse == null ? "" : ", and tool_use for conversations with tools");
+    }
+    return toolUse == null
+        ? template
+        : template.withTools(ChatTemplate.of(NAMED + TOOL_USE, toolUse));
+  }
+
+  private static String named(String name, TokenizerFiles files) {
+    Map<String, String> templates = files.chatTemplates();
+    String source = templates.get(name);
+    if (source == null) {
+      throw new UserError(
+          "The tokenizer in '%s' has no chat template named '%s', but %s. Name one of these as chat_template: tokenizer:NAME, or save the one you want to a file and name that."
+              .formatted(files.folder(), name, templates.keySet()));
+    }
+    return source;
   }
 
   private static UserError none(TokenizerFiles files) {

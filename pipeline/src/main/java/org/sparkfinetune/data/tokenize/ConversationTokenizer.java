@@ -27,16 +27,21 @@ public final class ConversationTokenizer {
   private final ChatTemplate template;
   private final LossTarget target;
   private final TrainedText trainedText;
+  private final TrainedText trainedWithTools;
 
   public ConversationTokenizer(LlamaTokenizer tokenizer, ChatTemplate template, LossTarget target) {
     this.tokenizer = tokenizer;
     this.template = template;
     this.target = target;
-    this.trainedText =
-        new TrainedText(template, target, template.generationPrompt(tokenizer.specialTokens()));
+    this.trainedText = trainedText(template);
+    this.trainedWithTools = trainedText(template.forTools());
     if (target == LossTarget.ASSISTANT_TURNS) {
       checkEndOfTurn();
     }
+  }
+
+  private TrainedText trainedText(ChatTemplate of) {
+    return new TrainedText(of, target, of.generationPrompt(tokenizer.specialTokens()));
   }
 
   /**
@@ -69,30 +74,6 @@ public final class ConversationTokenizer {
                 + " trained by modules_to_save: [embed_tokens, lm_head]. No token is ever added to"
                 + " a vocabulary.")
             .formatted(template.name(), tokenizer.specialTokens().eos().orElse("none here")));
-  }
-
-  /** Whether the template leaves out, or changes, something that the assistant said. */
-  public boolean cutsTrainedText(Conversation conversation) {
-    RenderedConversation rendered =
-        template.render(conversation, tokenizer.specialTokens(), AddGenerationPrompt.NO);
-    for (int i = 0; i < conversation.messages().size(); i++) {
-      Message message = conversation.messages().get(i);
-      int index = i;
-      int kept =
-          rendered.contents().stream()
-              .filter(c -> c.message() == index)
-              .mapToInt(c -> visible(rendered.text().substring(c.span().from(), c.span().to())))
-              .sum();
-      int said = visible(message.content()) + visible(message.extras().reasoningContent());
-      if (message.role() == Role.ASSISTANT && !message.extras().untrained() && kept < said) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static int visible(String text) {
-    return (int) text.chars().filter(c -> !Character.isWhitespace(c)).count();
   }
 
   public TokenizedSample tokenize(Conversation conversation) {
@@ -190,8 +171,10 @@ public final class ConversationTokenizer {
       Arrays.fill(trained, true);
       return trained;
     }
+    TrainedText text =
+        prepared.conversation().inputs().tools().isEmpty() ? trainedText : trainedWithTools;
     boolean[] characters =
-        trainedText.of(prepared.conversation(), prepared.rendered(), prepared.special());
+        text.of(prepared.conversation(), prepared.rendered(), prepared.special());
     for (int i = 0; i < trained.length; i++) {
       int end = encoded.ends()[i];
       trained[i] = end > 0 && characters[end - 1];

@@ -125,8 +125,18 @@ public final class Packer {
           IntStream.of(samples.lengths()).min().orElse(0),
           IntStream.of(samples.lengths()).max().orElse(0),
           rowLength,
+          IntStream.of(lengths).max().orElse(0),
+          longestRow(lengths, rowOf),
           IntStream.of(rowOf).max().orElse(-1) + 1,
           IntStream.of(lengths).asLongStream().sum());
+    }
+
+    private static int longestRow(int[] lengths, int[] rowOf) {
+      int[] rows = new int[IntStream.of(rowOf).max().orElse(-1) + 1];
+      for (int i = 0; i < rowOf.length; i++) {
+        rows[rowOf[i]] += lengths[i];
+      }
+      return IntStream.of(rows).max().orElse(0);
     }
   }
 
@@ -220,6 +230,8 @@ public final class Packer {
    * @param shortest tokens of the shortest sample, 0 without samples
    * @param longest tokens of the longest sample
    * @param rowLength tokens of a row
+   * @param longestPiece tokens of the longest piece that lies in a row
+   * @param longestRow tokens of the fullest row
    * @param rows rows made
    * @param tokens tokens in rows, padding not counted
    */
@@ -234,6 +246,8 @@ public final class Packer {
       int shortest,
       int longest,
       int rowLength,
+      int longestPiece,
+      int longestRow,
       int rows,
       long tokens)
       implements Serializable {
@@ -241,6 +255,9 @@ public final class Packer {
 
     /** Of two parts of a split that were packed apart, in rows of one length. */
     public PackingReport plus(PackingReport other) {
+      if (samples == 0) {
+        return other;
+      }
       return new PackingReport(
           samples + other.samples,
           packed + other.packed,
@@ -249,9 +266,11 @@ public final class Packer {
           split + other.split,
           nothingToTrain + other.nothingToTrain,
           tokensCut + other.tokensCut,
-          Math.min(shortest, other.shortest),
+          other.samples == 0 ? shortest : Math.min(shortest, other.shortest),
           Math.max(longest, other.longest),
           rowLength,
+          Math.max(longestPiece, other.longestPiece),
+          Math.max(longestRow, other.longestRow),
           rows + other.rows,
           tokens + other.tokens);
     }

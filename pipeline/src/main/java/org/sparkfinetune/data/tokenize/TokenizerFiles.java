@@ -11,6 +11,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,6 +39,8 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
   private static final String MODEL_CONFIG = "config.json";
   private static final String JINJA_TEMPLATE = "chat_template.jinja";
   private static final String JSON_TEMPLATE = "chat_template.json";
+  private static final String MORE_TEMPLATES = "additional_chat_templates/";
+  private static final String JINJA = ".jinja";
   private static final List<String> NAMES =
       List.of(
           TOKENIZER,
@@ -47,9 +51,28 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
           JSON_TEMPLATE);
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** Names of all files that may say something about a tokenizer. */
-  public static List<String> names() {
-    return NAMES;
+  /** All files that may say something about a tokenizer, the templates' as a pattern. */
+  public static List<String> patterns() {
+    List<String> patterns = new ArrayList<>(NAMES);
+    patterns.add(MORE_TEMPLATES + "*" + JINJA);
+    return patterns;
+  }
+
+  /** Paths of the named templates that a folder has beside its {@code chat_template.jinja}. */
+  public static List<String> moreTemplates(Path folder, Store store) {
+    Path templates = new Path(folder, MORE_TEMPLATES);
+    try {
+      return Arrays.stream(store.fileSystem(templates).listStatus(templates))
+          .map(file -> file.getPath().getName())
+          .filter(name -> name.endsWith(JINJA))
+          .map(name -> MORE_TEMPLATES + name)
+          .sorted()
+          .toList();
+    } catch (FileNotFoundException e) {
+      return List.of();
+    } catch (IOException e) {
+      throw new UserError("'%s' cannot be read: %s".formatted(templates, e.getMessage()), e);
+    }
   }
 
   /**
@@ -61,7 +84,9 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     TreeMap<String, String> texts = new TreeMap<>();
     try {
       FileSystem files = store.fileSystem(folder);
-      for (String name : NAMES) {
+      List<String> names = new ArrayList<>(NAMES);
+      names.addAll(moreTemplates(folder, store));
+      for (String name : names) {
         read(files, new Path(folder, name)).ifPresent(text -> texts.put(name, text));
       }
     } catch (IOException e) {
@@ -69,6 +94,11 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
           "The tokenizer folder '%s' cannot be read: %s. Check model_id and tokenizer."
               .formatted(folder, e.getMessage()),
           e);
+    }
+    if (texts.isEmpty() && !store.exists(folder)) {
+      throw new UserError(
+          "There is no tokenizer in '%s': no such folder exists. Name the folder of a model, its URI, or a model of a hub (owner/name)."
+              .formatted(folder));
     }
     if (!texts.containsKey(TOKENIZER)) {
       throw new UserError(
@@ -185,39 +215,45 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
     return Optional.empty();
   }
 
-  /**
-   * The model's own chat template: {@code chat_template.jinja}, {@code chat_template.json}, or
-   * {@code chat_template} of {@code tokenizer_config.json} (of several named ones the one named
-   * {@code default}).
-   */
-  public Optional<String> chatTemplate() {
-    return Optional.ofNullable(texts.get(JINJA_TEMPLATE))
-        .or(() -> template(json(JSON_TEMPLATE).path("chat_template")))
-        .or(() -> template(json(TOKENIZER_CONFIG).path("chat_template")));
-  }
-
-  private Optional<String> template(JsonNode template) {
-    if (!template.isArray()) {
-      return text(template);
-    }
-    return Optional.of(chatTemplate("default"));
-  }
+  /** The template that is used where none is named. */
+  static final String DEFAULT_TEMPLATE = "default";
 
   /**
-   * One of several named templates of {@code tokenizer_config.json}.
-   *
-   * @throws UserError if there is none of that name
+   * The model's own chat templates by name, as transformers finds them: {@code chat_template.jinja}
+   * is {@code default}, beside those of {@code additional_chat_templates/}; without such files
+   * {@code chat_template} of {@code chat_template.json} or {@code tokenizer_config.json}, one
+   * template or a list of named ones.
    */
-  public String chatTemplate(String name) {
-    JsonNode templates = json(TOKENIZER_CONFIG).path("chat_template");
-    for (JsonNode named : templates) {
-      if (named.path("name").asText().equals(name) && named.path("template").isTextual()) {
-        return named.path("template").textValue();
+  public Map<String, String> chatTemplates() {
+    Map<String, String> templates = new TreeMap<>();
+    texts.forEach(
+        (file, text) -> {
+          if (file.equals(JINJA_TEMPLATE)) {
+            templates.put(DEFAULT_TEMPLATE, text);
+          } else if (file.startsWith(MORE_TEMPLATES)) {
+            String name = file.substring(MORE_TEMPLATES.length(), file.length() - JINJA.length());
+            templates.put(name, text);
+          }
+        });
+    for (String file : List.of(JSON_TEMPLATE, TOKENIZER_CONFIG)) {
+      if (templates.isEmpty()) {
+        templates.putAll(templates(json(file).path("chat_template")));
       }
     }
-    throw new UserError(
-        "The tokenizer in '%s' has no chat template named '%s', but %s. Name one of these as chat_template: tokenizer:NAME, or save the one you want to a file and name that."
-            .formatted(folder, name, templates.findValuesAsText("name")));
+    return templates;
+  }
+
+  private static Map<String, String> templates(JsonNode template) {
+    Map<String, String> templates = new TreeMap<>();
+    text(template).ifPresent(text -> templates.put(DEFAULT_TEMPLATE, text));
+    if (template.isArray()) {
+      for (JsonNode named : template) {
+        if (named.path("name").isTextual() && named.path("template").isTextual()) {
+          templates.put(named.path("name").textValue(), named.path("template").textValue());
+        }
+      }
+    }
+    return templates;
   }
 
   /** All tokens that a template can see by name: {@code bos_token}, {@code pad_token} and so on. */

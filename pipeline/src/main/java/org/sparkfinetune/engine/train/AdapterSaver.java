@@ -13,6 +13,7 @@ import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
 import org.sparkfinetune.engine.metrics.RunFolder;
@@ -156,7 +157,9 @@ final class AdapterSaver {
     private ModelFiles() {}
 
     static void copy(ModelSource source, Path to, Store store) {
-      store.copy(new Path(source.folder()), to, NAMES);
+      Path from = new Path(source.folder());
+      store.copy(from, to, NAMES);
+      store.copy(from, to, TokenizerFiles.moreTemplates(from, store));
     }
   }
 }

@@ -105,7 +105,7 @@ public final class GgufExport {
     metadata.put("general.file_type", type.fileType);
     metadata.put("general.quantization_version", 2);
     String prefix = architecture + ".";
-    metadata.put(prefix + "context_length", config.maxPositionEmbeddings());
+    metadata.put(prefix + "context_length", config.contextLength());
     metadata.put(prefix + "embedding_length", config.hiddenSize());
     metadata.put(prefix + "block_count", config.numHiddenLayers());
     metadata.put(prefix + "feed_forward_length", config.intermediateSize());

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
@@ -38,6 +39,7 @@ final class ModelFolderFiles {
 
   void copy(Path from, Path to, boolean tied, Optional<DType> dtype) {
     store.copy(from, to, COPIED);
+    store.copy(from, to, TokenizerFiles.moreTemplates(from, store));
     try {
       store.replace(
           new Path(to, "config.json"),

@@ -88,7 +88,7 @@ public final class Generator implements AutoCloseable {
   }
 
   private Running start(int index, Prompt prompt, GenerationSettings settings) {
-    int context = model.config().maxPositionEmbeddings();
+    int context = model.config().contextLength();
     int length = prompt.ids().length;
     if (length == 0) {
       throw new UserError("A prompt has no tokens. Does the chat template give any text for it?");

@@ -1,9 +1,12 @@
 package org.sparkfinetune.model.family;
 
+import java.util.OptionalLong;
+
 /**
  * The shape of a Llama, in the words of its {@code config.json}.
  *
  * @param headDim size of a head; not always hiddenSize / numAttentionHeads
+ * @param maxPositionEmbeddings 0 if the file does not say
  * @param biases which linears have one
  */
 public record LlamaConfig(
@@ -24,6 +27,23 @@ public record LlamaConfig(
 
   /** Which linears have a bias: q, k and v; o; gate, up and down. */
   public record Biases(boolean qkv, boolean output, boolean mlp) {}
+
+  private static final int CONTEXT = 2048;
+
+  /** The most tokens that are read and generated in one go; Llama's default if nothing is said. */
+  public int contextLength() {
+    return maxPositionEmbeddings == 0 ? CONTEXT : maxPositionEmbeddings;
+  }
+
+  /**
+   * How many positions the model is made for; empty if the file does not say. With Llama 3.1's
+   * scaling the file counts them after scaling, with the older ones before.
+   */
+  public OptionalLong positions() {
+    return maxPositionEmbeddings == 0
+        ? OptionalLong.empty()
+        : OptionalLong.of((long) (maxPositionEmbeddings * ropeScaling.positionFactor()));
+  }
 
   /** Weights of the seven linears of one layer. */
   public long linearParametersPerLayer() {

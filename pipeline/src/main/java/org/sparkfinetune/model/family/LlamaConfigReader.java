@@ -134,7 +134,7 @@ public final class LlamaConfigReader {
         keyValueHeads,
         headDim,
         positive("vocab_size"),
-        json.hasNonNull("max_position_embeddings") ? positive("max_position_embeddings") : 2048,
+        json.hasNonNull("max_position_embeddings") ? positive("max_position_embeddings") : 0,
         json.path("rms_norm_eps").asDouble(1e-6),
         ropeTheta(),
         ropeScaling(),

@@ -6,6 +6,11 @@ public sealed interface RopeScaling {
   /** A frequency as it is used, in float32 as transformers computes it. */
   float scaled(float frequency);
 
+  /** Positions that can be used for one of {@code max_position_embeddings}. */
+  default double positionFactor() {
+    return 1;
+  }
+
   /** Frequencies as they are. */
   record None() implements RopeScaling {
     @Override
@@ -19,6 +24,12 @@ public sealed interface RopeScaling {
     @Override
     public float scaled(float frequency) {
       return (float) (frequency / factor);
+    }
+
+    /** Configurations keep the number of positions that the model was trained on. */
+    @Override
+    public double positionFactor() {
+      return factor;
     }
   }
 

@@ -8,13 +8,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.sql.Encoders;
-import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
@@ -22,23 +21,25 @@ import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
+import org.sparkfinetune.data.tokenize.Packer;
+import org.sparkfinetune.data.tokenize.Packer.Packing;
+import org.sparkfinetune.data.tokenize.Packer.PackingReport;
+import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.train.EmbeddingRows;
-import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
-import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.tokenize.ChunkConversations;
 import org.sparkfinetune.spark.tokenize.SampleMasks;
+import org.sparkfinetune.spark.train.DataWarning;
 import org.sparkfinetune.spark.train.TrainPreflight;
 import org.sparkfinetune.store.Store;
 
 /** The first conversations, really tokenised: lengths, masks, special tokens. */
 final class DataCheck {
   private static final String DATA = "data";
-  private static final int ROWS = 200;
   private static final int SHOWN = 2;
 
   private final SparkSession spark;
@@ -84,31 +85,39 @@ final class DataCheck {
           new ConversationTokenizer(
               tokenizer, template, LossTarget.assistantOnly(data.assistantOnlyLoss()));
       List<TokenizedSample> samples = tokenizing.tokenize(conversations);
-      lines.addAll(cut(conversations, tokenizing));
+      warned(
+          "template",
+          DataWarning.cutAnswers(conversations, template, model.tokenizer().specialTokens()),
+          lines);
       lines.addAll(lengths(samples));
+      warned(DATA, DataWarning.tooLong(packing(samples), data, model.model()), lines);
       lines.addAll(specialTokens(samples, tokenizer));
       samples.stream().limit(SHOWN).forEach(s -> shown.add(SampleMasks.of(s, tokenizer)));
     }
     return new CheckReport(lines, shown);
   }
 
-  private static List<CheckLine> cut(
-      List<Conversation> conversations, ConversationTokenizer tokenizing) {
-    long cut = conversations.stream().filter(tokenizing::cutsTrainedText).count();
-    return cut == 0
-        ? List.of()
-        : List.of(
-            CheckLine.warned(
-                "template",
-                "it leaves out or changes answers in %s of the first %s conversations"
-                    .formatted(cut, conversations.size()),
-                "What it leaves out (reasoning of earlier turns, mostly) is not trained. The masks"
-                    + " below show what is; another chat_template may keep it."));
+  private static void warned(String subject, Optional<DataWarning> warning, List<CheckLine> lines) {
+    warning.ifPresent(w -> lines.add(CheckLine.warned(subject, w.what(), w.advice())));
+  }
+
+  /** As training packs them. */
+  private PackingReport packing(List<TokenizedSample> samples) {
+    TrainingData data = config.data();
+    Overlong overlong = data.overlong() == Overlong.ERROR ? Overlong.DROP : data.overlong();
+    SampleLengths lengths =
+        new SampleLengths(
+            samples.stream().mapToInt(TokenizedSample::length).toArray(),
+            samples.stream().mapToInt(TokenizedSample::firstTrained).toArray());
+    return new Packer(data.maxSeqLength(), Packing.of(data.packing()), overlong)
+        .pack(lengths)
+        .report();
   }
 
   private List<Conversation> firstConversations(TrainingData data) {
     DatasetSplit split = DatasetSplit.train(new Path(data.datasetPath()), store);
-    List<Conversation> conversations = first(split, ROWS);
+    List<Conversation> conversations =
+        ChunkConversations.first(spark, split, DataWarning.CONVERSATIONS);
     if (conversations.isEmpty()) {
       throw split.empty(data.datasetPath());
     }
@@ -118,29 +127,13 @@ final class DataCheck {
   /** A test split without a conversation, where evaluation needs one. */
   private List<CheckLine> test(TrainingData data) {
     return DatasetSplit.find(new Path(data.datasetPath()), DatasetSplit.TEST, store)
-        .filter(split -> config.reporting().evaluates() && first(split, 1).isEmpty())
+        .filter(
+            split ->
+                config.reporting().evaluates()
+                    && ChunkConversations.first(spark, split, 1).isEmpty())
         .map(split -> CheckLine.failed(DATA, split.empty(data.datasetPath())))
         .stream()
         .toList();
-  }
-
-  private List<Conversation> first(DatasetSplit split, int rows) {
-    List<Conversation> conversations = new ArrayList<>();
-    List<Row> chunks =
-        split
-            .read(spark)
-            .limit(rows)
-            .mapPartitions(
-                new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
-            .collectAsList();
-    for (Row chunk : chunks) {
-      if (!chunk.isNullAt(4)) {
-        throw new UserError(chunk.getString(4));
-      }
-      byte[] bytes = chunk.getAs(3);
-      conversations.addAll(ConversationCoder.decode(bytes));
-    }
-    return conversations;
   }
 
   private List<CheckLine> lengths(List<TokenizedSample> samples) {

@@ -13,6 +13,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.errors.ParserWords;
@@ -38,7 +39,7 @@ public enum DatasetLayout {
                   missing ? Extras.NONE : extras(message)));
         }
       }
-      return conversation(row, number, messages, row.isNullAt(3) ? "" : row.getString(3));
+      return conversation(row, number, messages, new TemplateInputs(text(row, 3), text(row, 4)));
     }
   },
 
@@ -61,7 +62,12 @@ public enum DatasetLayout {
                 MessageJson.extras(message)));
       }
       return conversation(
-          row, number, messages, MessageJson.jsonText(conversation.path("tools"), ""));
+          row,
+          number,
+          messages,
+          new TemplateInputs(
+              MessageJson.jsonText(conversation.path("tools"), ""),
+              MessageJson.jsonText(conversation.path("documents"), "")));
     }
   };
 
@@ -72,7 +78,7 @@ public enum DatasetLayout {
           .readerFor(JsonNode.class);
 
   /**
-   * @param row (conversation, file, block, tools)
+   * @param row (conversation, file, block, tools, documents)
    * @param number of the conversation in its block, for messages
    */
   public abstract Conversation read(Row row, long number);
@@ -138,10 +144,10 @@ public enum DatasetLayout {
   }
 
   private static Conversation conversation(
-      Row row, long number, List<Message> messages, String tools) {
+      Row row, long number, List<Message> messages, TemplateInputs inputs) {
     if (messages.isEmpty()) {
       throw broken(row, number, "has no messages");
     }
-    return new Conversation(messages, tools);
+    return new Conversation(messages, inputs);
   }
 }

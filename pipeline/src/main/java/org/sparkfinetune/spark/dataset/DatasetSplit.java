@@ -176,28 +176,43 @@ public record DatasetSplit(
     return only.map(wanted -> rows.where(source.equalTo(wanted))).orElse(rows);
   }
 
-  /** Rows of (conversation, file, block, tools), as {@link DatasetLayout#read} wants them. */
+  /**
+   * Rows of (conversation, file, block, tools, documents), as {@link DatasetLayout#read} wants
+   * them.
+   */
   public Dataset<Row> read(SparkSession spark) {
     Dataset<Row> conversations =
         switch (layout) {
           case PARQUET -> {
             Dataset<Row> rows = checked(literally(spark).parquet(paths()));
-            yield chosen(rows, col(ExtraColumn.SOURCE.text()))
-                .withColumn("conversation", expr(messages(rows.schema())))
-                .withColumn("tools", expr(hasTools(rows.schema()) ? "tools" : "string(null)"));
+            yield withInputs(
+                chosen(rows, col(ExtraColumn.SOURCE.text()))
+                    .withColumn("conversation", expr(messages(rows.schema()))));
           }
           case JSON_LINES ->
-              chosen(
-                      literally(spark).text(paths()).where(length(trim(col("value"))).gt(0)),
-                      get_json_object(col("value"), "$." + ExtraColumn.SOURCE.text()))
-                  .withColumnRenamed("value", "conversation")
-                  .withColumn("tools", expr("string(null)"));
+              withInputs(
+                  chosen(
+                          literally(spark).text(paths()).where(length(trim(col("value"))).gt(0)),
+                          get_json_object(col("value"), "$." + ExtraColumn.SOURCE.text()))
+                      .withColumnRenamed("value", "conversation"));
         };
     return conversations.select(
         col("conversation"),
         col("_metadata.file_path"),
         col("_metadata.file_block_start"),
-        col("tools"));
+        col("tools"),
+        col("documents"));
+  }
+
+  /** With a column for each input of templates, null where the files have none. */
+  private static Dataset<Row> withInputs(Dataset<Row> rows) {
+    Dataset<Row> all = rows;
+    for (ExtraColumn column : ExtraColumn.values()) {
+      if (column.isInput() && !Arrays.asList(rows.columns()).contains(column.text())) {
+        all = all.withColumn(column.text(), expr("string(null)"));
+      }
+    }
+    return all;
   }
 
   /** Messages with every field that any data set has; null where this one has none. */
@@ -215,10 +230,6 @@ public record DatasetSplit(
       }
     }
     return "transform(messages, m -> struct(" + fields + "))";
-  }
-
-  private static boolean hasTools(StructType schema) {
-    return Arrays.asList(schema.fieldNames()).contains("tools");
   }
 
   /** A reader that takes a path for what it says: brackets and stars in a name are no glob. */

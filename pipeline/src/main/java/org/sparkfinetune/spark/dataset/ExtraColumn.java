@@ -8,12 +8,13 @@ import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
- * The columns that a prepared data set has only where its conversations need them: {@code tools}
- * and {@code source} beside {@code messages}, the others as fields of a message. Other data sets
- * keep their schema.
+ * The columns that a prepared data set has only where its conversations need them: {@code tools},
+ * {@code documents} and {@code source} beside {@code messages}, the others as fields of a message.
+ * Other data sets keep their schema.
  */
 public enum ExtraColumn {
   TOOLS("string"),
+  DOCUMENTS("string"),
   /** Which source of a mixture a conversation is from. */
   SOURCE("string"),
   TOOL_CALLS("array<struct<id:string,type:string,function:struct<name:string,arguments:string>>>"),
@@ -43,7 +44,8 @@ public enum ExtraColumn {
   /** What these conversations need. */
   public static Set<ExtraColumn> of(Conversation conversation) {
     EnumSet<ExtraColumn> needed = EnumSet.noneOf(ExtraColumn.class);
-    add(needed, TOOLS, !conversation.tools().isEmpty());
+    add(needed, TOOLS, !conversation.inputs().tools().isEmpty());
+    add(needed, DOCUMENTS, !conversation.inputs().documents().isEmpty());
     for (Message message : conversation.messages()) {
       Extras extras = message.extras();
       if (!extras.isNone()) {
@@ -64,8 +66,13 @@ public enum ExtraColumn {
     }
   }
 
+  /** Whether it is a text beside the messages. */
+  public boolean isInput() {
+    return this == TOOLS || this == DOCUMENTS;
+  }
+
   /** Whether a message's struct has it as a field. */
   public boolean isField() {
-    return this != TOOLS && this != SOURCE && this != NULL_CONTENT;
+    return !isInput() && this != SOURCE && this != NULL_CONTENT;
   }
 }

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.TextNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.errors.ParserWords;
@@ -36,7 +37,7 @@ import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String TOOLS = "tools";
+  private static final List<String> INPUTS = List.of("tools", "documents");
 
   private final Broadcast<AnsweringModel> model;
   private final int column;
@@ -165,7 +166,7 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       }
       messages.add(MessageJson.message(json((Row) element), "messages[" + messages.size() + "]"));
     }
-    Conversation question = question(new Conversation(messages, tools(row)));
+    Conversation question = question(new Conversation(messages, inputs(row)));
     return new TextPrompt.Chat(EncodedConversation.number(question), question);
   }
 
@@ -177,18 +178,19 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     }
   }
 
-  /** Of a column {@code tools}, a text or an array. */
-  private static String tools(Row row) {
-    int column = Arrays.asList(row.schema().fieldNames()).indexOf(TOOLS);
-    if (column < 0 || row.isNullAt(column)) {
-      return "";
+  /** Of the columns {@code tools} and {@code documents}, texts or arrays. */
+  private static TemplateInputs inputs(Row row) {
+    ObjectNode inputs = JSON.createObjectNode();
+    for (String name : INPUTS) {
+      int column = Arrays.asList(row.schema().fieldNames()).indexOf(name);
+      if (column >= 0 && row.get(column) instanceof String text) {
+        inputs.put(name, text);
+      } else if (column >= 0 && !row.isNullAt(column)) {
+        ArrayNode array = inputs.putArray(name);
+        row.getList(column).forEach(element -> array.add(json((Row) element)));
+      }
     }
-    if (row.get(column) instanceof String text) {
-      return MessageJson.tools(TextNode.valueOf(text));
-    }
-    ArrayNode tools = JSON.createArrayNode();
-    row.getList(column).forEach(tool -> tools.add(json((Row) tool)));
-    return MessageJson.tools(tools);
+    return MessageJson.inputs(inputs);
   }
 
   /** Without the assistant's last turn, if there is one: that is what is to be generated. */
@@ -197,7 +199,7 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
     boolean answered =
         !messages.isEmpty() && messages.get(messages.size() - 1).role() == Role.ASSISTANT;
     return answered
-        ? new Conversation(messages.subList(0, messages.size() - 1), conversation.tools())
+        ? new Conversation(messages.subList(0, messages.size() - 1), conversation.inputs())
         : conversation;
   }
 }

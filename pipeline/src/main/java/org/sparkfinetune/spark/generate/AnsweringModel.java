@@ -1,7 +1,6 @@
 package org.sparkfinetune.spark.generate;
 
 import java.io.Serializable;
-import java.time.LocalDateTime;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -44,16 +43,14 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private final String adapter;
   private final BaseForm form;
   private final TokenizerFiles files;
-  private final String templateName;
-  private final String templateSource;
-  private final LocalDateTime now;
+  private final ChatTemplate template;
   private final GenerationSettings settings;
   private final List<String> stop;
   private final int batchSize;
   private final Store store;
   private transient @Nullable Open open;
 
-  private record Open(DecodingModel model, LlamaTokenizer tokenizer, ChatTemplate template) {}
+  private record Open(DecodingModel model, LlamaTokenizer tokenizer) {}
 
   private AnsweringModel(
       ModelChoice model,
@@ -67,9 +64,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.adapter = model.adapter().orElse("");
     this.form = form;
     this.files = files;
-    this.templateName = template.name();
-    this.templateSource = template.source();
-    this.now = template.now();
+    this.template = template;
     this.settings = settings;
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
@@ -137,7 +132,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     return new TextGenerator(
         new Generator(made.model(), threads, batchSize),
         made.tokenizer(),
-        made.template(),
+        template,
         settings,
         stop);
   }
@@ -178,8 +173,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
                   store,
                   threads,
                   layerLoaded),
-              LlamaTokenizer.of(files),
-              ChatTemplate.of(templateName, templateSource, now));
+              LlamaTokenizer.of(files));
       LOG.info(
           "Loaded {} ({}) in {} s.",
           modelId,

@@ -32,6 +32,7 @@ public final class ModelFolders {
           "special_tokens_map.json",
           "chat_template.jinja",
           "chat_template.json",
+          "additional_chat_templates/*.jinja",
           "model.safetensors.index.json");
 
   private static final List<String> WEIGHTS = List.of("model*.safetensors");
@@ -99,7 +100,7 @@ public final class ModelFolders {
 
   /** A folder with a tokenizer. */
   public String tokenizer(String named) {
-    return HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, TokenizerFiles.names(), store)
+    return HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, TokenizerFiles.patterns(), store)
         .toString();
   }
 
@@ -137,7 +138,7 @@ public final class ModelFolders {
   private static List<HubFile> files(HubId id, HubRepository hub) {
     List<HubFile> wanted = new ArrayList<>();
     for (HubFile file : hub.snapshot().files()) {
-      if (isWeights(file) || TEXTS.contains(file.path())) {
+      if (isWeights(file) || file.matches(TEXTS)) {
         wanted.add(file);
       }
     }

@@ -32,7 +32,8 @@ final class RowOrder {
   /** Sets {@link #order} and {@link #group}. */
   void of(EncodedConversation conversation) {
     length = 0;
-    append(conversation.tools());
+    append(conversation.inputs().tools());
+    append(conversation.inputs().documents());
     conversation.forEach(
         (role, bytes, start, count, extras) -> {
           append(role, bytes, start, count);

@@ -15,10 +15,12 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.SimpleGroupFactory;
 import org.apache.parquet.hadoop.ParquetWriter;
@@ -28,6 +30,7 @@ import org.apache.parquet.schema.MessageTypeParser;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
@@ -118,6 +121,19 @@ final class SplitWriter {
     return statistics;
   }
 
+  /** By column, what a row has beside its messages. */
+  private static Map<String, String> inputs(EncodedConversation row) {
+    TemplateInputs inputs = row.inputs();
+    if (inputs.equals(TemplateInputs.NONE)) {
+      return Map.of();
+    }
+    Map<String, String> columns = new LinkedHashMap<>();
+    columns.put(ExtraColumn.TOOLS.text(), inputs.tools());
+    columns.put(ExtraColumn.DOCUMENTS.text(), inputs.documents());
+    columns.values().removeIf(String::isEmpty);
+    return columns;
+  }
+
   /** What a JSON text may hold outside ASCII. */
   enum Escaping {
     /** Everything outside ASCII as {@code \\uXXXX}. */
@@ -169,8 +185,8 @@ final class SplitWriter {
             json.writeEndObject();
           });
       json.writeEndArray();
-      if (!row.tools().isEmpty()) {
-        json.writeStringField("tools", row.tools());
+      for (Map.Entry<String, String> input : inputs(row).entrySet()) {
+        json.writeStringField(input.getKey(), input.getValue());
       }
       if (!source.isEmpty()) {
         json.writeStringField(ExtraColumn.SOURCE.text(), source);
@@ -214,12 +230,10 @@ final class SplitWriter {
    */
   static final class ParquetRows implements Closeable {
     private final SimpleGroupFactory rows;
-    private final boolean hasTools;
     private final ParquetWriter<Group> writer;
 
     ParquetRows(AtomicFile out, Set<ExtraColumn> columns) throws IOException {
       MessageType schema = schema(columns);
-      hasTools = columns.contains(ExtraColumn.TOOLS);
       rows = new SimpleGroupFactory(schema);
       writer =
           OpenParquet.writer(out, schema)
@@ -274,7 +288,10 @@ final class SplitWriter {
               .formatted(
                   columns.contains(ExtraColumn.NULL_CONTENT) ? "optional" : "required",
                   fields,
-                  columns.contains(ExtraColumn.TOOLS) ? "optional binary tools (STRING);" : "",
+                  columns.stream()
+                      .filter(ExtraColumn::isInput)
+                      .map(column -> "optional binary %s (STRING);".formatted(column.text()))
+                      .collect(Collectors.joining("\n")),
                   columns.contains(ExtraColumn.SOURCE) ? "required binary source (STRING);" : ""));
     }
 
@@ -293,9 +310,7 @@ final class SplitWriter {
               addExtras(message, extras);
             }
           });
-      if (hasTools && !row.tools().isEmpty()) {
-        group.add("tools", row.tools());
-      }
+      inputs(row).forEach(group::add);
       if (!source.isEmpty()) {
         group.add(ExtraColumn.SOURCE.text(), source);
       }

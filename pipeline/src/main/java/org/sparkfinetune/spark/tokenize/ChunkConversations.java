@@ -8,8 +8,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +19,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetLayout;
+import org.sparkfinetune.spark.dataset.DatasetSplit;
 
 /**
  * Rows of (conversation, file, block) into chunks of conversations. A row that is no conversation
@@ -41,6 +44,29 @@ public final class ChunkConversations implements MapPartitionsFunction<Row, Row>
 
   public ChunkConversations(DatasetLayout layout) {
     this.layout = layout;
+  }
+
+  /**
+   * The first conversations of a split, in no promised order.
+   *
+   * @throws UserError if one of them is broken
+   */
+  public static List<Conversation> first(SparkSession spark, DatasetSplit split, int most) {
+    List<Conversation> conversations = new ArrayList<>();
+    List<Row> chunks =
+        split
+            .read(spark)
+            .limit(most)
+            .mapPartitions(new ChunkConversations(split.layout()), Encoders.row(SCHEMA))
+            .collectAsList();
+    for (Row chunk : chunks) {
+      if (!chunk.isNullAt(4)) {
+        throw new UserError(chunk.getString(4));
+      }
+      byte[] bytes = chunk.getAs(3);
+      conversations.addAll(ConversationCoder.decode(bytes));
+    }
+    return conversations;
   }
 
   @Override

@@ -30,9 +30,8 @@ public final class ConversationTokens implements TokenCounter {
    */
   public static ConversationTokens of(
       TokenizerFiles files, Optional<String> chatTemplate, Store store) {
-    ChatTemplate chosen = ChatTemplates.choose(chatTemplate, files, store);
     ChatTemplate template =
-        ChatTemplate.of(chosen.name(), chosen.source(), LocalDate.now().atStartOfDay());
+        ChatTemplates.choose(chatTemplate, files, store).at(LocalDate.now().atStartOfDay());
     return new ConversationTokens(
         new TokenizerOnExecutor(files, template, LossTarget.assistantOnly(false)));
   }

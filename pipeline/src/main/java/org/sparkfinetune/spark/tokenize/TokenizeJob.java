@@ -190,9 +190,8 @@ public final class TokenizeJob {
 
   /** The day begins for the run, so that a template that tells the time tells one. */
   public ChatTemplate template(TokenizeRequest request) {
-    ChatTemplate chosen =
-        ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), store);
-    return ChatTemplate.of(chosen.name(), chosen.source(), request.day().atStartOfDay());
+    return ChatTemplates.choose(request.data().chatTemplate(), request.tokenizer(), store)
+        .at(request.day().atStartOfDay());
   }
 
   private final class SplitJob {

@@ -46,6 +46,9 @@ public final class TokenizedHash {
     TrainingData data = request.data();
     Map<String, String> settings = new LinkedHashMap<>(request.tokenizer().shaping());
     settings.put(TEMPLATE, template.source());
+    if (template.forTools() != template) {
+      settings.put(TEMPLATE + "_with_tools", template.forTools().source());
+    }
     settings.put(NOW, template.dependsOnTime() ? template.now().toString() : "");
     settings.put("max_seq_length", Integer.toString(data.maxSeqLength()));
     settings.put("packing", Boolean.toString(data.packing()));

@@ -1,7 +1,6 @@
 package org.sparkfinetune.spark.tokenize;
 
 import java.io.Serializable;
-import java.time.LocalDateTime;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,17 +20,13 @@ final class TokenizerOnExecutor implements Serializable {
   private static final Logger LOG = LoggerFactory.getLogger(TokenizerOnExecutor.class);
 
   private final TokenizerFiles files;
-  private final String templateName;
-  private final String templateSource;
-  private final LocalDateTime now;
+  private final ChatTemplate template;
   private final LossTarget target;
   private transient @Nullable ConversationTokenizer tokenizer;
 
   TokenizerOnExecutor(TokenizerFiles files, ChatTemplate template, LossTarget target) {
     this.files = files;
-    this.templateName = template.name();
-    this.templateSource = template.source();
-    this.now = template.now();
+    this.template = template;
     this.target = target;
   }
 
@@ -54,7 +49,6 @@ final class TokenizerOnExecutor implements Serializable {
   synchronized ConversationTokenizer get() {
     ConversationTokenizer made = tokenizer;
     if (made == null) {
-      ChatTemplate template = ChatTemplate.of(templateName, templateSource, now);
       made = new ConversationTokenizer(LlamaTokenizer.of(files), template, target);
       tokenizer = made;
     }

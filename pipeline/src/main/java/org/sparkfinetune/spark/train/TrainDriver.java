@@ -47,6 +47,7 @@ import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.model.ModelAndTokenizer.ModelHash;
 import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.tokenize.ChunkConversations;
 import org.sparkfinetune.spark.tokenize.SampleMasks;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
 import org.sparkfinetune.spark.tokenize.TokenizedCache;
@@ -137,6 +138,7 @@ public final class TrainDriver {
     TokenizedDataset tokenized = rows.take(choice, tokenize);
     double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
     explain(tokenized);
+    warn(tokenized, choice, tokenizer);
     resume.leaveOthersBehind(folder, store);
     record(tokenized, choice, modelHash);
     MaskedSample.write(samples(tokenized, tokenizer), folder, store);
@@ -282,6 +284,25 @@ public final class TrainDriver {
         report.truncated(),
         report.split(),
         report.nothingToTrain());
+  }
+
+  /** Of answers that are cut, only where the rows are new: of older ones it was said before. */
+  private void warn(TokenizedDataset tokenized, RunRows.Choice choice, TokenizerFiles tokenizer) {
+    DataWarning.tooLong(tokenized.train().packing(), config.data(), preflight.model().model())
+        .ifPresent(this::warn);
+    choice
+        .found()
+        .flatMap(
+            found ->
+                DataWarning.cutAnswers(
+                    ChunkConversations.first(spark, found.train(), DataWarning.CONVERSATIONS),
+                    found.template(),
+                    tokenizer.specialTokens()))
+        .ifPresent(this::warn);
+  }
+
+  private void warn(DataWarning warning) {
+    LOG.warn("{}: {}. {}", config.data().datasetPath(), warning.what(), warning.advice());
   }
 
   private void record(TokenizedDataset tokenized, RunRows.Choice choice, String modelHash) {

@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.apache.commons.codec.digest.DigestUtils;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 
@@ -86,7 +88,7 @@ final class CasesTest {
   void calls_of_tools_mean_the_same_as_text_and_as_objects() throws Exception {
     List<ObjectNode> rows = rows("tool-calls.jsonl");
     Conversation textual = convert(RowShape.MESSAGES, rows.get(0));
-    assertThat(textual.tools())
+    assertThat(textual.inputs().tools())
         .startsWith("[{\"type\":\"function\",\"function\":{\"name\":\"row_count\"");
     assertThat(textual.messages())
         .extracting(Message::role)
@@ -113,7 +115,7 @@ final class CasesTest {
             "system:Use the tool.|user:How many ships?|assistant:|tool:21|assistant:There are 21.");
     assertThat(conversation.messages().get(2).extras().toolCalls())
         .containsExactly(new ToolCall("", "row_count", "{\"table\":\"ships\"}"));
-    assertThat(conversation.tools())
+    assertThat(conversation.inputs().tools())
         .startsWith("[{\"type\":\"function\",\"function\":{\"name\":\"row_count\"");
   }
 
@@ -133,6 +135,37 @@ final class CasesTest {
   void reasoning_is_kept_beside_the_answer() throws Exception {
     Conversation conversation = convert(RowShape.MESSAGES, rows("reasoning.jsonl").get(0));
     assertThat(conversation.messages().get(1).extras().reasoningContent()).isEqualTo("Six sevens.");
+  }
+
+  @Test
+  void documents_are_kept_for_the_template() throws Exception {
+    List<ObjectNode> rows = rows("documents.jsonl");
+    assertThat(convert(RowShape.MESSAGES, rows.get(0)).inputs().documents())
+        .startsWith("[{\"title\":\"Pier\",\"text\":\"The town built it in 1898.\"},");
+    Conversation both = convert(RowShape.MESSAGES, rows.get(1));
+    assertThat(both.inputs().documents())
+        .isEqualTo("[{\"title\":\"Light\",\"text\":\"The state built it.\"}]");
+    assertThat(both.inputs().tools()).contains("\"name\":\"find\"");
+    assertThat(convert(RowShape.MESSAGES, rows.get(2)).inputs()).isEqualTo(TemplateInputs.NONE);
+    rows.get(2).putArray("documents").add("a text");
+    assertThatThrownBy(() -> convert(RowShape.MESSAGES, rows.get(2)))
+        .isInstanceOfSatisfying(
+            RejectedRow.class,
+            e ->
+                assertThat(e.detail())
+                    .isEqualTo(
+                        "documents[0] is of type string (\"a text\"), an object of title and text is needed"));
+  }
+
+  @Test
+  void a_conversation_without_documents_keeps_its_bytes() {
+    assertThat(
+            DigestUtils.sha256Hex(
+                EncodedConversation.of(
+                        new Conversation(
+                            List.of(new Message(Role.USER, "q")), new TemplateInputs("[1]", "")))
+                    .bytes()))
+        .isEqualTo("325ebe13525d977177670c59c5e3847227a0de284b5e3131e851f32da7cae022");
   }
 
   @Test

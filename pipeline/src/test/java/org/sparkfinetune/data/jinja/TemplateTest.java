@@ -11,6 +11,7 @@ import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.data.jinja.Template.Rendering;
@@ -44,6 +45,71 @@ final class TemplateTest {
                     .formatted(
                         rendering.text().substring(s.from(), s.to()), s.source(), s.offset()))
         .toList();
+  }
+
+  /** The answers are Python's. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          {:#08b}   |    2 | 0b000010
+          {:+#08b}  |    2 | +0b00010
+          {:#010x}  | -255 | -0x00000ff
+          {:*=#8X}  |  255 | 0X****FF
+          {:#8x}.   |  255 | '    0xff.'
+          {:<#08x}  |  255 | 0xff0000
+          {:0>#8b}  |    2 | 00000b10
+          {:#012_x} | 65535 | 0x0_0000_ffff
+          {:014_b}  |   37 | 0000_0010_0101
+          {:09,}    | 1234 | 0,001,234
+          """)
+  void zeros_stand_between_the_base_and_the_number(String format, int value, String expected) {
+    assertThat(text("{{ '%s'.format(%s) }}".formatted(format, value))).isEqualTo(expected);
+  }
+
+  @Test
+  void a_key_that_python_cannot_look_up_is_not_there() {
+    assertThat(text("{{ map[({}, 1)] }}|{{ map[(1, [2])] is defined }}|{{ map[map] }}"))
+        .isEqualTo("|False|");
+  }
+
+  @Test
+  void zeros_before_a_hexadecimal_number_need_no_prefix() {
+    assertThat(text("{{ '%05.2x|%#07x|%08.0e' % (10, 10, 0) }}"))
+        .isEqualTo("0000a|0x0000a|0000e+00");
+  }
+
+  @Test
+  void a_slice_of_an_escaped_text_is_escaped() {
+    assertThat(text("{{ [('<b>'|safe)[::2], ('<b>'|safe)[1:]] }}"))
+        .isEqualTo("[Markup('<>'), Markup('b>')]");
+  }
+
+  @Test
+  void pairs_of_an_iterator_are_urlencoded() {
+    assertThat(text("{{ [('a', 1), ('b c', '/')] | reverse | urlencode }}"))
+        .isEqualTo("b+c=%2F&a=1");
+    assertThatThrownBy(() -> text("{{ map | reverse | urlencode }}"))
+        .isInstanceOfSatisfying(
+            TemplateError.class, e -> assertThat(e.kind()).isEqualTo(Kind.VALUE));
+  }
+
+  @Test
+  void values_put_into_an_escaped_text_are_escaped() {
+    assertThat(text("{{ '%s|%r'|escape % (['<'], '>') }}"))
+        .isEqualTo("[&#39;&lt;&#39;]|&#39;&gt;&#39;");
+    assertThat(text("{{ '%s %.1s %5s'|escape|format('<b>'|safe, '<', '<') }}"))
+        .isEqualTo("<b> &  &lt;");
+    assertThat(text("{{ '%s %d %.1f'|escape % ({'k': '<'}, 5, 2.5) }}"))
+        .isEqualTo("{&#39;k&#39;: &#39;&lt;&#39;} 5 2.5");
+    for (String refused :
+        List.of("'%x'|escape % 5", "'%c'|escape % 'a'", "'%*d'|escape % (4, 5)")) {
+      assertThatThrownBy(() -> text("{{ " + refused + " }}"))
+          .isInstanceOfSatisfying(
+              TemplateError.class, e -> assertThat(e.kind()).isEqualTo(Kind.TYPE));
+    }
+    assertThat(text("{{ '%s'.strip() % ['<'] }}")).isEqualTo("['<']");
   }
 
   static Stream<Arguments> ways() {

@@ -9,9 +9,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.template.ChatTemplate.AddGenerationPrompt;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.data.template.RenderedConversation.ContentSpan;
@@ -142,6 +144,49 @@ final class ChatTemplateTest {
     assertThat(text("{{ messages[0].content.lstrip('ab').rstrip('\\n') }}", "abc\n"))
         .isEqualTo("c");
     assertThat(text("{{ messages[0].content.upper().replace('B', 'x') }}", "abc")).isEqualTo("AxC");
+  }
+
+  private static final Conversation WITH_DOCUMENTS =
+      new Conversation(
+          conversation("q", "a").messages(),
+          new TemplateInputs("", "[{\"title\": \"T\", \"text\": \"{{ x }} </s>\"}]"));
+
+  @Test
+  void what_comes_before_an_answer_is_known_of_a_template_that_needs_tools() {
+    String source =
+        "{% for t in tools %}{{ t.function.name }}{% endfor %}" + loop("{{ m.content }}");
+    assertThat(ChatTemplate.of("mine", source).generationPrompt(TOKENS)).isEqualTo("[assistant]");
+  }
+
+  @Test
+  void documents_reach_the_template_and_are_content() {
+    ChatTemplate template =
+        ChatTemplate.of(
+            "mine",
+            "{% for d in documents %}{{ d.title }}: {{ d.text }}{{ eos_token }}{% endfor %}"
+                + loop("{{ m.content }}"));
+    RenderedConversation rendered = template.render(WITH_DOCUMENTS, TOKENS, AddGenerationPrompt.NO);
+    assertThat(rendered.text()).isEqualTo("T: {{ x }} </s></s>[user]q[assistant]a");
+    assertThat(contents(rendered)).containsExactly("-1:T", "-1:{{ x }} </s>", "0:q", "1:a");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "{% set unused = documents %}"})
+  void a_template_that_leaves_documents_out_is_an_error(String start) {
+    ChatTemplate template = ChatTemplate.of("mine", start + loop("{{ m.content }}"));
+    assertThatThrownBy(() -> template.render(WITH_DOCUMENTS, TOKENS, AddGenerationPrompt.NO))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("'mine' leaves out the documents")
+        .hasMessageContaining("takes documents (chat_template: tokenizer, or a file), or remove");
+  }
+
+  @Test
+  void a_template_that_cannot_do_without_documents_is_no_mistake() {
+    ChatTemplate template =
+        ChatTemplate.of(
+            "mine", "{% if not documents %}{{ raise_exception('none') }}{% endif %}with");
+    assertThat(template.render(WITH_DOCUMENTS, TOKENS, AddGenerationPrompt.NO).text())
+        .isEqualTo("with");
   }
 
   @Test

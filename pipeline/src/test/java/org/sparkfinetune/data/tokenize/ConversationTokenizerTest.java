@@ -17,6 +17,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.data.template.BuiltInTemplates;
 import org.sparkfinetune.data.template.ChatTemplate;
@@ -189,8 +190,7 @@ final class ConversationTokenizerTest {
   }
 
   private static boolean cuts(ChatTemplate template, Conversation conversation) {
-    return new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN)
-        .cutsTrainedText(conversation);
+    return template.cutsAnswers(conversation, tokenizer.specialTokens());
   }
 
   @Test
@@ -241,7 +241,7 @@ final class ConversationTokenizerTest {
                 assistant("", calls("{\"x\": \"<|eot_id|>\"}")),
                 new Message(Role.TOOL, "5 <|eot_id|>"),
                 assistant("five", new Extras(List.of(), "", "", "why", false, false))),
-            "[{\"<|eot_id|>\": 1}]");
+            new TemplateInputs("[{\"<|eot_id|>\": 1}]", ""));
     TokenizedSample sample =
         tokenize(ChatTemplate.of("t", TOOLS), LossTarget.ASSISTANT_TURNS, conversation);
     assertThat(trainedText(sample))

@@ -7,12 +7,24 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.apache.commons.lang3.SerializationUtils;
 import org.apache.hadoop.conf.Configuration;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
+import org.sparkfinetune.data.conversation.Conversation.Role;
+import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
+import org.sparkfinetune.data.template.ChatTemplate;
+import org.sparkfinetune.data.template.ChatTemplate.AddGenerationPrompt;
+import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
 
@@ -63,17 +75,19 @@ final class LlamaTokenizerTest {
     Path config = folder.resolve("tokenizer_config.json");
     Store store = new Store(new Configuration(false));
     org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(folder.toUri());
-    assertThat(TokenizerFiles.load(path, store).chatTemplate()).isEmpty();
+    assertThat(TokenizerFiles.load(path, store).chatTemplates()).isEmpty();
     assertThat(
             ChatTemplates.choose(Optional.empty(), TokenizerFiles.load(path, store), store).name())
         .isEqualTo("reference");
     Files.writeString(config, "{\"chat_template\": \"one\"}");
-    assertThat(TokenizerFiles.load(path, store).chatTemplate()).contains("one");
+    assertThat(TokenizerFiles.load(path, store).chatTemplates())
+        .isEqualTo(Map.of("default", "one"));
     Files.writeString(
         config,
         "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"t\"}, {\"name\":"
             + " \"default\", \"template\": \"two\"}]}");
-    assertThat(TokenizerFiles.load(path, store).chatTemplate()).contains("two");
+    assertThat(TokenizerFiles.load(path, store).chatTemplates())
+        .isEqualTo(Map.of("default", "two", "tool_use", "t"));
     Files.writeString(folder.resolve("chat_template.jinja"), "three");
     TokenizerFiles files = TokenizerFiles.load(path, store);
     assertThat(ChatTemplates.choose(Optional.empty(), files, store).source()).isEqualTo("three");
@@ -82,6 +96,51 @@ final class LlamaTokenizerTest {
     Path own = Files.writeString(folder.resolve("mine.jinja"), "four");
     assertThat(ChatTemplates.choose(Optional.of(own.toUri().toString()), files, store).source())
         .isEqualTo("four");
+  }
+
+  @Test
+  void conversations_with_tools_get_tool_use_where_none_is_named() throws IOException {
+    TinyTokenizer.writeTo(folder);
+    Store store = new Store(new Configuration(false));
+    org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(folder.toUri());
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"),
+        "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"listed\"}]}");
+    assertThatThrownBy(
+            () -> ChatTemplates.choose(Optional.empty(), TokenizerFiles.load(path, store), store))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("has no chat template named 'default', but [tool_use]");
+    Files.writeString(folder.resolve("chat_template.jinja"), "plain {{ strftime_now('%Y') }}");
+    Path more = Files.createDirectory(folder.resolve("additional_chat_templates"));
+    Files.writeString(more.resolve("tool_use.jinja"), "tools");
+    Files.writeString(more.resolve("rag.jinja"), "rag");
+    Files.writeString(more.resolve("README.md"), "no template");
+    TokenizerFiles files = TokenizerFiles.load(path, store);
+    assertThat(files.chatTemplates().keySet()).containsExactly("default", "rag", "tool_use");
+    for (Optional<String> own : List.of(Optional.<String>empty(), Optional.of("tokenizer"))) {
+      ChatTemplate chosen =
+          ChatTemplates.choose(own, files, store).at(LocalDateTime.of(1999, 1, 1, 0, 0));
+      assertThat(rendered(chosen, "")).isEqualTo("plain 1999");
+      assertThat(rendered(chosen, "[1]")).isEqualTo("tools");
+      assertThat(chosen.render(mapOf("tools", List.of()))).isEqualTo("tools");
+      assertThat(chosen.render(mapOf("tools", null))).isEqualTo("plain 1999");
+    }
+    ChatTemplate named = ChatTemplates.choose(Optional.of("tokenizer:default"), files, store);
+    assertThat(rendered(named, "[1]")).startsWith("plain");
+    assertThat(rendered(ChatTemplates.choose(Optional.of("tokenizer:rag"), files, store), "[1]"))
+        .isEqualTo("rag");
+  }
+
+  private static String rendered(ChatTemplate template, String tools) {
+    Conversation conversation =
+        new Conversation(List.of(new Message(Role.USER, "q")), new TemplateInputs(tools, ""));
+    return SerializationUtils.roundtrip(template)
+        .render(conversation, SpecialTokens.none(), AddGenerationPrompt.NO)
+        .text();
+  }
+
+  private static Map<String, @Nullable Object> mapOf(String name, @Nullable Object value) {
+    return Collections.singletonMap(name, value);
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -53,8 +54,8 @@ public final class MaskLines {
       for (JsonNode message : row.get("messages")) {
         messages.add(MessageJson.message(message, "messages[" + messages.size() + "]"));
       }
-      String tools = row.path("tools").isArray() ? MessageJson.tools(row.get("tools")) : "";
-      TokenizedSample sample = tokenizing.tokenize(new Conversation(messages, tools));
+      TokenizedSample sample =
+          tokenizing.tokenize(new Conversation(messages, MessageJson.inputs((ObjectNode) row)));
       return Map.of("ids", sample.ids(), "trained", sample.trained());
     } catch (UserError e) {
       return Map.of("error", String.valueOf(e.getMessage()));

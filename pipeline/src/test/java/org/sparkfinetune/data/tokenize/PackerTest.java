@@ -83,11 +83,12 @@ final class PackerTest {
   @Test
   void every_sample_is_counted_once() {
     PackingReport dropped = pack(Overlong.DROP, 3, 12, 1, 25).report();
-    assertThat(dropped).isEqualTo(new PackingReport(4, 1, 2, 0, 0, 1, 0, 1, 25, 10, 1, 3));
+    assertThat(dropped).isEqualTo(new PackingReport(4, 1, 2, 0, 0, 1, 0, 1, 25, 10, 3, 3, 1, 3));
     PackingReport truncated = pack(Overlong.TRUNCATE, 3, 12, 1, 25).report();
-    assertThat(truncated).isEqualTo(new PackingReport(4, 3, 0, 2, 0, 1, 17, 1, 25, 10, 3, 23));
+    assertThat(truncated)
+        .isEqualTo(new PackingReport(4, 3, 0, 2, 0, 1, 17, 1, 25, 10, 10, 10, 3, 23));
     PackingReport split = pack(Overlong.SPLIT, 3, 12, 1, 25).report();
-    assertThat(split).isEqualTo(new PackingReport(4, 3, 0, 0, 2, 1, 0, 1, 25, 10, 4, 40));
+    assertThat(split).isEqualTo(new PackingReport(4, 3, 0, 0, 2, 1, 0, 1, 25, 10, 10, 10, 4, 40));
   }
 
   @Test

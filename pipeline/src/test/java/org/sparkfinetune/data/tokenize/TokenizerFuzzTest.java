@@ -40,7 +40,7 @@ final class TokenizerFuzzTest {
       int[] ids = tokenizer.encode("abc  cab 1234 <eos>\u00e9");
       tokenizer.decode(ids);
       tokenizer.eosId();
-      tokenizer.files().chatTemplate();
+      tokenizer.files().chatTemplates();
     }
   }
 

@@ -140,6 +140,17 @@ class LlamaConfigReaderTest {
   }
 
   @Test
+  void positions_are_counted_before_a_linear_scaling_and_after_llama_3s() throws Exception {
+    assertThat(read(LLAMA_3_3_70B).positions()).hasValue(131_072);
+    assertThat(read(TINY_LLAMA).positions()).hasValue(2048);
+    assertThat(read(with("rope_scaling", "{\"type\": \"linear\", \"factor\": 4.0}")).positions())
+        .hasValue(4 * 2048);
+    LlamaConfig silent = read(with("max_position_embeddings", "null"));
+    assertThat(silent.positions()).isEmpty();
+    assertThat(silent.contextLength()).isEqualTo(2048);
+  }
+
+  @Test
   void smollm2_tinyllama_and_mistral_differ_in_configuration_only() {
     assertThat(read(SMOLLM2_135M).parameters()).isEqualTo(134_515_008L);
     assertThat(read(TINY_LLAMA).parameters()).isEqualTo(1_100_048_384L);

@@ -144,14 +144,32 @@ class TrainCheckSparkTest {
         .contains("the template uses <|end_of_text|>, which this model has never been trained on");
   }
 
-  /** The sample's model as a base model is: with nothing where special tokens' embeddings are. */
-  private Path base() throws IOException {
-    Path base = Files.createDirectories(folder.resolve("base"));
+  @Test
+  void samples_longer_than_the_models_positions_are_a_warning() throws IOException {
+    Path model = copy("short");
+    Files.writeString(
+        model.resolve("config.json"),
+        Files.readString(model.resolve("config.json"))
+            .replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 8"));
+    CheckReport report = check("--model_id", model.toString());
+    assertThat(subjects(report, Verdict.WARNED)).contains("data");
+    assertThat(text(report)).contains("but the model is made for 8 positions");
+    assertThat(text(check())).doesNotContain("positions");
+  }
+
+  private Path copy(String name) throws IOException {
+    Path copy = Files.createDirectories(folder.resolve(name));
     try (Stream<Path> files = Files.list(MODEL)) {
       for (Path file : files.toList()) {
-        Files.copy(file, base.resolve(file.getFileName()));
+        Files.copy(file, copy.resolve(file.getFileName()));
       }
     }
+    return copy;
+  }
+
+  /** The sample's model as a base model is: with nothing where special tokens' embeddings are. */
+  private Path base() throws IOException {
+    Path base = copy("base");
     ObjectMapper json = new ObjectMapper();
     Path weights = base.resolve("model.safetensors");
     ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(weights)).order(ByteOrder.LITTLE_ENDIAN);

@@ -8,7 +8,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.config.PrepareConfig.DatasetKind;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -29,6 +31,27 @@ final class ParquetInputSparkTest {
   @ValueSource(strings = {"timestamp-ns.parquet", "time32.parquet", "brotli.parquet"})
   void what_a_column_is_that_is_not_needed_makes_no_difference(String name) {
     assertThat(run(0, name).rows().in()).isEqualTo(6);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "timestamp-ns.parquet, 2",
+    "time32.parquet, 2",
+    "time64.parquet, 2",
+    "null.parquet, 2",
+    "duration.parquet, 2",
+    "differing, 6",
+  })
+  void conversations_are_read_whatever_lies_beside_them(String name, int rows) {
+    PrepareReport report =
+        Preparing.run(
+            Configs.to(folder.resolve("out"))
+                .dataset(DatasetKind.MESSAGES)
+                .input(FILES.resolve("messages").resolve(name).toString())
+                .maxRejected(0)
+                .testRows(1));
+    assertThat(report.rows().in()).isEqualTo(rows);
+    assertThat(report.rows().train() + report.rows().test()).isEqualTo(rows);
   }
 
   /** The Parquet of Spark 3.5 cannot read the footer of such a file, whatever the columns. */

@@ -272,9 +272,12 @@ final class PrepareSparkTest {
 
   @ParameterizedTest
   @EnumSource(OutputFormat.class)
-  void tools_weights_and_reasoning_come_back_as_they_went_in(OutputFormat format) throws Exception {
+  void tools_documents_weights_and_reasoning_come_back_as_they_went_in(OutputFormat format)
+      throws Exception {
     List<String> lines = new ArrayList<>();
-    for (String file : List.of("tool-calls.jsonl", "messages-weights.jsonl", "reasoning.jsonl")) {
+    for (String file :
+        List.of(
+            "tool-calls.jsonl", "messages-weights.jsonl", "reasoning.jsonl", "documents.jsonl")) {
       lines.addAll(lines(Path.of("src/test/resources/cases", file)));
     }
     PrepareReport report =
