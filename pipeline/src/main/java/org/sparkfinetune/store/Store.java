@@ -37,9 +37,12 @@ import org.sparkfinetune.errors.RunFailure;
  * read. Every failure is a {@link RunFailure} with the path. Sent to executors, it brings the
  * settings along.
  *
- * <p>Two kinds of stores: those that append (local disk, HDFS) are renamed into place and flushed
- * line by line; object stores show a file only when it is closed, and then all at once, so there
- * the whole file is written again at intervals.
+ * <p>Two questions tell stores apart. Whether one appends says how a file is written: on a local
+ * disk or HDFS it is flushed line by line and renamed into place; where nothing is appended to, a
+ * file shows only when it is closed, and then all at once, so the whole file is written again at
+ * intervals. Whether one {@link #renamesFolders renames folders} says how a folder is published: by
+ * its name, or by a manifest that is written last. Object stores may append and still copy a folder
+ * object by object, and no capability of Hadoop tells that; so there the scheme decides.
  */
 public final class Store implements Serializable {
   private static final long serialVersionUID = 1L;
@@ -149,7 +152,7 @@ public final class Store implements Serializable {
    * none, and on stores that append: those may know the length of a file only when it is closed.
    */
   public Optional<String> version(Path path) {
-    return renamesFolders(path)
+    return doing("reached", path, () -> appends(path))
         ? Optional.empty()
         : status(path).map(file -> file.getLen() + " " + file.getModificationTime());
   }
@@ -212,14 +215,13 @@ public final class Store implements Serializable {
         });
   }
 
-  /** Whether folders on this store get another name in one move; object stores copy them. */
+  /**
+   * Whether folders on this store get another name in one move. Object stores copy them, so that
+   * only a manifest that is written last shows that a folder is whole.
+   */
   public boolean renamesFolders(Path path) {
-    return doing("reached", path, () -> appends(path));
-  }
-
-  /** Whether an object store has the path, where only a manifest that is written last shows all. */
-  public boolean keepsObjects(Path path) {
-    return OBJECT_SCHEMES.contains(String.valueOf(qualified(path).toUri().getScheme()));
+    boolean appends = doing("reached", path, () -> appends(path));
+    return appends && !OBJECT_SCHEMES.contains(String.valueOf(qualified(path).toUri().getScheme()));
   }
 
   /** The path with its store and from its root, so that it means the same to every process. */

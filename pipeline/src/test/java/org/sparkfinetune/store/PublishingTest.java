@@ -11,7 +11,6 @@ import java.io.InputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.OutputStream;
-import java.net.URI;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.stream.Stream;
@@ -22,13 +21,13 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.StreamCapabilities;
-import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.util.Progressable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.testing.WatchedDisk;
 
 /** Files and folders appear as a whole or not at all, and what fails leaves nothing. */
 final class PublishingTest {
@@ -146,21 +145,8 @@ final class PublishingTest {
     assertThat(folder.resolve("object")).hasContent("older");
   }
 
-  /** A store without appending, whose objects appear when their streams are closed. */
-  public static final class Objects extends RawLocalFileSystem {
-    private String scheme = "";
-
-    @Override
-    public void initialize(URI uri, Configuration hadoop) throws IOException {
-      super.initialize(uri, hadoop);
-      scheme = uri.getScheme();
-    }
-
-    @Override
-    public URI getUri() {
-      return URI.create(scheme + ":///");
-    }
-
+  /** A store whose objects appear when their streams are closed. */
+  public static class Objects extends WatchedDisk {
     @Override
     public boolean hasPathCapability(Path path, String capability) throws IOException {
       return !capability.equals(CommonPathCapabilities.FS_APPEND)
@@ -168,28 +154,16 @@ final class PublishingTest {
     }
 
     @Override
-    public FSDataOutputStream create(
-        Path path,
-        FsPermission permission,
-        boolean overwrite,
-        int buffer,
-        short replication,
-        long block,
-        Progressable progress)
-        throws IOException {
+    protected FSDataOutputStream create(Path path, Usual usual) throws IOException {
       return new FSDataOutputStream(new Upload(pathToFile(path).toPath()), null);
     }
+  }
 
+  /** As those of Google and Azure. */
+  public static final class AppendingObjects extends Objects {
     @Override
-    public FSDataOutputStream create(
-        Path path,
-        boolean overwrite,
-        int buffer,
-        short replication,
-        long block,
-        Progressable progress)
-        throws IOException {
-      return new FSDataOutputStream(new Upload(pathToFile(path).toPath()), null);
+    public boolean hasPathCapability(Path path, String capability) {
+      return capability.equals(CommonPathCapabilities.FS_APPEND);
     }
   }
 
@@ -253,13 +227,29 @@ final class PublishingTest {
     assertThat(store.read(path("file"))).hasValue("text".getBytes(UTF_8));
   }
 
-  @Test
-  void object_stores_are_known_by_their_schemes() {
+  @ParameterizedTest
+  @CsvSource({
+    // HDFS and others like it
+    "hdfs, true, true",
+    "anything, true, true",
+    // folders would be copied, whatever else the store can do
+    "gs, true, false",
+    "abfss, true, false",
+    "s3a, false, false",
+    // what cannot append is taken for an object store
+    "anything, false, false",
+  })
+  void folders_are_renamed_where_a_store_appends_and_its_scheme_is_no_object_stores(
+      String scheme, boolean appends, boolean renames) {
     Configuration hadoop = new Configuration();
-    hadoop.setClass("fs.s3a.impl", Objects.class, FileSystem.class);
-    hadoop.setBoolean("fs.s3a.impl.disable.cache", true);
-    assertThat(new Store(hadoop).keepsObjects(new Path("s3a:" + folder.resolve("x")))).isTrue();
-    assertThat(store.keepsObjects(path("x"))).isFalse();
+    hadoop.setClass(
+        "fs.%s.impl".formatted(scheme),
+        appends ? AppendingObjects.class : Objects.class,
+        FileSystem.class);
+    hadoop.setBoolean("fs.%s.impl.disable.cache".formatted(scheme), true);
+    assertThat(new Store(hadoop).renamesFolders(new Path(scheme + ":" + folder.resolve("x"))))
+        .isEqualTo(renames);
+    assertThat(store.renamesFolders(path("x"))).isTrue();
   }
 
   /** As Hive's ProxyLocalFileSystem, which a Spark with Hive has for {@code file:}. */

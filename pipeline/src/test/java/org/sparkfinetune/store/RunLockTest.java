@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -17,14 +16,13 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.RawLocalFileSystem;
-import org.apache.hadoop.util.Progressable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Watch.Pace;
+import org.sparkfinetune.testing.WatchedDisk;
 
 class RunLockTest {
   /** Beats come much more often than the looks that are too many. */
@@ -189,7 +187,7 @@ class RunLockTest {
   }
 
   /** The local disk, which fails once when it is told to. */
-  public static final class FailingFileSystem extends RawLocalFileSystem {
+  public static final class FailingFileSystem extends WatchedDisk {
     enum Failure {
       NONE,
       IO,
@@ -200,18 +198,7 @@ class RunLockTest {
     static volatile Failure failure = Failure.NONE;
 
     @Override
-    public URI getUri() {
-      return URI.create("failing:///");
-    }
-
-    @Override
-    public FSDataOutputStream create(
-        org.apache.hadoop.fs.Path path,
-        boolean overwrite,
-        int buffer,
-        short replication,
-        long block,
-        Progressable progress)
+    protected FSDataOutputStream create(org.apache.hadoop.fs.Path path, Usual usual)
         throws IOException {
       Failure now = failure;
       failure = Failure.NONE;
@@ -221,7 +208,7 @@ class RunLockTest {
         case HADOOP -> throw fsError();
         case NONE -> {}
       }
-      return super.create(path, overwrite, buffer, replication, block, progress);
+      return usual.create();
     }
   }
 

@@ -158,7 +158,7 @@ final class Access {
           (Callable)
               (scope, arguments) -> {
                 Object wanted = arguments.bind("count", 1, "value").get(0);
-                return list.items.stream().filter(item -> Values.equal(item, wanted)).count();
+                return list.items.stream().filter(item -> Operators.equal(item, wanted)).count();
               };
       case "copy" -> list.kind == PyList.Kind.LIST ? (Callable) (scope, arguments) -> list : null;
       default -> null;
@@ -171,7 +171,7 @@ final class Access {
     int from = bound(bound.or(1, 0L), 1, size);
     int to = bound(bound.or(2, (long) size), 1, size);
     for (int i = from; i < to; i++) {
-      if (Values.equal(list.items.get(i), bound.get(0))) {
+      if (Operators.equal(list.items.get(i), bound.get(0))) {
         return (long) i;
       }
     }
@@ -197,7 +197,7 @@ final class Access {
     if (step == 0) {
       throw TemplateError.value("slice step cannot be zero");
     }
-    int size = (int) Values.length(object);
+    int size = (int) Operators.length(object);
     int start = from == Values.NONE ? (step > 0 ? 0 : size - 1) : bound(from, step, size);
     int end = to == Values.NONE ? (step > 0 ? size : -1) : bound(to, step, size);
     if (object instanceof Text text && step == 1) {
@@ -207,7 +207,7 @@ final class Access {
       return range.slice(start, end, step);
     }
     List<Object> taken = new ArrayList<>();
-    List<Object> items = Values.list(object);
+    List<Object> items = Operators.list(object);
     for (long i = start; step > 0 ? i < end : i > end; i += step) {
       taken.add(items.get((int) i));
     }

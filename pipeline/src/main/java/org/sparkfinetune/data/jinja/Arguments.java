@@ -31,7 +31,7 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     }
 
     boolean truth(int index, boolean otherwise) {
-      return has(index) ? Values.truth(values[index]) : otherwise;
+      return has(index) ? Operators.truth(values[index]) : otherwise;
     }
 
     Text text(int index, String otherwise) {

@@ -75,7 +75,7 @@ final class Expressions {
 
     @Override
     public void assign(Scope scope, Object value) {
-      Iterator<Object> values = Values.iterate(value);
+      Iterator<Object> values = Operators.iterate(value);
       List<Object> found = new ArrayList<>();
       while (values.hasNext() && found.size() <= items.size()) {
         found.add(values.next());
@@ -109,7 +109,7 @@ final class Expressions {
       implements Expression {
     @Override
     public Object evaluate(Scope scope) {
-      if (Values.truth(test.evaluate(scope))) {
+      if (Operators.truth(test.evaluate(scope))) {
         return then.evaluate(scope);
       }
       return otherwise.isPresent()
@@ -123,7 +123,7 @@ final class Expressions {
     @Override
     public Object evaluate(Scope scope) {
       Object value = left.evaluate(scope);
-      return Values.truth(value) ? right.evaluate(scope) : value;
+      return Operators.truth(value) ? right.evaluate(scope) : value;
     }
   }
 
@@ -131,14 +131,14 @@ final class Expressions {
     @Override
     public Object evaluate(Scope scope) {
       Object value = left.evaluate(scope);
-      return Values.truth(value) ? value : right.evaluate(scope);
+      return Operators.truth(value) ? value : right.evaluate(scope);
     }
   }
 
   record Not(Expression operand) implements Expression {
     @Override
     public Object evaluate(Scope scope) {
-      return !Values.truth(operand.evaluate(scope));
+      return !Operators.truth(operand.evaluate(scope));
     }
   }
 
@@ -199,11 +199,11 @@ final class Expressions {
 
     private static boolean holds(String operator, Object left, Object right) {
       return switch (operator) {
-        case "==" -> Values.equal(left, right);
-        case "!=" -> !Values.equal(left, right);
-        case "in" -> Values.contains(right, left);
-        case "not in" -> !Values.contains(right, left);
-        default -> Values.compare(operator, left, right);
+        case "==" -> Operators.equal(left, right);
+        case "!=" -> !Operators.equal(left, right);
+        case "in" -> Operators.contains(right, left);
+        case "not in" -> !Operators.contains(right, left);
+        default -> Operators.compare(operator, left, right);
       };
     }
   }
@@ -253,7 +253,7 @@ final class Expressions {
       }
       Map<String, Object> names = new LinkedHashMap<>();
       named.forEach((name, value) -> names.put(name, value.evaluate(scope)));
-      star.ifPresent(list -> Values.iterate(list.evaluate(scope)).forEachRemaining(values::add));
+      star.ifPresent(list -> Operators.iterate(list.evaluate(scope)).forEachRemaining(values::add));
       doubleStar.ifPresent(dict -> addAll(names, dict.evaluate(scope)));
       return new Arguments(values, names);
     }

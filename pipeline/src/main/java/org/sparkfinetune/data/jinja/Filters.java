@@ -62,8 +62,8 @@ final class Filters {
     FILTERS.put("abs", (s, v, a) -> abs(v));
     FILTERS.put("round", (s, v, a) -> round(v, a.bind("round", 0, "precision", "method")));
     FILTERS.put("attr", (s, v, a) -> attribute(v, a.bind("attr", 1, "name").text(0, "")));
-    FILTERS.put("length", (s, v, a) -> Values.length(v));
-    FILTERS.put("count", (s, v, a) -> Values.length(v));
+    FILTERS.put("length", (s, v, a) -> Operators.length(v));
+    FILTERS.put("count", (s, v, a) -> Operators.length(v));
   }
 
   private Filters() {}
@@ -90,7 +90,7 @@ final class Filters {
   private static Object otherwise(Object value, Arguments arguments) {
     Bound bound = arguments.bind("default", 0, "default_value", "boolean");
     boolean replaced =
-        value instanceof Undefined || (bound.truth(1, false) && !Values.truth(value));
+        value instanceof Undefined || (bound.truth(1, false) && !Operators.truth(value));
     return replaced ? bound.or(0, Text.EMPTY) : value;
   }
 
@@ -174,7 +174,7 @@ final class Filters {
       throw new TemplateError(
           Kind.VALUE, "expected length >= " + end.length() + " and leeway >= 0, got " + length);
     }
-    if (Values.length(value) <= (long) length + leeway) {
+    if (Operators.length(value) <= (long) length + leeway) {
       return value;
     }
     Object kept = Access.slice(value, Values.NONE, (long) length - end.length(), Values.NONE);
@@ -205,9 +205,9 @@ final class Filters {
       return Printing.str(value).changed(quote(value).replace("%2F", "/"));
     }
     List<String> pairs = new ArrayList<>();
-    List<Object> items = value instanceof Dict dict ? dict.items().items : Values.list(value);
+    List<Object> items = value instanceof Dict dict ? dict.items().items : Operators.list(value);
     for (Object item : items) {
-      List<Object> pair = Values.list(item);
+      List<Object> pair = Operators.list(item);
       if (pair.size() != 2) {
         throw TemplateError.value("not enough or too many values to unpack (expected 2)");
       }

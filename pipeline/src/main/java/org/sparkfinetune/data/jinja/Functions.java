@@ -76,7 +76,7 @@ final class Functions {
       if (start instanceof Dict other) {
         dict.putAll(other);
       } else {
-        Values.iterate(start).forEachRemaining(pair -> putPair(dict, Values.list(pair)));
+        Operators.iterate(start).forEachRemaining(pair -> putPair(dict, Operators.list(pair)));
       }
     }
     arguments.named().forEach((name, value) -> dict.put(Text.of(name), value));
@@ -115,7 +115,7 @@ final class Functions {
     private static Dict fromKeys(Arguments arguments) {
       Arguments.Bound bound = arguments.bind("fromkeys", 1, "iterable", "value");
       Dict dict = new Dict();
-      Values.list(bound.get(0)).forEach(key -> dict.put(key, bound.or(1, Values.NONE)));
+      Operators.list(bound.get(0)).forEach(key -> dict.put(key, bound.or(1, Values.NONE)));
       return dict;
     }
   }

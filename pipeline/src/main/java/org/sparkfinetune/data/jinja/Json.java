@@ -36,7 +36,7 @@ final class Json {
   }
 
   private static Text separator(Object separators, int index) {
-    List<Object> both = Values.list(separators);
+    List<Object> both = Operators.list(separators);
     if (both.size() != 2) {
       throw TemplateError.value("separators must be two strings");
     }
@@ -110,7 +110,7 @@ final class Json {
     }
     List<Object> items = dict.items().items;
     if (sorted) {
-      items = items.stream().sorted((a, b) -> Values.order(key(a), key(b))).toList();
+      items = items.stream().sorted((a, b) -> Operators.order(key(a), key(b))).toList();
     }
     out.append("{");
     for (int i = 0; i < items.size(); i++) {

@@ -29,7 +29,7 @@ final class LoopContext implements Attributed, Callable {
     this.scope = scope;
     this.items = items;
     this.depth = depth;
-    this.iterator = Values.iterate(items);
+    this.iterator = Operators.iterate(items);
   }
 
   boolean advance() {
@@ -57,7 +57,7 @@ final class LoopContext implements Attributed, Callable {
 
   long length() {
     if (length < 0 && !(items instanceof PyIterator)) {
-      length = Values.length(items);
+      length = Operators.length(items);
     } else if (length < 0) {
       List<Object> rest = new ArrayList<>();
       iterator.forEachRemaining(rest::add);
@@ -100,7 +100,7 @@ final class LoopContext implements Attributed, Callable {
 
   private boolean changed(Arguments arguments) {
     PyList seen = new PyList(PyList.Kind.TUPLE, arguments.positional());
-    boolean differs = lastSeen == null || !Values.equal(lastSeen, seen);
+    boolean differs = lastSeen == null || !Operators.equal(lastSeen, seen);
     lastSeen = seen;
     return differs;
   }

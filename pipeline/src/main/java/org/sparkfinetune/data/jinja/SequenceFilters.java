@@ -27,8 +27,8 @@ final class SequenceFilters {
   static final Map<String, Filter> FILTERS = new HashMap<>();
 
   static {
-    FILTERS.put("list", (s, v, a) -> PyList.of(List.copyOf(Values.list(v))));
-    FILTERS.put("first", (s, v, a) -> first(Values.iterate(v)));
+    FILTERS.put("list", (s, v, a) -> PyList.of(List.copyOf(Operators.list(v))));
+    FILTERS.put("first", (s, v, a) -> first(Operators.iterate(v)));
     FILTERS.put("last", (s, v, a) -> last(v));
     FILTERS.put("reverse", (s, v, a) -> reverse(v));
     FILTERS.put("items", (s, v, a) -> items(v));
@@ -62,19 +62,19 @@ final class SequenceFilters {
           ? Undefined.of("No last item, sequence was empty.")
           : text.slice(text.length() - 1, text.length());
     }
-    Iterator<Object> items = Values.iterate(reversed);
+    Iterator<Object> items = Operators.iterate(reversed);
     return items.hasNext() ? items.next() : Undefined.of("No last item, sequence was empty.");
   }
 
   private static Object reversed(Object value) {
-    if (value instanceof PyIterator || !Values.isIterable(value)) {
+    if (value instanceof PyIterator || !Operators.isIterable(value)) {
       throw TemplateError.type("'" + Values.typeName(value) + "' object is not reversible");
     }
     return new PyIterator("reversed", backwards(value).iterator());
   }
 
   private static List<Object> backwards(Object value) {
-    List<Object> items = new ArrayList<>(Values.list(value));
+    List<Object> items = new ArrayList<>(Operators.list(value));
     Collections.reverse(items);
     return items;
   }
@@ -83,7 +83,7 @@ final class SequenceFilters {
     if (value instanceof Text text) {
       return Access.slice(text, Values.NONE, Values.NONE, -1L);
     }
-    if (!Values.isIterable(value)) {
+    if (!Operators.isIterable(value)) {
       throw new TemplateError(Kind.FILTER_ARGUMENT, "argument must be iterable");
     }
     return value instanceof PyIterator ? PyList.of(backwards(value)) : reversed(value);
@@ -183,7 +183,7 @@ final class SequenceFilters {
     Object path = bound.or(1, Values.NONE);
     TextBuilder joined = new TextBuilder();
     boolean first = true;
-    for (Iterator<Object> items = Values.iterate(value); items.hasNext(); ) {
+    for (Iterator<Object> items = Operators.iterate(value); items.hasNext(); ) {
       joined.append(first ? Text.EMPTY : separator);
       joined.append(Printing.str(attribute(items.next(), path)));
       first = false;
@@ -192,7 +192,8 @@ final class SequenceFilters {
   }
 
   private static Object map(Scope scope, Object value, Arguments arguments) {
-    Iterator<Object> items = Values.truth(value) ? Values.iterate(value) : List.of().iterator();
+    Iterator<Object> items =
+        Operators.truth(value) ? Operators.iterate(value) : List.of().iterator();
     return lazy("sync_do_map", items, mapping(scope, arguments));
   }
 
@@ -225,7 +226,8 @@ final class SequenceFilters {
 
   private static Object select(
       Scope scope, Object value, Arguments arguments, boolean byAttribute, boolean wanted) {
-    Iterator<Object> items = Values.truth(value) ? Values.iterate(value) : List.of().iterator();
+    Iterator<Object> items =
+        Operators.truth(value) ? Operators.iterate(value) : List.of().iterator();
     int used = byAttribute ? 1 : 0;
     if (arguments.positional().size() < used) {
       throw new TemplateError(Kind.FILTER_ARGUMENT, "Missing parameter for attribute name");
@@ -242,7 +244,7 @@ final class SequenceFilters {
 
   private static Predicate<Object> test(Arguments arguments, int used) {
     if (arguments.positional().size() <= used) {
-      return Values::truth;
+      return Operators::truth;
     }
     String name = Printing.str(arguments.positional().get(used)).toString();
     if (!Tests.knows(name)) {
@@ -267,8 +269,8 @@ final class SequenceFilters {
     Function<Object, Object> keys =
         item ->
             PyList.of(paths.stream().map(one -> key(attribute(item, one), caseSensitive)).toList());
-    Comparator<Object> order = Comparator.comparing(keys, Values::order);
-    return sorted(Values.list(value), order, bound.truth(0, false));
+    Comparator<Object> order = Comparator.comparing(keys, Operators::order);
+    return sorted(Operators.list(value), order, bound.truth(0, false));
   }
 
   private static PyList sorted(List<Object> items, Comparator<Object> order, boolean reverse) {
@@ -281,7 +283,7 @@ final class SequenceFilters {
     Bound bound = arguments.bind("unique", 0, "case_sensitive", "attribute");
     Set<Object> seen = new HashSet<>();
     return filtered(
-        Values.iterate(value),
+        Operators.iterate(value),
         item ->
             seen.add(
                 Values.hashable(
@@ -290,7 +292,7 @@ final class SequenceFilters {
 
   private static Object extreme(Object value, Arguments arguments, String name, int sign) {
     Bound bound = arguments.bind(name, 0, "case_sensitive", "attribute");
-    Iterator<Object> items = Values.iterate(value);
+    Iterator<Object> items = Operators.iterate(value);
     if (!items.hasNext()) {
       return Undefined.of("No aggregated item, sequence was empty.");
     }
@@ -299,7 +301,7 @@ final class SequenceFilters {
     Object best = items.next();
     while (items.hasNext()) {
       Object item = items.next();
-      boolean better = Values.compare(sign > 0 ? "<" : ">", key.apply(item), key.apply(best));
+      boolean better = Operators.compare(sign > 0 ? "<" : ">", key.apply(item), key.apply(best));
       best = better ? item : best;
     }
     return best;
@@ -310,7 +312,7 @@ final class SequenceFilters {
     if (sum instanceof Text) {
       throw TemplateError.type("sum() can't sum strings [use ''.join(seq) instead]");
     }
-    for (Iterator<Object> items = Values.iterate(value); items.hasNext(); ) {
+    for (Iterator<Object> items = Operators.iterate(value); items.hasNext(); ) {
       sum = Numbers.apply(Operator.ADD, sum, attribute(items.next(), bound.or(0, Values.NONE)));
     }
     return sum;
@@ -321,12 +323,12 @@ final class SequenceFilters {
     Function<Object, Object> getter = getter(bound.get(0), bound.or(1, Values.NONE));
     Function<Object, Object> key = item -> key(getter.apply(item), bound.truth(2, false));
     List<Object> sorted =
-        sorted(Values.list(value), Comparator.comparing(key, Values::order), false).items;
+        sorted(Operators.list(value), Comparator.comparing(key, Operators::order), false).items;
     List<Object> groups = new ArrayList<>();
     int from = 0;
     for (int i = 1; i <= sorted.size(); i++) {
       if (i == sorted.size()
-          || !Values.equal(key.apply(sorted.get(i)), key.apply(sorted.get(from)))) {
+          || !Operators.equal(key.apply(sorted.get(i)), key.apply(sorted.get(from)))) {
         List<Object> members = List.copyOf(sorted.subList(from, i));
         groups.add(
             new PyList(
@@ -354,7 +356,7 @@ final class SequenceFilters {
     int index = by.equals("key") ? 0 : 1;
     Comparator<Object> order =
         Comparator.comparing(
-            item -> key(((PyList) item).items.get(index), bound.truth(0, false)), Values::order);
+            item -> key(((PyList) item).items.get(index), bound.truth(0, false)), Operators::order);
     return sorted(dict.items().items, order, bound.truth(2, false));
   }
 
@@ -363,7 +365,7 @@ final class SequenceFilters {
     Object fill = bound.or(1, Values.NONE);
     List<Object> batches = new ArrayList<>();
     List<Object> batch = new ArrayList<>();
-    for (Iterator<Object> items = Values.iterate(value); items.hasNext(); ) {
+    for (Iterator<Object> items = Operators.iterate(value); items.hasNext(); ) {
       if (batch.size() == size) {
         batches.add(PyList.of(batch));
         batch = new ArrayList<>();
@@ -380,7 +382,7 @@ final class SequenceFilters {
   }
 
   private static Object slices(Object value, Bound bound) {
-    List<Object> all = Values.list(value);
+    List<Object> all = Operators.list(value);
     int count = Numbers.clamped(bound.get(0));
     Object fill = bound.or(1, Values.NONE);
     if (count == 0) {

@@ -80,7 +80,9 @@ final class Statements {
     @Override
     public Flow run(Scope scope, TextBuilder out) {
       scope.run.step();
-      return Values.truth(test.evaluate(scope)) ? then.run(scope, out) : otherwise.run(scope, out);
+      return Operators.truth(test.evaluate(scope))
+          ? then.run(scope, out)
+          : otherwise.run(scope, out);
     }
   }
 
@@ -215,7 +217,7 @@ final class Statements {
 
     /** Tested one by one as the loop goes: its body may change what the test sees. */
     private PyIterator filtered(Scope scope, Object items, Expression condition) {
-      Iterator<Object> all = Values.iterate(items);
+      Iterator<Object> all = Operators.iterate(items);
       return new PyIterator(
           "loop filter",
           new Iterator<>() {
@@ -228,7 +230,7 @@ final class Statements {
                 Object item = all.next();
                 Scope inner = scope.child();
                 target.assign(inner, item);
-                next = Values.truth(condition.evaluate(inner)) ? item : null;
+                next = Operators.truth(condition.evaluate(inner)) ? item : null;
               }
               return next != null;
             }

@@ -411,7 +411,7 @@ final class StringMethods {
     TextBuilder joined = new TextBuilder();
     boolean first = true;
     int index = 0;
-    for (Object item : Values.list(arguments.bind("join", 1, "iterable").get(0))) {
+    for (Object item : Operators.list(arguments.bind("join", 1, "iterable").get(0))) {
       if (!(item instanceof Text text)) {
         throw TemplateError.type(
             "sequence item %s: expected str instance, %s found"

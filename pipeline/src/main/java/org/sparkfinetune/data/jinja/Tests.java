@@ -34,24 +34,24 @@ final class Tests {
     put("number", Numbers::isNumber);
     put("string", v -> v instanceof Text);
     put("mapping", v -> v instanceof Dict);
-    put("iterable", Values::isIterable);
+    put("iterable", Operators::isIterable);
     put("callable", v -> v instanceof Callable || v instanceof Undefined);
     put("sequence", Tests::isSequence);
     put("escaped", v -> v instanceof Text text && text.isMarkup());
     put("lower", v -> StringMethods.isLower(Printing.str(v).toString()));
     put("upper", v -> StringMethods.isUpper(Printing.str(v).toString()));
-    put("odd", v -> Values.equal(Numbers.apply(Operator.MODULO, v, 2L), 1L));
-    put("even", v -> Values.equal(Numbers.apply(Operator.MODULO, v, 2L), 0L));
+    put("odd", v -> Operators.equal(Numbers.apply(Operator.MODULO, v, 2L), 1L));
+    put("even", v -> Operators.equal(Numbers.apply(Operator.MODULO, v, 2L), 0L));
     put("filter", v -> v instanceof Text name && Filters.knows(name.toString()));
     put("test", v -> v instanceof Text name && knows(name.toString()));
-    put("divisibleby", (v, o) -> Values.equal(Numbers.apply(Operator.MODULO, v, o), 0L));
+    put("divisibleby", (v, o) -> Operators.equal(Numbers.apply(Operator.MODULO, v, o), 0L));
     put("sameas", Tests::isSame);
-    put("in", (v, o) -> Values.contains(o, v));
+    put("in", (v, o) -> Operators.contains(o, v));
     for (String name : new String[] {"==", "eq", "equalto"}) {
-      put(name, Values::equal);
+      put(name, Operators::equal);
     }
     for (String name : new String[] {"!=", "ne"}) {
-      put(name, (v, o) -> !Values.equal(v, o));
+      put(name, (v, o) -> !Operators.equal(v, o));
     }
     putOrder("<", "lt", "lessthan");
     putOrder("<=", "le");
@@ -76,9 +76,9 @@ final class Tests {
   }
 
   private static void putOrder(String operator, String... names) {
-    put(operator, (v, o) -> Values.compare(operator, v, o));
+    put(operator, (v, o) -> Operators.compare(operator, v, o));
     for (String name : names) {
-      put(name, (v, o) -> Values.compare(operator, v, o));
+      put(name, (v, o) -> Operators.compare(operator, v, o));
     }
   }
 

@@ -5,11 +5,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Piece;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Tables;
 import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
@@ -24,12 +24,12 @@ final class DeviceDecoder implements WeightDecoder {
   private static final int CHUNK = 4 << 20;
 
   private final Ops ops;
-  private final Staging staging;
+  private final HostMemory hostMemory;
   private final Workers workers;
 
   DeviceDecoder(Ops ops, Workers workers) {
     this.ops = ops;
-    this.staging = ops.staging();
+    this.hostMemory = ops.hostMemory();
     this.workers = workers;
   }
 
@@ -38,10 +38,10 @@ final class DeviceDecoder implements WeightDecoder {
       FrozenLayout layout, List<ByteBuffer> slices, Function<NamedShape, Tensor> target) {
     try (Scope scope = ops.torch().scope()) {
       List<Tensor> staged = staged(scope, slices);
-      staging.catchUp();
+      hostMemory.catchUp();
       Nf4Tables tables = tables(scope);
       for (int rank = 0; rank < slices.size(); rank++) {
-        decode(scope, layout, rank, staging.toDevice(staged.get(rank)), tables, target);
+        decode(scope, layout, rank, hostMemory.toDevice(staged.get(rank)), tables, target);
       }
     }
   }
@@ -71,7 +71,7 @@ final class DeviceDecoder implements WeightDecoder {
     List<Runnable> copies = new ArrayList<>();
     for (ByteBuffer slice : slices) {
       int size = slice.remaining();
-      Tensor host = staging.empty(scope, ElementType.UINT8, size);
+      Tensor host = hostMemory.empty(scope, ElementType.UINT8, size);
       ByteBuffer to = host.bytes();
       staged.add(host);
       for (int at = 0; at < size; at += CHUNK) {
@@ -107,15 +107,15 @@ final class DeviceDecoder implements WeightDecoder {
   public void plain(PlainType type, List<PlainRun> runs, Tensor out) {
     long end = runs.stream().mapToLong(run -> run.to() + run.count()).max().orElse(0);
     try (Scope scope = ops.torch().scope()) {
-      Tensor host = staging.empty(scope, ElementType.UINT8, end * type.bytes());
+      Tensor host = hostMemory.empty(scope, ElementType.UINT8, end * type.bytes());
       ByteBuffer to = host.bytes();
       for (PlainRun run : runs) {
         ByteBuffer bytes = run.bytes();
         int at = Math.toIntExact(run.to() * type.bytes());
         to.put(at, bytes, bytes.position(), run.count() * type.bytes());
       }
-      staging.catchUp();
-      ops.onDevice().decodePlain(scope, out, 0, end, staging.toDevice(host), 0, type.element());
+      hostMemory.catchUp();
+      ops.onDevice().decodePlain(scope, out, 0, end, hostMemory.toDevice(host), 0, type.element());
     }
   }
 }

@@ -74,10 +74,10 @@ public final class TrainableGroup {
     this.firstMoment = ops.zeros(scope, ElementType.FLOAT32, n);
     this.secondMoment = ops.zeros(scope, ElementType.FLOAT32, n);
     this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
-    this.sum = ops.staging().toHost(scope, gradient);
-    this.published = ops.staging().toHost(scope, parameters);
-    this.sumBuffers = ops.staging().buffers(sum, 0, n);
-    this.publishedBuffers = ops.staging().buffers(published, 0, n);
+    this.sum = ops.hostMemory().toHost(scope, gradient);
+    this.published = ops.hostMemory().toHost(scope, parameters);
+    this.sumBuffers = ops.hostMemory().buffers(sum, 0, n);
+    this.publishedBuffers = ops.hostMemory().buffers(published, 0, n);
   }
 
   public String name() {
@@ -102,7 +102,8 @@ public final class TrainableGroup {
 
   /** Fills the parameters of this rank's slice. */
   public void load(WeightSource source) {
-    ops.staging().write(parameters, (first, bytes) -> read(source, first, bytes.asFloatBuffer()));
+    ops.hostMemory()
+        .write(parameters, (first, bytes) -> read(source, first, bytes.asFloatBuffer()));
   }
 
   private void read(WeightSource source, long first, FloatBuffer values) {
@@ -120,7 +121,7 @@ public final class TrainableGroup {
 
   /** Makes this rank's slice, as it is now, version {@code version}. */
   public void publish(long version) {
-    ops.staging().copy(published, parameters);
+    ops.hostMemory().copy(published, parameters);
     for (int i = 0; i < publishedBuffers.size(); i++) {
       exchange.publish(key("parameters", i), version, publishedBuffers.get(i));
     }
@@ -135,7 +136,7 @@ public final class TrainableGroup {
   /** So many buffers of a slice are on their way at a time, {@code each} times all together. */
   private long window(int each) {
     long bytes = (long) each * sumBuffers.get(0).capacity();
-    return Math.max(2, WINDOW * ops.staging().bufferBytes() / bytes);
+    return Math.max(2, WINDOW * ops.hostMemory().bufferBytes() / bytes);
   }
 
   /** All ranks' slices at a version, on their way in order. */
@@ -185,7 +186,7 @@ public final class TrainableGroup {
     if (exchange.worldSize() == 1) {
       return ops.view(scope, parameters, 0, layout.flatElements());
     }
-    Tensor flat = ops.staging().empty(scope, ElementType.FLOAT32, layout.flatElements());
+    Tensor flat = ops.hostMemory().empty(scope, ElementType.FLOAT32, layout.flatElements());
     for (int rank = 0; rank < exchange.worldSize(); rank++) {
       for (ByteBuffer bytes : slice(flat, rank)) {
         ByteBuffer part = slices.take();
@@ -193,13 +194,13 @@ public final class TrainableGroup {
         exchange.recycle(part);
       }
     }
-    ops.staging().catchUp();
-    return ops.staging().toDevice(flat);
+    ops.hostMemory().catchUp();
+    return ops.hostMemory().toDevice(flat);
   }
 
   /** A rank's slice of a flat tensor. */
   private List<ByteBuffer> slice(Tensor flat, int rank) {
-    return ops.staging().buffers(flat, rank * layout.sliceElements(), layout.sliceElements());
+    return ops.hostMemory().buffers(flat, rank * layout.sliceElements(), layout.sliceElements());
   }
 
   /**
@@ -214,7 +215,7 @@ public final class TrainableGroup {
     gradientReady = false;
     int ranks = exchange.worldSize();
     if (ranks == 1) {
-      ops.staging().copy(sum, flat);
+      ops.hostMemory().copy(sum, flat);
       complete();
       return CompletableFuture.completedFuture(null);
     }
@@ -278,7 +279,7 @@ public final class TrainableGroup {
   }
 
   private void complete() {
-    ops.staging().copy(gradient, sum);
+    ops.hostMemory().copy(gradient, sum);
     added = 0;
     gradientReady = true;
   }

@@ -5,7 +5,7 @@ import org.sparkfinetune.errors.RunFailure;
 
 /**
  * Where tensors live and operators run. On all but the CPU a tensor's memory is closed to host
- * code: values pass through {@link Staging}.
+ * code: values pass through {@link HostMemory}.
  */
 public sealed interface ComputeDevice {
   /** As libtorch calls it. */

@@ -17,12 +17,12 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  */
 public final class Ops {
   private final Torch torch;
-  private final Staging staging;
+  private final HostMemory hostMemory;
   private final OnDevice onDevice;
 
   public Ops(Torch torch) {
     this.torch = torch;
-    this.staging = new Staging(torch);
+    this.hostMemory = new HostMemory(torch);
     this.onDevice = new OnDevice(torch);
   }
 
@@ -31,8 +31,8 @@ public final class Ops {
   }
 
   /** The way for values between host code and tensors. */
-  public Staging staging() {
-    return staging;
+  public HostMemory hostMemory() {
+    return hostMemory;
   }
 
   /** What host code does itself where it sees tensors' memory. */
@@ -52,18 +52,18 @@ public final class Ops {
   }
 
   public Tensor ofFloats(Scope scope, float[] values, long... shape) {
-    Tensor tensor = staging.empty(scope, ElementType.FLOAT32, shape);
+    Tensor tensor = hostMemory.empty(scope, ElementType.FLOAT32, shape);
     tensor.bytes().asFloatBuffer().put(values);
-    return staging.toDevice(tensor);
+    return hostMemory.toDevice(tensor);
   }
 
   public Tensor ofInts(Scope scope, int[] values) {
-    Tensor tensor = staging.empty(scope, ElementType.INT64, values.length);
+    Tensor tensor = hostMemory.empty(scope, ElementType.INT64, values.length);
     ByteBuffer bytes = tensor.bytes();
     for (int i = 0; i < values.length; i++) {
       bytes.putLong(8 * i, values[i]);
     }
-    return staging.toDevice(tensor);
+    return hostMemory.toDevice(tensor);
   }
 
   public Tensor cast(Scope scope, Tensor x, ElementType type) {

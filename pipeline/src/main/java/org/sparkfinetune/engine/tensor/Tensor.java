@@ -57,8 +57,8 @@ public final class Tensor implements AutoCloseable {
 
   /**
    * A writable view of a contiguous tensor's own memory, little-endian, at most 2 GiB (of more
-   * there is {@link Staging#buffers}); valid as long as the tensor is open. Of tensors that host
-   * code sees: all on the CPU, else those of {@link Staging}.
+   * there is {@link HostMemory#buffers}); valid as long as the tensor is open. Of tensors that host
+   * code sees: all on the CPU, else those of {@link HostMemory}.
    */
   public ByteBuffer bytes() {
     if (memory == Memory.OF_DEVICE) {

@@ -82,7 +82,7 @@ public final class Torch implements AutoCloseable {
       Torch torch =
           new Torch(root, JniUtils.loadModule(root, archive, true, false), device, bufferBytes);
       // Pinned memory goes with the GPU that the process used first.
-      new Staging(torch).catchUp();
+      new HostMemory(torch).catchUp();
       return torch;
     } catch (IOException e) {
       throw new UncheckedIOException(e);

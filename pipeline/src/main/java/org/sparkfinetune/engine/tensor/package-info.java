@@ -13,7 +13,7 @@
  *
  * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
  * code works in their own memory; for CUDA everything passes through {@link
- * org.sparkfinetune.engine.tensor.Staging}. What a GPU does differently is in few places: memory
+ * org.sparkfinetune.engine.tensor.HostMemory}. What a GPU does differently is in few places: memory
  * that is pinned, the name of the device, and attention's operators, chosen in the script. None of
  * these has run yet; all else is tested on {@link
  * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.

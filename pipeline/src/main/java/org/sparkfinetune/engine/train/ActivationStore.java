@@ -82,7 +82,7 @@ interface ActivationStore extends AutoCloseable {
     @Override
     public Stored keep(Tensor x) {
       long at = end;
-      try (Tensor host = ops.staging().moveToHost(x)) {
+      try (Tensor host = ops.hostMemory().moveToHost(x)) {
         ByteBuffer bytes = host.bytes();
         BlockingWait waiting = new BlockingWait(at, bytes.remaining(), host.type(), host.shape());
         end += bytes.remaining();
@@ -124,7 +124,7 @@ interface ActivationStore extends AutoCloseable {
 
       @Override
       public Tensor open(Scope scope) {
-        Tensor x = ops.staging().empty(scope, type, shape);
+        Tensor x = ops.hostMemory().empty(scope, type, shape);
         ByteBuffer bytes = x.bytes();
         try {
           while (bytes.hasRemaining()) {
@@ -135,7 +135,7 @@ interface ActivationStore extends AutoCloseable {
         } catch (IOException e) {
           throw failure("read", file, e);
         }
-        return ops.staging().toDevice(x);
+        return ops.hostMemory().toDevice(x);
       }
 
       @Override

@@ -17,8 +17,8 @@ import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
@@ -133,9 +133,9 @@ final class AdapterSaver {
       if (group.layout().contains(tensor)) {
         try (Scope scope = model.ops().torch().scope()) {
           TrainableLayout.Place place = group.layout().place(tensor);
-          Staging staging = model.ops().staging();
-          Tensor flat = staging.toHost(scope, group.unshard(scope, version));
-          staging.buffers(flat, place.at(), place.tensor().elements()).forEach(sink);
+          HostMemory hostMemory = model.ops().hostMemory();
+          Tensor flat = hostMemory.toHost(scope, group.unshard(scope, version));
+          hostMemory.buffers(flat, place.at(), place.tensor().elements()).forEach(sink);
         }
         return;
       }

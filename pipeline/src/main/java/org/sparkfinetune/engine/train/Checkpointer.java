@@ -23,8 +23,8 @@ import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Staging;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
@@ -114,7 +114,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
                 (name, tensor) ->
                     model
                         .ops()
-                        .staging()
+                        .hostMemory()
                         .write(
                             tensor,
                             (at, bytes) -> saved.read(name, first + at, bytes.asFloatBuffer())));
@@ -152,17 +152,17 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
           .state()
           .forEach(
               (name, tensor) -> {
-                Staging staging = model.ops().staging();
+                HostMemory hostMemory = model.ops().hostMemory();
                 Tensor copy = copies.computeIfAbsent(name, n -> memory(tensor));
-                staging.copy(copy, tensor);
-                parts.add(new StateFile.Part(name, staging.buffers(copy, 0, copy.elements())));
+                hostMemory.copy(copy, tensor);
+                parts.add(new StateFile.Part(name, hostMemory.buffers(copy, 0, copy.elements())));
               });
     }
     return parts;
   }
 
   private Tensor memory(Tensor tensor) {
-    return model.ops().staging().empty(scope, tensor.type(), tensor.shape());
+    return model.ops().hostMemory().empty(scope, tensor.type(), tensor.shape());
   }
 
   private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {

@@ -1,6 +1,7 @@
 package org.sparkfinetune.spark.cluster;
 
 import java.io.Serializable;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -19,6 +20,9 @@ import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.scheduler.AccumulableInfo;
 import org.apache.spark.scheduler.SparkListenerExecutorMetricsUpdate;
 import org.apache.spark.scheduler.TaskInfo;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.execution.QueryExecution;
 import org.apache.spark.status.api.v1.ExecutorSummary;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
@@ -33,11 +37,14 @@ import scala.reflect.ClassTag$;
 import scala.runtime.AbstractFunction1;
 
 /**
- * The only class that knows Scala. Spark has no Java API for barrier stages, executor cores and the
- * exceptions of tasks; what is used here has the same signatures on Scala 2.12 and 2.13, or is
- * called by name.
+ * The only class that knows Scala. Spark has no Java API for barrier stages, executor cores, the
+ * exceptions of tasks and the sizes of tables; what is used here has the same signatures on Scala
+ * 2.12 and 2.13, or is called by name.
  */
 public final class ScalaBridge {
+  private static final String ADDED = "what tasks add up";
+  private static final String PLAN = "the plan of a query";
+
   private ScalaBridge() {}
 
   /** Runs on an executor, once for each barrier task. */
@@ -130,7 +137,7 @@ public final class ScalaBridge {
   /** What running tasks have added to an accumulator until a heartbeat: task's id to sum. */
   static Map<Long, Long> added(SparkListenerExecutorMetricsUpdate heartbeat, long accumulator) {
     Map<Long, Long> added = new TreeMap<>();
-    Iterator<?> tasks = sequence(heartbeat, "accumUpdates").iterator();
+    Iterator<?> tasks = sequence(heartbeat, "accumUpdates", ADDED).iterator();
     while (tasks.hasNext()) {
       Tuple4<?, ?, ?, ?> task = (Tuple4<?, ?, ?, ?>) tasks.next();
       added((Seq<?>) task._4(), accumulator).ifPresent(sum -> added.put((Long) task._1(), sum));
@@ -140,15 +147,15 @@ public final class ScalaBridge {
 
   /** What a task has added to an accumulator in all. */
   static long added(TaskInfo ended, long accumulator) {
-    return added(sequence(ended, "accumulables"), accumulator).orElse(0L);
+    return added(sequence(ended, "accumulables", ADDED), accumulator).orElse(0L);
   }
 
   /** By name: the method returns another kind of Seq on Scala 2.13. */
-  private static Seq<?> sequence(Object of, String method) {
+  private static Seq<?> sequence(Object of, String method, String what) {
     try {
       return (Seq<?>) of.getClass().getMethod(method).invoke(of);
     } catch (ReflectiveOperationException e) {
-      throw otherSpark("what tasks add up", e);
+      throw otherSpark(what, e);
     }
   }
 
@@ -161,6 +168,25 @@ public final class ScalaBridge {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * What Spark's statistics say about each table and file set that a query reads, in bytes; nothing
+   * is run. By name: Spark 4 shows the plan of a query in a subclass that Spark 3.5 lacks.
+   */
+  public static List<BigInteger> tableBytes(Dataset<?> query) {
+    try {
+      Object plans = query.getClass().getMethod("queryExecution").invoke(query);
+      List<BigInteger> bytes = new ArrayList<>();
+      LogicalPlan plan = ((QueryExecution) plans).optimizedPlan();
+      Iterator<?> tables = sequence(plan, "collectLeaves", PLAN).iterator();
+      while (tables.hasNext()) {
+        bytes.add(((LogicalPlan) tables.next()).stats().sizeInBytes().bigInteger());
+      }
+      return bytes;
+    } catch (ReflectiveOperationException e) {
+      throw otherSpark(PLAN, e);
+    }
   }
 
   /** Settings that begin with {@code prefix}, keys without it. */

@@ -97,7 +97,7 @@ final class Concatenation {
   }
 
   private boolean takesUploads(FileSystem store, Path target) throws IOException {
-    return files.store().keepsObjects(target)
+    return !files.store().renamesFolders(target)
         && store.hasPathCapability(target, CommonPathCapabilities.FS_MULTIPART_UPLOADER);
   }
 

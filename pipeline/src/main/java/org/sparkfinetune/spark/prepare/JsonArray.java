@@ -29,11 +29,10 @@ final class JsonArray implements JsonRows.Slices {
     }
     if (!opened) {
       opened = true;
-      skipSpace();
+      nextByte();
       buffer.advance(buffer.from() + 1);
     }
-    int first = skipSpace();
-    if (first == ']') {
+    if (nextByte() == ']') {
       if (number > 0) {
         throw new UnreadableFile("after row %s: a comma with no row behind it".formatted(number));
       }
@@ -47,18 +46,11 @@ final class JsonArray implements JsonRows.Slices {
   private boolean finish() throws IOException {
     closed = true;
     buffer.advance(buffer.from() + 1);
-    while (true) {
-      for (int at = buffer.from(); at < buffer.to(); at++) {
-        if (!JsonNesting.isSpace(buffer.bytes()[at])) {
-          throw new UnreadableFile(
-              "after row %s: the array is closed, but more text follows".formatted(number));
-        }
-      }
-      buffer.advance(buffer.to());
-      if (!buffer.more()) {
-        return false;
-      }
+    if (buffer.skipSpace()) {
+      throw new UnreadableFile(
+          "after row %s: the array is closed, but more text follows".formatted(number));
     }
+    return false;
   }
 
   /** Sets the slice to the element that begins at the buffer and moves behind its comma. */
@@ -103,20 +95,12 @@ final class JsonArray implements JsonRows.Slices {
     finish();
   }
 
-  private int skipSpace() throws IOException {
-    while (true) {
-      for (int at = buffer.from(); at < buffer.to(); at++) {
-        if (!JsonNesting.isSpace(buffer.bytes()[at])) {
-          buffer.advance(at);
-          return buffer.bytes()[at];
-        }
-      }
-      buffer.advance(buffer.to());
-      if (!buffer.more()) {
-        throw new UnreadableFile(
-            "after row %s: the array is not closed; the file is cut short".formatted(number));
-      }
+  private byte nextByte() throws IOException {
+    if (!buffer.skipSpace()) {
+      throw new UnreadableFile(
+          "after row %s: the array is not closed; the file is cut short".formatted(number));
     }
+    return buffer.bytes()[buffer.from()];
   }
 
   @Override
@@ -137,17 +121,6 @@ final class JsonArray implements JsonRows.Slices {
   @Override
   public int end() {
     return closed ? last.length : end;
-  }
-
-  @Override
-  public boolean cut() {
-    return false;
-  }
-
-  /** Between two commas a row is missing. */
-  @Override
-  public boolean mayBeBlank() {
-    return false;
   }
 
   @Override

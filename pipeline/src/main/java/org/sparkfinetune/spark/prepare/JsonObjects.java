@@ -17,7 +17,7 @@ final class JsonObjects implements JsonRows.Slices {
   public boolean next() throws IOException {
     buffer.advance(buffer.from() + length);
     length = 0;
-    if (!skipSpace()) {
+    if (!buffer.skipSpace()) {
       return false;
     }
     byte first = buffer.bytes()[buffer.from()];
@@ -46,22 +46,6 @@ final class JsonObjects implements JsonRows.Slices {
     return at;
   }
 
-  /** Returns false at the end of the file. */
-  private boolean skipSpace() throws IOException {
-    while (true) {
-      for (int at = buffer.from(); at < buffer.to(); at++) {
-        if (!JsonNesting.isSpace(buffer.bytes()[at])) {
-          buffer.advance(at);
-          return true;
-        }
-      }
-      buffer.advance(buffer.to());
-      if (!buffer.more()) {
-        return false;
-      }
-    }
-  }
-
   @Override
   public long number() {
     return number;
@@ -80,16 +64,6 @@ final class JsonObjects implements JsonRows.Slices {
   @Override
   public int end() {
     return buffer.from() + length;
-  }
-
-  @Override
-  public boolean cut() {
-    return false;
-  }
-
-  @Override
-  public boolean mayBeBlank() {
-    return false;
   }
 
   @Override

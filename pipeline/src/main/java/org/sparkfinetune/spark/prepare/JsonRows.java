@@ -47,10 +47,14 @@ final class JsonRows implements TextInput.Rows {
     int end();
 
     /** Whether the row is too long; then the slice is its beginning. */
-    boolean cut();
+    default boolean cut() {
+      return false;
+    }
 
     /** Whether a blank slice is no row at all. */
-    boolean mayBeBlank();
+    default boolean mayBeBlank() {
+      return false;
+    }
   }
 
   private final Slices slices;

@@ -45,7 +45,7 @@ final class OutputFolder implements AutoCloseable {
     this.store = store;
     this.fileSystem = store.fileSystem(output);
     this.output = output;
-    this.inPlace = store.keepsObjects(output);
+    this.inPlace = !store.renamesFolders(output);
     this.staging = new StaleOutputs.Staging(output, UUID.randomUUID().toString());
     this.folder = inPlace ? output : staging.folder();
     this.liveness =
@@ -92,7 +92,7 @@ final class OutputFolder implements AutoCloseable {
             "output: %s is the root of a store. Name a folder in it.".formatted(output));
       }
       checkInputIsElsewhere(output, input);
-      if (!store.keepsObjects(output)) {
+      if (store.renamesFolders(output)) {
         new StaleOutputs(store, output, Watch.Pace.USUAL).clean();
       }
       checkMayWrite(store.fileSystem(output), output, config);

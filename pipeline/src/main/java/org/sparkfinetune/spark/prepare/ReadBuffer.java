@@ -55,6 +55,19 @@ final class ReadBuffer implements AutoCloseable {
     return read > 0;
   }
 
+  /** Gives up JSON's white space. Returns false if nothing else follows. */
+  boolean skipSpace() throws IOException {
+    do {
+      while (from < to) {
+        if (!JsonNesting.isSpace(bytes[from])) {
+          return true;
+        }
+        from++;
+      }
+    } while (more());
+    return false;
+  }
+
   @Override
   public void close() throws IOException {
     in.close();

@@ -39,9 +39,8 @@ import org.sparkfinetune.errors.UserError;
  * columnar format reads no others.
  *
  * <p>All of it is in the session of the caller, because temporary views and settings of catalogs
- * are a session's own. Such a source has no bytes to be cut at: its rows are counted first, and
- * stand for a kilobyte each where work is divided. Only what Spark tells about the input decides
- * then, and nothing about the cluster.
+ * are a session's own. Such a source has no bytes to be cut at: where work is divided, {@link
+ * TableSize} says how large it may be. So a query runs once.
  *
  * <p>A row's number is its place in the order in which Spark read the source, from 1: that of
  * {@code SELECT *} with the same Spark and settings, and another where files are divided among
@@ -50,7 +49,6 @@ import org.sparkfinetune.errors.UserError;
  */
 final class TableInput {
   private static final Logger LOG = LoggerFactory.getLogger(TableInput.class);
-  private static final long BYTES_A_ROW = 1024;
   private static final String SQL = "sql";
 
   private final SparkSession spark;
@@ -81,7 +79,7 @@ final class TableInput {
   }
 
   /**
-   * Resolves what the configuration names; the rows are counted, and not read yet.
+   * Resolves what the configuration names; nothing is read yet.
    *
    * @param spark the session whose tables, views and settings are meant
    * @param firstIndex the index of the first table among the files of the input
@@ -160,7 +158,7 @@ final class TableInput {
   private void add(String uri, InputFile.Origin origin, Resolved resolved) {
     long bytes;
     try {
-      bytes = Math.multiplyExact(resolved.rows().count(), BYTES_A_ROW);
+      bytes = TableSize.of(resolved.rows());
     } catch (Exception e) {
       throw Prepare.explained(e);
     }

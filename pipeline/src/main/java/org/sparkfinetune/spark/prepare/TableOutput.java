@@ -111,12 +111,13 @@ final class TableOutput {
 
   /**
    * Puts the rows in the place of a table's rows, so that it keeps its properties and its history.
+   * Delta alone knows the option, and takes other columns with it.
    *
-   * @return false for a table of Spark's own catalog, or one with other columns
+   * @return false for a table of Spark's own catalog, or one that keeps its columns and has others
    */
   private boolean isOverwritten(Dataset<Row> rows) throws Exception {
     try {
-      rows.writeTo(name).overwrite(lit(true));
+      rows.writeTo(name).option("overwriteSchema", "true").overwrite(lit(true));
       return true;
     } catch (Exception e) {
       if (e instanceof AnalysisException) {

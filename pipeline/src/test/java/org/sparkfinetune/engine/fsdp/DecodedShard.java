@@ -100,7 +100,7 @@ final class DecodedShard implements AutoCloseable {
   }
 
   private static byte[] bytes(Ops ops, Scope scope, Tensor tensor) {
-    ByteBuffer buffer = ops.staging().toHost(scope, tensor).bytes();
+    ByteBuffer buffer = ops.hostMemory().toHost(scope, tensor).bytes();
     byte[] bytes = new byte[buffer.remaining()];
     buffer.get(bytes);
     return bytes;

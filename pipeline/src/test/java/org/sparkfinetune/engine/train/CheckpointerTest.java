@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
-import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -19,8 +18,6 @@ import java.util.concurrent.locks.LockSupport;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.RawLocalFileSystem;
-import org.apache.hadoop.util.Progressable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,11 +30,12 @@ import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.engine.tensor.Staging;
+import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.testing.WatchedDisk;
 
 class CheckpointerTest {
   private static final Store STORE = new Store(new Configuration());
@@ -142,23 +140,12 @@ class CheckpointerTest {
   }
 
   /** The local disk, where writing waits, and an interrupt changes nothing. */
-  static final class StuckStore extends RawLocalFileSystem {
+  static final class StuckStore extends WatchedDisk {
     static volatile CountDownLatch letGo;
     static volatile boolean stuck;
 
     @Override
-    public URI getUri() {
-      return URI.create("stuck:///");
-    }
-
-    @Override
-    public FSDataOutputStream create(
-        org.apache.hadoop.fs.Path file,
-        boolean overwrite,
-        int bufferSize,
-        short replication,
-        long blockSize,
-        Progressable progress)
+    protected FSDataOutputStream create(org.apache.hadoop.fs.Path file, Usual usual)
         throws IOException {
       if (file.getName().contains("rank-")) {
         stuck = true;
@@ -167,15 +154,15 @@ class CheckpointerTest {
           boolean unused = Thread.interrupted();
         }
       }
-      return super.create(file, overwrite, bufferSize, replication, blockSize, progress);
+      return usual.create();
     }
   }
 
   private static void fill(RankModel model, int seed) {
-    Staging staging = model.ops().staging();
+    HostMemory hostMemory = model.ops().hostMemory();
     for (TrainableGroup group : model.weights().trainable()) {
       for (Tensor tensor : group.state().values()) {
-        staging.write(tensor, (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
+        hostMemory.write(tensor, (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
       }
     }
   }

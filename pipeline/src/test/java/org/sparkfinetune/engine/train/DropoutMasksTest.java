@@ -131,7 +131,7 @@ class DropoutMasksTest {
           new DropoutMasks(P, seed, GoldenRun.config(), workers)
               .masks(scope, ops, batch, step, layer, targets, none)) {
         Tensor floats = ops.cast(scope, mask, ElementType.FLOAT32);
-        float[] all = ops.staging().toHost(scope, floats).toFloats();
+        float[] all = ops.hostMemory().toHost(scope, floats).toFloats();
         int width = (int) mask.size(1);
         assertThat(Arrays.copyOfRange(all, batch.tokens() * width, all.length))
             .as("padding")

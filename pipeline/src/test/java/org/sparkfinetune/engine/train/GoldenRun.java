@@ -318,7 +318,7 @@ final class GoldenRun {
 
   static float[] floats(RankModel model, Tensor x) {
     try (Scope scope = model.ops().torch().scope()) {
-      return model.ops().staging().toHost(scope, x).toFloats();
+      return model.ops().hostMemory().toHost(scope, x).toFloats();
     }
   }
 

@@ -10,16 +10,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.util.Progressable;
+import org.sparkfinetune.testing.WatchedDisk;
 
 /**
  * The local disk, where the job whose output is named {@code stops-at-N} stops for good before its
  * change N, while all other threads go on. Who watches finds a file {@code stopped-N} in the folder
  * that the system property {@value #TOLD} names.
  */
-public final class StoppingFileSystem extends RawLocalFileSystem {
+public final class StoppingFileSystem extends WatchedDisk {
   static final String TOLD = "test.told";
   static final String STOPPED = "stopped-";
   private static final Pattern OUTPUT = Pattern.compile("stops-at-(\\d+)");
@@ -48,20 +47,12 @@ public final class StoppingFileSystem extends RawLocalFileSystem {
   }
 
   @Override
-  public FSDataOutputStream create(
-      Path path,
-      FsPermission permission,
-      boolean overwrite,
-      int buffer,
-      short replication,
-      long block,
-      Progressable progress)
-      throws IOException {
+  protected FSDataOutputStream create(Path path, Usual usual) throws IOException {
     // Signs of life are renewed at any time, which must not move the points.
     if (!path.getName().endsWith(".alive") || !exists(path)) {
       change(path);
     }
-    return super.create(path, permission, overwrite, buffer, replication, block, progress);
+    return usual.create();
   }
 
   @Override

@@ -8,10 +8,17 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.util.LongAccumulator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -150,6 +157,55 @@ final class TableInputSparkTest {
           .contains("\"q%s\"".formatted(rejected.get("row").asInt() - 1));
     }
     assertThat(report.rejected().get(0).row()).isEqualTo(8);
+  }
+
+  @Test
+  void a_query_runs_once() throws IOException {
+    LongAccumulator read = spark.sparkContext().longAccumulator();
+    view("counted", "a%s", 30, read);
+    run(to("out").sql("SELECT * FROM counted WHERE answer IS NOT NULL"));
+    assertThat(read.value()).isEqualTo(30);
+  }
+
+  /** Spark knows no size of such a view, and says what it is told to. */
+  private void view(String name, String answer, int rows, LongAccumulator read) {
+    JavaRDD<Row> values =
+        JavaSparkContext.fromSparkContext(spark.sparkContext())
+            .parallelize(IntStream.range(0, rows).boxed().toList(), 5)
+            .map(
+                i -> {
+                  read.add(1);
+                  return RowFactory.create("q" + i, "c", i % 10 == 7 ? null : answer.formatted(i));
+                });
+    spark
+        .createDataFrame(
+            values, StructType.fromDDL("question STRING, context STRING, answer STRING"))
+        .createOrReplaceTempView(name);
+  }
+
+  @Test
+  void whatever_size_spark_guesses_the_data_set_and_the_order_of_rejected_rows_are_the_same()
+      throws IOException {
+    view("guessed", "a%s", 400, spark.sparkContext().longAccumulator());
+    List<String> rejected = null;
+    PrepareReport first = null;
+    for (String bytes : List.of("1", "100000000", String.valueOf(Long.MAX_VALUE))) {
+      spark.conf().set("spark.sql.defaultSizeInBytes", bytes);
+      PrepareReport report = run(to(bytes).input("table:guessed").maxRejected(0.5));
+      List<String> lines = lines(folder.resolve(bytes + "/rejected/rejected.json"));
+      if (first == null) {
+        first = report;
+        rejected = lines;
+        assertThat(rejected)
+            .extracting(line -> new ObjectMapper().readTree(line).get("row").asInt())
+            .hasSize(40)
+            .isSorted();
+      }
+      assertThat(report.datasetHash()).isEqualTo(first.datasetHash());
+      assertThat(lines).isEqualTo(rejected);
+      assertThat(folder.resolve(bytes + "/train"))
+          .isDirectoryContaining("glob:**000%s.parquet".formatted(bytes.equals("1") ? "0" : "5"));
+    }
   }
 
   @Test

@@ -8,8 +8,8 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.testing.SparkSessions;
 
 /**
- * Tables that answer as Delta's and Iceberg's do cannot be had without their packages; what is not
- * theirs must give nothing, and no failure.
+ * What is no table of Delta or Iceberg must give no version, and no failure. Theirs need their
+ * packages: {@code GenuineTablesTest} in {@code test-tables}.
  */
 final class TableVersionSparkTest {
   private final SparkSession spark = SparkSessions.shared().newSession();

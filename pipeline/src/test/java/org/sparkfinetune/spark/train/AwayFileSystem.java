@@ -2,7 +2,6 @@ package org.sparkfinetune.spark.train;
 
 import java.io.IOException;
 import java.net.ConnectException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
@@ -12,28 +11,21 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.util.Progressable;
-import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.testing.WatchedDisk;
 
 /**
  * The local disk as {@code away:}, like an object store without appending, which refuses everything
  * while a marker file is there, and takes its time for the files of an adapter, so that a test can
  * see them being written.
  */
-public final class AwayFileSystem extends RawLocalFileSystem {
+public final class AwayFileSystem extends WatchedDisk {
   public static final String MARKER = "finetune.test.away";
   private static final Duration SLOW = Duration.ofMillis(300);
 
   @Override
   public String getScheme() {
     return "away";
-  }
-
-  @Override
-  public URI getUri() {
-    return URI.create("away:///");
   }
 
   @Override
@@ -56,32 +48,12 @@ public final class AwayFileSystem extends RawLocalFileSystem {
   }
 
   @Override
-  public FSDataOutputStream create(
-      Path path,
-      boolean overwrite,
-      int bufferSize,
-      short replication,
-      long blockSize,
-      Progressable progress)
-      throws IOException {
-    return create(path, null, overwrite, bufferSize, replication, blockSize, progress);
-  }
-
-  @Override
-  public FSDataOutputStream create(
-      Path path,
-      @Nullable FsPermission permission,
-      boolean overwrite,
-      int bufferSize,
-      short replication,
-      long blockSize,
-      Progressable progress)
-      throws IOException {
+  protected FSDataOutputStream create(Path path, Usual usual) throws IOException {
     ask();
     if (path.getParent().getName().equals("adapter")) {
       LockSupport.parkNanos(SLOW.toNanos());
     }
-    return super.create(path, permission, overwrite, bufferSize, replication, blockSize, progress);
+    return usual.create();
   }
 
   @Override

@@ -19,10 +19,10 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  * of other streams cannot be reached from TorchScript without operators that a libtorch for CPUs
  * lacks. Copies to the host wait for the device.
  */
-public final class Staging {
+public final class HostMemory {
   private final Torch torch;
 
-  Staging(Torch torch) {
+  HostMemory(Torch torch) {
     this.torch = torch;
   }
 

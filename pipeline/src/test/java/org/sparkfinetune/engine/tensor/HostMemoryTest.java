@@ -7,16 +7,16 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.errors.Bug;
 
-class StagingTest {
+class HostMemoryTest {
   @Test
   void on_the_cpu_nothing_is_copied() {
     try (Torch torch = Torch.start(1);
         Scope scope = torch.scope()) {
-      Staging staging = new Ops(torch).staging();
-      Tensor x = staging.empty(scope, ElementType.FLOAT32, 3);
-      assertThat(staging.toDevice(x)).isSameAs(x);
-      assertThat(staging.toHost(scope, x)).isSameAs(x);
-      assertThat(staging.moveToHost(x)).isSameAs(x);
+      HostMemory hostMemory = new Ops(torch).hostMemory();
+      Tensor x = hostMemory.empty(scope, ElementType.FLOAT32, 3);
+      assertThat(hostMemory.toDevice(x)).isSameAs(x);
+      assertThat(hostMemory.toHost(scope, x)).isSameAs(x);
+      assertThat(hostMemory.moveToHost(x)).isSameAs(x);
     }
   }
 
@@ -27,7 +27,7 @@ class StagingTest {
       Ops ops = new Ops(torch);
       Tensor x = ops.ofFloats(scope, new float[] {1, 2, 3}, 3);
       assertThatThrownBy(x::bytes).isInstanceOf(Bug.class).hasMessageContaining("on the device");
-      assertThat(ops.staging().toHost(scope, x).toFloats()).containsExactly(1, 2, 3);
+      assertThat(ops.hostMemory().toHost(scope, x).toFloats()).containsExactly(1, 2, 3);
     }
   }
 
@@ -37,11 +37,11 @@ class StagingTest {
         Scope scope = torch.scope()) {
       Ops ops = new Ops(torch);
       Tensor x = ops.ofFloats(scope, new float[] {1, 2, 3}, 3);
-      Tensor host = ops.staging().toHost(scope, x);
+      Tensor host = ops.hostMemory().toHost(scope, x);
       host.bytes().asFloatBuffer().put(0, 7);
       assertThat(ops.sumOfSquares(x)).isEqualTo(14);
-      ops.staging().write(x, (first, bytes) -> bytes.asFloatBuffer().put(2, 0));
-      assertThat(ops.staging().moveToHost(x).toFloats()).containsExactly(1, 2, 0);
+      ops.hostMemory().write(x, (first, bytes) -> bytes.asFloatBuffer().put(2, 0));
+      assertThat(ops.hostMemory().moveToHost(x).toFloats()).containsExactly(1, 2, 0);
     }
   }
 }
