@@ -14,20 +14,20 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 public final class TrainableLayout {
   private static final int UNIT = 16;
 
-  private final Map<String, Place> places = new LinkedHashMap<>();
+  private final Map<String, Entry> entries = new LinkedHashMap<>();
   private final EvenSplit split;
 
   public TrainableLayout(List<NamedShape> tensors, int ranks) {
     long at = 0;
     for (NamedShape tensor : tensors) {
-      places.put(tensor.name(), new Place(tensor, at));
+      entries.put(tensor.name(), new Entry(tensor, at));
       at = FrozenLayout.align(at + tensor.elements(), UNIT);
     }
     this.split = new EvenSplit(at / UNIT, ranks);
   }
 
   /** A tensor and its first element in the flat parameter. */
-  public record Place(NamedShape tensor, long at) {}
+  public record Entry(NamedShape tensor, long at) {}
 
   /**
    * The part of a tensor that lies in a slice.
@@ -37,24 +37,24 @@ public final class TrainableLayout {
    */
   public record Piece(NamedShape tensor, long firstElement, long count, long sliceElement) {}
 
-  public Iterable<Place> places() {
-    return places.values();
+  public Iterable<Entry> entries() {
+    return entries.values();
   }
 
   public boolean isEmpty() {
-    return places.isEmpty();
+    return entries.isEmpty();
   }
 
-  public Place place(String name) {
-    Place place = places.get(name);
-    if (place == null) {
+  public Entry entry(String name) {
+    Entry entry = entries.get(name);
+    if (entry == null) {
       throw new IllegalArgumentException("no trainable tensor " + name);
     }
-    return place;
+    return entry;
   }
 
   public boolean contains(String name) {
-    return places.containsKey(name);
+    return entries.containsKey(name);
   }
 
   int ranks() {
@@ -73,17 +73,17 @@ public final class TrainableLayout {
 
   /** Trainable elements, padding left out. */
   public long elements() {
-    return places.values().stream().mapToLong(place -> place.tensor().elements()).sum();
+    return entries.values().stream().mapToLong(entry -> entry.tensor().elements()).sum();
   }
 
   public List<Piece> pieces(int rank) {
     List<Piece> pieces = new ArrayList<>();
     long begin = rank * sliceElements();
-    for (Place place : places.values()) {
-      long from = Math.max(place.at(), begin);
-      long to = Math.min(place.at() + place.tensor().elements(), begin + sliceElements());
+    for (Entry entry : entries.values()) {
+      long from = Math.max(entry.at(), begin);
+      long to = Math.min(entry.at() + entry.tensor().elements(), begin + sliceElements());
       if (from < to) {
-        pieces.add(new Piece(place.tensor(), from - place.at(), to - from, from - begin));
+        pieces.add(new Piece(entry.tensor(), from - entry.at(), to - from, from - begin));
       }
     }
     return pieces;

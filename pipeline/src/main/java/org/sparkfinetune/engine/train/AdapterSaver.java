@@ -62,10 +62,10 @@ final class AdapterSaver {
   private void adapter(Path folder, ModelSource source, LoraConfig lora) {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
-    for (TrainableLayout.Place place : places()) {
-      String file = fileName(place.tensor().name());
-      names.put(file, place.tensor().name());
-      specs.add(new TensorSpec(file, DType.F32, place.tensor().dimensions()));
+    for (TrainableLayout.Entry entry : entries()) {
+      String file = fileName(entry.tensor().name());
+      names.put(file, entry.tensor().name());
+      specs.add(new TensorSpec(file, DType.F32, entry.tensor().dimensions()));
     }
     AdapterConfig config =
         new AdapterConfig(
@@ -88,8 +88,8 @@ final class AdapterSaver {
   /** A model's weights in float32, for full fine-tuning. */
   private void model(Path folder) {
     List<TensorSpec> specs = new ArrayList<>();
-    for (TrainableLayout.Place place : places()) {
-      specs.add(new TensorSpec(place.tensor().name(), DType.F32, place.tensor().dimensions()));
+    for (TrainableLayout.Entry entry : entries()) {
+      specs.add(new TensorSpec(entry.tensor().name(), DType.F32, entry.tensor().dimensions()));
     }
     try (SafetensorsWriter writer =
         SafetensorsWriter.create(
@@ -120,22 +120,22 @@ final class AdapterSaver {
     return AdapterNames.saved(tensor);
   }
 
-  private List<TrainableLayout.Place> places() {
-    List<TrainableLayout.Place> places = new ArrayList<>();
+  private List<TrainableLayout.Entry> entries() {
+    List<TrainableLayout.Entry> entries = new ArrayList<>();
     for (TrainableGroup group : model.weights().trainable()) {
-      group.layout().places().forEach(places::add);
+      group.layout().entries().forEach(entries::add);
     }
-    return places;
+    return entries;
   }
 
   private void write(String tensor, Consumer<ByteBuffer> sink) {
     for (TrainableGroup group : model.weights().trainable()) {
       if (group.layout().contains(tensor)) {
         try (Scope scope = model.ops().torch().scope()) {
-          TrainableLayout.Place place = group.layout().place(tensor);
+          TrainableLayout.Entry entry = group.layout().entry(tensor);
           HostMemory hostMemory = model.ops().hostMemory();
           Tensor flat = hostMemory.toHost(scope, group.unshard(scope, version));
-          hostMemory.buffers(flat, place.at(), place.tensor().elements()).forEach(sink);
+          hostMemory.buffers(flat, entry.at(), entry.tensor().elements()).forEach(sink);
         }
         return;
       }

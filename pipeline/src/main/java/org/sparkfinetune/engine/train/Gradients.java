@@ -60,9 +60,9 @@ final class Gradients implements AutoCloseable {
 
     /** The gradient of one tensor, to be added to in place. */
     Tensor view(Scope scope, String name) {
-      var place = group.layout().place(name);
-      NamedShape tensor = place.tensor();
-      return ops.view(scope, flat, place.at(), tensor.dimensions());
+      var entry = group.layout().entry(name);
+      NamedShape tensor = entry.tensor();
+      return ops.view(scope, flat, entry.at(), tensor.dimensions());
     }
 
     /** Sends the slices to their owners. */

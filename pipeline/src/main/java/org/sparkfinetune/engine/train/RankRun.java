@@ -41,7 +41,7 @@ public final class RankRun {
 
   private final TrainConfig config;
   private final LoraConfig lora;
-  private final Place place;
+  private final Environment environment;
   private final ResumeState continuation;
   private final Store store;
   private final RunFolder folder;
@@ -60,7 +60,7 @@ public final class RankRun {
    * @param attempt starts of this run before
    * @param stopRequested whether the run should save and end after the step it is in
    */
-  public record Place(
+  public record Environment(
       ProcessGroup exchange,
       String host,
       int threads,
@@ -69,21 +69,22 @@ public final class RankRun {
       String tokenizedPath,
       List<SourceRows> testSources,
       int attempt,
-      Whereabouts whereabouts,
+      ProgressListener progress,
       BooleanSupplier stopRequested) {}
 
   /** Told where the rank is, for messages about failures and for who watches. */
-  public interface Whereabouts {
+  public interface ProgressListener {
     void enter(String phase, long step);
 
     /** One more layer of this rank's part of the model is there. */
     default void layerLoaded() {}
   }
 
-  public RankRun(TrainConfig config, Place place, ResumeState continuation, Store store) {
+  public RankRun(
+      TrainConfig config, Environment environment, ResumeState continuation, Store store) {
     this.config = config;
     this.lora = TrainableSource.lora(config, store);
-    this.place = place;
+    this.environment = environment;
     this.continuation = continuation;
     this.store = store;
     this.folder = RunFolder.of(config.outputDir());
@@ -109,41 +110,41 @@ public final class RankRun {
 
   /** All ranks have to run at the same time. */
   public RankReport run() {
-    place.whereabouts().enter("loading", 0);
+    environment.progress().enter("loading", 0);
     PhaseClock clock = new PhaseClock();
-    org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(place.tokenizedPath());
+    org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(environment.tokenizedPath());
     try (Heartbeat unused = memory.watch(clock::current);
-        NvidiaSmi.Watch unusedToo = gpuMemory.watch(place.device());
-        Torch torch = Torch.start(place.threads(), place.device());
+        NvidiaSmi.Watch unusedToo = gpuMemory.watch(environment.device());
+        Torch torch = Torch.start(environment.threads(), environment.device());
         BaseModel base = BaseModel.open(config.model().folder(), store);
-        PackedRows train = PackedRowsFile.copyOf(rows, "train", store, place.scratch());
-        PackedRows test = PackedRowsFile.copyOf(rows, "test", store, place.scratch());
+        PackedRows train = PackedRowsFile.copyOf(rows, "train", store, environment.scratch());
+        PackedRows test = PackedRowsFile.copyOf(rows, "test", store, environment.scratch());
         TrainableSource trainable = TrainableSource.of(config, base, store);
         ShardCache kept = ShardCache.of(config, recipe(base), continuation, store);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =
           new StepSchedule(train.size(), continuation.rowsPerStep(), config.loop(), config.seed());
-      double waited = place.exchange().stats().secondsWaited();
+      double waited = environment.exchange().stats().secondsWaited();
       return run(new Job(model, train, test, schedule, clock, waited));
     }
   }
 
   private ModelRecipe recipe(BaseModel base) {
-    return ModelRecipe.of(config, lora, base, place.device());
+    return ModelRecipe.of(config, lora, base, environment.device());
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable, ShardCache kept) {
     boolean isFull = config.method() == Method.FULL;
     LoadedLayers loaded =
-        new LoadedLayers(isFull ? trainable : base.weights(), place.whereabouts()::layerLoaded);
+        new LoadedLayers(isFull ? trainable : base.weights(), environment.progress()::layerLoaded);
     RankModel model =
         RankModel.load(
             recipe(base),
             torch,
-            place.exchange(),
+            environment.exchange(),
             isFull ? base.weights() : loaded,
             isFull ? loaded : trainable,
-            place.scratch(),
+            environment.scratch(),
             kept.store());
     loaded.all(base.config().numHiddenLayers());
     return model;
@@ -161,7 +162,7 @@ public final class RankRun {
       long done = train(job, saved, Optional.of(recorder));
       boolean ended = done == job.schedule().totalSteps();
       if (ended) {
-        place.whereabouts().enter("saving", done);
+        environment.progress().enter("saving", done);
         AdapterSaver saver = new AdapterSaver(job.model(), store, done);
         job.clock().in(Phase.CHECKPOINT, () -> saver.result(config, lora));
       }
@@ -184,7 +185,7 @@ public final class RankRun {
             config.reporting().loggingSteps(),
             job.schedule().totalSteps(),
             job.test().size(),
-            place.attempt() + 1,
+            environment.attempt() + 1,
             new RankGauges(job.clock())::sinceLast);
     return saved
         .map(from -> RunRecorder.resume(setting, from.step(), from.counters()))
@@ -200,7 +201,7 @@ public final class RankRun {
             config.optimization(),
             config.reporting(),
             job.train(),
-            new Evaluation.TestRows(job.test(), place.testSources()),
+            new Evaluation.TestRows(job.test(), environment.testSources()),
             recorder.isPresent() ? recorder.get() : new Unrecorded(),
             job.clock());
     Checkpointer.Setting setting =
@@ -210,11 +211,11 @@ public final class RankRun {
             config.checkpointing(),
             continuation,
             recorder,
-            place.stopRequested());
+            environment.stopRequested());
     long before = saved.map(CheckpointManifest::step).orElse(0L);
     try (Checkpointer checkpointer =
         new Checkpointer(job.model(), job.schedule(), setting, job.clock())) {
-      place.whereabouts().enter("training", before + 1);
+      environment.progress().enter("training", before + 1);
       long done = trainer.run(before, step -> after(step, checkpointer));
       checkpointer.finish();
       return done;
@@ -224,7 +225,7 @@ public final class RankRun {
   private Trainer.Next after(long step, Checkpointer checkpointer) {
     memory.sample(Phase.IDLE);
     Trainer.Next next = checkpointer.after(step);
-    place.whereabouts().enter("training", step + 1);
+    environment.progress().enter("training", step + 1);
     return next;
   }
 
@@ -234,7 +235,7 @@ public final class RankRun {
   }
 
   private ExchangeSummary exchanged(Job job) {
-    ExchangeStats stats = place.exchange().stats();
+    ExchangeStats stats = environment.exchange().stats();
     return new ExchangeSummary(
         stats.bytes(Traffic.MAPPED),
         stats.bytes(Traffic.FROZEN) + stats.bytes(Traffic.PUBLISHED),
@@ -252,7 +253,7 @@ public final class RankRun {
     RankSummary use =
         new RankSummary(
             job.rank(),
-            place.host(),
+            environment.host(),
             memory.peakRssBytes(),
             memory.peakAnonymousBytes(),
             gpuMemory.peakBytes(),

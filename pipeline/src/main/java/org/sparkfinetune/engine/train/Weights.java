@@ -166,9 +166,9 @@ final class Weights {
         .ifPresent(
             group -> {
               Tensor flat = flat(scope, group, version);
-              for (TrainableLayout.Place place : group.layout().places()) {
-                NamedShape tensor = place.tensor();
-                tensors.put(tensor.name(), ops.view(scope, flat, place.at(), tensor.dimensions()));
+              for (TrainableLayout.Entry entry : group.layout().entries()) {
+                NamedShape tensor = entry.tensor();
+                tensors.put(tensor.name(), ops.view(scope, flat, entry.at(), tensor.dimensions()));
               }
             });
   }

@@ -27,26 +27,26 @@ public final class RankFailure extends RuntimeException {
   private final String stack;
 
   private RankFailure(
-      FailureKind kind, int rank, String host, RankProgress.Place place, Throwable cause) {
-    super("Rank %s on %s failed in %s: %s".formatted(rank, host, place.text(), describe(cause)));
+      FailureKind kind, int rank, String host, RankProgress.Point point, Throwable cause) {
+    super("Rank %s on %s failed in %s: %s".formatted(rank, host, point.text(), describe(cause)));
     this.kind = kind;
     this.rank = rank;
     this.host = host;
-    this.phase = place.text();
-    this.step = place.step().orElse(-1);
+    this.phase = point.text();
+    this.step = point.step().orElse(-1);
     this.what = describe(cause);
     this.stack = stackOf(cause);
   }
 
   public static RankFailure of(
-      int rank, String host, RankProgress.Place place, Throwable thrown, boolean consequence) {
+      int rank, String host, RankProgress.Point point, Throwable thrown, boolean consequence) {
     Throwable cause = unwrapped(thrown);
     return new RankFailure(
-        consequence ? FailureKind.CONSEQUENCE : kind(cause), rank, host, place, cause);
+        consequence ? FailureKind.CONSEQUENCE : kind(cause), rank, host, point, cause);
   }
 
-  static RankFailure cancelled(int rank, String host, RankProgress.Place place, Throwable thrown) {
-    return new RankFailure(FailureKind.CANCELLED, rank, host, place, unwrapped(thrown));
+  static RankFailure cancelled(int rank, String host, RankProgress.Point point, Throwable thrown) {
+    return new RankFailure(FailureKind.CANCELLED, rank, host, point, unwrapped(thrown));
   }
 
   private static FailureKind kind(Throwable cause) {

@@ -151,8 +151,8 @@ final class RankRunner implements ScalaBridge.BarrierFunction {
       boolean consequence) {
     RankFailure failure =
         spark.isInterrupted()
-            ? RankFailure.cancelled(rank, host, progress.place(), thrown)
-            : RankFailure.of(rank, host, progress.place(), thrown, consequence);
+            ? RankFailure.cancelled(rank, host, progress.point(), thrown)
+            : RankFailure.of(rank, host, progress.point(), thrown, consequence);
     LOG.error("{}", failure.getMessage(), thrown);
     return failure;
   }

@@ -342,7 +342,7 @@ final class TableInput {
             ReadCounts counts = new ReadCounts();
             long start = of.length() / partitions * partition;
             return new ReadTask(
-                new Rows(part, of, new Place(partition, start), names, counts), counts, plan);
+                new Rows(part, of, new Partition(partition, start), names, counts), counts, plan);
           },
           false);
     }
@@ -357,26 +357,31 @@ final class TableInput {
   }
 
   /**
-   * A partition.
+   * A partition of a table.
    *
-   * @param start where it begins in the source, had this bytes
+   * @param start where it would begin if the table were a file
    */
-  private record Place(int partition, long start) {}
+  private record Partition(int index, long start) {}
 
   /** The rows of one task. */
   private static final class Rows implements InputRows {
     private final Iterator<Row> rows;
     private final InputFile file;
-    private final Place place;
+    private final Partition partition;
     private final List<String> names;
     private final ReadCounts counts;
     private @Nullable Row row;
     private long number;
 
-    Rows(Iterator<Row> rows, InputFile file, Place place, List<String> names, ReadCounts counts) {
+    Rows(
+        Iterator<Row> rows,
+        InputFile file,
+        Partition partition,
+        List<String> names,
+        ReadCounts counts) {
       this.rows = rows;
       this.file = file;
-      this.place = place;
+      this.partition = partition;
       this.names = names;
       this.counts = counts;
     }
@@ -388,18 +393,18 @@ final class TableInput {
         number++;
         return true;
       }
-      counts.endOfSplit(new TextSplit.Id(file.index(), place.partition()), number, 0);
+      counts.endOfSplit(new TextSplit.Id(file.index(), partition.index()), number, 0);
       return false;
     }
 
     @Override
     public Position position() {
-      return new Position(file.index(), place.partition(), number);
+      return new Position(file.index(), partition.index(), number);
     }
 
     @Override
     public long splitStart() {
-      return place.start();
+      return partition.start();
     }
 
     @Override

@@ -49,7 +49,7 @@ public final class TrainTask implements RankTask {
   private final LongAccumulator loadedLayers;
 
   /**
-   * @param testSources see {@link RankRun.Place}
+   * @param testSources see {@link RankRun.Environment}
    * @param loadedLayers counts layers of all ranks
    */
   public TrainTask(
@@ -81,8 +81,8 @@ public final class TrainTask implements RankTask {
             .train(Optional.of(configFile), List.of())
             .config()
             .with(model());
-    RankRun.Place place =
-        new RankRun.Place(
+    RankRun.Environment environment =
+        new RankRun.Environment(
             context.exchange(),
             context.host(),
             context.cores(),
@@ -91,12 +91,12 @@ public final class TrainTask implements RankTask {
             tokenizedPath,
             testSources,
             context.attempt(),
-            whereabouts(context),
+            progressListener(context),
             stopRequested(context, config));
     ResumeState continuation =
         new ResumeState(
             new RunIdentity(identity), rowsPerStep, Optional.ofNullable(checkpoint).map(Path::new));
-    RankReport report = new RankRun(config, place, continuation, store).run();
+    RankReport report = new RankRun(config, environment, continuation, store).run();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
       out.writeObject(report);
@@ -104,8 +104,8 @@ public final class TrainTask implements RankTask {
     return bytes.toByteArray();
   }
 
-  private RankRun.Whereabouts whereabouts(RankContext context) {
-    return new RankRun.Whereabouts() {
+  private RankRun.ProgressListener progressListener(RankContext context) {
+    return new RankRun.ProgressListener() {
       @Override
       public void enter(String phase, long step) {
         context.progress().enter(phase, step);

@@ -305,11 +305,11 @@ final class GoldenRun {
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
         var flat = group.unshard(scope, version);
-        for (TrainableLayout.Place place : group.layout().places()) {
-          NamedShape tensor = place.tensor();
+        for (TrainableLayout.Entry entry : group.layout().entries()) {
+          NamedShape tensor = entry.tensor();
           weights.put(
               tensor.name(),
-              floats(model, model.ops().view(scope, flat, place.at(), tensor.elements())));
+              floats(model, model.ops().view(scope, flat, entry.at(), tensor.elements())));
         }
       }
     }

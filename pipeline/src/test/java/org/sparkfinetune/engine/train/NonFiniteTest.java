@@ -47,10 +47,10 @@ class NonFiniteTest {
                 if (group.name().equals("layers.1")) {
                   // A is 0, so that the huge B does not show before backward.
                   var floats = GoldenRun.state(group, "parameters").bytes().asFloatBuffer();
-                  for (var place : group.layout().places()) {
-                    boolean b = place.tensor().name().endsWith("lora_B.weight");
-                    for (int i = 0; i < place.tensor().elements(); i++) {
-                      floats.put((int) place.at() + i, b ? 1e38f : 0);
+                  for (var entry : group.layout().entries()) {
+                    boolean b = entry.tensor().name().endsWith("lora_B.weight");
+                    for (int i = 0; i < entry.tensor().elements(); i++) {
+                      floats.put((int) entry.at() + i, b ? 1e38f : 0);
                     }
                   }
                 }

@@ -111,6 +111,6 @@ class AttemptLoopTest {
   private static RootCause thrown(int rank, long step, Throwable cause) {
     RankProgress progress = new RankProgress();
     progress.enter("forward", step);
-    return RootCause.of(RankFailure.of(rank, "w", progress.place(), cause, false));
+    return RootCause.of(RankFailure.of(rank, "w", progress.point(), cause, false));
   }
 }
