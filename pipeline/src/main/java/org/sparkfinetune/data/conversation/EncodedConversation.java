@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
@@ -23,6 +24,9 @@ import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 // A copy each of what is made a million times would show, and nothing compares two of these.
 @SuppressWarnings("ArrayRecordComponent")
 public record EncodedConversation(byte[] bytes) {
+  /** Of a digest, in a name. */
+  public static final int NAME_BYTES = 10;
+
   private static final Role[] ROLES = Role.values();
   private static final int HEADER = 1 + Integer.BYTES;
   private static final byte HAS_EXTRAS = 0x40;
@@ -138,5 +142,19 @@ public record EncodedConversation(byte[] bytes) {
   /** SHA-256 of the bytes: depends on what was said alone. */
   public byte[] digest() {
     return DigestUtils.sha256(bytes);
+  }
+
+  /**
+   * What a conversation is called by: the beginning of its digest, so that it keeps its name over
+   * seeds, splits and sources. An id is a name, with the number of the copy behind it where a data
+   * set has a text several times.
+   */
+  public static String name(byte[] digest) {
+    return name(digest, 0);
+  }
+
+  /** The name whose {@link #NAME_BYTES} begin at {@code from}. */
+  public static String name(byte[] bytes, int from) {
+    return HexFormat.of().formatHex(bytes, from, from + NAME_BYTES);
   }
 }

@@ -11,7 +11,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -32,7 +31,7 @@ final class ExcludedIds {
   static Optional<String> among(Set<String> excluded, EncodedConversation conversation) {
     return excluded.isEmpty()
         ? Optional.empty()
-        : Optional.of(ConversationName.of(conversation.digest())).filter(excluded::contains);
+        : Optional.of(EncodedConversation.name(conversation.digest())).filter(excluded::contains);
   }
 
   /**

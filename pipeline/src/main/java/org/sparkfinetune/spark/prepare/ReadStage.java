@@ -23,7 +23,7 @@ final class ReadStage {
   private final JavaSparkContext context;
   private final Store store;
   private final List<InputFile> files;
-  private final List<TableInput.Table> tables;
+  private final List<InputTable> tables;
   private final ReadTask.Plan plan;
 
   /**
@@ -31,10 +31,7 @@ final class ReadStage {
    * @param files those that are tables are left to {@code tables}
    */
   ReadStage(
-      SparkSession spark,
-      List<InputFile> files,
-      List<TableInput.Table> tables,
-      ReadTask.Plan plan) {
+      SparkSession spark, List<InputFile> files, List<InputTable> tables, ReadTask.Plan plan) {
     this.spark = spark;
     this.context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     this.store = new Store(spark.sparkContext().hadoopConfiguration());

@@ -32,7 +32,6 @@ import org.sparkfinetune.config.PrepareConfig.OutputFormat;
 import org.sparkfinetune.data.conversation.Conversation.Extras;
 import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
-import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.MessageJson;
 import org.sparkfinetune.data.conversation.TokenCounter;
@@ -72,7 +71,7 @@ final class SplitWriter {
   String write(EncodedConversation row, String source, int copy) throws IOException {
     byte[] digest = row.digest();
     // Of the text alone, so that a row keeps its name over seeds and splits.
-    String name = ConversationName.of(digest);
+    String name = EncodedConversation.name(digest);
     String id = copy == 0 ? name : name + "-" + (copy + 1);
     if (formats.contains(OutputFormat.PARQUET)) {
       if (parquet == null) {

@@ -12,7 +12,6 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
-import org.sparkfinetune.data.conversation.ConversationName;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
@@ -38,8 +37,8 @@ public final class LeftOut implements FlatMapFunction<Row, String> {
   /** The names of a chunk's conversations, one behind the other. */
   static byte[] names(byte[] conversations) {
     List<EncodedConversation> all = ConversationCoder.encoded(conversations);
-    ByteBuffer names = ByteBuffer.allocate(ConversationName.BYTES * all.size());
-    all.forEach(one -> names.put(one.digest(), 0, ConversationName.BYTES));
+    ByteBuffer names = ByteBuffer.allocate(EncodedConversation.NAME_BYTES * all.size());
+    all.forEach(one -> names.put(one.digest(), 0, EncodedConversation.NAME_BYTES));
     return names.array();
   }
 
@@ -54,7 +53,7 @@ public final class LeftOut implements FlatMapFunction<Row, String> {
     List<String> leftOut = new ArrayList<>();
     for (int i = 0; i < samples; i++) {
       if (plan.pieces(first + i) == 0) {
-        leftOut.add(ConversationName.of(names, i * ConversationName.BYTES));
+        leftOut.add(EncodedConversation.name(names, i * EncodedConversation.NAME_BYTES));
       }
     }
     return leftOut.iterator();
