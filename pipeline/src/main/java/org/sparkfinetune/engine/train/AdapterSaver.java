@@ -99,12 +99,15 @@ final class AdapterSaver {
     }
   }
 
-  private static TargetModules targets(LoraConfig lora) {
+  private TargetModules targets(LoraConfig lora) {
     List<String> wanted = lora.targetModules();
     if (wanted.equals(List.of("all-linear"))) {
       return new TargetModules.Names(
           List.copyOf(
-              new TreeSet<>(LinearModule.all().stream().map(LinearModule::shortName).toList())));
+              new TreeSet<>(
+                  LinearModule.of(model.recipe().config()).stream()
+                      .map(LinearModule::shortName)
+                      .toList())));
     }
     boolean pattern = wanted.size() == 1 && !wanted.get(0).matches("[A-Za-z0-9_.]+");
     return pattern ? new TargetModules.Pattern(wanted.get(0)) : new TargetModules.Names(wanted);

@@ -38,7 +38,7 @@ public final class LoraTargets {
 
   /** The modules of a layer that carry LoRA. */
   public List<LinearModule> modules(int layer) {
-    return LinearModule.all().stream().filter(module -> has(layer, module)).toList();
+    return LinearModule.of(config).stream().filter(module -> has(layer, module)).toList();
   }
 
   /**
@@ -63,7 +63,7 @@ public final class LoraTargets {
 
   private void requireMatch(String entry) {
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      for (LinearModule module : LinearModule.all()) {
+      for (LinearModule module : LinearModule.of(config)) {
         if (all || matches(entry, layer, module)) {
           return;
         }
@@ -74,7 +74,7 @@ public final class LoraTargets {
             "lora_target_modules: \"%s\" matches no linear of the model. Allowed are all-linear,"
                 + " the names %s, or a regular expression over names such as"
                 + " model.layers.0.self_attn.q_proj.",
-            entry, LinearModule.all().stream().map(LinearModule::shortName).toList()));
+            entry, LinearModule.of(config).stream().map(LinearModule::shortName).toList()));
   }
 
   private static boolean matches(String entry, int layer, LinearModule module) {

@@ -87,8 +87,8 @@ class ForwardParityTest {
       Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);
       Tensor head = weights.whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD);
       Tensor typed = ops.cast(scope, x, recipe.precision().compute());
-      Tensor normed = ops.rmsNorm(scope, typed, norm, recipe.config().rmsNormEps());
-      float[] all = ops.logits(scope, normed, head).toFloats();
+      Tensor normed = ops.rmsNorm(scope, typed, norm, recipe.config().rmsNormEps(), 0);
+      float[] all = ops.logits(scope, normed, head, 0).toFloats();
       return Arrays.copyOf(all, batch.tokens() * recipe.config().vocabSize());
     }
   }
