@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
 out = here / "variants" / "families"; out.mkdir(exist_ok=True)
 VOCAB = 96; rows = parity.read_rows(here / "variants" / "rows.safetensors")
-def dump(name, obj): (out / name).write_text(json.dumps(obj, indent=1) + "\n")
+def dump(name, obj): (out / name).write_text(json.dumps(obj) + "\n")
 def every_seventh(tensors): return {n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}
 
 def fresh(model):
