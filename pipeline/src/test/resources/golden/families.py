@@ -18,7 +18,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from transformers import AutoConfig, AutoModelForCausalLM
 
 torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
-out = here / "variants" / "families"; out.mkdir(exist_ok=True)
+out = here / "variants" / "families"
 VOCAB = 96; rows = parity.read_rows(here / "variants" / "rows.safetensors")
 def dump(name, obj): (out / name).write_text(json.dumps(obj) + "\n")
 def every_seventh(tensors): return {n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}
@@ -62,7 +62,7 @@ models = {
     "phi3-partial": dict(model_type="phi3", num_hidden_layers=2, **heads, partial_rotary_factor=0.5, tie_word_embeddings=True),
     "gemma2": dict(model_type="gemma2", num_hidden_layers=2, **heads, head_dim=12, query_pre_attn_scalar=10, sliding_window=5, attn_logit_softcapping=5.0, final_logit_softcapping=4.0),
     "gemma3": dict(model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, layer_types=[slide, slide, full], rope_scaling=dict(rope_type="linear", factor=8.0), rope_theta=1000000.0, rope_local_base_freq=10000.0),
-    "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, rope_scaling=dict(rope_type="dynamic", factor=3.0)),
+    "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, max_position_embeddings=12, rope_scaling=dict(rope_type="dynamic", factor=3.0)),
 }
 
 def adapter(model, folder, g):
@@ -88,19 +88,21 @@ def greedy(model, prompt, count):
             ids = ids + new
     return ids[len(prompt):]
 
-def write(name, settings):
-    g = torch.Generator().manual_seed(zlib.crc32(name.encode())); torch.manual_seed(7)
-    extra = dict(max_position_embeddings=12) if name == "llama-dynamic" else {}
-    settings = {**small, **settings, **extra}
-    config = AutoConfig.for_model(**settings)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
+def save(folder, settings, g):
+    """A random model whose weights bfloat16 holds."""
+    torch.manual_seed(7)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**{**small, **settings}), attn_implementation="eager").float()
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "norm" in n: p.add_(0.1 * torch.randn(p.shape, generator=g))
             if "bias" in n: p.copy_(0.1 * torch.randn(p.shape, generator=g))
             p.copy_(p.to(torch.bfloat16).float())
-    folder = out / name; shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     model.to(torch.bfloat16).save_pretrained(folder); (folder / "generation_config.json").unlink(missing_ok=True)
+
+def write(name, settings):
+    g = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    folder = out / name; save(folder, settings, g)
     def load(dtype=torch.float32, quantized=None):
         m = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
         if quantized:
@@ -121,7 +123,9 @@ def write(name, settings):
         dump(f"{name}-{kind}.json", dict(steps=parity.train(tuned, rows, steps=20)))
     print(f"{name:16s} {loss.item():.6f}")
 
-for name, settings in models.items():
-    if not sys.argv[1:] or name in sys.argv[1:]: write(name, settings)
-dump("versions.json", {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "bitsandbytes", "safetensors")})
-print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file()))
+if __name__ == "__main__":
+    out.mkdir(exist_ok=True)
+    for name, settings in models.items():
+        if not sys.argv[1:] or name in sys.argv[1:]: write(name, settings)
+    dump("versions.json", {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "bitsandbytes", "safetensors")})
+    print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file()))

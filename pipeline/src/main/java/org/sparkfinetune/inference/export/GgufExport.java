@@ -8,7 +8,6 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.progress.Progress;
@@ -97,14 +96,14 @@ public final class GgufExport {
     }
   }
 
-  private GgufMetadata metadata(MergedWeights weights, String architecture, Type type) {
+  private GgufMetadata metadata(MergedWeights weights, GgufArchitecture architecture, Type type) {
     LlamaConfig config = weights.config();
     GgufMetadata metadata = new GgufMetadata();
-    metadata.put("general.architecture", architecture);
+    metadata.put("general.architecture", architecture.name());
     metadata.put("general.name", weights.model().path().getName());
     metadata.put("general.file_type", type.fileType);
     metadata.put("general.quantization_version", 2);
-    String prefix = architecture + ".";
+    String prefix = architecture.name() + ".";
     metadata.put(
         prefix + "context_length",
         config.maxPositionEmbeddings() == 0
@@ -118,13 +117,8 @@ public final class GgufExport {
     metadata.put(prefix + "attention.key_length", config.headDim());
     metadata.put(prefix + "attention.value_length", config.headDim());
     metadata.put(prefix + "attention.layer_norm_rms_epsilon", (float) config.rmsNormEps());
-    metadata.put(prefix + "rope.freq_base", (float) GgufTensors.rope(config).theta());
-    metadata.put(prefix + "rope.dimension_count", config.headDim());
     metadata.put(prefix + "vocab_size", config.vocabSize());
-    if (GgufTensors.rope(config).scaling() instanceof RopeScaling.Linear linear) {
-      metadata.put(prefix + "rope.scaling.type", "linear");
-      metadata.put(prefix + "rope.scaling.factor", (float) linear.factor());
-    }
+    architecture.put(metadata, config);
     GgufTokenizer.read(weights.model().path(), store).put(metadata, config.vocabSize());
     return metadata;
   }

@@ -59,6 +59,10 @@ final class GgufMetadata {
     array(key, FLOAT32, values, value -> int32(Float.floatToRawIntBits(value)));
   }
 
+  void putBooleans(String key, List<Boolean> values) {
+    array(key, BOOL, values, value -> bytes.write(value ? 1 : 0));
+  }
+
   private <T> void array(String key, int type, List<T> values, Consumer<T> writer) {
     begin(key, ARRAY);
     int32(type);

@@ -2,36 +2,48 @@ package org.sparkfinetune.inference.export;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.LlamaWeights.LayerNorms;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/** Names, order and values of a Llama's tensors as llama.cpp has them. */
+/** Names, order and values of a model's tensors as llama.cpp has them. */
 final class GgufTensors {
-  private static final Map<String, String> PARTS =
-      Map.ofEntries(
-          Map.entry("input_layernorm", "attn_norm"),
-          Map.entry("post_attention_layernorm", "ffn_norm"),
-          Map.entry(LinearModule.Q_PROJ.path(), "attn_q"),
-          Map.entry(LinearModule.K_PROJ.path(), "attn_k"),
-          Map.entry(LinearModule.V_PROJ.path(), "attn_v"),
-          Map.entry(LinearModule.O_PROJ.path(), "attn_output"),
-          Map.entry(LinearModule.GATE_PROJ.path(), "ffn_gate"),
-          Map.entry(LinearModule.UP_PROJ.path(), "ffn_up"),
-          Map.entry(LinearModule.DOWN_PROJ.path(), "ffn_down"));
+  private static final Map<LinearModule, String> LINEARS =
+      Map.of(
+          LinearModule.Q_PROJ, "attn_q",
+          LinearModule.K_PROJ, "attn_k",
+          LinearModule.V_PROJ, "attn_v",
+          LinearModule.QKV_PROJ, "attn_qkv",
+          LinearModule.O_PROJ, "attn_output",
+          LinearModule.GATE_PROJ, "ffn_gate",
+          LinearModule.UP_PROJ, "ffn_up",
+          LinearModule.GATE_UP_PROJ, "ffn_up",
+          LinearModule.DOWN_PROJ, "ffn_down");
 
   private final MergedWeights weights;
   private final LlamaConfig config;
+  private final GgufArchitecture architecture;
+  private final Map<String, String> names;
 
+  /**
+   * @throws org.sparkfinetune.errors.UserError if llama.cpp would compute another model
+   */
   GgufTensors(MergedWeights weights) {
     this.weights = weights;
     this.config = weights.config();
+    this.architecture = GgufArchitecture.of(config);
+    this.names = names(config);
   }
 
   /** A tensor to write; shape rows first. */
@@ -45,24 +57,18 @@ final class GgufTensors {
     }
   }
 
-  /** llama.cpp's name of the architecture, which decides how it rotates. */
-  String architecture() {
-    return config.modelType().equals("qwen2") ? "qwen2" : "llama";
-  }
-
-  /** That of all layers. */
-  static Rope rope(LlamaConfig config) {
-    return config.layers().get(0).rope().orElseThrow();
+  GgufArchitecture architecture() {
+    return architecture;
   }
 
   /** In the order of the file; values are read as each tensor's turn comes. */
   List<Tensor> all() {
     List<Tensor> tensors = new ArrayList<>();
-    if (rope(config).scaling() instanceof RopeScaling.Llama3) {
-      tensors.add(ropeFactors());
-    }
+    GgufArchitecture.rope(config).ifPresent(rope -> tensors.addAll(factors(rope)));
     for (NamedShape weight : weights.weights()) {
-      tensors.add(new Tensor(name(weight.name()), weight.shape(), lazily(weight)));
+      tensors.add(
+          new Tensor(
+              Objects.requireNonNull(names.get(weight.name())), weight.shape(), lazily(weight)));
     }
     return tensors;
   }
@@ -84,14 +90,24 @@ final class GgufTensors {
     };
   }
 
-  /** What each frequency is divided by: llama.cpp's form of Llama 3.1's scaling. */
-  private Tensor ropeFactors() {
-    Rope rope = rope(config);
-    float[] scaled = rope.frequencies(1);
+  /** What each frequency is divided by: llama.cpp's form of Llama 3.1's scaling and longrope. */
+  private static List<Tensor> factors(Rope rope) {
+    if (rope.scaling() instanceof RopeScaling.Llama3) {
+      return List.of(factors("rope_freqs.weight", rope, 1));
+    }
+    return rope.scaling() instanceof RopeScaling.LongRope longRope
+        ? List.of(
+            factors("rope_factors_long.weight", rope, longRope.originalMaxPositions() + 1),
+            factors("rope_factors_short.weight", rope, 1))
+        : List.of();
+  }
+
+  private static Tensor factors(String name, Rope rope, int length) {
+    float[] scaled = rope.frequencies(length);
     float[] plain =
-        new Rope(rope.theta(), rope.dimensions(), new RopeScaling.None()).frequencies(1);
+        new Rope(rope.theta(), rope.dimensions(), new RopeScaling.None()).frequencies(length);
     return new Tensor(
-        "rope_freqs.weight",
+        name,
         List.of((long) plain.length),
         (first, out, count) -> {
           for (int i = 0; i < count; i++) {
@@ -100,28 +116,47 @@ final class GgufTensors {
         });
   }
 
-  static String name(String weight) {
-    switch (weight) {
-      case LlamaWeights.EMBED_TOKENS:
-        return "token_embd.weight";
-      case LlamaWeights.FINAL_NORM:
-        return "output_norm.weight";
-      case LlamaWeights.LM_HEAD:
-        return "output.weight";
-      default:
-        String[] parts = weight.split("\\.", 4);
-        int dot = parts[3].lastIndexOf('.');
-        return "blk.%s.%s%s"
-            .formatted(
-                parts[2],
-                PARTS.getOrDefault(parts[3].substring(0, dot), parts[3].substring(0, dot)),
-                parts[3].substring(dot));
+  /** llama.cpp's name of every weight. */
+  static Map<String, String> names(LlamaConfig config) {
+    Map<String, String> names = new HashMap<>();
+    names.put(LlamaWeights.EMBED_TOKENS, "token_embd.weight");
+    names.put(LlamaWeights.FINAL_NORM, "output_norm.weight");
+    names.put(LlamaWeights.LM_HEAD, "output.weight");
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      String block = "blk." + layer + ".";
+      for (LinearModule module : LinearModule.of(config)) {
+        for (String part : List.of(".weight", ".bias")) {
+          names.put(
+              LlamaWeights.layerPrefix(layer) + module.path() + part,
+              block + LINEARS.get(module) + part);
+        }
+      }
+      LayerNorms norms = LayerNorms.of(config, layer);
+      putNorm(names, norms.attention(), block + "attn_norm.weight");
+      putNorm(names, norms.mlp(), block + "ffn_norm.weight");
+      putNorm(names, norms.query(), block + "attn_q_norm.weight");
+      putNorm(names, norms.key(), block + "attn_k_norm.weight");
+      putNorm(names, norms.afterAttention(), block + "post_attention_norm.weight");
+      putNorm(names, norms.afterMlp(), block + "post_ffw_norm.weight");
     }
+    return names;
+  }
+
+  private static void putNorm(Map<String, String> names, Optional<NamedShape> norm, String name) {
+    norm.ifPresent(weight -> names.put(weight.name(), name));
   }
 
   private WeightValues values(NamedShape weight) {
     WeightValues values = weights.values(weight);
-    if (architecture().equals("llama")) {
+    if (config.family().normWeight() == NormWeight.ONE_PLUS && LlamaWeights.isNorm(weight.name())) {
+      return (first, out, count) -> {
+        values.read(first, out, count);
+        for (int i = 0; i < count; i++) {
+          out[i] += 1;
+        }
+      };
+    }
+    if (architecture.interleaved()) {
       if (weight.name().contains(LinearModule.Q_PROJ.path())) {
         return interleaved(values, weight, config.numAttentionHeads());
       }
@@ -133,8 +168,8 @@ final class GgufTensors {
   }
 
   /**
-   * For "llama", llama.cpp rotates neighbouring rows of a head, Hugging Face's layout row i and row
-   * i + D/2: row 2i of the file is row i, row 2i + 1 is row i + D/2.
+   * Here llama.cpp rotates neighbouring rows of a head, Hugging Face's layout row i and row i +
+   * D/2: row 2i of the file is row i, row 2i + 1 is row i + D/2.
    */
   private static WeightValues interleaved(WeightValues values, NamedShape weight, int heads) {
     int out = Math.toIntExact(weight.shape().get(0));
