@@ -111,11 +111,20 @@ record_classes() (
     if "$here/spark-submit" --master 'local[1]' --driver-memory 512m \
         --driver-java-options "-XX:DumpLoadedClassList=$work/list" "$1" prepare --dataset sql-create-context \
         --input "file:$root/jobs/sample/rows.jsonl" --output "file:$work/out"; then
-        "$JAVA" -Xshare:dump -XX:SharedClassListFile="$work/list" -XX:SharedArchiveFile="$made" \
+        versioned_classes "$spark_home"/jars/*.jar >"$work/versioned"
+        grep -vxFf "$work/versioned" "$work/list" | grep -v SPECIES_RESOLVE >"$work/classes"
+        "$JAVA" -Xshare:dump -XX:SharedClassListFile="$work/classes" -XX:SharedArchiveFile="$made" \
             -cp "$spark_home/jars/*" || rm -f "$made"
     fi
     touch "$made" && mv -f "$made" "$archive" || true
 ) </dev/null >/dev/null 2>&1
+
+# The classes that have versions of their own for newer Javas. Java 17 looks for them in the wrong place of their jar and
+# crashes if an agent or a flight recording wants to see the bytes of one that came from an archive.
+versioned_classes() {
+    LC_ALL=C grep -aohE 'META-INF/versions/[0-9]+/[A-Za-z0-9_$/-]+\.class' "$@" |
+        sed -E 's:^META-INF/versions/[0-9]+/(.*)\.class$:\1:' | sort -u
+}
 
 # Builds jobs/target/spark-finetune.jar if it is missing or older than a source.
 make_jar() {
