@@ -89,43 +89,6 @@ make_spark_home() {
     fi
 }
 
-# Sets archive: Spark's classes as one small run loads them, read and checked already (Java's class data sharing). With it
-# a JVM starts in two thirds of the time. The archive holds for one Java and these very jars, hence its name; a JVM for
-# which it does not hold goes without it and says nothing. An empty one says that this jar of ours could make none.
-make_class_archive() {
-    local jar=$root/jobs/target/spark-finetune.jar key
-    key=$({ "$JAVA" -Xinternalversion && stat -c '%n %s %Y' "$spark_home"/jars/*; } | cksum)
-    archive=$spark_home/classes-${key%% *}.jsa
-    if [[ -e $jar && -w $spark_home && ! -s $archive && ! $archive -nt $jar ]]; then
-        echo "Keeping Spark's classes for quicker starts (once, half a minute) …" >&2
-        record_classes "$jar" || exit
-    fi
-}
-
-# Fails only if it is interrupted. Two at once are no harm: each has a folder of its own, and the last to end counts.
-record_classes() (
-    work=$(mktemp -d "$spark_home/classes-XXXXXX") || exit 0
-    trap 'rm -rf "$work"' EXIT
-    trap 'exit 130' INT TERM
-    made=$work/classes.jsa
-    if "$here/spark-submit" --master 'local[1]' --driver-memory 512m \
-        --driver-java-options "-XX:DumpLoadedClassList=$work/list" "$1" prepare --dataset sql-create-context \
-        --input "file:$root/jobs/sample/rows.jsonl" --output "file:$work/out"; then
-        versioned_classes "$spark_home"/jars/*.jar >"$work/versioned"
-        grep -vxFf "$work/versioned" "$work/list" | grep -v SPECIES_RESOLVE >"$work/classes"
-        "$JAVA" -Xshare:dump -XX:SharedClassListFile="$work/classes" -XX:SharedArchiveFile="$made" \
-            -cp "$spark_home/jars/*" || rm -f "$made"
-    fi
-    touch "$made" && mv -f "$made" "$archive" || true
-) </dev/null >/dev/null 2>&1
-
-# The classes that have versions of their own for newer Javas. Java 17 looks for them in the wrong place of their jar and
-# crashes if an agent or a flight recording wants to see the bytes of one that came from an archive.
-versioned_classes() {
-    LC_ALL=C grep -aohE 'META-INF/versions/[0-9]+/[A-Za-z0-9_$/-]+\.class' "$@" |
-        sed -E 's:^META-INF/versions/[0-9]+/(.*)\.class$:\1:' | sort -u
-}
-
 # Builds jobs/target/spark-finetune.jar if it is missing or older than a source.
 make_jar() {
     jar=$root/jobs/target/spark-finetune.jar
