@@ -81,13 +81,12 @@ make_spark_home() {
         require_build_tools
         echo "Putting Spark $version together from Maven's jars (once) …" >&2
         rm -rf "$spark_home"
-        mkdir -p "$spark_home/conf"
+        mkdir -p "$spark_home"
         mvn -q -B "${profile[@]}" -f "$root/jobs/spark-home/pom.xml" dependency:copy-dependencies \
             -DincludeScope=runtime -DexcludeGroupIds=org.jspecify -DoutputDirectory="$spark_home/jars" >&2 ||
             fail "Maven could not fetch Spark $version; its messages are above."
         touch "$spark_home/complete"
     fi
-    cp "$root/conf/spark/log4j2.properties" "$spark_home/conf/"
 }
 
 # Builds jobs/target/spark-finetune.jar if it is missing or older than a source.

@@ -6,6 +6,7 @@ import org.sparkfinetune.config.KeyTable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.Option;
 
 /** {@code --help} of every command. */
@@ -24,6 +25,19 @@ final class Help {
    * help only: the configuration reads them, in a file's spellings and with a file's messages.
    */
   static CommandLine withKeys(Object command, KeyTable table) {
+    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
+    // All commands come by here at every start, and hardly one shows its help.
+    line.getHelpSectionMap()
+        .put(
+            UsageMessageSpec.SECTION_KEY_FOOTER,
+            help -> {
+              help.commandSpec().usageMessage().footer(footer(table));
+              return help.footer();
+            });
+    return line;
+  }
+
+  private static String[] footer(KeyTable table) {
     CommandSpec keys = CommandSpec.create();
     keys.usageMessage().sortOptions(false).width(WIDTH).longOptionsMaxWidth(NAME_WIDTH);
     for (KeyTable.Entry key : table.keys()) {
@@ -35,9 +49,7 @@ final class Help {
         "%nEvery key of the file can be given here too and wins; its default is in brackets:");
     String options = new CommandLine(keys).getHelp().optionList();
     footer.addAll(options.replace("%", "%%").lines().toList());
-    CommandLine line = new CommandLine(command).setUnmatchedOptionsArePositionalParams(true);
-    line.getCommandSpec().usageMessage().footer(footer.toArray(String[]::new));
-    return line;
+    return footer.toArray(String[]::new);
   }
 
   boolean isAsked() {

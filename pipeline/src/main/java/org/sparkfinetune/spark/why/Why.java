@@ -74,6 +74,11 @@ public final class Why {
   }
 
   private JsonNode report() {
+    if (!store.exists(dataset)) {
+      throw new UserError(
+          "dataset_path: there is no folder '%s'. Name the folder that prepare wrote."
+              .formatted(dataset));
+    }
     byte[] json =
         store
             .read(new Path(dataset, REPORT))
@@ -149,6 +154,11 @@ public final class Why {
   }
 
   private List<Run> runs(Path folder, String hash, List<Found> found) {
+    if (!store.exists(folder)) {
+      throw new UserError(
+          "runs: there is no folder '%s'. Name a run's folder, or one that holds runs."
+              .formatted(folder));
+    }
     List<RunFolder> folders = new ArrayList<>();
     collect(store.qualified(folder), DEPTH, folders);
     if (folders.isEmpty()) {

@@ -197,5 +197,8 @@ class MixtureTrainSparkTest {
             () -> new Why(spark, sample.data().toString()).ask("0".repeat(20), Optional.empty()))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("there is no report.json");
+    assertThatThrownBy(() -> new Why(spark, mixed + "-2").ask("0".repeat(20), Optional.empty()))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("there is no folder '");
   }
 }
