@@ -26,6 +26,11 @@ final class HubRefusal {
     }
   }
 
+  /** Why a hub that knows the repository refuses: it has no such revision. */
+  static final class NoRevision extends Exception {
+    private static final long serialVersionUID = 1L;
+  }
+
   /**
    * @throws UserError if asking again would not help
    * @throws Busy if it may
@@ -40,14 +45,17 @@ final class HubRefusal {
     if (status == 408 || status == 429 || status >= 500) {
       throw new Busy("the hub answers with status " + status, delay(answer));
     }
-    throw new UserError(
+    String message =
         "%s: %s (%s answers with status %s). %s"
             .formatted(
                 id,
                 what(code, status, id),
                 settings.endpoint(),
                 status,
-                advice(code, id, settings)));
+                advice(code, id, settings));
+    throw code.equals("RevisionNotFound")
+        ? new UserError(message, new NoRevision())
+        : new UserError(message);
   }
 
   private static Duration delay(HubAnswer answer) {

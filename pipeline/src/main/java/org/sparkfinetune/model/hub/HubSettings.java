@@ -127,7 +127,12 @@ public final class HubSettings {
       throws IOException {
     Optional<String> given =
         setting(hadoop, CACHE, environment, "HF_HUB_CACHE")
-            .or(() -> Optional.ofNullable(environment.get("HF_HOME")).map(home -> home + "/hub"));
+            .or(() -> Optional.ofNullable(environment.get("HF_HOME")).map(home -> home + "/hub"))
+            .map(
+                text ->
+                    text.startsWith("~/")
+                        ? System.getProperty("user.home") + text.substring(1)
+                        : text);
     Path path =
         given.map(Path::new).orElseGet(() -> new Path(home(hadoop), ".cache/huggingface/hub"));
     return path.getFileSystem(hadoop).makeQualified(path);
