@@ -14,16 +14,17 @@ import java.util.List;
  *     the biases of the seven linears; empty tensors for biases that are not there
  * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
  * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
- * @param loraScale alpha / r
+ * @param loraScales what LoRA's products of the seven are multiplied by
  * @param cos (N, 1, D)
  * @param sin (N, 1, D)
  * @param cuts where samples begin in the N tokens, and N at the end: attention stays between two
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record LayerInputs(
     List<Tensor> weights,
     List<Tensor> lora,
     List<Tensor> dropoutMasks,
-    double loraScale,
+    double[] loraScales,
     Tensor cos,
     Tensor sin,
     long[] cuts,
@@ -36,7 +37,7 @@ public record LayerInputs(
     all.add(values(weights));
     all.add(values(lora));
     all.add(values(dropoutMasks));
-    all.add(IValue.from(loraScale));
+    all.add(IValue.listFrom(loraScales));
     all.add(value(cos));
     all.add(value(sin));
     all.add(IValue.listFrom(cuts));

@@ -22,7 +22,7 @@ final class DecoderLayers {
   private final Precision precision;
   private final RotaryEmbedding rotary;
   private final DropoutMasks dropout;
-  private final double loraScale;
+  private final List<double[]> loraScales;
   private final Tensor none;
 
   DecoderLayers(
@@ -30,14 +30,14 @@ final class DecoderLayers {
       LlamaConfig config,
       Precision precision,
       DropoutMasks dropout,
-      double loraScale,
+      List<double[]> loraScales,
       Scope scope) {
     this.ops = ops;
     this.config = config;
     this.precision = precision;
     this.rotary = new RotaryEmbedding(config);
     this.dropout = dropout;
-    this.loraScale = loraScale;
+    this.loraScales = loraScales;
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
   }
 
@@ -76,7 +76,7 @@ final class DecoderLayers {
         slots,
         lora,
         masks(scope, layer, batch, mode, adapted),
-        loraScale,
+        loraScales.get(layer),
         angles.cos(),
         angles.sin(),
         batch.cuts(),

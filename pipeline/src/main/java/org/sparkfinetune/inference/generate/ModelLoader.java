@@ -52,7 +52,8 @@ final class ModelLoader implements AutoCloseable {
     LlamaFolder folder = LlamaFolder.open(model, store);
     try {
       ModelLoader loader =
-          new ModelLoader(folder, adapter.map(path -> AdapterFiles.open(path, store)), form);
+          new ModelLoader(
+              folder, adapter.map(path -> AdapterFiles.open(path, folder.config(), store)), form);
       loader.adapter.ifPresent(loader::check);
       return loader;
     } catch (RuntimeException e) {
@@ -62,16 +63,6 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private void check(AdapterFiles files) {
-    List<String> names = folder.weights().stream().map(NamedShape::name).toList();
-    for (String module : files.modules()) {
-      boolean linear =
-          LinearModule.all().stream().anyMatch(known -> module.endsWith("." + known.path()));
-      if (!linear || !names.contains(module + WEIGHT)) {
-        throw new UserError(
-            "The adapter has LoRA for %s, but in the model %s no linear of a layer has that name. Was it trained for another model?"
-                .formatted(module, folder.path()));
-      }
-    }
     List<String> saved = List.of(LlamaWeights.EMBED_TOKENS, LlamaWeights.LM_HEAD);
     for (String parameter : files.savedParameters()) {
       if (!saved.contains(parameter)) {
@@ -158,8 +149,9 @@ final class ModelLoader implements AutoCloseable {
         .filter(files -> files.modules().contains(module))
         .map(
             files -> {
-              requireShape(files, AdapterNames.loraA(module), files.config().r(), in);
-              requireShape(files, AdapterNames.loraB(module), out, files.config().r());
+              int r = files.config().ranks().rank(module);
+              requireShape(files, AdapterNames.loraA(module), r, in);
+              requireShape(files, AdapterNames.loraB(module), out, r);
               return Lora.read(files, module, out, in);
             });
   }

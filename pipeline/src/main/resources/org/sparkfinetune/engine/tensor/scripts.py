@@ -425,38 +425,38 @@ class Ops(Module):
   # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
   # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
   # -> [y] + [q, k, v, attention, saved, h] for 1, [..., n1, n2, gate, up] for 2
-  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
+  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
     n1 = self.rms_norm(x, w[0], eps)
-    attended = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, False)
+    attended = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, headDim, False)
     h = attended[5]
     n2 = self.rms_norm(h, w[5], eps)
-    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
-    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
+    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])
     if keep == 2:
       m = torch.silu(gate) * up
-      return [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scale)] + attended + [n1, n2, gate, up]
+      return [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])] + attended + [n1, n2, gate, up]
     m = torch.mul_(torch.silu(gate), up)
-    y = [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scale)]
+    y = [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])]
     if keep == 1:
       y = y + attended
     return y
 
   # n1 (N, H): the layer's input after its norm; soon: the backward comes next
   # -> [q, k, v, attention, saved, h]
-  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, soon: bool) -> List[Tensor]:
+  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, soon: bool) -> List[Tensor]:
     n = torch.size(x, 0)
-    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
-    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scale), [n, -1, headDim])
-    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
+    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0]), [n, -1, headDim])
+    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1]), [n, -1, headDim])
+    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2]), [n, -1, headDim])
     q = self.rope(q, cos, sin)
     k = self.rope(k, cos, sin)
     attended, saved = self.attention(q, k, v, cuts, soon)
-    h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
+    h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
     return [q, k, v, attended, saved, h]
 
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
   # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
-  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
+  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
     n = torch.size(x, 0)
     if torch.len(kept) == 10:
       q, k, v, attended, saved, h, n1, n2, gate, up = kept
@@ -465,26 +465,26 @@ class Ops(Module):
       if torch.len(kept) == 6:
         q, k, v, attended, saved, h = kept
       else:
-        q, k, v, attended, saved, h = self.layer_attention(x, n1, w, lora, masks, scale, cos, sin, cuts, headDim, True)
+        q, k, v, attended, saved, h = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, headDim, True)
       n2 = self.rms_norm(h, w[5], eps)
-      gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
-      up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)
+      gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
+      up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])
     silu = torch.silu(gate)
-    dm, da6, db6, dw8, dbias6 = self.linear_backward(dy, silu * up, w[8], w[15], lora[12], lora[13], masks[6], scale, base)
+    dm, da6, db6, dw8, dbias6 = self.linear_backward(dy, silu * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6], base)
     dgate = torch.silu_backward(dm * up, gate)
     dup = torch.mul_(dm, silu)
-    dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scale, base)
-    dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scale, base)
+    dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
+    dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5], base)
     dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps, base)
     dh = torch.add_(dh, dy)
-    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale, base)
+    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts)
     dq = torch.reshape(self.rope_backward(dq, cos, sin), [n, -1])
     dk = torch.reshape(self.rope_backward(dk, cos, sin), [n, -1])
     dv = torch.reshape(dv, [n, -1])
-    dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scale, base)
-    dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scale, base)
-    dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scale, base)
+    dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
+    dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1], base)
+    dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2], base)
     dx, dw0 = self.rms_norm_backward(torch.add_(torch.add_(dn1, dn_k), dn_v), x, w[0], eps, base)
     out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]
     if base:

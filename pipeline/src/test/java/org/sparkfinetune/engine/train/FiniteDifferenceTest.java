@@ -22,7 +22,7 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
-import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
 class FiniteDifferenceTest {
@@ -52,7 +52,7 @@ class FiniteDifferenceTest {
   void every_A_and_B_under_dropout_with_embedding_and_head_beside_them() {
     ModelGroups.Method method =
         new ModelGroups.Method.Lora(
-            new LoraTargets(UNTIED, 3, List.of("all-linear")),
+            TestLora.targets(UNTIED, 3, 0.7, List.of("all-linear")),
             List.of("embed_tokens", "lm_head"),
             ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
