@@ -58,6 +58,31 @@ final class HubRefusal {
         : new UserError(message);
   }
 
+  /**
+   * The same of something that was sent: the hub's own words say what it would not take.
+   *
+   * @throws UserError if sending again would not help
+   * @throws Busy if it may
+   */
+  static void checkSent(HubAnswer answer, HubId id, HubSettings settings) throws IOException {
+    int status = answer.status();
+    if (status / 100 == 2) {
+      return;
+    }
+    if (status == 408 || status == 429 || status >= 500) {
+      throw new Busy("the hub answers with status " + status, delay(answer));
+    }
+    String said = answer.header("X-Error-Message").map(words -> ": " + words).orElse("");
+    throw new UserError(
+        "%s: the hub does not take it (%s answers with status %s%s). Check that %s is a user or an organisation of yours, and that the token (HF_TOKEN) may write there."
+            .formatted(
+                id,
+                settings.endpoint(),
+                status,
+                said.replaceAll("\\p{Cntrl}", "?"),
+                id.name().substring(0, id.name().indexOf('/'))));
+  }
+
   private static Duration delay(HubAnswer answer) {
     String seconds = answer.header("Retry-After").orElse("");
     return seconds.matches("\\d{1,3}")

@@ -186,6 +186,12 @@ public final class HubSettings {
     return endpoint;
   }
 
+  /** Whether the token may go there: large files lie on other hosts, which must not see it. */
+  boolean isHub(URI uri) {
+    return endpoint.getScheme().equals(uri.getScheme())
+        && endpoint.getAuthority().equals(uri.getAuthority());
+  }
+
   Path cache() {
     return cache;
   }
