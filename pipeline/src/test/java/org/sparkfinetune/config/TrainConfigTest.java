@@ -356,7 +356,7 @@ class TrainConfigTest {
           use_peft: false       | use_peft is false, which train does not do; write method: full
           do_eval: false        | write eval_strategy: no
           logging_strategy: no  | logging_strategy is no, which train does not do; logging_steps
-          push_to_hub: true     | push_to_hub is true, which train does not do; the run folder's
+          push_to_hub: true     | push_to_hub is true, which train does not do; merge --push_to sends
           '{load_in_4bit: true, method: lora}' | load_in_4bit is true, but method is lora
           '{use_peft: true, method: full}'     | use_peft is true, but method is full
           """)

@@ -7,10 +7,10 @@ import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 
 /**
- * Whether vLLM will load the adapter as it is. Its {@code PEFTHelper} refuses modules_to_save,
- * DoRA, biases and ranks above {@code max_lora_rank}, which is one of a few numbers ({@code
- * LoRAConfig}); it scales all modules by {@code lora_alpha} and {@code r} and knows no patterns.
- * DoRA and biases are not trained here.
+ * Whether vLLM will load the adapter as it is, and compute the same. Its {@code PEFTHelper} refuses
+ * modules_to_save, DoRA, biases and ranks above {@code max_lora_rank}, which is one of a few
+ * numbers ({@code LoRAConfig}); it scales all modules by {@code lora_alpha} and {@code r} and knows
+ * no patterns. DoRA and biases are not trained here.
  */
 final class ServingCheck {
   /** Those of {@code MaxLoRARanks}, but for 1, which came later. */
@@ -32,7 +32,7 @@ final class ServingCheck {
     }
     return CheckLine.warned(
         "adapter",
-        "vLLM will not load it as it is: " + String.join("; ", against),
+        "vLLM cannot use it as it is: " + String.join("; ", against),
         "Serve the model that merge writes, or leave those settings out.");
   }
 
@@ -46,7 +46,7 @@ final class ServingCheck {
       against.add("a rank is %s, and --max-lora-rank is 512 at most".formatted(rank));
     }
     if (!lora.ranks().rankPattern().isEmpty() || !lora.ranks().alphaPattern().isEmpty()) {
-      against.add("it passes over rank_pattern and alpha_pattern and would scale wrongly");
+      against.add("it loads but passes over rank_pattern and alpha_pattern, and scales wrongly");
     }
     return against;
   }

@@ -52,7 +52,7 @@ final class ServingCheckTest {
     assertThat(line.what())
         .contains("modules_to_save is [lm_head]")
         .contains("a rank is 600, and --max-lora-rank is 512 at most")
-        .contains("it passes over rank_pattern");
+        .contains("passes over rank_pattern");
     assertThat(line.advice()).isPresent();
   }
 }
