@@ -59,7 +59,7 @@ def nf4(weight):
     return (state.code[index].view(-1, 64) * absmax[:, None]).view_as(weight)
 
 
-LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj")
 
 
 def load(folder, dtype=torch.float32, quantized=None):

@@ -39,7 +39,7 @@ public final class CpuProbe {
       Ops ops = new Ops(torch);
       Tensor x = ops.zeros(scope, type, TOKENS, WIDTH);
       Tensor w = ops.zeros(scope, type, WIDTH, WIDTH);
-      double products = perSecond(() -> ops.logits(scope, x, w).close());
+      double products = perSecond(() -> ops.logits(scope, x, w, 0).close());
       Tensor from = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
       Tensor to = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
       double copies = perSecond(() -> ops.copy(scope, to, from));

@@ -18,7 +18,7 @@ final class LayerBuffers {
     this.work = work;
     this.hidden = work.model().hiddenSize();
     this.inner = work.model().intermediateSize();
-    this.queries = (long) work.model().numAttentionHeads() * work.model().headDim();
+    this.queries = work.model().queryWidth();
     this.compute = work.widths().compute();
   }
 

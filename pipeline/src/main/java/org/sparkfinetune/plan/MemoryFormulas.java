@@ -177,7 +177,9 @@ final class MemoryFormulas {
   }
 
   private long frozenInCompute() {
-    return work.method() == Method.FULL ? 0 : compute * (work.layerLinears() + 2 * hidden);
+    return work.method() == Method.FULL
+        ? 0
+        : compute * (work.layerLinears() + work.model().normParametersPerLayer());
   }
 
   /** What layers keep; the last output; its gradient; cosines and sines. */

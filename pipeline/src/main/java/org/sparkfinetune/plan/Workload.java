@@ -191,7 +191,7 @@ record Workload(
   /** Trained numbers of the layer that has most. */
   long trainedOfLayer() {
     if (method == Method.FULL) {
-      return layerLinears() + 2L * model.hiddenSize();
+      return layerLinears() + model.normParametersPerLayer();
     }
     return IntStream.range(0, model.numHiddenLayers()).mapToLong(this::lora).max().orElse(0);
   }
@@ -223,7 +223,7 @@ record Workload(
 
   /** Stored bytes of one layer's frozen weights. */
   long frozenOfLayer() {
-    long norms = 2L * model.hiddenSize() * widths.plain();
+    long norms = model.normParametersPerLayer() * widths.plain();
     return switch (method) {
       case QLORA -> Math.round(layerLinears() * NF4_BYTES) + norms;
       case LORA -> layerLinears() * widths.plain() + norms;

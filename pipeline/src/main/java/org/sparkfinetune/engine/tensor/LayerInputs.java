@@ -10,14 +10,14 @@ import java.util.List;
 /**
  * All that a decoder layer needs beside its input.
  *
- * @param weights 16 tensors: input norm (H), q, k, v, o, post-attention norm, gate, up, down, then
- *     the biases of the seven linears; empty tensors for biases that are not there
+ * @param weights 20 tensors in the order of {@code scripts.py}; empty for what is not there
  * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
  * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
  * @param loraScales what LoRA's products of the seven are multiplied by
- * @param cos (N, 1, D)
- * @param sin (N, 1, D)
+ * @param cos (N, 1, E), E numbers of each head turn; empty in a layer without positions
+ * @param sin (N, 1, E)
  * @param cuts where samples begin in the N tokens, and N at the end: attention stays between two
+ * @param arithmetic what the layer computes
  */
 @SuppressWarnings("ArrayRecordComponent")
 public record LayerInputs(
@@ -28,8 +28,38 @@ public record LayerInputs(
     Tensor cos,
     Tensor sin,
     long[] cuts,
-    int headDim,
-    double eps) {
+    Arithmetic arithmetic) {
+
+  /**
+   * What a layer computes, beside its shapes.
+   *
+   * @param window keys that a query sees; 0 for all before it
+   * @param qkNorm 0 none, 1 of each head, 2 of the whole projection
+   * @param norm how a norm's weight is applied: 0 after the cast, 1 before it, 2 as 1 + weight
+   * @param activation 0 SiLU, 1 GELU with tanh
+   * @param attentionScale of the scores
+   * @param residualScale of what attention and MLP add
+   * @param scoreCap of the scores, 0 for none
+   */
+  public record Arithmetic(
+      int headDim,
+      int window,
+      int qkNorm,
+      int norm,
+      int activation,
+      double eps,
+      double attentionScale,
+      double residualScale,
+      double scoreCap) {
+
+    private IValue kinds() {
+      return IValue.listFrom((long) headDim, window, qkNorm, norm, activation);
+    }
+
+    private IValue numbers() {
+      return IValue.listFrom(eps, attentionScale, residualScale, scoreCap);
+    }
+  }
 
   /** These inputs between what comes before them and after. */
   IValue[] arguments(List<IValue> before, IValue after) {
@@ -41,8 +71,8 @@ public record LayerInputs(
     all.add(value(cos));
     all.add(value(sin));
     all.add(IValue.listFrom(cuts));
-    all.add(IValue.from((long) headDim));
-    all.add(IValue.from(eps));
+    all.add(arithmetic.kinds());
+    all.add(arithmetic.numbers());
     all.add(after);
     return all.toArray(IValue[]::new);
   }

@@ -126,12 +126,22 @@ public final class Ops {
 
   // ---- the model --------------------------------------------------------------------------------
 
-  public Tensor rmsNorm(Scope scope, Tensor x, Tensor weight, double eps) {
-    return torch.tensor(scope, "rms_norm", value(x), value(weight), IValue.from(eps));
+  /** {@code factor * x}. */
+  public Tensor times(Scope scope, Tensor x, double factor) {
+    return torch.tensor(scope, "times", value(x), IValue.from(factor));
+  }
+
+  /**
+   * @param kind as in {@link LayerInputs.Arithmetic#norm}
+   */
+  public Tensor rmsNorm(Scope scope, Tensor x, Tensor weight, double eps, int kind) {
+    return torch.tensor(
+        scope, "rms_norm", value(x), value(weight), IValue.from(eps), IValue.from((long) kind));
   }
 
   /** [dx, dweight (H, float32)]. */
-  public List<Tensor> rmsNormBackward(Scope scope, Tensor dy, Tensor x, Tensor weight, double eps) {
+  public List<Tensor> rmsNormBackward(
+      Scope scope, Tensor dy, Tensor x, Tensor weight, double eps, int kind) {
     return torch.tensors(
         scope,
         "rms_norm_backward",
@@ -139,6 +149,7 @@ public final class Ops {
         value(x),
         value(weight),
         IValue.from(eps),
+        IValue.from((long) kind),
         IValue.from(true));
   }
 
@@ -157,7 +168,7 @@ public final class Ops {
    *
    * @param kept what {@link #layer} returned after y
    * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
-   *     LoRA) and, for {@code BaseGradients.YES}, of the sixteen base weights
+   *     LoRA) and, for {@code BaseGradients.YES}, of the twenty base weights
    */
   public List<Tensor> layerBackward(
       Scope scope, Tensor dy, Tensor x, List<Tensor> kept, LayerInputs inputs, BaseGradients base) {
@@ -175,6 +186,7 @@ public final class Ops {
    * @param target (n) int64
    * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
    * @param chunk tokens whose logits exist at a time
+   * @param cap of the logits, 0 for none
    */
   public HeadLoss headLoss(
       Scope scope,
@@ -183,6 +195,7 @@ public final class Ops {
       Tensor target,
       double factor,
       int chunk,
+      double cap,
       HeadGradients want) {
     List<Tensor> out =
         torch.tensors(
@@ -193,6 +206,7 @@ public final class Ops {
             value(target),
             IValue.from(factor),
             IValue.from((long) chunk),
+            IValue.from(cap),
             IValue.from(want != HeadGradients.NONE),
             IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
     return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
@@ -224,7 +238,8 @@ public final class Ops {
             value(state.product()),
             value(state.targetRow()),
             value(chunk.rows()),
-            value(chunk.ids()))
+            value(chunk.ids()),
+            IValue.from(chunk.cap()))
         .close();
   }
 
@@ -257,9 +272,13 @@ public final class Ops {
     return torch.tensor(scope, "product", value(x), value(w));
   }
 
-  /** (n, H) and (V, H) to (n, V) float32. */
-  public Tensor logits(Scope scope, Tensor x, Tensor w) {
-    return torch.tensor(scope, "logits", value(x), value(w));
+  /**
+   * (n, H) and (V, H) to (n, V) float32.
+   *
+   * @param cap of the logits, 0 for none
+   */
+  public Tensor logits(Scope scope, Tensor x, Tensor w, double cap) {
+    return torch.tensor(scope, "logits", value(x), value(w), IValue.from(cap));
   }
 
   // ---- the optimizer ----------------------------------------------------------------------------
@@ -298,8 +317,9 @@ public final class Ops {
    * @param w (c, H)
    * @param rows (k) int64, positions whose target is among these rows
    * @param ids (k) int64, those targets' rows within {@code w}
+   * @param cap of the logits, 0 for none
    */
-  public record HeadChunk(Tensor w, Tensor rows, Tensor ids) {
+  public record HeadChunk(Tensor w, Tensor rows, Tensor ids, double cap) {
 
     /**
      * What is known after some chunks.

@@ -10,6 +10,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
 import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
@@ -148,21 +149,25 @@ public final class ActivationBudget {
 
     /**
      * What is kept beside it: q, k, v, attention, its sums, h, (2Q + 2K + H) numbers and a float32
-     * for each head; then n1, n2, gate, up, (2H + 2I) numbers.
+     * for each head; then n1, n2, gate, up, (2H + 2I) numbers; and what comes before norms of q, k,
+     * attention and MLP, where the family has them.
      *
      * @param compute bytes of a number
      */
     public static long rest(LlamaConfig model, int compute, LayerKeep keep) {
       long hidden = model.hiddenSize();
-      long queries = (long) model.numAttentionHeads() * model.headDim();
-      long keys = (long) model.numKeyValueHeads() * model.headDim();
+      long queries = model.queryWidth();
+      long keys = model.keyWidth();
+      long after = model.family().norms().after() ? hidden : 0;
+      long normed = model.family().qkNorm() == QkNorm.NONE ? 0 : queries + keys;
       long attended =
-          (2 * queries + 2 * keys + hidden) * compute
+          (2 * queries + 2 * keys + hidden + normed + after) * compute
               + (long) Float.BYTES * model.numAttentionHeads();
       return switch (keep) {
         case NOTHING -> 0;
         case ATTENTION -> attended;
-        case EVERYTHING -> attended + (2 * hidden + 2L * model.intermediateSize()) * compute;
+        case EVERYTHING ->
+            attended + (2 * hidden + 2L * model.intermediateSize() + after) * compute;
       };
     }
   }

@@ -94,10 +94,14 @@ final class AdapterSaver {
   }
 
   /** PEFT writes the names that all-linear means. */
-  private static AdapterConfig named(AdapterConfig lora) {
+  private AdapterConfig named(AdapterConfig lora) {
     return lora.modules().targets() instanceof AllLinear
         ? lora.withTargets(
-            new Names(LinearModule.all().stream().map(LinearModule::shortName).sorted().toList()))
+            new Names(
+                LinearModule.of(model.recipe().config()).stream()
+                    .map(LinearModule::shortName)
+                    .sorted()
+                    .toList()))
         : lora;
   }
 

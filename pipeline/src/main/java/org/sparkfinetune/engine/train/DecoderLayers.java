@@ -2,7 +2,10 @@ package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -10,6 +13,10 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.DecoderFamily.Rotation;
+import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
@@ -49,8 +56,9 @@ final class DecoderLayers {
   }
 
   RotaryEmbedding.Angles angles(Scope scope, TokenBatch batch) {
-    int[] positions = Arrays.copyOf(batch.positions(), batch.length());
-    return rotary.angles(scope, ops, positions, precision.compute());
+    ElementType type =
+        config.family().rotation() == Rotation.FLOAT32 ? ElementType.FLOAT32 : precision.compute();
+    return rotary.angles(scope, ops, batch, type);
   }
 
   LayerInputs inputs(
@@ -64,24 +72,38 @@ final class DecoderLayers {
     for (Optional<NamedShape> slot : ModelGroups.slots(config, layer)) {
       slots.add(slot.map(tensor -> weights.tensor(tensor.name())).orElse(none));
     }
-    List<Tensor> lora = new ArrayList<>();
+    List<Tensor> lora = new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, none));
     List<LinearModule> adapted = new ArrayList<>();
-    for (LinearModule module : LinearModule.all()) {
+    for (LinearModule module : LinearModule.of(config)) {
       Optional<Tensor> a = weights.find(LoraTargets.nameA(layer, module));
       a.ifPresent(tensor -> adapted.add(module));
-      lora.add(a.orElse(none));
-      lora.add(weights.find(LoraTargets.nameB(layer, module)).orElse(none));
+      lora.set(2 * module.slot(), a.orElse(none));
+      lora.set(2 * module.slot() + 1, weights.find(LoraTargets.nameB(layer, module)).orElse(none));
     }
+    RotaryEmbedding.Turn turn = angles.ofLayers().get(layer);
     return new LayerInputs(
         slots,
         lora,
         masks(scope, layer, batch, mode, adapted),
         loraScales.get(layer),
-        angles.cos(),
-        angles.sin(),
+        turn.cos(),
+        turn.sin(),
         batch.cuts(),
+        arithmetic(layer));
+  }
+
+  private LayerInputs.Arithmetic arithmetic(int layer) {
+    DecoderFamily family = config.family();
+    return new LayerInputs.Arithmetic(
         config.headDim(),
-        config.rmsNormEps());
+        config.layers().get(layer).window(),
+        family.qkNorm().ordinal(),
+        family.normWeight().ordinal(),
+        family.activation().ordinal(),
+        config.rmsNormEps(),
+        config.attentionScale(),
+        family.scales().residual(),
+        family.softCaps().attention());
   }
 
   private List<Tensor> masks(
@@ -90,52 +112,89 @@ final class DecoderLayers {
     if (mode instanceof Mode.Training training) {
       return dropout.masks(scope, ops, batch, training.step(), layer, targets, none);
     }
-    return LinearModule.all().stream().map(module -> none).toList();
+    return Collections.nCopies(LinearModule.SLOTS, none);
   }
 
   /** Names of the gradients that a layer's backward gives after dx, in its order. */
   List<Optional<String>> gradientNames(int layer) {
-    List<Optional<String>> names = new ArrayList<>();
-    for (LinearModule module : LinearModule.all()) {
-      names.add(Optional.of(LoraTargets.nameA(layer, module)));
-      names.add(Optional.of(LoraTargets.nameB(layer, module)));
+    List<Optional<String>> names =
+        new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, Optional.empty()));
+    for (LinearModule module : LinearModule.of(config)) {
+      names.set(2 * module.slot(), Optional.of(LoraTargets.nameA(layer, module)));
+      names.set(2 * module.slot() + 1, Optional.of(LoraTargets.nameB(layer, module)));
     }
     ModelGroups.slots(config, layer).forEach(slot -> names.add(slot.map(NamedShape::name)));
     return names;
   }
 
-  /**
-   * Rotary position embedding in the rotate-half layout of Hugging Face weights: angle of pair i at
-   * position t is {@code t * theta^(-2i/D)}, in float32 as transformers computes it.
-   */
+  /** Cosines and sines of a batch's positions, for each layer. */
   static final class RotaryEmbedding {
-    private final float[] inverseFrequencies;
+    private final List<LayerAttention> layers;
 
     RotaryEmbedding(LlamaConfig config) {
-      this.inverseFrequencies = config.inverseFrequencies();
+      this.layers = config.layers();
     }
 
-    /** Cosines and sines for some positions. */
-    record Angles(Tensor cos, Tensor sin) {}
+    /**
+     * What turns a layer's queries and keys.
+     *
+     * @param cos (N, 1, E); of no elements in a layer without positions
+     * @param sin (N, 1, E)
+     */
+    record Turn(Tensor cos, Tensor sin) {}
 
-    /** (N, 1, D) each, of type {@code type}, for N positions. */
-    Angles angles(Scope scope, Ops ops, int[] positions, ElementType type) {
-      int half = inverseFrequencies.length;
-      float[] cos = new float[positions.length * half * 2];
+    /** Layers with equal embeddings share their tensors. */
+    record Angles(List<Turn> ofLayers) {}
+
+    Angles angles(Scope scope, Ops ops, TokenBatch batch, ElementType type) {
+      Map<Optional<Rope>, Turn> distinct = new HashMap<>();
+      List<Turn> all = new ArrayList<>();
+      for (LayerAttention layer : layers) {
+        all.add(
+            distinct.computeIfAbsent(layer.rope(), rope -> turn(scope, ops, batch, rope, type)));
+      }
+      return new Angles(all);
+    }
+
+    private static Turn turn(
+        Scope scope, Ops ops, TokenBatch batch, Optional<Rope> rope, ElementType type) {
+      if (rope.isEmpty()) {
+        Tensor none = ops.empty(scope, type, 0);
+        return new Turn(none, none);
+      }
+      int width = rope.get().dimensions();
+      float[] cos = new float[batch.length() * width];
       float[] sin = new float[cos.length];
-      for (int t = 0; t < positions.length; t++) {
+      Arrays.fill(cos, 1);
+      long[] cuts = batch.cuts();
+      for (int sample = 0; sample + 1 < cuts.length; sample++) {
+        turn(batch, (int) cuts[sample], (int) cuts[sample + 1], rope.get(), cos, sin);
+      }
+      return new Turn(
+          tensor(scope, ops, cos, batch.length(), type),
+          tensor(scope, ops, sin, batch.length(), type));
+    }
+
+    /** Of the tokens [from, to), which are one sample. */
+    private static void turn(
+        TokenBatch batch, int from, int to, Rope rope, float[] cos, float[] sin) {
+      int last = 0;
+      for (int t = from; t < to; t++) {
+        last = Math.max(last, batch.positions()[t]);
+      }
+      float[] frequencies = rope.frequencies(last + 1);
+      float factor = (float) rope.scaling().attentionFactor();
+      int half = frequencies.length;
+      for (int t = from; t < to; t++) {
         for (int i = 0; i < half; i++) {
-          float angle = positions[t] * inverseFrequencies[i];
+          float angle = batch.positions()[t] * frequencies[i];
           int at = t * half * 2 + i;
-          cos[at] = (float) Math.cos(angle);
-          sin[at] = (float) Math.sin(angle);
+          cos[at] = (float) Math.cos(angle) * factor;
+          sin[at] = (float) Math.sin(angle) * factor;
           cos[at + half] = cos[at];
           sin[at + half] = sin[at];
         }
       }
-      return new Angles(
-          tensor(scope, ops, cos, positions.length, type),
-          tensor(scope, ops, sin, positions.length, type));
     }
 
     private static Tensor tensor(Scope scope, Ops ops, float[] values, int n, ElementType type) {

@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.train;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -36,8 +37,9 @@ final class DropoutMasks {
       Scope scope, Ops ops, TokenBatch batch, long step, int layer, Targets targets, Tensor none) {
     List<Tensor> masks = new ArrayList<>();
     List<Runnable> tasks = new ArrayList<>();
-    for (LinearModule module : LinearModule.all()) {
-      if (p > 0 && targets.has(module)) {
+    for (Optional<LinearModule> carried : targets.bySlot()) {
+      if (p > 0 && carried.isPresent()) {
+        LinearModule module = carried.get();
         int width = Math.toIntExact(module.inFeatures(config));
         Tensor mask = ops.empty(scope, targets.type(), batch.length(), width);
         ops.zeroRows(scope, mask, batch.tokens());
@@ -69,8 +71,14 @@ final class DropoutMasks {
 
   /** Which modules carry LoRA, and the element type of their inputs. */
   record Targets(List<LinearModule> modules, ElementType type) {
-    boolean has(LinearModule module) {
-      return modules.contains(module);
+    /** The module of each of the seven slots. */
+    private List<Optional<LinearModule>> bySlot() {
+      List<Optional<LinearModule>> slots = new ArrayList<>();
+      for (int slot = 0; slot < LinearModule.SLOTS; slot++) {
+        int wanted = slot;
+        slots.add(modules.stream().filter(module -> module.slot() == wanted).findFirst());
+      }
+      return slots;
     }
   }
 

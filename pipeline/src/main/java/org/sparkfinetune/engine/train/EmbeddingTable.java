@@ -4,9 +4,11 @@ import java.util.Arrays;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Token embeddings. Of a frozen table only the rows of the batch's tokens are read. */
@@ -15,18 +17,29 @@ final class EmbeddingTable {
   private final Precision precision;
   private final Weights weights;
   private final NamedShape table;
+  private final double scale;
 
   EmbeddingTable(Ops ops, Precision precision, Weights weights, LlamaConfig config) {
     this.ops = ops;
     this.precision = precision;
     this.weights = weights;
     this.table = LlamaWeights.embedTokens(config);
+    this.scale = scale(config, precision);
+  }
+
+  /** Rounded to the type of the embeddings, as Gemma's. */
+  private static double scale(LlamaConfig config, Precision precision) {
+    float scale = (float) config.family().scales().embedding();
+    return precision.stored() == ElementType.BFLOAT16
+        ? Floats.bf16ToFloat(Floats.floatToBf16(scale))
+        : scale;
   }
 
   /** (N, H) in the compute type. */
   Tensor lookUp(Scope scope, TokenBatch batch, long version) {
     try (Scope local = scope.child()) {
-      return ops.padRows(scope, rows(local, batch, version), batch.length());
+      Tensor rows = ops.times(local, rows(local, batch, version), scale);
+      return ops.padRows(scope, rows, batch.length());
     }
   }
 
@@ -45,6 +58,6 @@ final class EmbeddingTable {
   /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */
   void backward(Scope scope, Gradients.Flat gradient, TokenBatch batch, Tensor dx) {
     Tensor rows = ops.ofInts(scope, batch.ids());
-    ops.addRows(scope, gradient.view(scope, table.name()), rows, dx);
+    ops.addRows(scope, gradient.view(scope, table.name()), rows, ops.times(scope, dx, scale));
   }
 }

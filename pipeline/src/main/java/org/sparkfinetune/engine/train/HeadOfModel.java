@@ -30,7 +30,15 @@ final class HeadOfModel {
     this.precision = precision;
     this.config = config;
     this.weights = weights;
-    this.frozen = new FrozenHead(ops, precision, weights, group(), shape());
+    this.frozen = new FrozenHead(ops, precision, weights, group(), shape(), cap());
+  }
+
+  private double cap() {
+    return config.family().softCaps().logits();
+  }
+
+  private int norm() {
+    return config.family().normWeight().ordinal();
   }
 
   private String group() {
@@ -94,7 +102,8 @@ final class HeadOfModel {
       ops.addRows(
           scope, dNormed, ops.ofInts(scope, batch.trainedPositions()), loss.inputGradient());
     }
-    var back = ops.rmsNormBackward(scope, dNormed, typed, norm, config.rmsNormEps());
+    Tensor scaled = ops.times(scope, dNormed, config.family().scales().logits());
+    var back = ops.rmsNormBackward(scope, scaled, typed, norm, config.rmsNormEps(), norm());
     return new Backward(loss.sum(), back.get(0), back.get(1), loss.weightGradient());
   }
 
@@ -105,7 +114,8 @@ final class HeadOfModel {
   /**
    * The trained positions of a batch.
    *
-   * @param normed (N, H) after the last norm, with padding behind the trained positions
+   * @param normed (N, H) after the last norm, with the logits' scale, and padding behind the
+   *     trained positions
    * @param targets (n)
    */
   record Part(Tensor normed, int[] targets) {}
@@ -123,8 +133,9 @@ final class HeadOfModel {
         Tensor selected = ops.selectRows(local, x.get(i), ops.ofInts(local, positions));
         Tensor padded = ops.padRows(local, selected, BufferSizes.padded(positions.length));
         Tensor typed = ops.cast(local, padded, precision.compute());
-        Tensor normed = ops.rmsNorm(local, typed, norm, config.rmsNormEps());
-        parts.add(new Part(normed.moveTo(scope), targets));
+        Tensor normed = ops.rmsNorm(local, typed, norm, config.rmsNormEps(), norm());
+        Tensor scaled = ops.times(local, normed, config.family().scales().logits());
+        parts.add(new Part(scaled.moveTo(scope), targets));
       }
     }
     return parts;
@@ -140,7 +151,7 @@ final class HeadOfModel {
     List<HeadLoss> losses = new ArrayList<>();
     for (Part part : parts) {
       Tensor targets = ops.ofInts(scope, part.targets());
-      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, want));
+      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, cap(), want));
     }
     return losses;
   }
@@ -157,16 +168,19 @@ final class HeadOfModel {
     private final Weights weights;
     private final String group;
     private final NamedShape head;
+    private final double cap;
     private final int leastRows;
     private final long weightBytes;
 
-    FrozenHead(Ops ops, Precision precision, Weights weights, String group, NamedShape head) {
+    FrozenHead(
+        Ops ops, Precision precision, Weights weights, String group, NamedShape head, double cap) {
       this(
           ops,
           precision,
           weights,
           group,
           head,
+          cap,
           BufferSizes.LEAST_HEAD_ROWS,
           BufferSizes.HEAD_WEIGHT_BYTES);
     }
@@ -177,6 +191,7 @@ final class HeadOfModel {
         Weights weights,
         String group,
         NamedShape head,
+        double cap,
         int leastRows,
         long weightBytes) {
       this.leastRows = leastRows;
@@ -186,6 +201,7 @@ final class HeadOfModel {
       this.weights = weights;
       this.group = group;
       this.head = head;
+      this.cap = cap;
     }
 
     /** For each part the sum of its losses and the gradient of {@code factor * sum}. */
@@ -237,7 +253,7 @@ final class HeadOfModel {
         }
       }
       ops.headChunk(
-          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids)));
+          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), cap));
     }
 
     private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {

@@ -94,7 +94,7 @@ final class ModelGroups {
     return new Group(layer(layer), linears, rest, trained);
   }
 
-  /** The sixteen slots of a layer's script, in order. */
+  /** The slots of a layer's script, in order. */
   static List<Optional<NamedShape>> slots(LlamaConfig config, int layer) {
     return LlamaWeights.layerSlots(config, layer);
   }

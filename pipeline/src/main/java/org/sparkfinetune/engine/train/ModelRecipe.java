@@ -87,14 +87,14 @@ record ModelRecipe(
         * (input + LayerActivations.rest(config, precision.compute().bytes(), keep));
   }
 
-  /** What LoRA's products are multiplied by, of each layer's linears in their order. */
+  /** What LoRA's products are multiplied by, of each layer's linears by their slots. */
   List<double[]> loraScales() {
     return IntStream.range(0, config.numHiddenLayers())
         .mapToObj(
             layer ->
                 method instanceof ModelGroups.Method.Lora lora
                     ? lora.targets().scales(layer)
-                    : new double[LinearModule.all().size()])
+                    : new double[LinearModule.SLOTS])
         .toList();
   }
 

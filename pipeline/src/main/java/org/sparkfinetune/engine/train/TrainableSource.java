@@ -40,7 +40,7 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   }
 
   private static long inFeatures(LlamaConfig config, String name) {
-    return LinearModule.all().stream()
+    return LinearModule.of(config).stream()
         .filter(module -> name.endsWith("." + module.path()))
         .findFirst()
         .map(module -> module.inFeatures(config))

@@ -105,7 +105,11 @@ public final class GgufExport {
     metadata.put("general.file_type", type.fileType);
     metadata.put("general.quantization_version", 2);
     String prefix = architecture + ".";
-    metadata.put(prefix + "context_length", config.contextLength());
+    metadata.put(
+        prefix + "context_length",
+        config.maxPositionEmbeddings() == 0
+            ? config.contextLength()
+            : config.maxPositionEmbeddings());
     metadata.put(prefix + "embedding_length", config.hiddenSize());
     metadata.put(prefix + "block_count", config.numHiddenLayers());
     metadata.put(prefix + "feed_forward_length", config.intermediateSize());
@@ -114,10 +118,10 @@ public final class GgufExport {
     metadata.put(prefix + "attention.key_length", config.headDim());
     metadata.put(prefix + "attention.value_length", config.headDim());
     metadata.put(prefix + "attention.layer_norm_rms_epsilon", (float) config.rmsNormEps());
-    metadata.put(prefix + "rope.freq_base", (float) config.ropeTheta());
+    metadata.put(prefix + "rope.freq_base", (float) GgufTensors.rope(config).theta());
     metadata.put(prefix + "rope.dimension_count", config.headDim());
     metadata.put(prefix + "vocab_size", config.vocabSize());
-    if (config.ropeScaling() instanceof RopeScaling.Linear linear) {
+    if (GgufTensors.rope(config).scaling() instanceof RopeScaling.Linear linear) {
       metadata.put(prefix + "rope.scaling.type", "linear");
       metadata.put(prefix + "rope.scaling.factor", (float) linear.factor());
     }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
@@ -49,10 +50,15 @@ final class GgufTensors {
     return config.modelType().equals("qwen2") ? "qwen2" : "llama";
   }
 
+  /** That of all layers. */
+  static Rope rope(LlamaConfig config) {
+    return config.layers().get(0).rope().orElseThrow();
+  }
+
   /** In the order of the file; values are read as each tensor's turn comes. */
   List<Tensor> all() {
     List<Tensor> tensors = new ArrayList<>();
-    if (config.ropeScaling() instanceof RopeScaling.Llama3) {
+    if (rope(config).scaling() instanceof RopeScaling.Llama3) {
       tensors.add(ropeFactors());
     }
     for (NamedShape weight : weights.weights()) {
@@ -80,8 +86,10 @@ final class GgufTensors {
 
   /** What each frequency is divided by: llama.cpp's form of Llama 3.1's scaling. */
   private Tensor ropeFactors() {
-    float[] scaled = config.inverseFrequencies();
-    float[] plain = withoutScaling().inverseFrequencies();
+    Rope rope = rope(config);
+    float[] scaled = rope.frequencies(1);
+    float[] plain =
+        new Rope(rope.theta(), rope.dimensions(), new RopeScaling.None()).frequencies(1);
     return new Tensor(
         "rope_freqs.weight",
         List.of((long) plain.length),
@@ -90,24 +98,6 @@ final class GgufTensors {
             out[i] = plain[(int) first + i] / scaled[(int) first + i];
           }
         });
-  }
-
-  private LlamaConfig withoutScaling() {
-    return new LlamaConfig(
-        config.modelType(),
-        config.hiddenSize(),
-        config.intermediateSize(),
-        config.numHiddenLayers(),
-        config.numAttentionHeads(),
-        config.numKeyValueHeads(),
-        config.headDim(),
-        config.vocabSize(),
-        config.maxPositionEmbeddings(),
-        config.rmsNormEps(),
-        config.ropeTheta(),
-        new RopeScaling.None(),
-        config.tieWordEmbeddings(),
-        config.biases());
   }
 
   static String name(String weight) {

@@ -138,8 +138,7 @@ final class MergedWeights implements AutoCloseable {
     boolean quantize =
         base == MergeBase.DEQUANTIZED
             && !model.isQuantized(weight.name())
-            && LinearModule.all().stream()
-                .anyMatch(module -> weight.name().endsWith(module.path() + WEIGHT));
+            && LinearModule.isWeight(weight.name());
     return quantize ? new QuantizedValues(values, weight.elements(), rounding(weight)) : values;
   }
 

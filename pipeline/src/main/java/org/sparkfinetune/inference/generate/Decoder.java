@@ -1,17 +1,24 @@
 package org.sparkfinetune.inference.generate;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
+import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
- * One pass through a Llama for the next tokens of some sequences, each with its own cache. There is
- * no padding: a column is a token of some sequence, and prompts of different lengths and single new
- * tokens go through together.
+ * One pass through a decoder for the next tokens of some sequences, each with its own cache. There
+ * is no padding: a column is a token of some sequence, and prompts of different lengths and single
+ * new tokens go through together.
  *
- * <p>n columns, H hidden size, D head size; float32, sums as in transformers' LlamaForCausalLM.
+ * <p>n columns, H hidden size, D head size; float32, sums as in transformers.
  */
 final class Decoder {
   private final DecodingModel model;
@@ -19,21 +26,29 @@ final class Decoder {
   private final Kernels kernels = FastestKernels.KERNELS;
   private final SpinningPool pool;
   private final LinearMath linears;
-  private final float[] frequencies;
+  private final List<Optional<Rope>> ropes;
 
   Decoder(DecodingModel model, SpinningPool pool) {
     this.model = model;
     this.config = model.config();
     this.pool = pool;
     this.linears = new LinearMath(kernels, pool);
-    this.frequencies = config.inverseFrequencies();
+    this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
 
-  /** Tokens that follow what the cache holds. */
-  record Input(KeyValueCache cache, int[] tokens) {}
+  /**
+   * Tokens that follow what the cache holds.
+   *
+   * @param length of the sequence, as far as it is known
+   */
+  record Input(KeyValueCache cache, int[] tokens, int length) {}
 
-  /** A column: a token of an input. */
-  private record Column(KeyValueCache cache, int token, int position) {}
+  /**
+   * A column: a token of an input.
+   *
+   * @param length of its sequence
+   */
+  private record Column(KeyValueCache cache, int token, int position, int length) {}
 
   /** Logits after the last token of each input, (inputs, vocabulary). */
   float[] lastLogits(List<Input> inputs) {
@@ -60,7 +75,16 @@ final class Decoder {
   float[] head(float[] hidden, int n) {
     float[] logits = new float[n * config.vocabSize()];
     linears.apply(List.of(model.head()), hidden, n, List.of(logits));
+    float scale = (float) config.family().scales().logits();
+    double cap = config.family().softCaps().logits();
+    for (int i = 0; i < logits.length && (scale != 1 || cap > 0); i++) {
+      logits[i] = capped(logits[i] * scale, cap);
+    }
     return logits;
+  }
+
+  private static float capped(float x, double cap) {
+    return cap > 0 ? (float) (cap * Math.tanh(x / cap)) : x;
   }
 
   /** The normalised hidden states of all tokens, (tokens, H). */
@@ -71,12 +95,15 @@ final class Decoder {
     for (int t = 0; t < n; t++) {
       model.embedding().row(columns[t].token(), x, t * config.hiddenSize());
     }
-    float[] rotation = rotation(columns);
+    scale(x, config.family().scales().embedding());
+    Map<Optional<Rope>, float[]> rotations = new HashMap<>();
+    ropes.forEach(rope -> rotations.put(rope, rotation(columns, rope)));
     for (int i = 0; i < config.numHiddenLayers(); i++) {
-      layer(i, x, columns, rotation);
+      Optional<Rope> rope = config.layers().get(i).rope();
+      layer(i, x, columns, Objects.requireNonNull(rotations.get(rope)));
     }
     inputs.forEach(input -> input.cache().advance(input.tokens().length));
-    return normalised(x, n, model.finalNorm());
+    return normalised(x, model.finalNorm());
   }
 
   private static Column[] columns(List<Input> inputs) {
@@ -87,19 +114,32 @@ final class Decoder {
                     .mapToObj(
                         i ->
                             new Column(
-                                input.cache(), input.tokens()[i], input.cache().length() + i)))
+                                input.cache(),
+                                input.tokens()[i],
+                                input.cache().length() + i,
+                                input.length())))
         .toArray(Column[]::new);
   }
 
-  /** Cosines, then sines, of each column's position: (n, 2, D/2). */
-  private float[] rotation(Column[] columns) {
-    int half = frequencies.length;
+  /** Cosines, then sines, of each column's position: (n, 2, E/2); empty without positions. */
+  private static float[] rotation(Column[] columns, Optional<Rope> rope) {
+    if (rope.isEmpty()) {
+      return new float[0];
+    }
+    int half = rope.get().dimensions() / 2;
+    float factor = (float) rope.get().scaling().attentionFactor();
     float[] rotation = new float[columns.length * 2 * half];
+    Map<Integer, float[]> frequencies = new HashMap<>();
     for (int t = 0; t < columns.length; t++) {
+      Column column = columns[t];
+      float[] own =
+          frequencies.computeIfAbsent(
+              rope.get().scaling().regime(column.length()),
+              regime -> rope.get().frequencies(column.length()));
       for (int i = 0; i < half; i++) {
-        float angle = columns[t].position() * frequencies[i];
-        rotation[t * 2 * half + i] = (float) Math.cos(angle);
-        rotation[t * 2 * half + half + i] = (float) Math.sin(angle);
+        float angle = column.position() * own[i];
+        rotation[t * 2 * half + i] = (float) Math.cos(angle) * factor;
+        rotation[t * 2 * half + half + i] = (float) Math.sin(angle) * factor;
       }
     }
     return rotation;
@@ -111,28 +151,71 @@ final class Decoder {
     float[] attended = attention(index, layer, x, columns, rotation);
     float[] projected = new float[n * config.hiddenSize()];
     linears.apply(List.of(layer.o()), attended, n, List.of(projected));
-    add(x, projected);
-    float[] normed = normalised(x, n, layer.postNorm());
-    float[] gate = new float[n * config.intermediateSize()];
-    float[] up = new float[gate.length];
-    linears.apply(List.of(layer.gate(), layer.up()), normed, n, List.of(gate, up));
-    inBlocks(gate.length, (from, to) -> kernels.siluTimes(gate, up, from, to));
+    add(x, normalised(projected, layer.norms().afterAttention()));
+    float[] normed = normalised(x, layer.norms().mlp());
+    int inner = config.intermediateSize();
+    List<float[]> parts = apply(layer.gateUp(), normed, n, inner, inner);
+    float[] gate = parts.get(0);
+    float[] up = parts.get(1);
+    inBlocks(gate.length, (from, to) -> activate(gate, up, from, to));
     linears.apply(List.of(layer.down()), gate, n, List.of(projected));
-    add(x, projected);
+    add(x, normalised(projected, layer.norms().afterMlp()));
+  }
+
+  private void activate(float[] gate, float[] up, int from, int to) {
+    switch (config.family().activation()) {
+      case SILU -> kernels.siluTimes(gate, up, from, to);
+      case GELU_TANH -> kernels.geluTimes(gate, up, from, to);
+    }
+  }
+
+  /** What linears of these widths give, (n, width) each, although one may hold all of them. */
+  private List<float[]> apply(List<Linear> some, float[] x, int n, int... widths) {
+    List<float[]> results = new ArrayList<>();
+    if (some.size() == widths.length) {
+      for (int width : widths) {
+        results.add(new float[n * width]);
+      }
+      linears.apply(some, x, n, results);
+      return results;
+    }
+    int all = Arrays.stream(widths).sum();
+    float[] whole = new float[n * all];
+    linears.apply(some, x, n, List.of(whole));
+    int first = 0;
+    for (int width : widths) {
+      float[] part = new float[n * width];
+      for (int t = 0; t < n; t++) {
+        System.arraycopy(whole, t * all + first, part, t * width, width);
+      }
+      results.add(part);
+      first += width;
+    }
+    return results;
+  }
+
+  private static void scale(float[] x, double factor) {
+    for (int i = 0; i < x.length && factor != 1; i++) {
+      x[i] *= (float) factor;
+    }
   }
 
   private void add(float[] x, float[] y) {
-    kernels.addScaled(1, y, 0, x, 0, x.length);
+    kernels.addScaled((float) config.family().scales().residual(), y, 0, x, 0, x.length);
   }
 
-  private float[] normalised(float[] x, int n, float[] weight) {
-    int h = config.hiddenSize();
-    float[] normed = new float[n * h];
-    for (int t = 0; t < n; t++) {
-      float mean = kernels.dot(x, t * h, x, t * h, h) / h;
+  /** Every run of {@code weight.length} numbers by itself; x where there is no weight. */
+  private float[] normalised(float[] x, float[] weight) {
+    int h = weight.length;
+    if (h == 0) {
+      return x;
+    }
+    float[] normed = new float[x.length];
+    for (int at = 0; at < x.length; at += h) {
+      float mean = kernels.dot(x, at, x, at, h) / h;
       float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
       for (int i = 0; i < h; i++) {
-        normed[t * h + i] = x[t * h + i] * inverse * weight[i];
+        normed[at + i] = x[at + i] * inverse * weight[i];
       }
     }
     return normed;
@@ -140,30 +223,29 @@ final class Decoder {
 
   private float[] attention(int index, Layer layer, float[] x, Column[] columns, float[] rotation) {
     int n = columns.length;
-    int queries = config.numAttentionHeads() * config.headDim();
-    int keyValues = config.numKeyValueHeads() * config.headDim();
-    float[] normed = normalised(x, n, layer.inputNorm());
-    float[] q = new float[n * queries];
-    float[] k = new float[n * keyValues];
-    float[] v = new float[n * keyValues];
-    linears.apply(List.of(layer.q(), layer.k(), layer.v()), normed, n, List.of(q, k, v));
+    int queries = Math.toIntExact(config.queryWidth());
+    int keyValues = Math.toIntExact(config.keyWidth());
+    float[] normed = normalised(x, layer.norms().attention());
+    List<float[]> parts = apply(layer.qkv(), normed, n, queries, keyValues, keyValues);
+    float[] q = normalised(parts.get(0), layer.norms().query());
+    float[] k = normalised(parts.get(1), layer.norms().key());
     for (int t = 0; t < n; t++) {
-      rotate(q, t * queries, config.numAttentionHeads(), rotation, t);
-      rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t);
-      columns[t].cache().put(index, columns[t].position(), k, v, t * keyValues);
+      rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
+      rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
+      columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
     }
     float[] attended = new float[n * queries];
     attend(index, columns, q, attended);
     return attended;
   }
 
-  /** Rotate-half: element i of a head's first half turns with element i of its second. */
-  private void rotate(float[] x, int at, int heads, float[] rotation, int column) {
-    int half = frequencies.length;
+  /** Rotate-half: of the part of a head that turns, element i of the first half with the second. */
+  private void rotate(float[] x, int at, int heads, float[] rotation, int column, int columns) {
+    int half = rotation.length / columns / 2;
     int cos = column * 2 * half;
     int sin = cos + half;
     for (int head = 0; head < heads; head++) {
-      int first = at + head * 2 * half;
+      int first = at + head * config.headDim();
       for (int i = 0; i < half; i++) {
         float a = x[first + i];
         float b = x[first + half + i];
@@ -194,19 +276,24 @@ final class Decoder {
     int d = config.headDim();
     int width = config.numKeyValueHeads() * d;
     int from = head / (config.numAttentionHeads() / config.numKeyValueHeads()) * d;
-    int positions = column.position() + 1;
+    int window = config.layers().get(index).window();
+    int low = window == 0 ? 0 : Math.max(0, column.position() - window + 1);
+    int seen = column.position() + 1 - low;
     float[] keys = column.cache().keys(index);
-    float[] scores = ThreadBuffers.ofThisThread().scores(positions);
-    float scale = (float) (1 / Math.sqrt(d));
+    float[] scores = ThreadBuffers.ofThisThread().scores(seen);
+    float scale = (float) config.attentionScale();
+    double cap = config.family().softCaps().attention();
     float max = Float.NEGATIVE_INFINITY;
-    for (int p = 0; p < positions; p++) {
-      scores[p] = kernels.dot(q, pair * d, keys, p * width + from, d) * scale;
+    for (int p = 0; p < seen; p++) {
+      int at = (low + p) * width + from;
+      scores[p] = capped(kernels.dot(q, pair * d, keys, at, d) * scale, cap);
       max = Math.max(max, scores[p]);
     }
-    float sum = kernels.exponentials(scores, 0, positions, max);
+    float sum = kernels.exponentials(scores, 0, seen, max);
     float[] values = column.cache().values(index);
-    for (int p = 0; p < positions; p++) {
-      kernels.addScaled(scores[p] / sum, values, p * width + from, attended, pair * d, d);
+    for (int p = 0; p < seen; p++) {
+      int at = (low + p) * width + from;
+      kernels.addScaled(scores[p] / sum, values, at, attended, pair * d, d);
     }
   }
 

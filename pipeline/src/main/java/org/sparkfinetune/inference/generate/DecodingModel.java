@@ -115,16 +115,25 @@ public final class DecodingModel implements AutoCloseable {
     NF4_FLOAT32
   }
 
-  /** The weights of one decoder layer. */
+  /**
+   * The weights of one decoder layer.
+   *
+   * @param qkv q, k and v, or one that holds all three
+   * @param gateUp gate and up, or one that holds both
+   */
+  record Layer(List<Linear> qkv, Linear o, List<Linear> gateUp, Linear down, Norms norms) {}
+
+  /**
+   * Factors of a layer's norms, as they are multiplied with; empty where the family has none.
+   *
+   * @param query (head_dim) or all queries
+   */
   @SuppressWarnings("ArrayRecordComponent")
-  record Layer(
-      float[] inputNorm,
-      Linear q,
-      Linear k,
-      Linear v,
-      Linear o,
-      float[] postNorm,
-      Linear gate,
-      Linear up,
-      Linear down) {}
+  record Norms(
+      float[] attention,
+      float[] mlp,
+      float[] query,
+      float[] key,
+      float[] afterAttention,
+      float[] afterMlp) {}
 }

@@ -30,13 +30,20 @@ public final class Generator implements AutoCloseable {
     this.maxBatch = maxBatch;
   }
 
+  private boolean restarts(int before, int after) {
+    return model.config().layers().stream()
+        .flatMap(layer -> layer.rope().stream())
+        .anyMatch(rope -> rope.scaling().restarts(before, after));
+  }
+
   private static final class Running {
     final int prompt;
-    final KeyValueCache cache;
+    KeyValueCache cache;
     final Sampler sampler;
     final int limit;
     int[] ids;
     int read;
+    int lengthAtRead;
     int length;
 
     Running(int prompt, int[] ids, KeyValueCache cache, Sampler sampler, int limit) {
@@ -124,9 +131,14 @@ public final class Generator implements AutoCloseable {
     List<Running> served = new ArrayList<>();
     int columns = 0;
     for (Running one : running) {
+      if (one.read > 0 && restarts(one.lengthAtRead, one.length)) {
+        one.cache = new KeyValueCache(model.config());
+        one.read = 0;
+      }
+      one.lengthAtRead = one.length;
       int[] tokens = one.unread(MAX_COLUMNS - columns);
       if (tokens.length > 0) {
-        inputs.add(new Decoder.Input(one.cache, tokens));
+        inputs.add(new Decoder.Input(one.cache, tokens, one.length));
         served.add(one);
         columns += tokens.length;
       }
@@ -173,7 +185,7 @@ public final class Generator implements AutoCloseable {
     for (int from = 0; from < ids.length - 1; from += chunk) {
       int to = Math.min(ids.length - 1, from + chunk);
       int[] tokens = Arrays.copyOfRange(ids, from, to);
-      float[] hidden = decoder.hidden(List.of(new Decoder.Input(cache, tokens)));
+      float[] hidden = decoder.hidden(List.of(new Decoder.Input(cache, tokens, ids.length)));
       float[] logits = decoder.head(hidden, tokens.length);
       for (int t = from; t < to; t++) {
         losses[t + 1] = loss(logits, (t - from) * model.config().vocabSize(), ids[t + 1]);

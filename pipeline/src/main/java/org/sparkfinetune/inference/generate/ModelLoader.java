@@ -10,13 +10,16 @@ import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.DecodingModel.Norms;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
+import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaFolder;
 import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.LlamaWeights.LayerNorms;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -102,7 +105,7 @@ final class ModelLoader implements AutoCloseable {
         config,
         embedding,
         layers,
-        floats(LlamaWeights.finalNorm(config)),
+        norm(LlamaWeights.finalNorm(config)),
         new Linear(head(embedding), new float[0], Optional.empty()),
         unnamed);
   }
@@ -121,17 +124,42 @@ final class ModelLoader implements AutoCloseable {
 
   private Layer layer(int index) {
     String prefix = LlamaWeights.layerPrefix(index);
-    int hidden = folder.config().hiddenSize();
+    LayerNorms norms = LayerNorms.of(folder.config(), index);
     return new Layer(
-        floats(NamedShape.of(prefix + "input_layernorm.weight", hidden)),
-        linear(prefix, LinearModule.Q_PROJ),
-        linear(prefix, LinearModule.K_PROJ),
-        linear(prefix, LinearModule.V_PROJ),
+        linears(prefix, LinearModule.Q_PROJ, LinearModule.V_PROJ),
         linear(prefix, LinearModule.O_PROJ),
-        floats(NamedShape.of(prefix + "post_attention_layernorm.weight", hidden)),
-        linear(prefix, LinearModule.GATE_PROJ),
-        linear(prefix, LinearModule.UP_PROJ),
-        linear(prefix, LinearModule.DOWN_PROJ));
+        linears(prefix, LinearModule.GATE_PROJ, LinearModule.UP_PROJ),
+        linear(prefix, LinearModule.DOWN_PROJ),
+        new Norms(
+            norm(norms.attention()),
+            norm(norms.mlp()),
+            norm(norms.query()),
+            norm(norms.key()),
+            norm(norms.afterAttention()),
+            norm(norms.afterMlp())));
+  }
+
+  /** Those at the slots of the two and between, fused or not. */
+  private List<Linear> linears(String prefix, LinearModule first, LinearModule last) {
+    return LinearModule.of(folder.config()).stream()
+        .filter(module -> module.slot() >= first.slot() && module.slot() <= last.slot())
+        .map(module -> linear(prefix, module))
+        .toList();
+  }
+
+  private float[] norm(Optional<NamedShape> weight) {
+    return weight.map(this::norm).orElse(new float[0]);
+  }
+
+  /** What a norm multiplies with: its weight, or 1 + weight. */
+  private float[] norm(NamedShape weight) {
+    float[] values = floats(weight);
+    if (folder.config().family().normWeight() == NormWeight.ONE_PLUS) {
+      for (int i = 0; i < values.length; i++) {
+        values[i] += 1;
+      }
+    }
+    return values;
   }
 
   private Linear linear(String prefix, LinearModule module) {

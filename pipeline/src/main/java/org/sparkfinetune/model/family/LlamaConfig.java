@@ -1,38 +1,101 @@
 package org.sparkfinetune.model.family;
 
+import java.util.Collections;
+import java.util.List;
 import java.util.OptionalLong;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
+import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
- * The shape of a Llama, in the words of its {@code config.json}.
+ * A decoder, in the words of its {@code config.json}: its shape, and what it computes.
  *
  * @param headDim size of a head; not always hiddenSize / numAttentionHeads
  * @param maxPositionEmbeddings 0 if the file does not say
  * @param biases which linears have one
+ * @param layers the attention of each layer
  */
 public record LlamaConfig(
     String modelType,
     int hiddenSize,
     int intermediateSize,
-    int numHiddenLayers,
     int numAttentionHeads,
     int numKeyValueHeads,
     int headDim,
     int vocabSize,
     int maxPositionEmbeddings,
     double rmsNormEps,
-    double ropeTheta,
-    RopeScaling ropeScaling,
     boolean tieWordEmbeddings,
-    Biases biases) {
+    Biases biases,
+    DecoderFamily family,
+    List<LayerAttention> layers) {
 
   /** Which linears have a bias: q, k and v; o; gate, up and down. */
-  public record Biases(boolean qkv, boolean output, boolean mlp) {}
+  public record Biases(boolean qkv, boolean output, boolean mlp) {
+    public static final Biases NONE = new Biases(false, false, false);
+  }
 
   private static final int CONTEXT = 2048;
 
+  public LlamaConfig {
+    layers = List.copyOf(layers);
+  }
+
+  /** A Llama: full attention and one rotary embedding in all layers. */
+  public LlamaConfig(
+      String modelType,
+      int hiddenSize,
+      int intermediateSize,
+      int numHiddenLayers,
+      int numAttentionHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int vocabSize,
+      int maxPositionEmbeddings,
+      double rmsNormEps,
+      double ropeTheta,
+      RopeScaling ropeScaling,
+      boolean tieWordEmbeddings,
+      Biases biases) {
+    this(
+        modelType,
+        hiddenSize,
+        intermediateSize,
+        numAttentionHeads,
+        numKeyValueHeads,
+        headDim,
+        vocabSize,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        tieWordEmbeddings,
+        biases,
+        DecoderFamily.LLAMA,
+        Collections.nCopies(
+            numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))));
+  }
+
+  public int numHiddenLayers() {
+    return layers.size();
+  }
+
+  /** Numbers of all queries of a token. */
+  public long queryWidth() {
+    return (long) numAttentionHeads * headDim;
+  }
+
+  /** Numbers of all keys of a token; of its values too. */
+  public long keyWidth() {
+    return (long) numKeyValueHeads * headDim;
+  }
+
+  /** What scores are multiplied with. */
+  public double attentionScale() {
+    double scale = family.scales().attention();
+    return scale == 0 ? 1 / Math.sqrt(headDim) : scale;
+  }
+
   /** The most tokens that are read and generated in one go; Llama's default if nothing is said. */
   public int contextLength() {
-    return maxPositionEmbeddings == 0 ? CONTEXT : maxPositionEmbeddings;
+    return (int) positions().orElse(CONTEXT);
   }
 
   /**
@@ -40,37 +103,31 @@ public record LlamaConfig(
    * scaling the file counts them after scaling, with the older ones before.
    */
   public OptionalLong positions() {
+    double factor =
+        layers.stream()
+            .flatMap(layer -> layer.rope().stream())
+            .mapToDouble(rope -> rope.scaling().positionFactor())
+            .max()
+            .orElse(1);
     return maxPositionEmbeddings == 0
         ? OptionalLong.empty()
-        : OptionalLong.of((long) (maxPositionEmbeddings * ropeScaling.positionFactor()));
+        : OptionalLong.of((long) (maxPositionEmbeddings * factor));
   }
 
-  /** Weights of the seven linears of one layer. */
+  /** Weights of the linears of one layer, without biases. */
   public long linearParametersPerLayer() {
-    long queries = (long) numAttentionHeads * headDim;
-    long keyValues = (long) numKeyValueHeads * headDim;
-    return 2L * hiddenSize * queries
-        + 2L * hiddenSize * keyValues
-        + 3L * hiddenSize * intermediateSize;
+    return 2L * hiddenSize * (queryWidth() + keyWidth()) + 3L * hiddenSize * intermediateSize;
   }
 
-  /**
-   * Rotary frequencies {@code theta^(-2i/D)}, scaled, for each of the D/2 pairs: in float32, as
-   * transformers computes them.
-   */
-  public float[] inverseFrequencies() {
-    float[] frequencies = new float[headDim / 2];
-    for (int i = 0; i < frequencies.length; i++) {
-      float exponent = 2f * i / headDim;
-      frequencies[i] = ropeScaling.scaled(1f / (float) Math.pow((float) ropeTheta, exponent));
-    }
-    return frequencies;
+  /** Weights of the norms of one layer. */
+  public long normParametersPerLayer() {
+    return LlamaWeights.norms(this, 0).stream().mapToLong(NamedShape::elements).sum();
   }
 
-  /** All weights. */
+  /** All weights, without biases. */
   public long parameters() {
     long embedding = (long) vocabSize * hiddenSize;
-    return numHiddenLayers * (linearParametersPerLayer() + 2L * hiddenSize)
+    return numHiddenLayers() * (linearParametersPerLayer() + normParametersPerLayer())
         + hiddenSize
         + (tieWordEmbeddings ? embedding : 2 * embedding);
   }

@@ -3,19 +3,91 @@ package org.sparkfinetune.model.family;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.DecoderFamily.Activation;
+import org.sparkfinetune.model.family.DecoderFamily.Linears;
+import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
+import org.sparkfinetune.model.family.DecoderFamily.Norms;
+import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
+import org.sparkfinetune.model.family.DecoderFamily.Rotation;
+import org.sparkfinetune.model.family.DecoderFamily.Scales;
+import org.sparkfinetune.model.family.DecoderFamily.SoftCaps;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /**
- * Reads {@code config.json}. A key that would change the arithmetic in a way not implemented here
- * is an error, and so is one never heard of: ignoring it could train another model than the user's.
+ * Reads {@code config.json}: the one place that knows families by name. What a file leaves out is
+ * what the family's class in transformers has. A key that would change the arithmetic in a way not
+ * implemented here is an error, and so is one never heard of: ignoring it could train another model
+ * than the user's.
  */
 public final class LlamaConfigReader {
-  private static final Set<String> FAMILIES = Set.of("llama", "mistral", "qwen2");
 
-  /** Read below. */
+  /** The families that can be read, by their {@code model_type}. */
+  enum Family {
+    LLAMA(10_000, false),
+    MISTRAL(10_000, false, "sliding_window"),
+    MINISTRAL(10_000, false, "sliding_window"),
+    QWEN2(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
+    QWEN3(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
+    SMOLLM3(2_000_000, true, "no_rope_layers", "sliding_window", "use_sliding_window"),
+    GRANITE(
+        10_000,
+        false,
+        "embedding_multiplier",
+        "residual_multiplier",
+        "attention_multiplier",
+        "logits_scaling"),
+    OLMO2(10_000, false),
+    OLMO3(500_000, false, "sliding_window"),
+    PHI3(10_000, false, "sliding_window", "original_max_position_embeddings"),
+    GEMMA2(
+        10_000,
+        true,
+        "sliding_window",
+        "query_pre_attn_scalar",
+        "attn_logit_softcapping",
+        "final_logit_softcapping"),
+    GEMMA3_TEXT(
+        1_000_000,
+        true,
+        "sliding_window",
+        "sliding_window_pattern",
+        "_sliding_window_pattern",
+        "rope_local_base_freq",
+        "query_pre_attn_scalar",
+        "attn_logit_softcapping",
+        "final_logit_softcapping");
+
+    private final double theta;
+    private final boolean tied;
+    private final Set<String> keys;
+
+    Family(double theta, boolean tied, String... keys) {
+      this.theta = theta;
+      this.tied = tied;
+      this.keys = Set.of(keys);
+    }
+
+    String modelType() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
+
+    boolean isGemma() {
+      return this == GEMMA2 || this == GEMMA3_TEXT;
+    }
+  }
+
+  /** Read below, for every family. */
   private static final Set<String> USED =
       Set.of(
           "model_type",
@@ -35,67 +107,62 @@ public final class LlamaConfigReader {
           "attention_bias",
           "mlp_bias",
           "hidden_act",
+          "hidden_activation",
           "sliding_window",
-          "use_sliding_window",
-          "pretraining_tp",
           "partial_rotary_factor",
           "quantization_config",
           "architectures",
           "attention_dropout",
+          "embd_pdrop",
+          "resid_pdrop",
           "layer_types");
 
-  /** Without a bearing on training: tokens, generation, origin, storage, initialisation. */
+  /**
+   * Without a bearing on training: tokens, origin, storage, initialisation, what a forward returns,
+   * heads of other tasks, and what generation and training tools leave behind.
+   */
   private static final Set<String> WITHOUT_EFFECT =
-      Set.of(
-          "bos_token_id",
-          "eos_token_id",
-          "pad_token_id",
-          "unk_token_id",
-          "torch_dtype",
-          "dtype",
-          "transformers_version",
-          "transformers.js_config",
-          "use_cache",
-          "initializer_range",
-          "_name_or_path",
-          "name_or_path",
-          "is_llama_config",
-          "rope_interleaved",
-          "max_window_layers",
-          "output_attentions",
-          "output_hidden_states",
-          "return_dict",
-          "tokenizer_class",
-          "unsloth_version",
-          "unsloth_fixed",
-          "chunk_size_feed_forward",
-          "is_encoder_decoder",
-          "is_decoder",
-          "id2label",
-          "label2id",
-          "problem_type",
-          "use_bfloat16",
-          "finetuning_task",
-          "attn_implementation",
-          "_attn_implementation_autoset",
-          "auto_map",
-          "num_labels",
-          "decoder_start_token_id",
-          "model_max_length",
-          "max_sequence_length");
+      words(
+          """
+          bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id
+          forced_bos_token_id forced_eos_token_id tokenizer_class model_max_length
+          max_sequence_length image_token_id prefix
+          torch_dtype dtype use_bfloat16 transformers_version transformers.js_config _name_or_path
+          name_or_path _commit_hash auto_map is_llama_config unsloth_version unsloth_fixed
+          use_cache initializer_range output_attentions output_hidden_states output_scores
+          return_dict return_dict_in_generate output_past use_return_dict chunk_size_feed_forward
+          is_encoder_decoder is_decoder add_cross_attention cross_attention_hidden_size
+          tie_encoder_decoder tie_last_hidden_states torchscript tf_legacy_loss pruned_heads
+          id2label label2id num_labels problem_type finetuning_task task_specific_params
+          classifier_dropout attn_implementation _attn_implementation _attn_implementation_internal
+          _attn_implementation_autoset cache_implementation _flash_attn_2_enabled
+          gradient_checkpointing neftune_noise_alpha pretraining_tp rope_interleaved
+          max_window_layers no_rope_layer_interval use_sliding_window
+          do_sample temperature top_k top_p typical_p epsilon_cutoff eta_cutoff min_p num_beams
+          num_beam_groups diversity_penalty early_stopping max_length max_new_tokens min_length
+          repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size
+          bad_words_ids num_return_sequences remove_invalid_values exponential_decay_length_penalty
+          suppress_tokens begin_suppress_tokens\
+          """);
 
+  private static Set<String> words(String text) {
+    return Arrays.stream(text.split("\\s+")).collect(Collectors.toSet());
+  }
+
+  private final ConfigJson config;
   private final JsonNode json;
-  private final String source;
+  private final Family family;
 
-  private LlamaConfigReader(JsonNode json, String source) {
-    this.json = json;
-    this.source = source;
+  private LlamaConfigReader(ConfigJson config, Family family) {
+    this.config = config;
+    this.json = config.json();
+    this.family = family;
   }
 
   /**
    * @param text the content of config.json
    * @param source where it came from, for messages
-   * @throws UserError if it is not the configuration of a Llama that can be trained here
+   * @throws UserError if it is not the configuration of a model that can be trained here
    */
   public static LlamaConfig read(String text, String source) {
     try {
@@ -103,75 +170,246 @@ public final class LlamaConfigReader {
       if (!json.isObject()) {
         throw new UserError(source + " is not a JSON object. Is it a model's config.json?");
       }
-      return new LlamaConfigReader(json, source).config();
+      ConfigJson config = new ConfigJson(json, source);
+      return new LlamaConfigReader(config, family(config)).read();
     } catch (JsonProcessingException e) {
       throw new UserError(
           source + " is not valid JSON: " + ParserWords.of(e.getOriginalMessage()), e);
     }
   }
 
-  private LlamaConfig config() {
-    String family = family();
-    refuseOtherArithmetic(family);
-    int hidden = positive("hidden_size");
-    int heads = positive("num_attention_heads");
-    int keyValueHeads =
-        json.hasNonNull("num_key_value_heads") ? positive("num_key_value_heads") : heads;
-    int headDim = json.hasNonNull("head_dim") ? positive("head_dim") : hidden / heads;
-    require(
+  private static Family family(ConfigJson config) {
+    String type = config.json().path("model_type").asText("");
+    return Stream.of(Family.values())
+        .filter(family -> family.modelType().equals(type))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "%s: model_type is %s (architectures %s), which cannot be trained here. Implemented are %s."
+                        .formatted(
+                            config.source(),
+                            type.isEmpty() ? "missing" : "\"" + type + "\"",
+                            config.json().path("architectures"),
+                            Stream.of(Family.values())
+                                .map(Family::modelType)
+                                .collect(Collectors.joining(", ")))));
+  }
+
+  private LlamaConfig read() {
+    refuseOtherArithmetic();
+    int hidden = config.positive("hidden_size");
+    int heads = config.positive("num_attention_heads");
+    int keyValueHeads = config.positive("num_key_value_heads", heads);
+    int headDim = config.positive("head_dim", usualHeadDim(hidden / heads));
+    config.require(
         heads % keyValueHeads == 0,
         "num_key_value_heads",
         "a divisor of num_attention_heads = " + heads);
-    require(headDim % 2 == 0, "head_dim", "an even number, but it is " + headDim);
-    boolean qwen = family.equals("qwen2");
-    boolean attentionBias = json.path("attention_bias").asBoolean(false);
+    config.require(headDim % 2 == 0, "head_dim", "an even number, but it is " + headDim);
+    int layers = config.positive("num_hidden_layers");
     return new LlamaConfig(
-        family,
+        family.modelType(),
         hidden,
-        positive("intermediate_size"),
-        positive("num_hidden_layers"),
+        config.positive("intermediate_size"),
         heads,
         keyValueHeads,
         headDim,
-        positive("vocab_size"),
-        json.hasNonNull("max_position_embeddings") ? positive("max_position_embeddings") : 0,
-        json.path("rms_norm_eps").asDouble(1e-6),
-        ropeTheta(),
-        ropeScaling(),
-        json.path("tie_word_embeddings").asBoolean(false),
-        new LlamaConfig.Biases(
-            qwen || attentionBias, !qwen && attentionBias, json.path("mlp_bias").asBoolean(false)));
+        config.positive("vocab_size"),
+        config.positive("max_position_embeddings", 0),
+        json.path("rms_norm_eps").asDouble(usualEps()),
+        config.flag("tie_word_embeddings", family.tied),
+        biases(),
+        switches(hidden),
+        attention(layers, headDim));
   }
 
-  private String family() {
-    String family = json.path("model_type").asText("");
-    if (!FAMILIES.contains(family)) {
-      throw new UserError(
-          String.format(
-              "%s: model_type is %s (architectures %s), but only Llama and models shaped like it"
-                  + " can be trained here: llama, mistral without a sliding window, qwen2.",
-              source,
-              family.isEmpty() ? "missing" : "\"" + family + "\"",
-              json.path("architectures")));
-    }
-    return family;
+  private int usualHeadDim(int even) {
+    return switch (family) {
+      case QWEN3 -> 128;
+      case GEMMA2, GEMMA3_TEXT -> 256;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 -> even;
+    };
   }
 
-  private void refuseOtherArithmetic(String family) {
-    require(json.path("hidden_act").asText("silu").equals("silu"), "hidden_act", "\"silu\"");
-    require(json.path("attention_dropout").asDouble(0) == 0, "attention_dropout", "0");
-    require(json.path("partial_rotary_factor").asDouble(1) == 1, "partial_rotary_factor", "1");
-    boolean sliding =
-        family.equals("qwen2")
-            ? json.path("use_sliding_window").asBoolean(false)
-            : json.hasNonNull("sliding_window");
-    require(!sliding, "sliding_window", "null: attention in a sliding window is not implemented");
-    for (JsonNode type : json.path("layer_types")) {
-      require(
-          type.asText().equals("full_attention"),
-          "layer_types",
-          "\"full_attention\" in every layer");
+  private double usualEps() {
+    return switch (family) {
+      case OLMO2, OLMO3, PHI3 -> 1e-5;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, SMOLLM3, GRANITE, GEMMA2, GEMMA3_TEXT -> 1e-6;
+    };
+  }
+
+  private LlamaConfig.Biases biases() {
+    boolean qwen2 = family == Family.QWEN2;
+    boolean attention = config.flag("attention_bias", false);
+    return new LlamaConfig.Biases(
+        qwen2 || attention, !qwen2 && attention, config.flag("mlp_bias", false));
+  }
+
+  private DecoderFamily switches(int hidden) {
+    return switch (family) {
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3 -> DecoderFamily.LLAMA;
+      case QWEN3 -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
+      case PHI3 -> like(QkNorm.NONE, Norms.BEFORE, Linears.FUSED, Scales.NONE);
+      case GRANITE -> like(QkNorm.NONE, Norms.BEFORE, Linears.SPLIT, graniteScales());
+      case OLMO2, OLMO3 ->
+          new DecoderFamily(
+              QkNorm.WHOLE,
+              Norms.AFTER,
+              NormWeight.BEFORE_CAST,
+              Activation.SILU,
+              Linears.SPLIT,
+              Rotation.FLOAT32,
+              Scales.NONE,
+              SoftCaps.NONE);
+      case GEMMA2 -> gemma(hidden, QkNorm.NONE, 50, 30);
+      case GEMMA3_TEXT -> gemma(hidden, QkNorm.PER_HEAD, 0, 0);
+    };
+  }
+
+  private static DecoderFamily like(QkNorm qkNorm, Norms norms, Linears linears, Scales scales) {
+    return new DecoderFamily(
+        qkNorm,
+        norms,
+        NormWeight.AFTER_CAST,
+        Activation.SILU,
+        linears,
+        Rotation.COMPUTED,
+        scales,
+        SoftCaps.NONE);
+  }
+
+  private Scales graniteScales() {
+    return new Scales(
+        config.factor("embedding_multiplier", 1),
+        config.factor("residual_multiplier", 1),
+        config.factor("attention_multiplier", 1),
+        1 / config.factor("logits_scaling", 1));
+  }
+
+  private DecoderFamily gemma(int hidden, QkNorm qkNorm, double scoreCap, double logitCap) {
+    return new DecoderFamily(
+        qkNorm,
+        Norms.BOTH,
+        NormWeight.ONE_PLUS,
+        Activation.GELU_TANH,
+        Linears.SPLIT,
+        Rotation.COMPUTED,
+        new Scales(
+            Math.sqrt(hidden), 1, 1 / Math.sqrt(config.factor("query_pre_attn_scalar", 256)), 1),
+        new SoftCaps(
+            cap("attn_logit_softcapping", scoreCap), cap("final_logit_softcapping", logitCap)));
+  }
+
+  /** null says that there is none. */
+  private double cap(String key, double otherwise) {
+    return json.has(key) && json.path(key).isNull() ? 0 : config.factor(key, otherwise);
+  }
+
+  private List<LayerAttention> attention(int layers, int headDim) {
+    RopeReader ropes = new RopeReader(config, headDim, family.theta, family == Family.PHI3);
+    int window = window();
+    IntPredicate slides = slides(layers, window);
+    List<LayerAttention> all = new ArrayList<>();
+    for (int layer = 0; layer < layers; layer++) {
+      boolean slide = window > 0 && slides.test(layer);
+      all.add(new LayerAttention(slide ? window : 0, rope(ropes, layer, slide)));
     }
+    return all;
+  }
+
+  private Optional<Rope> rope(RopeReader ropes, int layer, boolean slides) {
+    return switch (family) {
+      case OLMO3 ->
+          Optional.of(
+              slides ? ropes.ofWindows("rope_theta", family.theta) : ropes.ofFullAttention());
+      case GEMMA3_TEXT ->
+          Optional.of(
+              slides ? ropes.ofWindows("rope_local_base_freq", 10_000) : ropes.ofFullAttention());
+      case SMOLLM3 -> turns(layer) ? Optional.of(ropes.ofAllLayers()) : Optional.empty();
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, GRANITE, OLMO2, PHI3, GEMMA2 ->
+          Optional.of(ropes.ofAllLayers());
+    };
+  }
+
+  /** SmolLM3: 0 says that a layer has no positions; by default every fourth. */
+  private boolean turns(int layer) {
+    JsonNode list = json.path("no_rope_layers");
+    if (list.isArray()) {
+      config.require(list.size() > layer, "no_rope_layers", "a list with a number for each layer");
+      return list.path(layer).asInt(1) != 0;
+    }
+    return (layer + 1) % config.positive("no_rope_layer_interval", 4) != 0;
+  }
+
+  /** 0 for none. */
+  private int window() {
+    int usual =
+        switch (family) {
+          case MISTRAL, MINISTRAL, OLMO3, GEMMA2, GEMMA3_TEXT -> 4096;
+          case QWEN2, QWEN3 -> config.flag("use_sliding_window", false) ? 4096 : 0;
+          case LLAMA, SMOLLM3, GRANITE, OLMO2, PHI3 -> 0;
+        };
+    boolean off =
+        switch (family) {
+          case QWEN2, QWEN3, SMOLLM3 -> !config.flag("use_sliding_window", false);
+          case LLAMA, MISTRAL, MINISTRAL, GRANITE, OLMO2, OLMO3, PHI3, GEMMA2, GEMMA3_TEXT ->
+              json.has("sliding_window") && json.path("sliding_window").isNull();
+        };
+    return off ? 0 : config.positive("sliding_window", usual);
+  }
+
+  /** Which layers have the window. */
+  private IntPredicate slides(int layers, int window) {
+    JsonNode types = json.path("layer_types");
+    if (types.isArray() && family != Family.MISTRAL) {
+      return byType(types, layers, window);
+    }
+    return switch (family) {
+      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, PHI3 -> layer -> true;
+      case QWEN2, QWEN3 -> layer -> layer >= config.positive("max_window_layers", 28);
+      case SMOLLM3 -> layer -> !turns(layer);
+      case GEMMA2 -> layer -> layer % 2 == 0;
+      case OLMO3 -> layer -> layer % 4 != 3;
+      case GEMMA3_TEXT -> {
+        int every =
+            config.positive(
+                "sliding_window_pattern", config.positive("_sliding_window_pattern", 6));
+        yield layer -> (layer + 1) % every != 0;
+      }
+    };
+  }
+
+  private IntPredicate byType(JsonNode types, int layers, int window) {
+    List<String> known = List.of("full_attention", "sliding_attention");
+    config.require(types.size() >= layers, "layer_types", "a list with a type for each layer");
+    boolean sliding = false;
+    for (JsonNode type : types) {
+      config.require(
+          known.contains(type.asText()), "layer_types", "full_attention or sliding_attention");
+      sliding |= type.asText().equals("sliding_attention");
+    }
+    config.require(
+        !sliding || window > 0, "sliding_window", "a number, because layer_types has windows");
+    return layer -> types.path(layer).asText().equals("sliding_attention");
+  }
+
+  private void refuseOtherArithmetic() {
+    String activation = family.isGemma() ? "gelu_pytorch_tanh" : "silu";
+    // Gemma's first files said "gelu" in hidden_act and meant the other.
+    String key =
+        family.isGemma() && json.hasNonNull("hidden_activation")
+            ? "hidden_activation"
+            : "hidden_act";
+    config.require(
+        json.path(key).asText(activation).equals(activation), key, "\"" + activation + "\"");
+    for (String dropout : List.of("attention_dropout", "embd_pdrop", "resid_pdrop")) {
+      config.require(json.path(dropout).asDouble(0) == 0, dropout, "0");
+    }
+    config.require(
+        family.keys.contains("sliding_window") || !json.hasNonNull("sliding_window"),
+        "sliding_window",
+        "null: attention of " + family.modelType() + " has no window");
     refuseOtherQuantization();
     refuseUnknownKeys();
   }
@@ -182,7 +420,7 @@ public final class LlamaConfigReader {
       boolean readable =
           quantization.path("quant_method").asText("bitsandbytes").equals("bitsandbytes")
               && quantization.path("bnb_4bit_quant_type").asText("").equals("nf4");
-      require(
+      config.require(
           readable,
           "quantization_config",
           "bitsandbytes' with bnb_4bit_quant_type nf4, or left out with 16-bit weights");
@@ -192,69 +430,15 @@ public final class LlamaConfigReader {
   private void refuseUnknownKeys() {
     for (Iterator<String> names = json.fieldNames(); names.hasNext(); ) {
       String name = names.next();
-      boolean known = USED.contains(name) || WITHOUT_EFFECT.contains(name);
+      boolean known =
+          USED.contains(name) || WITHOUT_EFFECT.contains(name) || family.keys.contains(name);
       JsonNode value = json.get(name);
       boolean off = value.isNull() || value.isBoolean() && !value.asBoolean();
       if (!known && !off) {
         throw new UserError(
-            String.format(
-                "%s: the key \"%s\" (value %s) is not known here and could change what the model"
-                    + " computes. If it does not, remove it from the file; otherwise this model"
-                    + " cannot be trained with spark-finetune.",
-                source, name, value));
+            "%s: the key \"%s\" (value %s) is not known here for %s and could change what the model computes. If it does not, remove it from the file; otherwise this model cannot be trained with spark-finetune."
+                .formatted(config.source(), name, value, family.modelType()));
       }
-    }
-  }
-
-  private double ropeTheta() {
-    JsonNode inner = json.path("rope_parameters").path("rope_theta");
-    double theta = inner.isNumber() ? inner.asDouble() : json.path("rope_theta").asDouble(10_000);
-    require(theta > 0, "rope_theta", "a positive number");
-    return theta;
-  }
-
-  private RopeScaling ropeScaling() {
-    String key = json.hasNonNull("rope_parameters") ? "rope_parameters" : "rope_scaling";
-    JsonNode scaling = json.path(key);
-    String type = scaling.path("rope_type").asText(scaling.path("type").asText("default"));
-    return switch (type) {
-      case "default" -> new RopeScaling.None();
-      case "linear" -> new RopeScaling.Linear(positive(key, scaling, "factor"));
-      case "llama3" ->
-          new RopeScaling.Llama3(
-              positive(key, scaling, "factor"),
-              positive(key, scaling, "low_freq_factor"),
-              positive(key, scaling, "high_freq_factor"),
-              (int) positive(key, scaling, "original_max_position_embeddings"));
-      default ->
-          throw new UserError(
-              String.format(
-                  "%s: %s has rope_type \"%s\"; implemented are default, linear and llama3.",
-                  source, key, type));
-    };
-  }
-
-  private double positive(String parent, JsonNode node, String key) {
-    double value = node.path(key).asDouble(Double.NaN);
-    require(value > 0, parent + "." + key, "a positive number, but it is " + node.path(key));
-    return value;
-  }
-
-  private int positive(String key) {
-    JsonNode value = json.path(key);
-    require(
-        value.isInt() && value.asInt() > 0,
-        key,
-        "a positive whole number, but it is "
-            + (value.isMissingNode() ? "missing" : value.toString()));
-    return value.asInt();
-  }
-
-  private void require(boolean condition, String key, String allowed) {
-    if (!condition) {
-      throw new UserError(
-          String.format(
-              "%s: %s has to be %s (the file says %s).", source, key, allowed, json.path(key)));
     }
   }
 }

@@ -3,16 +3,15 @@ package org.sparkfinetune.model.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.sparkfinetune.model.family.DecoderFamily.Norms;
+import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/** Names and shapes of a Llama's weights, by the groups that are gathered together. */
+/** Names and shapes of a decoder's weights, by the groups that are gathered together. */
 public final class LlamaWeights {
   public static final String EMBED_TOKENS = "model.embed_tokens.weight";
   public static final String FINAL_NORM = "model.norm.weight";
   public static final String LM_HEAD = "lm_head.weight";
-
-  /** How many weights a layer's script takes: two norms, seven linears, seven biases. */
-  public static final int LAYER_SLOTS = 16;
 
   private LlamaWeights() {}
 
@@ -32,15 +31,62 @@ public final class LlamaWeights {
     return NamedShape.of(LM_HEAD, config.vocabSize(), config.hiddenSize());
   }
 
-  /** The sixteen slots of a layer's script in order; empty where the model has no such bias. */
+  /**
+   * The norms of a layer by what they stand before or after; empty where the family has none.
+   *
+   * @param attention before attention
+   * @param mlp before the MLP
+   * @param query of queries
+   * @param key of keys
+   * @param afterAttention of what attention adds
+   * @param afterMlp of what the MLP adds
+   */
+  public record LayerNorms(
+      Optional<NamedShape> attention,
+      Optional<NamedShape> mlp,
+      Optional<NamedShape> query,
+      Optional<NamedShape> key,
+      Optional<NamedShape> afterAttention,
+      Optional<NamedShape> afterMlp) {
+
+    public static LayerNorms of(LlamaConfig config, int layer) {
+      String prefix = layerPrefix(layer);
+      Norms norms = config.family().norms();
+      QkNorm qk = config.family().qkNorm();
+      int hidden = config.hiddenSize();
+      String mlp = norms == Norms.BOTH ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+      return new LayerNorms(
+          norm(norms.before(), prefix + "input_layernorm", hidden),
+          norm(norms.before(), prefix + mlp, hidden),
+          norm(qk != QkNorm.NONE, prefix + "self_attn.q_norm", width(config, config.queryWidth())),
+          norm(qk != QkNorm.NONE, prefix + "self_attn.k_norm", width(config, config.keyWidth())),
+          norm(norms.after(), prefix + "post_attention_layernorm", hidden),
+          norm(norms.after(), prefix + "post_feedforward_layernorm", hidden));
+    }
+
+    private static long width(LlamaConfig config, long whole) {
+      return config.family().qkNorm() == QkNorm.PER_HEAD ? config.headDim() : whole;
+    }
+
+    private static Optional<NamedShape> norm(boolean there, String name, long width) {
+      return there ? Optional.of(NamedShape.of(name + ".weight", width)) : Optional.empty();
+    }
+  }
+
+  /**
+   * The twenty slots of a layer's script in order: the norm before attention, q, k, v, o, the norm
+   * before the MLP, gate, up, down, seven biases, the norms of queries and keys, and those after
+   * attention and MLP. Empty where the model has no such weight.
+   */
   public static List<Optional<NamedShape>> layerSlots(LlamaConfig config, int layer) {
-    String prefix = layerPrefix(layer);
+    LayerNorms norms = LayerNorms.of(config, layer);
     List<Optional<NamedShape>> slots = new ArrayList<>();
-    slots.add(norm(config, prefix + "input_layernorm.weight"));
-    LinearModule.all().subList(0, 4).forEach(m -> slots.add(weight(config, prefix, m)));
-    slots.add(norm(config, prefix + "post_attention_layernorm.weight"));
-    LinearModule.all().subList(4, 7).forEach(m -> slots.add(weight(config, prefix, m)));
-    LinearModule.all().forEach(m -> slots.add(bias(config, prefix, m)));
+    slots.add(norms.attention());
+    slots.addAll(linears(config, layer, Part.WEIGHT).subList(0, 4));
+    slots.add(norms.mlp());
+    slots.addAll(linears(config, layer, Part.WEIGHT).subList(4, LinearModule.SLOTS));
+    slots.addAll(linears(config, layer, Part.BIAS));
+    slots.addAll(List.of(norms.query(), norms.key(), norms.afterAttention(), norms.afterMlp()));
     return slots;
   }
 
@@ -49,19 +95,37 @@ public final class LlamaWeights {
     return layerSlots(config, layer).stream().flatMap(Optional::stream).toList();
   }
 
-  private static Optional<NamedShape> norm(LlamaConfig config, String name) {
-    return Optional.of(NamedShape.of(name, config.hiddenSize()));
+  /** The norms that a layer has. */
+  public static List<NamedShape> norms(LlamaConfig config, int layer) {
+    return layer(config, layer).stream().filter(weight -> isNorm(weight.name())).toList();
   }
 
-  private static Optional<NamedShape> weight(LlamaConfig config, String prefix, LinearModule m) {
-    String name = prefix + m.path() + ".weight";
-    return Optional.of(NamedShape.of(name, m.outFeatures(config), m.inFeatures(config)));
+  /** Whether a weight is that of a norm. */
+  public static boolean isNorm(String name) {
+    return name.endsWith("norm.weight");
   }
 
-  private static Optional<NamedShape> bias(LlamaConfig config, String prefix, LinearModule m) {
-    String name = prefix + m.path() + ".bias";
-    return m.hasBias(config)
-        ? Optional.of(NamedShape.of(name, m.outFeatures(config)))
-        : Optional.empty();
+  private enum Part {
+    WEIGHT,
+    BIAS
+  }
+
+  private static List<Optional<NamedShape>> linears(LlamaConfig config, int layer, Part part) {
+    List<Optional<NamedShape>> slots =
+        new ArrayList<>(java.util.Collections.nCopies(LinearModule.SLOTS, Optional.empty()));
+    for (LinearModule module : LinearModule.of(config)) {
+      String name = layerPrefix(layer) + module.path();
+      if (part == Part.WEIGHT) {
+        slots.set(
+            module.slot(),
+            Optional.of(
+                NamedShape.of(
+                    name + ".weight", module.outFeatures(config), module.inFeatures(config))));
+      } else if (module.hasBias(config)) {
+        slots.set(
+            module.slot(), Optional.of(NamedShape.of(name + ".bias", module.outFeatures(config))));
+      }
+    }
+    return slots;
   }
 }

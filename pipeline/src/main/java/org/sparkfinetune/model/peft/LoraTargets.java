@@ -38,7 +38,7 @@ public final class LoraTargets {
                   wanted.excluded().isEmpty() && wanted.layersToTransform().isEmpty()
                       ? ""
                       : ", and exclude_modules and layers_to_transform leave none of them",
-                  shortNames()));
+                  shortNames(config)));
     }
   }
 
@@ -77,7 +77,7 @@ public final class LoraTargets {
                     key,
                     text(entry),
                     key.equals("exclude_modules") ? "" : " all-linear,",
-                    shortNames()));
+                    shortNames(config)));
       }
     }
   }
@@ -116,15 +116,15 @@ public final class LoraTargets {
     return targets instanceof Expression expression ? expression.text() : "all-linear";
   }
 
-  private static List<String> shortNames() {
-    return LinearModule.all().stream().map(LinearModule::shortName).toList();
+  private static List<String> shortNames(LlamaConfig config) {
+    return LinearModule.of(config).stream().map(LinearModule::shortName).toList();
   }
 
   /** Names of all linears of a model's layers. */
   static List<String> linears(LlamaConfig config) {
     List<String> names = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      for (LinearModule module : LinearModule.all()) {
+      for (LinearModule module : LinearModule.of(config)) {
         names.add(name(layer, module));
       }
     }
@@ -146,14 +146,16 @@ public final class LoraTargets {
 
   /** The modules of a layer that carry LoRA. */
   public List<LinearModule> modules(int layer) {
-    return LinearModule.all().stream().filter(module -> has(layer, module)).toList();
+    return LinearModule.of(config).stream().filter(module -> has(layer, module)).toList();
   }
 
-  /** What the product of each of the layer's linears is multiplied by, in their order. */
+  /** What the product of each of a layer's linears is multiplied by, by their slots. */
   public double[] scales(int layer) {
-    return LinearModule.all().stream()
-        .mapToDouble(module -> ranks.scaling(name(layer, module)))
-        .toArray();
+    double[] scales = new double[LinearModule.SLOTS];
+    for (LinearModule module : LinearModule.of(config)) {
+      scales[module.slot()] = ranks.scaling(name(layer, module));
+    }
+    return scales;
   }
 
   /**

@@ -160,28 +160,55 @@ class Ops(Module):
     n = torch.linalg_vector_norm(x, 2, [-1], True, dtype=6)
     return torch.rsqrt(n * n / float(torch.size(x, -1)) + eps)
 
-  def rms_norm(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+  # kind: how the weight w meets the normalised x. 0 x is cast, then times w (Llama); 1 x times w, then cast (OLMo 2);
+  # 2 x times 1 + w, then cast (Gemma). A norm of no weight gives x itself.
+  def rms_norm(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float, kind: int) -> Tensor:
+    if torch.numel(weight) == 0:
+      return x
     inv = self.inverse_rms(x, eps)
-    return torch.to(x * inv, x.dtype) * weight
+    if kind == 0:
+      return torch.to(x * inv, x.dtype) * weight
+    return torch.to(x * inv * self.norm_weight(weight, kind), x.dtype)
+
+  def norm_weight(self: __torch__.Ops, weight: Tensor, kind: int) -> Tensor:
+    w = torch.to(weight, 6)
+    if kind == 2:
+      w = w + 1.
+    return w
 
   # -> [dx, dweight (H, float32), only if `base`]
-  def rms_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float, base: bool) -> List[Tensor]:
+  def rms_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float, kind: int, base: bool) -> List[Tensor]:
+    dweight = torch.empty([0], dtype=6, device=x.device)
+    if torch.numel(weight) == 0:
+      return [dy, dweight]
     inv = self.inverse_rms(x, eps)
     xhat = x * inv
-    dweight = torch.empty([0], dtype=6, device=x.device)
     if base:
-      dweight = torch.sum(torch.to(dy, 6) * xhat, [0])
-    g = torch.to(dy * weight, 6)
+      dweight = torch.sum(torch.reshape(torch.to(dy, 6) * xhat, [-1, torch.size(x, -1)]), [0])
+    if kind == 0:
+      g = torch.to(dy * weight, 6)
+    else:
+      g = torch.to(dy, 6) * self.norm_weight(weight, kind)
     mean = torch.mean(g * xhat, [-1], True)
     dx = torch.to(torch.mul_(torch.addcmul_(g, xhat, mean, value=-1.), inv), x.dtype)
     return [dx, dweight]
 
-  # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, D) ----------------
+  # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, E), E <= D, of which the first E
+  # numbers of a head turn; of no elements in a layer without positions --------------------------------------------
   def rope(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    half = torch.floordiv(torch.size(x, -1), 2)
+    if torch.numel(cos) == 0:
+      return x
+    turning = torch.size(cos, -1)
+    half = torch.floordiv(turning, 2)
     left = torch.narrow(x, -1, 0, half)
     right = torch.narrow(x, -1, half, half)
-    return torch.addcmul(x * cos, torch.cat([torch.neg(right), left], -1), sin)
+    turned = torch.cat([torch.neg(right), left], -1)
+    rest = torch.size(x, -1) - turning
+    if rest == 0:
+      return torch.to(torch.addcmul(x * cos, turned, sin), x.dtype)
+    head = torch.narrow(x, -1, 0, turning)
+    y = torch.to(torch.addcmul(head * cos, turned, sin), x.dtype)
+    return torch.cat([y, torch.narrow(x, -1, turning, rest)], -1)
 
   def rope_backward(self: __torch__.Ops, dy: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return self.rope(dy, cos, torch.neg(sin))
@@ -189,21 +216,25 @@ class Ops(Module):
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
   # q: (N, Q, D), k, v: (N, K, D); tokens from the last cut on are padding, for which zeros come out;
   # soon: the backward comes next
+  # scores are multiplied with `scale`; a query sees the `window` keys that end with its own (0: all before it); scores s
+  # become cap tanh(s / cap) (0: they stay)
   # -> [out (N, Q, D), saved for the backward: logsumexp float32 (N, Q, 1), on CUDA (segments, Q,
-  # longest segment rounded up), in blocks `kept_probabilities`]
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
+  # longest segment rounded up), in blocks `kept_probabilities`, by products nothing]
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float, soon: bool) -> List[Tensor]:
+    if self.by_products(cuts, window, cap):
+      return [self.attention_by_products(q, k, v, cuts, scale, window, cap), torch.empty([0], dtype=6, device=q.device)]
     if self.in_blocks(q):
-      return self.attention_in_blocks(q, k, v, cuts, soon)
+      return self.attention_in_blocks(q, k, v, cuts, scale, soon)
     repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
       v = torch.repeat_interleave(v, repeat, 1)
     if q.is_cuda:
-      return self.attention_on_cuda(q, k, v, cuts)
+      return self.attention_on_cuda(q, k, v, cuts, scale)
     out = torch.zeros_like(q)
     sums = torch.zeros([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
     for some in self.alike(cuts):
-      outs, lse = torch._scaled_dot_product_flash_attention_for_cpu(self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), 0., True, attn_mask=None, scale=None)
+      outs, lse = torch._scaled_dot_product_flash_attention_for_cpu(self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), 0., True, attn_mask=None, scale=scale)
       self.from_group(out, cuts, some, outs)
       self.from_group(sums, cuts, some, torch.unsqueeze(lse, 3))
     return [out, sums]
@@ -217,17 +248,17 @@ class Ops(Module):
     return self.by_group(x, cuts, some, 1, x.dtype)
 
   # All segments at once; 1: causal from the top left of each. q, k, v: (N, Q, D)
-  def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
     starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
     longest = self.longest(cuts)
-    out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, starts, starts, longest, longest, 0., 1, True, scale=None, seqlen_k=None, window_size=None)
+    out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, starts, starts, longest, longest, 0., 1, True, scale=scale, seqlen_k=None, window_size=None)
     return [self.without_padding(torch.squeeze(out, 0), cuts), lse]
 
-  def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
     starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
     longest = self.longest(cuts)
     seed = torch.zeros([1], dtype=4, device=q.device)
-    dq, dk, dv, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=None, num_splits_key=None, window_size=None, shared_storage_dqdkdv=False)
+    dq, dk, dv, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=scale, num_splits_key=None, window_size=None, shared_storage_dqdkdv=False)
     return [self.without_padding(torch.squeeze(dq, 0), cuts), self.without_padding(torch.squeeze(dk, 0), cuts), self.without_padding(torch.squeeze(dv, 0), cuts)]
 
   # Kernels for segments leave the memory behind the last one as it was.
@@ -242,31 +273,33 @@ class Ops(Module):
     return most
 
   # -> [dq, dk, dv]
-  def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, saved: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, saved: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> List[Tensor]:
+    if self.by_products(cuts, window, cap):
+      return self.attention_by_products_backward(dout, q, k, v, cuts, scale, window, cap)
     if self.in_blocks(q):
-      return self.attention_in_blocks_backward(dout, q, k, v, out, saved, cuts)
+      return self.attention_in_blocks_backward(dout, q, k, v, out, saved, cuts, scale)
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     if repeat > 1:
       k = torch.repeat_interleave(k, repeat, 1)
       v = torch.repeat_interleave(v, repeat, 1)
     if q.is_cuda:
-      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts)
+      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts, scale)
     else:
-      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, saved, cuts)
+      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, saved, cuts, scale)
     if repeat > 1:
       grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
       dk = torch.sum(torch.reshape(dk, grouped), [2])
       dv = torch.sum(torch.reshape(dv, grouped), [2])
     return [dq, dk, dv]
 
-  def attention_backward_on_cpu(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_backward_on_cpu(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
     dq = torch.zeros_like(q)
     dk = torch.zeros_like(k)
     dv = torch.zeros_like(v)
     for some in self.alike(cuts):
       sums = torch.squeeze(self.heads_first(lse, cuts, some), 3)
-      dqs, dks, dvs = torch._scaled_dot_product_flash_attention_for_cpu_backward(self.heads_first(dout, cuts, some), self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), self.heads_first(out, cuts, some), sums, 0., True, attn_mask=None, scale=None)
+      dqs, dks, dvs = torch._scaled_dot_product_flash_attention_for_cpu_backward(self.heads_first(dout, cuts, some), self.heads_first(q, cuts, some), self.heads_first(k, cuts, some), self.heads_first(v, cuts, some), self.heads_first(out, cuts, some), sums, 0., True, attn_mask=None, scale=scale)
       self.from_group(dq, cuts, some, dqs)
       self.from_group(dk, cuts, some, dks)
       self.from_group(dv, cuts, some, dvs)
@@ -316,7 +349,7 @@ class Ops(Module):
       return self.view(kept, at, shape)
     return torch.empty(shape, dtype=15, device=kept.device)
 
-  def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], soon: bool) -> List[Tensor]:
+  def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, soon: bool) -> List[Tensor]:
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
@@ -325,7 +358,7 @@ class Ops(Module):
     kept = self.kept_probabilities(q, cuts, soon)
     at = 0
     for some in self.alike(cuts):
-      qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), float(d) ** -0.5)
+      qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), scale)
       ks = torch.transpose(torch.squeeze(self.by_group(k, cuts, some, groups, 6), 1), 1, 2)
       vs = torch.squeeze(self.by_group(v, cuts, some, groups, 15), 1)
       all, m = torch.size(qs, 0), torch.size(qs, 2)
@@ -348,11 +381,10 @@ class Ops(Module):
     return torch.copy_(out, torch.softmax(scores, 2, None))
 
   # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
-  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, kept: Tensor, cuts: List[int]) -> List[Tensor]:
+  def attention_in_blocks_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, kept: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
     groups = torch.size(k, 1)
     repeat = torch.floordiv(torch.size(q, 1), groups)
     d = torch.size(q, 2)
-    scale = float(d) ** -0.5
     dq = torch.zeros_like(q)
     dk = torch.zeros_like(k)
     dv = torch.zeros_like(v)
@@ -412,6 +444,87 @@ class Ops(Module):
       n = cuts[some[s] + 1] - at
       _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(torch.narrow(torch.select(all, 0, s), 1, 0, n), 0, 1))
 
+  # ---- the same by products alone, 128 queries of a segment at a time, in float32 -------------------
+  # For what no kernel of libtorch's does on every device: windows that are shorter than a segment, and capped scores.
+  def by_products(self: __torch__.Ops, cuts: List[int], window: int, cap: float) -> bool:
+    if cap > 0.:
+      return True
+    return window > 0 and self.longest(cuts) > window
+
+  # The first key that queries from `b` on see.
+  def first_seen(self: __torch__.Ops, b: int, window: int) -> int:
+    if window > 0:
+      return max(0, b - window + 1)
+    return 0
+
+  # x: (N, heads, D) -> (groups, heads / groups x n, D), float32
+  def heads_of(self: __torch__.Ops, x: Tensor, at: int, n: int, groups: int) -> Tensor:
+    heads = torch.transpose(torch.narrow(x, 0, at, n), 0, 1)
+    return torch.reshape(torch.to(heads, 6), [groups, -1, torch.size(x, 2)])
+
+  # x: (groups, heads / groups x n, D) -> to (N, heads, D), rows [at, at + n) increased
+  def add_heads(self: __torch__.Ops, to: Tensor, at: int, n: int, x: Tensor) -> Tensor:
+    rows = torch.transpose(torch.reshape(x, [-1, n, torch.size(to, 2)]), 0, 1)
+    return torch.add_(torch.narrow(to, 0, at, n), rows)
+
+  # qs: (K, R x m, D) of queries [b, b + m), ks: (K, seen, D) of keys from `low` on
+  # -> [probabilities (K, R x m, seen), tanh of the capped scores or empty]
+  def window_probabilities(self: __torch__.Ops, qs: Tensor, ks: Tensor, m: int, b: int, low: int, scale: float, window: int, cap: float) -> List[Tensor]:
+    scores = torch.mul_(torch.bmm(qs, torch.transpose(ks, 1, 2)), scale)
+    bent = torch.empty([0], dtype=6, device=qs.device)
+    if cap > 0.:
+      bent = torch.tanh(scores / cap)
+      scores = bent * cap
+    seen = torch.size(ks, 1)
+    keys = torch.unsqueeze(torch.arange(low, low + seen, dtype=3, device=qs.device), 0)
+    queries = torch.unsqueeze(torch.arange(b, b + m, dtype=3, device=qs.device), 1)
+    hidden = torch.gt(keys, queries)
+    if window > 0:
+      hidden = torch.logical_or(hidden, torch.le(keys, queries - window))
+    shape = [torch.size(scores, 0), -1, m, seen]
+    _ = torch.masked_fill_(torch.view(scores, shape), hidden, -float("inf"))
+    return [torch.softmax(scores, 2, None), bent]
+
+  def attention_by_products(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> Tensor:
+    groups = torch.size(k, 1)
+    out = torch.zeros_like(q)
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      for b in range(0, n, 128):
+        m = min(128, n - b)
+        low = self.first_seen(b, window)
+        ks = self.heads_of(k, at + low, b + m - low, groups)
+        p, _ = self.window_probabilities(self.heads_of(q, at + b, m, groups), ks, m, b, low, scale, window, cap)
+        _1 = self.add_heads(out, at + b, m, torch.bmm(p, self.heads_of(v, at + low, b + m - low, groups)))
+    return out
+
+  def attention_by_products_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> List[Tensor]:
+    groups = torch.size(k, 1)
+    dq = torch.zeros_like(q)
+    dk = torch.zeros_like(k, dtype=6)
+    dv = torch.zeros_like(v, dtype=6)
+    for i in range(torch.len(cuts) - 1):
+      at = cuts[i]
+      n = cuts[i + 1] - at
+      for b in range(0, n, 128):
+        m = min(128, n - b)
+        low = self.first_seen(b, window)
+        seen = b + m - low
+        qs = self.heads_of(q, at + b, m, groups)
+        ks = self.heads_of(k, at + low, seen, groups)
+        douts = self.heads_of(dout, at + b, m, groups)
+        p, bent = self.window_probabilities(qs, ks, m, b, low, scale, window, cap)
+        dp = torch.bmm(douts, torch.transpose(self.heads_of(v, at + low, seen, groups), 1, 2))
+        ds = torch.mul_(torch.sub_(dp, torch.sum(dp * p, [2], True)), p)
+        if cap > 0.:
+          ds = torch.mul_(ds, 1. - bent * bent)
+        ds = torch.mul_(ds, scale)
+        _ = self.add_heads(dq, at + b, m, torch.bmm(ds, ks))
+        _1 = self.add_heads(dk, at + low, seen, torch.bmm(torch.transpose(ds, 1, 2), qs))
+        _2 = self.add_heads(dv, at + low, seen, torch.bmm(torch.transpose(p, 1, 2), douts))
+    return [dq, torch.to(dk, k.dtype), torch.to(dv, v.dtype)]
+
   # x: (..., 1) float32 -> (..., 8) bfloat16 whose sum is -x
   def minus_in_pieces(self: __torch__.Ops, x: Tensor) -> Tensor:
     upper = torch.to(x, 15)
@@ -421,80 +534,169 @@ class Ops(Module):
     return torch.constant_pad_nd(torch.neg(torch.cat([upper, middle, lower], -1)), [0, 5], 0.)
 
   # ---- a decoder layer ----------------------------------------------------------------------------
-  # w: input norm, q, k, v, o, post-attention norm, gate, up, down, then the biases of the seven linears
+  # h = x + r after(attention(before(x))), y = h + r after(mlp(before(h)))
+  # w: the norm before attention, q, k, v, o, the norm before the MLP, gate, up, down, the biases of the seven linears,
+  #    the norms of q, k, after attention, after the MLP; q may hold k and v too, and gate up (Phi-3)
   # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
+  # kinds: head size, window, norm of q and k (0 none, 1 of each head, 2 of all), kind of norm, activation (0 SiLU, 1 GELU)
+  # scales: LoRA's, of the seven; numbers: eps, attention's scale, r, cap of the scores
   # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
-  # -> [y] + [q, k, v, attention, saved, h] for 1, [..., n1, n2, gate, up] for 2
-  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, keep: int) -> List[Tensor]:
-    n1 = self.rms_norm(x, w[0], eps)
-    attended = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, headDim, False)
+  # -> [y] + [q, k, v, attention, saved, h, q and k before their norm, o] for 1, [..., n1, n2, gate, up, down] for 2;
+  # empty what the family does not need
+  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], keep: int) -> List[Tensor]:
+    _headDim, _window, _qkNorm, norm, activation = kinds
+    eps, _attention, residual, _cap = numbers
+    n1 = self.rms_norm(x, w[0], eps, norm)
+    attended = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, False)
     h = attended[5]
-    n2 = self.rms_norm(h, w[5], eps)
-    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
-    up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])
+    n2 = self.rms_norm(h, w[5], eps, norm)
+    gate, up = self.gate_and_up(n2, w, lora, masks, scales)
+    m = self.activated(gate, activation)
     if keep == 2:
-      m = torch.silu(gate) * up
-      return [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])] + attended + [n1, n2, gate, up]
-    m = torch.mul_(torch.silu(gate), up)
-    y = [h + self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])]
-    if keep == 1:
+      m = m * up
+    else:
+      m = torch.mul_(m, up)
+    down = self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
+    y = [self.branch(h, self.rms_norm(down, w[19], eps, norm), residual)]
+    if keep > 0:
       y = y + attended
+    if keep == 2:
+      y = y + [n1, n2, gate, up, self.kept_for(w[19], down)]
     return y
 
-  # n1 (N, H): the layer's input after its norm; soon: the backward comes next
-  # -> [q, k, v, attention, saved, h]
-  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, soon: bool) -> List[Tensor]:
-    n = torch.size(x, 0)
+  # x + r y
+  def branch(self: __torch__.Ops, x: Tensor, y: Tensor, r: float) -> Tensor:
+    if r == 1.:
+      return x + y
+    return x + y * r
+
+  # x, if it is the input of a norm that is there.
+  def kept_for(self: __torch__.Ops, weight: Tensor, x: Tensor) -> Tensor:
+    if torch.numel(weight) > 0:
+      return x
+    return torch.empty([0], dtype=6, device=x.device)
+
+  def activated(self: __torch__.Ops, gate: Tensor, activation: int) -> Tensor:
+    if activation == 1:
+      return torch.gelu(gate, approximate="tanh")
+    return torch.silu(gate)
+
+  def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float]) -> List[Tensor]:
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
+    if torch.numel(w[7]) == 0:
+      return torch.chunk(gate, 2, 1)
+    return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])]
+
+  # n1 (N, H) -> [q (N, Q, D), k, v (N, K, D)]
+  def queries_keys_values(self: __torch__.Ops, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], headDim: int) -> List[Tensor]:
+    n = torch.size(n1, 0)
     q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0]), [n, -1, headDim])
+    if torch.numel(w[2]) == 0:
+      queries = torch.floordiv(torch.size(w[4], 1), headDim)
+      keys = torch.floordiv(torch.size(q, 1) - queries, 2)
+      return [torch.narrow(q, 1, 0, queries), torch.narrow(q, 1, queries, keys), torch.narrow(q, 1, queries + keys, keys)]
     k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1]), [n, -1, headDim])
     v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2]), [n, -1, headDim])
-    q = self.rope(q, cos, sin)
-    k = self.rope(k, cos, sin)
-    attended, saved = self.attention(q, k, v, cuts, soon)
-    h = x + self.linear(torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
-    return [q, k, v, attended, saved, h]
+    return [q, k, v]
+
+  # x: (N, heads, D); kind: 1 of each head, 2 of all
+  def head_norm(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float, kind: int, norm: int) -> Tensor:
+    if kind == 2:
+      return torch.view(self.rms_norm(torch.reshape(x, [torch.size(x, 0), -1]), weight, eps, norm), torch.size(x))
+    return self.rms_norm(x, weight, eps, norm)
+
+  def head_norm_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, weight: Tensor, eps: float, kind: int, norm: int, base: bool) -> List[Tensor]:
+    if kind == 2:
+      n = torch.size(x, 0)
+      dx, dweight = self.rms_norm_backward(torch.reshape(dy, [n, -1]), torch.reshape(x, [n, -1]), weight, eps, norm, base)
+      return [torch.view(dx, torch.size(x)), dweight]
+    return self.rms_norm_backward(dy, x, weight, eps, norm, base)
+
+  # n1 (N, H): the layer's input after its norm; soon: the backward comes next
+  # -> [q, k, v, attention, saved, h, q and k before their norm, o]
+  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], soon: bool) -> List[Tensor]:
+    headDim, window, qkNorm, norm, _activation = kinds
+    eps, attention, residual, cap = numbers
+    q0, k0, v = self.queries_keys_values(n1, w, lora, masks, scales, headDim)
+    q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin)
+    k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin)
+    attended, saved = self.attention(q, k, v, cuts, attention, window, cap, soon)
+    o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
+    h = self.branch(x, self.rms_norm(o, w[18], eps, norm), residual)
+    return [q, k, v, attended, saved, h, self.kept_for(w[16], q0), self.kept_for(w[17], k0), self.kept_for(w[18], o)]
 
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
-  # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 16 of w]; float32
-  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], headDim: int, eps: float, base: bool) -> List[Tensor]:
+  # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 20 of w]; float32
+  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
+    headDim, window, qkNorm, norm, activation = kinds
+    eps, attention, residual, cap = numbers
     n = torch.size(x, 0)
-    if torch.len(kept) == 10:
-      q, k, v, attended, saved, h, n1, n2, gate, up = kept
+    none = torch.empty([0], dtype=6, device=x.device)
+    if torch.len(kept) == 14:
+      q, k, v, attended, saved, h, q0, k0, o, n1, n2, gate, up, down = kept
     else:
-      n1 = self.rms_norm(x, w[0], eps)
-      if torch.len(kept) == 6:
-        q, k, v, attended, saved, h = kept
+      n1 = self.rms_norm(x, w[0], eps, norm)
+      if torch.len(kept) == 9:
+        q, k, v, attended, saved, h, q0, k0, o = kept
       else:
-        q, k, v, attended, saved, h = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, headDim, True)
-      n2 = self.rms_norm(h, w[5], eps)
-      gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
-      up = self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])
-    silu = torch.silu(gate)
-    dm, da6, db6, dw8, dbias6 = self.linear_backward(dy, silu * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6], base)
-    dgate = torch.silu_backward(dm * up, gate)
-    dup = torch.mul_(dm, silu)
-    dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
-    dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5], base)
-    dh, dw5 = self.rms_norm_backward(torch.add_(dn, dn_up), h, w[5], eps, base)
+        q, k, v, attended, saved, h, q0, k0, o = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, True)
+      n2 = self.rms_norm(h, w[5], eps, norm)
+      gate, up = self.gate_and_up(n2, w, lora, masks, scales)
+      down = none
+    active = self.activated(gate, activation)
+    ddown = self.times(dy, residual)
+    dw19 = none
+    if torch.numel(w[19]) > 0:
+      if torch.numel(down) == 0:
+        down = self.linear(active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
+      ddown, dw19 = self.rms_norm_backward(ddown, down, w[19], eps, norm, base)
+    dm, da6, db6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6], base)
+    if activation == 1:
+      dgate = torch.gelu_backward(dm * up, gate, approximate="tanh")
+    else:
+      dgate = torch.silu_backward(dm * up, gate)
+    dup = torch.mul_(dm, active)
+    if torch.numel(w[7]) == 0:
+      dn, da4, db4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
+      da5, db5, dw7, dbias5 = none, none, none, none
+    else:
+      dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
+      dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5], base)
+      dn = torch.add_(dn, dn_up)
+    dh, dw5 = self.rms_norm_backward(dn, h, w[5], eps, norm, base)
     dh = torch.add_(dh, dy)
-    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dh, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
-    dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts)
-    dq = torch.reshape(self.rope_backward(dq, cos, sin), [n, -1])
-    dk = torch.reshape(self.rope_backward(dk, cos, sin), [n, -1])
+    dout, dw18 = self.rms_norm_backward(self.times(dh, residual), o, w[18], eps, norm, base)
+    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
+    dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts, attention, window, cap)
+    dq, dw16 = self.head_norm_backward(self.rope_backward(dq, cos, sin), q0, w[16], eps, qkNorm, norm, base)
+    dk, dw17 = self.head_norm_backward(self.rope_backward(dk, cos, sin), k0, w[17], eps, qkNorm, norm, base)
+    dq = torch.reshape(dq, [n, -1])
+    dk = torch.reshape(dk, [n, -1])
     dv = torch.reshape(dv, [n, -1])
-    dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
-    dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1], base)
-    dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2], base)
-    dx, dw0 = self.rms_norm_backward(torch.add_(torch.add_(dn1, dn_k), dn_v), x, w[0], eps, base)
+    if torch.numel(w[2]) == 0:
+      dn1, da0, db0, dw1, dbias0 = self.linear_backward(torch.cat([dq, dk, dv], 1), n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
+      da1, db1, dw2, dbias1 = none, none, none, none
+      da2, db2, dw3, dbias2 = none, none, none, none
+    else:
+      dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
+      dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1], base)
+      dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2], base)
+      dn1 = torch.add_(torch.add_(dn1, dn_k), dn_v)
+    dx, dw0 = self.rms_norm_backward(dn1, x, w[0], eps, norm, base)
     out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]
     if base:
-      out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6]
+      out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6, dw16, dw17, dw18, dw19]
     return out
 
+  def times(self: __torch__.Ops, x: Tensor, factor: float) -> Tensor:
+    if factor == 1.:
+      return x
+    return x * factor
+
   # ---- head and loss, in chunks of tokens, so that no (N, V) tensor exists ------------------------
-  # x: (N, H), target: (n) int64, n <= N: what is behind them is padding
+  # x: (N, H), target: (n) int64, n <= N: what is behind them is padding; cap: of the logits, 0 for none
   # -> [sum of losses (float64), d(factor * sum)/dx (n, H), dW or empty]
-  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, backward: bool, base: bool) -> List[Tensor]:
+  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, cap: float, backward: bool, base: bool) -> List[Tensor]:
     total = torch.zeros([1], dtype=7, device=x.device)
     dx = torch.empty([0], dtype=6, device=x.device)
     dw = torch.empty([0], dtype=6, device=x.device)
@@ -507,13 +709,16 @@ class Ops(Module):
       part = torch.narrow(x, 0, i, min(chunk, torch.size(x, 0) - i))
       m = min(chunk, n - i)
       t = torch.unsqueeze(torch.narrow(target, 0, i, m), 1)
-      logits = torch.to(torch.linear(part, w), 6)
+      logits = self.capped(torch.to(torch.linear(part, w), 6), cap)
+      slope = self.slope(logits, cap)
       lse = torch.logsumexp(logits, [1], True)
       total = total + torch.sum(torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t), dtype=7)
       if backward:
         p = torch.exp_(torch.sub_(logits, lse))
         p = torch.scatter_add_(p, 1, t, torch.full_like(torch.narrow(lse, 0, 0, m), -1.))
         _ = self.zero_rows(p, m)
+        if cap > 0.:
+          p = torch.mul_(p, slope)
         p = torch.to(torch.mul_(p, factor), x.dtype)
         _1 = torch.copy_(torch.narrow(dx, 0, i, torch.size(part, 0)), torch.matmul(p, w))
         if base:
@@ -521,6 +726,17 @@ class Ops(Module):
     if backward:
       dx = torch.narrow(dx, 0, 0, n)
     return [total, dx, dw]
+
+  def capped(self: __torch__.Ops, x: Tensor, cap: float) -> Tensor:
+    if cap > 0.:
+      return torch.mul_(torch.tanh(x / cap), cap)
+    return x
+
+  # Of `capped` at its result y; empty without a cap.
+  def slope(self: __torch__.Ops, y: Tensor, cap: float) -> Tensor:
+    if cap > 0.:
+      return 1. - torch.square(y / cap)
+    return torch.empty([0], dtype=6, device=y.device)
 
   # ---- the same in chunks of the vocabulary, for a head that never exists whole --------------------
   # x: (n, H) -> [max (n, 1), sum (n, 1), target (n, 1), product (n, H), target row (n, H)]
@@ -535,19 +751,25 @@ class Ops(Module):
     return [torch.full_like(column, -3.0e38), column, torch.zeros_like(column), product, row]
 
   # w: (c, H); rows (k): positions whose target is in w, at ids (k)
-  def head_chunk(self: __torch__.Ops, x: Tensor, w: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, rows: Tensor, ids: Tensor) -> Tensor:
-    logits = torch.to(torch.linear(x, w), 6)
+  def head_chunk(self: __torch__.Ops, x: Tensor, w: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, rows: Tensor, ids: Tensor, cap: float) -> Tensor:
+    logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
+    slope = self.slope(logits, cap)
     if torch.numel(rows) > 0:
       picked = torch.gather(torch.index_select(logits, 0, rows), 1, torch.unsqueeze(ids, 1))
       _ = torch.index_copy_(target, 0, rows, picked)
       if torch.numel(product) > 0:
-        _1 = torch.index_copy_(row, 0, rows, torch.index_select(w, 0, ids))
+        own = torch.index_select(w, 0, ids)
+        if cap > 0.:
+          own = torch.to(own * torch.gather(torch.index_select(slope, 0, rows), 1, torch.unsqueeze(ids, 1)), w.dtype)
+        _1 = torch.index_copy_(row, 0, rows, own)
     larger = torch.maximum(largest, torch.amax(logits, [1], True))
     shrink = torch.exp(largest - larger)
     p = torch.exp_(torch.sub_(logits, larger))
     _2 = torch.add_(torch.mul_(total, shrink), torch.sum(p, [1], True))
     if torch.numel(product) > 0:
       _3 = torch.mul_(product, shrink)
+      if cap > 0.:
+        p = torch.mul_(p, slope)
       if x.dtype == 6:
         _4 = torch.addmm_(product, p, w)
       else:
@@ -567,8 +789,8 @@ class Ops(Module):
   def product(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
     return torch.linear(x, w)
 
-  def logits(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
-    return torch.to(torch.linear(x, w), 6)
+  def logits(self: __torch__.Ops, x: Tensor, w: Tensor, cap: float) -> Tensor:
+    return self.capped(torch.to(torch.linear(x, w), 6), cap)
 
   # ---- AdamW on a flat float32 slice, in torch.optim.AdamW's order of operations -------------------
   def adamw(self: __torch__.Ops, p: Tensor, g: Tensor, m: Tensor, v: Tensor, clip: float, lr: float, decay: float, beta1: float, beta2: float, eps: float, step: int) -> Tensor:

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -19,6 +20,17 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
+import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.DecoderFamily.Activation;
+import org.sparkfinetune.model.family.DecoderFamily.Linears;
+import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
+import org.sparkfinetune.model.family.DecoderFamily.Norms;
+import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
+import org.sparkfinetune.model.family.DecoderFamily.Rotation;
+import org.sparkfinetune.model.family.DecoderFamily.Scales;
+import org.sparkfinetune.model.family.DecoderFamily.SoftCaps;
+import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
@@ -56,6 +68,71 @@ class FiniteDifferenceTest {
             List.of("embed_tokens", "lm_head"),
             ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
+  }
+
+  /** Norms of q and k, before and after, 1 + weight, GELU, scales, soft caps and a window. */
+  @Test
+  void everything_that_gemma_adds() {
+    DecoderFamily family =
+        new DecoderFamily(
+            QkNorm.PER_HEAD,
+            Norms.BOTH,
+            NormWeight.ONE_PLUS,
+            Activation.GELU_TANH,
+            Linears.SPLIT,
+            Rotation.COMPUTED,
+            new Scales(3, 0.7, 0.6, 0.8),
+            new SoftCaps(6, 9));
+    LlamaConfig config = like(family, 4);
+    assertThat(compare(SmallModel.draw(config, new ModelGroups.Method.Full(), 0, 0, random)))
+        .hasSize(2 + 2 * 20);
+    assertThat(compare(SmallModel.draw(config, lora(config), 0.7, 0.3, random)))
+        .hasSize(2 + 2 * 14);
+  }
+
+  /** Norms after alone and of whole projections, fused linears, half of a head that turns. */
+  @Test
+  void everything_that_olmo_and_phi_add() {
+    DecoderFamily family =
+        new DecoderFamily(
+            QkNorm.WHOLE,
+            Norms.AFTER,
+            NormWeight.BEFORE_CAST,
+            Activation.SILU,
+            Linears.FUSED,
+            Rotation.FLOAT32,
+            Scales.NONE,
+            SoftCaps.NONE);
+    LlamaConfig config = like(family, 2);
+    assertThat(compare(SmallModel.draw(config, new ModelGroups.Method.Full(), 0, 0, random)))
+        .hasSize(2 + 2 * (4 + 2 * 4));
+    assertThat(compare(SmallModel.draw(config, lora(config), 0.7, 0.3, random))).hasSize(2 + 2 * 8);
+  }
+
+  private static ModelGroups.Method lora(LlamaConfig config) {
+    return new ModelGroups.Method.Lora(
+        TestLora.targets(config, 3, 0.7, List.of("all-linear")),
+        List.of("embed_tokens", "lm_head"),
+        ModelGroups.Base.PLAIN);
+  }
+
+  /** One layer with a window of five tokens, one without positions. */
+  private static LlamaConfig like(DecoderFamily family, int turning) {
+    Rope rope = new Rope(10_000, turning, new RopeScaling.Linear(2));
+    return new LlamaConfig(
+        "any",
+        12,
+        20,
+        6,
+        2,
+        4,
+        23,
+        64,
+        1e-5,
+        true,
+        new LlamaConfig.Biases(true, true, true),
+        family,
+        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())));
   }
 
   private Map<String, float[]> compare(SmallModel model) {
@@ -116,10 +193,11 @@ class FiniteDifferenceTest {
                     TokenBatch.Attention.WITHIN_SAMPLES)
                 .get(0);
         for (int layer = 0; layer < 2; layer++) {
-          var targets = new DropoutMasks.Targets(LinearModule.all(), ElementType.FLOAT32);
+          var targets =
+              new DropoutMasks.Targets(LinearModule.of(model.config()), ElementType.FLOAT32);
           List<Tensor> layerMasks = dropout.masks(scope, ops, batch, 1, layer, targets, none);
-          for (LinearModule module : LinearModule.all()) {
-            double[] mask = widen(layerMasks.get(module.ordinal()).toFloats());
+          for (LinearModule module : LinearModule.of(model.config())) {
+            double[] mask = widen(layerMasks.get(module.slot()).toFloats());
             assertThat(mask).containsOnly(0, (float) (1 / 0.7));
             drawn.put(row + "/model.layers." + layer + "." + module.path(), mask);
           }

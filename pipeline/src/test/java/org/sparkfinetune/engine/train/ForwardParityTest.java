@@ -5,19 +5,14 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.sparkfinetune.engine.tensor.Ops;
-import org.sparkfinetune.engine.tensor.Scope;
-import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
-import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 
 /** Logits, loss and gradients of two rows beside transformers' (see the golden folder's README). */
@@ -69,28 +64,10 @@ class ForwardParityTest {
     List<TokenBatch> batches = TokenBatch.of(own, 100, TokenBatch.Attention.WITHIN_SAMPLES);
     TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches);
     for (TokenBatch batch : batches) {
-      found.put("logits", logits(model, batch));
+      found.put("logits", GoldenRun.logits(model, batch));
     }
     GoldenRun.gradients(model, found);
     return outcome;
-  }
-
-  private static float[] logits(RankModel model, TokenBatch batch) {
-    ModelRecipe recipe = model.recipe();
-    Ops ops = model.ops();
-    try (Scope scope = ops.torch().scope()) {
-      Tensor x =
-          new ForwardPass(model)
-              .output(scope, List.of(batch), List.of(model.layers().angles(scope, batch)), 0)
-              .get(0);
-      Weights weights = model.weights();
-      Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);
-      Tensor head = weights.whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD);
-      Tensor typed = ops.cast(scope, x, recipe.precision().compute());
-      Tensor normed = ops.rmsNorm(scope, typed, norm, recipe.config().rmsNormEps());
-      float[] all = ops.logits(scope, normed, head).toFloats();
-      return Arrays.copyOf(all, batch.tokens() * recipe.config().vocabSize());
-    }
   }
 
   private static double largestDifference(float[] expected, float[] ours) {

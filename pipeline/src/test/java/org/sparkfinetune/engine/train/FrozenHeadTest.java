@@ -91,13 +91,14 @@ class FrozenHeadTest {
               (name, first, out, count) -> {},
               own,
               Optional.empty())) {
-        compare(model, config);
+        compare(model, config, 0);
+        compare(model, config, 5);
         exchange.sum("end", 0, new double[1]);
       }
     }
   }
 
-  private static void compare(RankModel model, LlamaConfig config) {
+  private static void compare(RankModel model, LlamaConfig config, double cap) {
     Ops ops = model.ops();
     Random random = new Random(3);
     float[] x = new float[TOKENS * config.hiddenSize()];
@@ -117,6 +118,7 @@ class FrozenHeadTest {
               model.weights(),
               ModelGroups.HEAD,
               LlamaWeights.lmHead(config),
+              cap,
               7,
               7L * config.hiddenSize() * Float.BYTES);
       HeadLoss chunked =
@@ -126,7 +128,7 @@ class FrozenHeadTest {
       Tensor whole = model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD);
       HeadLoss expected =
           ops.headLoss(
-              scope, normed, whole, ops.ofInts(scope, targets), 0.25, 10, HeadGradients.INPUT);
+              scope, normed, whole, ops.ofInts(scope, targets), 0.25, 10, cap, HeadGradients.INPUT);
       assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
       float[] gradient = chunked.inputGradient().toFloats();
       float[] wanted = expected.inputGradient().toFloats();

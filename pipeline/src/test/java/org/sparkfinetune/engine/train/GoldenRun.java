@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -34,6 +35,7 @@ import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -43,6 +45,7 @@ import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaConfigReader;
+import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
@@ -319,6 +322,31 @@ final class GoldenRun {
   static float[] floats(RankModel model, Tensor x) {
     try (Scope scope = model.ops().torch().scope()) {
       return model.ops().hostMemory().toHost(scope, x).toFloats();
+    }
+  }
+
+  /** Of every token of a batch. */
+  static float[] logits(RankModel model, TokenBatch batch) {
+    ModelRecipe recipe = model.recipe();
+    LlamaConfig config = recipe.config();
+    Ops ops = model.ops();
+    try (Scope scope = ops.torch().scope()) {
+      Tensor x =
+          new ForwardPass(model)
+              .output(scope, List.of(batch), List.of(model.layers().angles(scope, batch)), 0)
+              .get(0);
+      Weights weights = model.weights();
+      Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);
+      Tensor head =
+          weights.hasHead()
+              ? weights.whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD)
+              : weights.whole(scope, ModelGroups.EMBED, 0).tensor(LlamaWeights.EMBED_TOKENS);
+      Tensor typed = ops.cast(scope, x, recipe.precision().compute());
+      int kind = config.family().normWeight().ordinal();
+      Tensor normed = ops.rmsNorm(scope, typed, norm, config.rmsNormEps(), kind);
+      Tensor scaled = ops.times(scope, normed, config.family().scales().logits());
+      float[] all = ops.logits(scope, scaled, head, config.family().softCaps().logits()).toFloats();
+      return Arrays.copyOf(all, batch.tokens() * config.vocabSize());
     }
   }
 

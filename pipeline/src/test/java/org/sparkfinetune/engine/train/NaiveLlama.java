@@ -1,19 +1,24 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
 
 /**
- * A Llama with LoRA in plain loops over doubles, one token after the other, written from the
+ * A decoder with LoRA in plain loops over doubles, one token after the other, written from the
  * formulas alone: what the fast one is measured by.
  */
 final class NaiveLlama {
   private final LlamaConfig config;
+  private final DecoderFamily family;
   private final Map<String, double[]> weights;
   private final double loraScale;
   private final Map<String, double[]> masks = new HashMap<>();
@@ -23,6 +28,7 @@ final class NaiveLlama {
    */
   NaiveLlama(LlamaConfig config, Map<String, double[]> weights, double loraScale) {
     this.config = config;
+    this.family = config.family();
     this.weights = weights;
     this.loraScale = loraScale;
   }
@@ -59,46 +65,120 @@ final class NaiveLlama {
     double[] table = weights.get("model.embed_tokens.weight");
     double[][] x = new double[n][config.hiddenSize()];
     for (int t = 0; t < n; t++) {
-      System.arraycopy(table, row.inputIds()[t] * x[t].length, x[t], 0, x[t].length);
+      for (int i = 0; i < x[t].length; i++) {
+        double embedded = table[row.inputIds()[t] * x[t].length + i];
+        x[t][i] = (float) family.scales().embedding() * embedded;
+      }
     }
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      x = layer(r, row, "model.layers." + layer + ".", x);
+      x = layer(r, row, layer, x);
     }
     double[] head = weights.getOrDefault("lm_head.weight", table);
     double[][] logits = new double[n][];
     for (int t = 0; t < n; t++) {
-      logits[t] = multiply(head, norm(x[t], "model.norm.weight"));
+      logits[t] = multiply(head, norm(x[t], "model.norm"));
+      for (int i = 0; i < logits[t].length; i++) {
+        logits[t][i] = capped(logits[t][i] * family.scales().logits(), family.softCaps().logits());
+      }
     }
     return logits;
   }
 
-  private double[][] layer(int r, PackedRow row, String prefix, double[][] x) {
+  private static double capped(double x, double cap) {
+    return cap > 0 ? cap * Math.tanh(x / cap) : x;
+  }
+
+  private double[][] layer(int r, PackedRow row, int layer, double[][] x) {
+    String prefix = "model.layers." + layer + ".";
+    boolean both = family.norms() == DecoderFamily.Norms.BOTH;
+    boolean before = family.norms().before();
+    boolean after = family.norms().after();
     int n = x.length;
     int d = config.headDim();
     double[][] q = new double[n][];
     double[][] k = new double[n][];
     double[][] v = new double[n][];
     for (int t = 0; t < n; t++) {
-      double[] normed = norm(x[t], prefix + "input_layernorm.weight");
-      q[t] = rotate(linear(r, t, prefix + "self_attn.q_proj", normed), row.positionIds()[t]);
-      k[t] = rotate(linear(r, t, prefix + "self_attn.k_proj", normed), row.positionIds()[t]);
-      v[t] = linear(r, t, prefix + "self_attn.v_proj", normed);
+      double[] normed = before ? norm(x[t], prefix + "input_layernorm") : x[t];
+      projections(r, t, prefix + "self_attn.", normed, q, k, v);
+      q[t] = rotate(headNorm(q[t], prefix + "self_attn.q_norm"), row, t, layer);
+      k[t] = rotate(headNorm(k[t], prefix + "self_attn.k_norm"), row, t, layer);
     }
     double[][] y = new double[n][];
     for (int t = 0; t < n; t++) {
       double[] attended = new double[config.numAttentionHeads() * d];
       for (int head = 0; head < config.numAttentionHeads(); head++) {
         int group = head / (config.numAttentionHeads() / config.numKeyValueHeads());
-        attend(row, t, head * d, group * d, q, k, v, attended);
+        attend(row, t, layer, head * d, group * d, q, k, v, attended);
       }
-      double[] h = plus(x[t], linear(r, t, prefix + "self_attn.o_proj", attended));
-      double[] normed = norm(h, prefix + "post_attention_layernorm.weight");
-      double[] gate = linear(r, t, prefix + "mlp.gate_proj", normed);
-      double[] up = linear(r, t, prefix + "mlp.up_proj", normed);
-      for (int i = 0; i < gate.length; i++) {
-        gate[i] = gate[i] / (1 + Math.exp(-gate[i])) * up[i];
-      }
-      y[t] = plus(h, linear(r, t, prefix + "mlp.down_proj", gate));
+      double[] o = linear(r, t, prefix + "self_attn.o_proj", attended);
+      double[] h = branch(x[t], after ? norm(o, prefix + "post_attention_layernorm") : o);
+      String mlpNorm = both ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+      double[] down = mlp(r, t, prefix + "mlp.", before ? norm(h, prefix + mlpNorm) : h);
+      y[t] = branch(h, after ? norm(down, prefix + "post_feedforward_layernorm") : down);
+    }
+    return y;
+  }
+
+  private void projections(
+      int r, int t, String prefix, double[] x, double[][] q, double[][] k, double[][] v) {
+    if (family.linears() == DecoderFamily.Linears.FUSED) {
+      double[] all = linear(r, t, prefix + "qkv_proj", x);
+      int queries = config.numAttentionHeads() * config.headDim();
+      int keys = config.numKeyValueHeads() * config.headDim();
+      q[t] = Arrays.copyOf(all, queries);
+      k[t] = Arrays.copyOfRange(all, queries, queries + keys);
+      v[t] = Arrays.copyOfRange(all, queries + keys, all.length);
+    } else {
+      q[t] = linear(r, t, prefix + "q_proj", x);
+      k[t] = linear(r, t, prefix + "k_proj", x);
+      v[t] = linear(r, t, prefix + "v_proj", x);
+    }
+  }
+
+  private double[] mlp(int r, int t, String prefix, double[] x) {
+    double[] gate;
+    double[] up;
+    if (family.linears() == DecoderFamily.Linears.FUSED) {
+      double[] both = linear(r, t, prefix + "gate_up_proj", x);
+      gate = Arrays.copyOf(both, both.length / 2);
+      up = Arrays.copyOfRange(both, both.length / 2, both.length);
+    } else {
+      gate = linear(r, t, prefix + "gate_proj", x);
+      up = linear(r, t, prefix + "up_proj", x);
+    }
+    for (int i = 0; i < gate.length; i++) {
+      gate[i] = activated(gate[i]) * up[i];
+    }
+    return linear(r, t, prefix + "down_proj", gate);
+  }
+
+  private double activated(double x) {
+    return switch (family.activation()) {
+      case SILU -> x / (1 + Math.exp(-x));
+      case GELU_TANH ->
+          x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+    };
+  }
+
+  private double[] branch(double[] x, double[] y) {
+    double[] scaled = y.clone();
+    for (int i = 0; i < y.length; i++) {
+      scaled[i] *= family.scales().residual();
+    }
+    return plus(x, scaled);
+  }
+
+  private double[] headNorm(double[] x, String name) {
+    int width =
+        switch (family.qkNorm()) {
+          case NONE -> 0;
+          case PER_HEAD -> config.headDim();
+          case WHOLE -> x.length;
+        };
+    double[] y = x.clone();
+    for (int at = 0; width > 0 && at < x.length; at += width) {
+      System.arraycopy(norm(Arrays.copyOfRange(x, at, at + width), name), 0, y, at, width);
     }
     return y;
   }
@@ -106,6 +186,7 @@ final class NaiveLlama {
   private void attend(
       PackedRow row,
       int t,
+      int layer,
       int qAt,
       int kAt,
       double[][] q,
@@ -117,12 +198,14 @@ final class NaiveLlama {
     double[] scores = new double[t + 1];
     double total = 0;
     for (int s = 0; s <= t; s++) {
-      if (row.segmentIds()[s] == row.segmentIds()[t]) {
+      int window = config.layers().get(layer).window();
+      if (row.segmentIds()[s] == row.segmentIds()[t] && (window == 0 || t - s < window)) {
         double dot = 0;
         for (int i = 0; i < d; i++) {
           dot += q[t][qAt + i] * k[s][kAt + i];
         }
-        scores[s] = Math.exp(dot / Math.sqrt(d));
+        double score = capped(dot * config.attentionScale(), family.softCaps().attention());
+        scores[s] = Math.exp(score);
         total += scores[s];
         seen.add(s);
       }
@@ -160,36 +243,46 @@ final class NaiveLlama {
     for (double value : x) {
       squares += value * value;
     }
-    double[] weight = weights.get(name);
+    double[] weight = weights.get(name + ".weight");
+    double one = family.normWeight() == DecoderFamily.NormWeight.ONE_PLUS ? 1 : 0;
     double[] y = new double[x.length];
     for (int i = 0; i < x.length; i++) {
-      y[i] = x[i] / Math.sqrt(squares / x.length + config.rmsNormEps()) * weight[i];
+      y[i] = x[i] / Math.sqrt(squares / x.length + config.rmsNormEps()) * (one + weight[i]);
     }
     return y;
   }
 
-  /** Pairs (i, i + d/2) of every head turned by position times frequency. */
-  private double[] rotate(double[] heads, int position) {
-    int d = config.headDim();
-    double[] y = new double[heads.length];
-    for (int at = 0; at < heads.length; at += d) {
+  /** Pairs of every head, of the part that turns, turned by position times frequency. */
+  private double[] rotate(double[] heads, PackedRow row, int t, int layer) {
+    Optional<Rope> rope = config.layers().get(layer).rope();
+    if (rope.isEmpty()) {
+      return heads;
+    }
+    int d = rope.get().dimensions();
+    int length = 0;
+    for (int s = 0; s < row.length(); s++) {
+      length += row.segmentIds()[s] == row.segmentIds()[t] ? 1 : 0;
+    }
+    double[] y = heads.clone();
+    double factor = rope.get().scaling().attentionFactor();
+    for (int at = 0; at < heads.length; at += config.headDim()) {
       for (int i = 0; i < d / 2; i++) {
-        double angle = position * frequency(i);
+        double angle = row.positionIds()[t] * frequency(rope.get(), i, length);
         double a = heads[at + i];
         double b = heads[at + i + d / 2];
-        y[at + i] = a * Math.cos(angle) - b * Math.sin(angle);
-        y[at + i + d / 2] = b * Math.cos(angle) + a * Math.sin(angle);
+        y[at + i] = factor * (a * Math.cos(angle) - b * Math.sin(angle));
+        y[at + i + d / 2] = factor * (b * Math.cos(angle) + a * Math.sin(angle));
       }
     }
     return y;
   }
 
-  private double frequency(int i) {
-    double plain = Math.pow(config.ropeTheta(), -2.0 * i / config.headDim());
-    if (config.ropeScaling() instanceof RopeScaling.Linear linear) {
+  private static double frequency(Rope rope, int i, int length) {
+    double plain = Math.pow(rope.theta(), -2.0 * i / rope.dimensions());
+    if (rope.scaling() instanceof RopeScaling.Linear linear) {
       return plain / linear.factor();
     }
-    if (config.ropeScaling() instanceof RopeScaling.Llama3 llama3) {
+    if (rope.scaling() instanceof RopeScaling.Llama3 llama3) {
       double original = llama3.originalMaxPositions();
       double wavelength = 2 * Math.PI / plain;
       double smooth =
@@ -198,7 +291,14 @@ final class NaiveLlama {
       double kept = Math.min(1, Math.max(0, smooth));
       return (1 - kept) * plain / llama3.factor() + kept * plain;
     }
-    return plain;
+    if (rope.scaling() instanceof RopeScaling.LongRope longRope) {
+      boolean stretched = length > longRope.originalMaxPositions();
+      return plain / (stretched ? longRope.longFactors() : longRope.shortFactors()).get(i);
+    }
+    // The others are compared with transformers' golden files.
+    return rope.scaling() instanceof RopeScaling.None
+        ? plain
+        : rope.scaling().frequencies(rope.theta(), rope.dimensions(), length)[i];
   }
 
   private static double[] multiply(double[] matrix, double[] x) {

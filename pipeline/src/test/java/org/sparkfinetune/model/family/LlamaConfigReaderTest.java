@@ -10,6 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /** Which models are taken, and that none is taken for another. */
 class LlamaConfigReaderTest {
@@ -109,6 +110,10 @@ class LlamaConfigReaderTest {
        "vocab_size": 151936}\
       """;
 
+  private static Rope rope(LlamaConfig config) {
+    return config.layers().get(0).rope().orElseThrow();
+  }
+
   private static LlamaConfig read(String json) {
     return LlamaConfigReader.read(json, "config.json");
   }
@@ -118,16 +123,17 @@ class LlamaConfigReaderTest {
     LlamaConfig config = read(LLAMA_1);
     assertThat(config.numKeyValueHeads()).isEqualTo(32);
     assertThat(config.headDim()).isEqualTo(128);
-    assertThat(config.ropeTheta()).isEqualTo(10_000);
+    assertThat(rope(config).theta()).isEqualTo(10_000);
     assertThat(config.parameters()).isEqualTo(6_738_415_616L);
   }
 
   @Test
   void llama_2_and_3_3_have_the_parameters_they_are_known_for() {
     assertThat(read(LLAMA_2_70B).parameters()).isEqualTo(68_976_648_192L);
-    assertThat(read(LLAMA_2_70B).ropeScaling()).isEqualTo(new RopeScaling.None());
+    assertThat(rope(read(LLAMA_2_70B)).scaling()).isEqualTo(new RopeScaling.None());
     assertThat(read(LLAMA_3_3_70B).parameters()).isEqualTo(70_553_706_496L);
-    assertThat(read(LLAMA_3_3_70B).ropeScaling()).isEqualTo(new RopeScaling.Llama3(8, 1, 4, 8192));
+    assertThat(rope(read(LLAMA_3_3_70B)).scaling())
+        .isEqualTo(new RopeScaling.Llama3(8, 1, 4, 8192));
   }
 
   @Test
@@ -135,8 +141,8 @@ class LlamaConfigReaderTest {
     LlamaConfig config = read(LLAMA_3_2_1B);
     assertThat(config.parameters()).isEqualTo(1_235_814_400L);
     assertThat(config.tieWordEmbeddings()).isTrue();
-    assertThat(config.ropeTheta()).isEqualTo(500_000);
-    assertThat(config.ropeScaling()).isEqualTo(new RopeScaling.Llama3(32, 1, 4, 8192));
+    assertThat(rope(config).theta()).isEqualTo(500_000);
+    assertThat(rope(config).scaling()).isEqualTo(new RopeScaling.Llama3(32, 1, 4, 8192));
   }
 
   @Test
@@ -176,14 +182,15 @@ class LlamaConfigReaderTest {
       quoteCharacter = '`',
       textBlock =
           """
-          model_type              | "gemma2"                                  | model_type is "gemma2"
+          model_type              | "gpt_oss"                                 | model_type is "gpt_oss"
           model_type              | null                                      | model_type is
           hidden_act              | "gelu"                                    | hidden_act has to be "silu"
           sliding_window          | 4096                                      | sliding_window has to be null
           attention_dropout       | 0.1                                       | attention_dropout has to be 0
           partial_rotary_factor   | 0.5                                       | partial_rotary_factor has to be 1
-          rope_scaling            | {"type": "dynamic", "factor": 2.0}        | rope_type "dynamic"
-          rope_scaling            | {"rope_type": "yarn", "factor": 4.0}      | rope_type "yarn"
+          rope_scaling            | {"type": "dynamic"}                       | rope_scaling.factor
+          rope_scaling            | {"rope_type": "longrope", "factor": 4.0}  | rope_scaling.short_factor
+          rope_scaling            | {"rope_type": "proportional"}             | rope_type "proportional"
           rope_scaling            | {"rope_type": "llama3", "factor": 8.0}    | low_freq_factor
           layer_types             | ["sliding_attention"]                     | layer_types
           logit_scale             | 0.0625                                    | "logit_scale"

@@ -1,0 +1,169 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
+import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
+import org.sparkfinetune.engine.train.StepSchedule.StepRow;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.store.Store;
+
+/** Tiny models of every family beside transformers and PEFT, see {@code families.py}. */
+class FamiliesParityTest {
+  private static final Path FAMILIES = Variant.VARIANTS.resolve("families");
+  private static final Store STORE = new Store(new Configuration(false));
+
+  @TempDir Path scratch;
+
+  static List<String> models() throws IOException {
+    try (Stream<Path> files = Files.list(FAMILIES)) {
+      return files
+          .map(file -> file.getFileName().toString())
+          .filter(name -> name.endsWith("-gradients.safetensors"))
+          .map(name -> name.replace("-gradients.safetensors", ""))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void logits_loss_and_every_gradient_are_transformers(String model) throws Exception {
+    JsonNode golden = GoldenRun.json("variants/families/" + model + "-greedy.json");
+    try (Torch torch = Torch.start(1)) {
+      for (LayerKeep keep : LayerKeep.values()) {
+        Map<String, float[]> gradients = new TreeMap<>();
+        double loss = step(torch, model, keep, gradients);
+        double expected = golden.path("loss").asDouble();
+        compare(
+            model + " logits",
+            new ObjectMapper().convertValue(golden.path("logits"), float[].class),
+            Objects.requireNonNull(gradients.remove("logits")));
+        assertThat(loss).as(model).isCloseTo(expected, within(1e-5 * expected));
+        try (Checkpoint file =
+            GoldenRun.open("variants/families/" + model + "-gradients.safetensors")) {
+          assertThat(gradients.keySet()).containsExactlyInAnyOrderElementsOf(file.names());
+          for (String name : file.names()) {
+            compare(model + " " + name, Variant.floats(file, name), gradients.get(name));
+          }
+        }
+      }
+    }
+  }
+
+  private static void compare(String what, float[] seventh, float[] ours) {
+    double largest = 0;
+    double apart = 0;
+    for (int i = 0; i < seventh.length; i++) {
+      largest = Math.max(largest, Math.abs(seventh[i]));
+      apart = Math.max(apart, Math.abs(seventh[i] - ours[7 * i]));
+    }
+    // A gradient that is nothing but rounding (of a key's bias, which moves all scores alike).
+    assertThat(apart).as(what).isLessThanOrEqualTo(Math.max(1e-5 * largest, 1e-8));
+  }
+
+  private double step(Torch torch, String name, LayerKeep keep, Map<String, float[]> gradients) {
+    ProcessGroup exchange = InProcessGroup.group(1, ExchangeSettings.defaults()).get(0);
+    try (BaseModel base = BaseModel.open(FAMILIES.resolve(name).toUri().toString(), STORE);
+        exchange;
+        RankModel model =
+            RankModel.load(
+                recipe(base, keep),
+                torch,
+                exchange,
+                base.weights(),
+                base.weights(),
+                Files.createDirectories(scratch.resolve(keep.name())),
+                Optional.empty())) {
+      model.weights().trainable().forEach(group -> group.publish(0));
+      TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches());
+      gradients.put("logits", GoldenRun.logits(model, batches().get(0)));
+      GoldenRun.gradients(model, gradients);
+      return outcome.loss();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static ModelRecipe recipe(BaseModel base, LayerKeep keep) {
+    return new ModelRecipe(
+        base.config(),
+        new ModelGroups.Method.Full(),
+        0,
+        0,
+        7,
+        Precision.FLOAT32,
+        PlainType.FLOAT32,
+        TokenBatch.Attention.WITHIN_SAMPLES,
+        keep,
+        ModelRecipe.Inputs.IN_MEMORY,
+        OptionalLong.empty(),
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+  }
+
+  private static List<TokenBatch> batches() {
+    org.apache.hadoop.fs.Path file =
+        new org.apache.hadoop.fs.Path(Variant.VARIANTS.resolve("rows.safetensors").toUri());
+    List<PackedRow> rows = RowsInMemory.read(file, STORE).rows();
+    List<StepRow> own =
+        java.util.stream.IntStream.range(0, rows.size())
+            .mapToObj(i -> new StepRow(rows.get(i), i))
+            .toList();
+    return TokenBatch.of(own, 100, TokenBatch.Attention.WITHIN_SAMPLES);
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void lora_on_two_ranks_is_pefts(String model) throws Exception {
+    Variant variant = run(model, "lora");
+    variant.compareSteps(2, 1e-4, 1e-3);
+    variant.compareWeights(1e-3);
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void qlora_is_pefts(String model) throws Exception {
+    run(model, "qlora").compareSteps(1, 1e-4, 1e-3);
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void qlora_in_bfloat16_is_pefts(String model) throws Exception {
+    run(model, "qlora-bfloat16").with("bf16", true).compareLosses(1, step -> 5e-3 * Math.log(96));
+  }
+
+  private Variant run(String model, String method) throws Exception {
+    Path start = FAMILIES.resolve(model + "-lora.start");
+    return new Variant("families/" + model + "-" + method, scratch)
+        .model("families/" + model)
+        .with("dataset_path", Variant.VARIANTS.resolve("rows.safetensors").toUri())
+        .with("method", method.replace("-bfloat16", ""))
+        .adapter(start);
+  }
+}

@@ -1,0 +1,127 @@
+"""Writes variants/families/: what transformers and PEFT compute for tiny random models of each family.
+
+usage: PYTHONHASHSEED=0 families.py [NAME ...]       (beside this file: variants/rows.safetensors, of variants.py; without names all)
+needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/python does the steps. One thread; seeds by name.
+
+Each sample goes through the model by itself: windows, and factors that depend on a length, are then its own.
+For each model NAME: NAME/ the model; NAME-gradients.safetensors every seventh element of the gradient of the mean loss of all rows;
+NAME-lora, NAME-qlora 20 steps (NF4 decoded as parity.py does); NAME-greedy.json what follows prompts.
+"""
+import importlib.metadata, json, math, shutil, sys, zlib
+from pathlib import Path
+import torch, torch.nn.functional as F
+from safetensors.torch import save_file
+here = Path(__file__).resolve().parent
+sys.path.insert(0, str(here.parents[1] / "python"))
+import parity
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from transformers import AutoConfig, AutoModelForCausalLM
+
+torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
+out = here / "variants" / "families"; out.mkdir(exist_ok=True)
+VOCAB = 96; rows = parity.read_rows(here / "variants" / "rows.safetensors")
+def dump(name, obj): (out / name).write_text(json.dumps(obj) + "\n")
+def every_seventh(tensors): return {n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}
+
+def fresh(model):
+    """dynamic remembers the longest sample that it has seen, and stretches shorter ones as much."""
+    for module in model.modules():
+        if hasattr(module, "max_seq_len_cached") and hasattr(module, "original_inv_freq"):
+            module.inv_freq = module.original_inv_freq.clone(); module.max_seq_len_cached = module.original_max_seq_len
+
+def by_sample(model, row, cross=False):
+    ids, labels, positions, segments = (x[row[3] >= 0] for x in row)
+    cuts = [0] + (torch.nonzero(segments[1:] != segments[:-1]).flatten() + 1).tolist() + [len(ids)]
+    total, count, logits = torch.zeros(()), 0, []
+    for a, b in zip(cuts, cuts[1:]):
+        fresh(model)
+        own = model(input_ids=ids[None, a:b], position_ids=positions[None, a:b], use_cache=False).logits[0].float()
+        target = torch.cat([labels[a + 1 : b], torch.tensor([-100])])
+        total = total + F.cross_entropy(own, target, ignore_index=-100, reduction="sum"); count += int((target != -100).sum())
+        logits.append(own)
+    return torch.cat(logits), total, count
+parity.forward = by_sample
+
+small = dict(hidden_size=32, intermediate_size=48, vocab_size=VOCAB, max_position_embeddings=256, initializer_range=0.08, bos_token_id=1, eos_token_id=2, pad_token_id=None)
+heads = dict(num_attention_heads=4, num_key_value_heads=2)
+slide, full = "sliding_attention", "full_attention"
+short, long = [1.0, 1.1, 1.3, 1.6], [1.0, 1.5, 3.0, 6.0]
+models = {
+    "qwen3": dict(model_type="qwen3", num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, head_dim=20, rope_theta=1000000.0, tie_word_embeddings=False),
+    "qwen3-window": dict(model_type="qwen3", num_hidden_layers=3, **heads, head_dim=8, use_sliding_window=True, sliding_window=6, max_window_layers=1, tie_word_embeddings=True, attention_bias=True),
+    "qwen2-window": dict(model_type="qwen2", num_hidden_layers=2, **heads, use_sliding_window=True, sliding_window=5, max_window_layers=1),
+    "qwen2-yarn": dict(model_type="qwen2", num_hidden_layers=2, **heads, rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16), rope_theta=10000.0),
+    "mistral": dict(model_type="mistral", num_hidden_layers=2, **heads, head_dim=10, sliding_window=5),
+    "ministral": dict(model_type="ministral", num_hidden_layers=2, **heads, head_dim=8, sliding_window=7, layer_types=[slide, full]),
+    "smollm3": dict(model_type="smollm3", num_hidden_layers=4, **heads, tie_word_embeddings=True),
+    "granite": dict(model_type="granite", num_hidden_layers=2, **heads, embedding_multiplier=12.0, residual_multiplier=0.22, attention_multiplier=0.3, logits_scaling=4.0, tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
+    "olmo2": dict(model_type="olmo2", num_hidden_layers=2, **heads),
+    "olmo3": dict(model_type="olmo3", num_hidden_layers=4, **heads, sliding_window=5, rope_theta=500000.0, rope_scaling=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0)),
+    "phi3": dict(model_type="phi3", num_hidden_layers=2, **heads, sliding_window=5),
+    "phi3-longrope": dict(model_type="phi3", num_hidden_layers=2, **heads, original_max_position_embeddings=12, rope_scaling=dict(type="longrope", short_factor=short, long_factor=long)),
+    "phi3-partial": dict(model_type="phi3", num_hidden_layers=2, **heads, partial_rotary_factor=0.5, tie_word_embeddings=True),
+    "gemma2": dict(model_type="gemma2", num_hidden_layers=2, **heads, head_dim=12, query_pre_attn_scalar=10, sliding_window=5, attn_logit_softcapping=5.0, final_logit_softcapping=4.0),
+    "gemma3": dict(model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, layer_types=[slide, slide, full], rope_scaling=dict(rope_type="linear", factor=8.0), rope_theta=1000000.0, rope_local_base_freq=10000.0),
+    "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, rope_scaling=dict(rope_type="dynamic", factor=3.0)),
+}
+
+def adapter(model, folder, g):
+    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules="all-linear"))
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
+            if "lora_B" in n: p.copy_(torch.randn(p.shape, generator=g) * 0.05)
+    model.peft_config["default"].base_model_name_or_path = "model"
+    model.save_pretrained(folder, save_embedding_layers=False); (folder / "README.md").unlink(missing_ok=True)
+    return model
+
+def greedy(model, prompt, count):
+    """With a cache, as generate() does; longrope computes it again where its factors change, as generate() does too."""
+    from transformers import DynamicCache
+    fresh(model); ids, cache, switch = list(prompt), DynamicCache(), getattr(model.config, "original_max_position_embeddings", None)
+    new = ids
+    with torch.no_grad():
+        for _ in range(count):
+            if switch and len(ids) == switch + 1: cache, new = DynamicCache(), ids
+            at = torch.arange(len(ids) - len(new), len(ids))[None]
+            new = [int(model(input_ids=torch.tensor([new]), position_ids=at, past_key_values=cache, use_cache=True).logits[0, -1].argmax())]
+            ids = ids + new
+    return ids[len(prompt):]
+
+def write(name, settings):
+    g = torch.Generator().manual_seed(zlib.crc32(name.encode())); torch.manual_seed(7)
+    extra = dict(max_position_embeddings=12) if name == "llama-dynamic" else {}
+    settings = {**small, **settings, **extra}
+    config = AutoConfig.for_model(**settings)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if "norm" in n: p.add_(0.1 * torch.randn(p.shape, generator=g))
+            if "bias" in n: p.copy_(0.1 * torch.randn(p.shape, generator=g))
+            p.copy_(p.to(torch.bfloat16).float())
+    folder = out / name; shutil.rmtree(folder, ignore_errors=True)
+    model.to(torch.bfloat16).save_pretrained(folder); (folder / "generation_config.json").unlink(missing_ok=True)
+    def load(dtype=torch.float32, quantized=None):
+        m = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
+        if quantized:
+            for n, module in m.named_modules():
+                if n.split(".")[-1] in parity.LINEARS: module.weight.data = quantized(module.weight.data).to(dtype)
+        return m
+    model = load(); sums = [by_sample(model, row) for row in rows]
+    loss = sum(s for _, s, _ in sums) / sum(n for _, _, n in sums); loss.backward()
+    save_file(every_seventh({n: p.grad for n, p in model.named_parameters()}), out / f"{name}-gradients.safetensors", metadata={"format": "pt"})
+    prompts = [[int(t) for t in rows[0][0][:5]], [int(t) for t in rows[1][0][:17]]]
+    dump(f"{name}-greedy.json", dict(loss=loss.item(), logits=sums[0][0].detach().flatten()[::7].tolist(), answers=[dict(prompt=p, greedy=greedy(model, p, 24)) for p in prompts]))
+    tuned = adapter(load(), out / f"{name}-lora.start", g)
+    dump(f"{name}-lora.json", dict(steps=parity.train(tuned, rows, steps=20)))
+    save_file(every_seventh(get_peft_model_state_dict(tuned, save_embedding_layers=False)), out / f"{name}-lora.safetensors", metadata={"format": "pt"})
+    from peft import PeftModel
+    for kind, dtype in (("qlora", torch.float32), ("qlora-bfloat16", torch.bfloat16)):
+        tuned = PeftModel.from_pretrained(load(dtype, parity.nf4), out / f"{name}-lora.start", is_trainable=True)
+        dump(f"{name}-{kind}.json", dict(steps=parity.train(tuned, rows, steps=20)))
+    print(f"{name:16s} {loss.item():.6f}")
+
+for name, settings in models.items():
+    if not sys.argv[1:] or name in sys.argv[1:]: write(name, settings)
+dump("versions.json", {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "bitsandbytes", "safetensors")})
+print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file()))
