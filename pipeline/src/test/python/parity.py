@@ -76,11 +76,14 @@ def decays(name, parameter):
     return not any(re.search(p, name) for p in (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"))
 
 
-def train(model, rows, steps, rows_per_step=4, lr=2e-3, schedule="constant", warmup=0, decay=0.0, clip=0.3, cross=False):
+def train(model, rows, steps, rows_per_step=4, lr=2e-3, schedule="constant", warmup=0, decay=0.0, clip=0.3, cross=False, loraplus=None):
     trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     groups = [dict(params=[p for n, p in trained if decays(n, p)], weight_decay=decay),
               dict(params=[p for n, p in trained if not decays(n, p)], weight_decay=0.0)]
     optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=(0.9, 0.999), eps=1e-8)
+    if loraplus:
+        from peft.optimizers import create_loraplus_optimizer
+        optimizer = create_loraplus_optimizer(model, torch.optim.AdamW, lr=lr, loraplus_lr_ratio=loraplus, loraplus_weight_decay=decay, betas=(0.9, 0.999), eps=1e-8)
     scheduler = get_scheduler(schedule, optimizer, num_warmup_steps=warmup, num_training_steps=steps)
     log = []
     per_epoch = -(-len(rows) // rows_per_step)

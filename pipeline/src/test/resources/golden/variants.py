@@ -1,9 +1,10 @@
 """Writes variants/: trajectories of torch, transformers and PEFT that the shared golden files do not hold.
 
-usage: PYTHONHASHSEED=0 variants.py            (beside this file: model/, rows.safetensors, adapter-start.safetensors, trajectory-lora-float32.adapter/)
+usage: PYTHONHASHSEED=0 variants.py [options]  (beside this file: model/, rows.safetensors, adapter-start.safetensors, trajectory-lora-float32.adapter/)
 needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/python does the steps. Seed 7, one thread.
+       With `options` only variants/options/ is written, PEFT's options on the models that are there; no bitsandbytes needed.
 """
-import importlib.metadata, json, math, shutil, sys
+import importlib.metadata, json, math, shutil, sys, warnings
 from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,12 +16,15 @@ from transformers import LlamaConfig, Qwen2Config, AutoModelForCausalLM, Trainin
 
 torch.manual_seed(7); torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
 g = torch.Generator().manual_seed(7)
-out = here / "variants"; shutil.rmtree(out, ignore_errors=True); out.mkdir()
+only_options = sys.argv[1:] == ["options"]
+variants = here / "variants"; out = variants / "options" if only_options else variants; shutil.rmtree(out, ignore_errors=True); out.mkdir()
 golden = here / "model"; rows = parity.read_rows(here / "rows.safetensors"); VOCAB = 96
 def dump(name, obj): (out / name).write_text(json.dumps(obj, indent=1) + "\n")
+PACKAGES = ("torch", "transformers", "peft", "safetensors")
 small = load_file(here / "rows.safetensors"); small["input_ids"] %= VOCAB; small["labels"] = torch.where(small["labels"] >= 0, small["labels"] % VOCAB, small["labels"])
-save_file(small, out / "rows.safetensors", metadata={"format": "pt"}); small_rows = parity.read_rows(out / "rows.safetensors")
-dump("versions.json", {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "bitsandbytes", "safetensors")})
+if not only_options: save_file(small, out / "rows.safetensors", metadata={"format": "pt"})
+small_rows = parity.read_rows(variants / "rows.safetensors")
+dump("versions.json", {p: importlib.metadata.version(p) for p in PACKAGES + (() if only_options else ("bitsandbytes",))})
 ALL = list(parity.LINEARS)
 
 def every_seventh(tensors): return {n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}
@@ -45,6 +49,41 @@ def fresh_adapter(model, name, **lora):
     model.peft_config["default"].base_model_name_or_path = "model"
     model.save_pretrained(out / f"{name}.start", save_embedding_layers=False); (out / f"{name}.start" / "README.md").unlink(missing_ok=True)
     return model
+
+# ---- PEFT's options -------------------------------------------------------------------------------------------------
+def merged(name, model, base="biased"):
+    """Every seventh element of what merging gives, of the weights that it changes."""
+    before = parity.load(variants / base).state_dict()
+    after = model.merge_and_unload().state_dict()
+    save_file(every_seventh({n: w for n, w in after.items() if n not in before or not torch.equal(w, before[n])}), out / f"{name}.merged.safetensors", metadata={"format": "pt"})
+
+def options():
+    g.manual_seed(7); biased = variants / "biased"
+    def case(name, settings={}, **lora):
+        run(name, fresh_adapter(parity.load(biased), name, **lora), small_rows, steps=10, **settings)
+        merged(name, PeftModel.from_pretrained(parity.load(biased), out / f"{name}.start"))
+    case("patterns", dict(decay=0.1), r=4, lora_alpha=8, target_modules=ALL, rank_pattern={"q_proj": 2, r"layers\.1\.mlp\.down_proj": 6, "mlp.*_proj": 3},
+         alpha_pattern={"self_attn.v_proj": 3.5, r"[ou]p?_proj": 1})
+    case("rslora-patterns", r=4, lora_alpha=8, use_rslora=True, target_modules=["q_proj", "up_proj"], rank_pattern={r"model\.layers\.0\.self_attn\.q_proj": 9}, alpha_pattern={r"1\.mlp\.up_proj": 2})
+    case("layers", r=2, lora_alpha=4, target_modules=["q_proj", "mlp.down_proj"], layers_to_transform=[1], layers_pattern="layers", exclude_modules=["self_attn.k_proj", "layers.0.mlp.up_proj"])
+    case("layers-of-any", r=2, lora_alpha=4, target_modules=["q_proj", "v_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=1, exclude_modules=["layers.1.self_attn.v_proj"])
+    case("expression", r=2, lora_alpha=4, target_modules=r"model\.layers\.\d{1,2}\.(self_attn\.[qkv]_proj|mlp\.up_proj)", exclude_modules=r".*layers\.[1-9]\d{0,}\.self_attn\.[^qv]_proj")
+    def started(): return PeftModel.from_pretrained(parity.load(biased), variants / "biased-lora.start", is_trainable=True)
+    run("loraplus", started(), small_rows, steps=10, lr=5e-4, decay=0.05, loraplus=16.0)
+    # an adapter that PEFT saved after the vocabulary was touched: embedding and head lie in the file, and no key names them
+    for base in ("biased", "tied"):
+        model = fresh_adapter(parity.load(variants / base), f"{base}-embeddings", r=2, lora_alpha=4, target_modules=["q_proj"])
+        with torch.no_grad(): model.get_input_embeddings().weight.add_(torch.randn(VOCAB, 48, generator=g) * 0.05)
+        model.save_pretrained(out / f"{base}-embeddings.start", save_embedding_layers=True); (out / f"{base}-embeddings.start" / "README.md").unlink(missing_ok=True)
+        merged(f"{base}-embeddings", PeftModel.from_pretrained(parity.load(variants / base), out / f"{base}-embeddings.start"), base)
+    # what the file lacks, and what the configuration does not name, by PEFT's own reading of such a folder
+    start = load_file(variants / "biased-lora.start" / "adapter_model.safetensors"); config = json.loads((variants / "biased-lora.start" / "adapter_config.json").read_text())
+    for name, tensors, changed in (("half", {n: t for n, t in start.items() if ".layers.0." in n}, config), ("beyond", start, dict(config, target_modules=["q_proj", "o_proj"]))):
+        folder = out / "unfit"; folder.mkdir(); save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"}); (folder / "adapter_config.json").write_text(json.dumps(changed))
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always"); model = PeftModel.from_pretrained(parity.load(biased), folder)
+        print(name, [str(w.message)[:90] for w in heard]); merged(name, model); shutil.rmtree(folder)
+if only_options: options(); print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file())); sys.exit()
 
 # ---- the golden model -----------------------------------------------------------------------------------------------
 def golden_lora(quantized=None, dtype=torch.float32):
@@ -109,4 +148,5 @@ for schedule in ("constant", "constant_with_warmup", "linear", "cosine"):
         for _ in range(steps): log.append(optimizer.param_groups[0]["lr"]); optimizer.step(); s.step()
         rates.append(dict(schedule=schedule, steps=steps, warmup=warmup, learning_rates=log))
 dump("schedules.json", rates)
+out = variants / "options"; out.mkdir(); dump("versions.json", {p: importlib.metadata.version(p) for p in PACKAGES}); options(); out = variants
 print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file()))

@@ -94,7 +94,8 @@ final class ConfiguredCommand implements Callable<Integer> {
         "(figures: jobs/docs/after-training.md). Without a run folder beside the adapter: 16bit.",
         "",
         "  merge --model_id MODEL --adapter RUN/adapter --output merged",
-        "  merge --model_id MODEL --adapter RUN/adapter --output model.gguf --format gguf-q8_0");
+        "  merge --model_id MODEL --adapter RUN/adapter --output model.gguf --format gguf-q8_0",
+        "  merge --model_id MODEL --adapter RUN/adapter --output merged --push_to OWNER/NAME");
   }
 
   private static CommandLine check(Jobs jobs) {

@@ -47,6 +47,7 @@ import org.sparkfinetune.spark.evaluate.EvaluateJob;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.GenerateJob;
 import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.model.ModelPush;
 import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.spark.prepare.Prepare;
 import org.sparkfinetune.spark.tokenize.ConversationTokens;
@@ -184,6 +185,7 @@ final class PipelineJobs implements Jobs {
   public void merge(Request request) {
     MergeConfig config = loader().merge(request.configFile(), request.arguments()).config();
     Store store = store();
+    Optional<ModelPush> push = ModelPush.prepare(config, store);
     ModelFolders folders = new ModelFolders(store);
     Optional<String> adapter = config.adapter().map(folders::adapter);
     MergeRequest merge =
@@ -196,10 +198,12 @@ final class PipelineJobs implements Jobs {
             config.maxShardSize());
     switch (config.format()) {
       case SAFETENSORS -> new Merge(store).run(merge);
+      case ADAPTER -> new Merge(store).copyAdapter(merge);
       case GGUF_F16 -> new GgufExport(store).run(merge, GgufExport.Type.F16);
       case GGUF_Q8_0 -> new GgufExport(store).run(merge, GgufExport.Type.Q8_0);
     }
     out.println("Merged: " + config.output());
+    push.ifPresent(to -> out.println("Sent: " + to.run(adapter)));
   }
 
   private static DType dtype(WeightType type) {

@@ -65,6 +65,8 @@ import java.lang.annotation.Target;
     CHARACTER,
     /** Several, with commas or spaces between. */
     WORDS,
+    /** The same for names of modules; a text that no name could be is one regular expression. */
+    MODULES,
     /** A size such as 2GB. */
     BYTES
   }

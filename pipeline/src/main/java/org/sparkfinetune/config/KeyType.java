@@ -161,7 +161,7 @@ record KeyType<T>(
       case CHARACTER ->
           KeyType.<String>scalar("a character", CsvFormat::character, CsvFormat::isCharacter)
               .writing(CsvFormat::shown);
-      case TEXT, PATH_AS_WRITTEN, WORDS, BYTES -> text("a text");
+      case TEXT, PATH_AS_WRITTEN, WORDS, MODULES, BYTES -> text("a text");
     };
   }
 
@@ -182,9 +182,19 @@ record KeyType<T>(
     boolean mayBeEmpty = key.otherwise().equals(Key.EMPTY);
     return KeyType.<List<String>>one(
             "texts",
-            node -> key.meaning() == Meaning.WORDS ? words(node, "[,\\s]+") : node.scalars(),
+            node ->
+                switch (key.meaning()) {
+                  case WORDS -> words(node, "[,\\s]+");
+                  case MODULES -> isExpression(node) ? node.scalars() : words(node, "[,\\s]+");
+                  case TEXT, PATH, PATH_AS_WRITTEN, MODEL, CHAT_TEMPLATE, JSON, CHARACTER, BYTES ->
+                      node.scalars();
+                },
             texts -> (mayBeEmpty || !texts.isEmpty()) && texts.stream().noneMatch(isNothing))
         .withArity(Arity.MANY);
+  }
+
+  private static boolean isExpression(YamlNode node) {
+    return node.scalar().filter(text -> !text.matches("[-A-Za-z0-9_.,\\s]*")).isPresent();
   }
 
   /** A list of mappings, each with the keys of a source. */

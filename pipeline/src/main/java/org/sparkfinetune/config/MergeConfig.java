@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Optional;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
+import org.sparkfinetune.errors.UserError;
 
 /** Everything that {@code merge} was asked for. */
 public record MergeConfig(
@@ -14,7 +15,7 @@ public record MergeConfig(
     @Key(meaning = Meaning.PATH, doc = "folder (or, for GGUF, file) to write") String output,
     @Key(
             otherwise = "safetensors",
-            doc = "a folder in Hugging Face layout, or one file for llama.cpp")
+            doc = "a folder in Hugging Face layout, the adapter alone, or one file for llama.cpp")
         MergeFormat format,
     @Key(doc = "type of all weights (safetensors); without it each weight's own")
         Optional<WeightType> dtype,
@@ -22,14 +23,35 @@ public record MergeConfig(
             otherwise = "2GB",
             meaning = Meaning.BYTES,
             doc = "largest safetensors file: 2GB, 500MB, a number of bytes")
-        long maxShardSize) {
+        long maxShardSize,
+    @Key(
+            allowed = "a repository of a hub (owner/name)",
+            doc = "a hub's repository that what was written is sent to, with a model card")
+        Optional<String> pushTo,
+    @Key(doc = "whether it is private, if it is made for this; without it as its owner's settings")
+        Optional<Boolean> hubPrivateRepo) {
   public MergeConfig {
-    KeyTable.check(MergeConfig.class, modelId, adapter, base, output, format, dtype, maxShardSize);
+    KeyTable.check(
+        MergeConfig.class,
+        modelId,
+        adapter,
+        base,
+        output,
+        format,
+        dtype,
+        maxShardSize,
+        pushTo,
+        hubPrivateRepo);
+    if (format == MergeFormat.ADAPTER && adapter.isEmpty()) {
+      throw new UserError("format is adapter, but no adapter is named; name it by the key adapter");
+    }
   }
 
   /** The file that a merged model is written as. */
   public enum MergeFormat implements KeyTable.Choice {
     SAFETENSORS,
+    /** The adapter as it is, a folder of PEFT's. */
+    ADAPTER,
     /** llama.cpp's file with matrices in half precision. */
     @JsonProperty("gguf-f16")
     GGUF_F16,

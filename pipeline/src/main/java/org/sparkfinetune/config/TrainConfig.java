@@ -299,8 +299,22 @@ public record TrainConfig(
       @Key(after = "bf16", doc = "accepted; means nothing here") Optional<Boolean> tf32,
       @Key(after = "gradient_checkpointing", doc = "accepted; means nothing here")
           Optional<Map<String, String>> gradientCheckpointingKwargs,
-      @Key(after = "max_grad_norm", otherwise = "adamw_torch", doc = "the optimizer")
-          Optim optim) {}
+      @Key(after = "max_grad_norm", otherwise = "adamw_torch", doc = "the optimizer") Optim optim,
+      @Key(
+              after = "modules_to_save",
+              otherwise = "auto",
+              doc = "accepted; embeddings are saved where modules_to_save trains them")
+          SaveEmbeddingLayers saveEmbeddingLayers) {}
+
+  /**
+   * PEFT's rule for embeddings that no key names: {@code auto} saves them where LoRA is on them or
+   * the vocabulary was resized, and neither happens here.
+   */
+  enum SaveEmbeddingLayers implements KeyTable.Choice {
+    AUTO,
+    @JsonProperty("false")
+    NEVER
+  }
 
   /** Two of transformers' names for the one AdamW that there is. */
   enum Optim implements KeyTable.Choice {

@@ -20,7 +20,14 @@ final class TrainNotes {
           "lora_dropout",
           "lora_target_modules",
           "use_rslora",
-          "modules_to_save");
+          "modules_to_save",
+          "rank_pattern",
+          "alpha_pattern",
+          "layers_to_transform",
+          "layers_pattern",
+          "exclude_modules",
+          "init_lora_weights",
+          "loraplus_lr_ratio");
 
   private final List<String> lines = new ArrayList<>();
   private final Values values;
@@ -115,7 +122,7 @@ final class TrainNotes {
     }
     if (config.model().adapter().isPresent()) {
       ADAPTER_KEYS.stream()
-          .filter(key -> !key.equals("lora_dropout"))
+          .filter(key -> !key.equals("lora_dropout") && !key.equals("loraplus_lr_ratio"))
           .forEach(key -> note(key, "is not used, because the adapter brings its own."));
     }
     if (config.data().crossSampleAttention() && !config.data().packing()) {

@@ -1,5 +1,6 @@
 package org.sparkfinetune.plan;
 
+import java.util.stream.IntStream;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
@@ -7,7 +8,7 @@ import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.peft.AdapterConfig;
 
 /**
  * What decides memory and time of a run.
@@ -187,17 +188,20 @@ record Workload(
     return method == Method.FULL || saves("embed_tokens");
   }
 
-  /** Trained numbers of one layer. */
+  /** Trained numbers of the layer that has most. */
   long trainedOfLayer() {
     if (method == Method.FULL) {
       return layerLinears() + model.normParametersPerLayer();
     }
-    return lora(0);
+    return IntStream.range(0, model.numHiddenLayers()).mapToLong(this::lora).max().orElse(0);
   }
 
   private long lora(int layer) {
-    LoraTargets targets = new LoraTargets(model, config.lora().r(), config.lora().targetModules());
-    return targets.weights(layer).stream().mapToLong(weight -> weight.elements()).sum();
+    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
+        .weights(layer)
+        .stream()
+        .mapToLong(weight -> weight.elements())
+        .sum();
   }
 
   /** All trained numbers. */

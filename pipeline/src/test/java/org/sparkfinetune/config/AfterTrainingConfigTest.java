@@ -51,7 +51,9 @@ final class AfterTrainingConfigTest {
                 "o",
                 MergeFormat.SAFETENSORS,
                 Optional.empty(),
-                2_000_000_000L));
+                2_000_000_000L,
+                Optional.empty(),
+                Optional.empty()));
   }
 
   @Test
@@ -96,9 +98,23 @@ final class AfterTrainingConfigTest {
                 "--format",
                 "gguf-q8_0",
                 "--dtype",
-                "float16"))
-        .extracting(MergeConfig::maxShardSize, MergeConfig::format, MergeConfig::dtype)
-        .containsExactly(500_000_000L, MergeFormat.GGUF_Q8_0, Optional.of(WeightType.FLOAT16));
+                "float16",
+                "--push_to",
+                "owner/name",
+                "--hub_private_repo",
+                "true"))
+        .extracting(
+            MergeConfig::maxShardSize,
+            MergeConfig::format,
+            MergeConfig::dtype,
+            MergeConfig::pushTo,
+            MergeConfig::hubPrivateRepo)
+        .containsExactly(
+            500_000_000L,
+            MergeFormat.GGUF_Q8_0,
+            Optional.of(WeightType.FLOAT16),
+            Optional.of("owner/name"),
+            Optional.of(true));
   }
 
   @Test

@@ -87,6 +87,42 @@ class TrainConfigRefusalsTest {
         .hasMessageNotContaining("--model_id");
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '#',
+      textBlock =
+          """
+          rank_pattern: {q_proj: 0}      # rank_pattern has 0; allowed: whole numbers from 1
+          rank_pattern: {q_proj: 2.5}    # rank_pattern has 2.5; allowed: whole numbers from 1
+          rank_pattern: q_proj           # rank_pattern is q_proj; allowed: a mapping of names
+          alpha_pattern: {q_proj: -1}    # alpha_pattern has -1; allowed: numbers above 0
+          layers_to_transform: [1, last] # layers_to_transform has last; allowed: numbers of layers
+          layers_to_transform: -1        # layers_to_transform has -1; allowed: numbers of layers
+          init_lora_weights: pissa       # init_lora_weights is pissa; allowed: true, false, gaussian
+          init_lora_weights: olora       # init_lora_weights is olora; allowed: true, false, gaussian
+          loraplus_lr_ratio: 0.5         # loraplus_lr_ratio is 0.5; allowed: a number of at least 1
+          save_embedding_layers: true    # save_embedding_layers is true; allowed: auto, false
+          use_dora: true                 # use_dora is true, which train does not do
+          lora_bias: true                # lora_bias is true, which train does not do
+          bias: all                      # bias is all, which train does not do
+          trainable_token_indices: [1]   # which train does not do; modules_to_save
+          exclude_modules: [a_proj, b+]  # exclude_modules: in a list each entry is a name
+          """)
+  void options_of_pefts_that_are_no_such_numbers_or_words(String yaml, String message) {
+    assertThatThrownBy(() -> load(folder, REQUIRED + yaml))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void orthogonal_beginnings_need_even_ranks() {
+    assertThatThrownBy(
+            () ->
+                load(folder, REQUIRED + "init_lora_weights: orthogonal\nrank_pattern: {q_proj: 3}"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("orthogonal needs even ranks (as in PEFT), but one is 3");
+  }
+
   @Test
   void the_records_refuse_what_the_file_could_not_say() {
     assertThatThrownBy(() -> new LoraConfig(0, 8, 0, List.of("all-linear"), false, List.of()))

@@ -7,6 +7,7 @@ import static org.sparkfinetune.config.TrainYaml.load;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -85,7 +86,21 @@ class TrainConfigTest {
                     Overlong.SPLIT,
                     true),
                 Method.LORA,
-                new LoraConfig(8, 16.5, 0, List.of("q_proj", "v_proj"), true, List.of("lm_head")),
+                new LoraConfig(
+                    8,
+                    16.5,
+                    0,
+                    List.of("q_proj", "v_proj"),
+                    true,
+                    List.of("lm_head"),
+                    new LoraOptions(
+                        Optional.of(Map.of("q_proj", "4", ".*1.*v_proj", "2")),
+                        Optional.of(Map.of("v_proj", "3.5")),
+                        List.of("0", "2"),
+                        List.of("layers"),
+                        List.of("model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj"),
+                        LoraOptions.InitLoraWeights.ORTHOGONAL,
+                        Optional.of(16.0))),
                 new Parallelism(
                     OptionalInt.of(2),
                     new Fsdp(ShardingStrategy.HYBRID_SHARD, true, false),
@@ -258,11 +273,21 @@ class TrainConfigTest {
   }
 
   @Test
-  void scaling_is_pefts() {
-    assertThat(new LoraConfig(16, 8, 0, List.of("all-linear"), false, List.of()).scaling())
-        .isEqualTo(0.5);
-    assertThat(new LoraConfig(16, 8, 0, List.of("all-linear"), true, List.of()).scaling())
-        .isEqualTo(2);
+  void modules_are_names_or_one_expression_with_whatever_it_holds() {
+    for (String expression : List.of("model\\.layers\\.\\d{1,2}\\..*", ".*(q|v)_proj, x", "a|b")) {
+      assertThat(targets("'" + expression + "'")).containsExactly(expression);
+    }
+    for (String names : List.of("q_proj,self_attn.v_proj", "q_proj self_attn.v_proj")) {
+      assertThat(targets(names)).containsExactly("q_proj", "self_attn.v_proj");
+    }
+    assertThat(targets("all-linear")).containsExactly("all-linear");
+    assertThatThrownBy(() -> targets("[q_proj, .*v_proj]"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("each entry is a name, as in PEFT, and .*v_proj is none");
+  }
+
+  private List<String> targets(String value) {
+    return load(folder, REQUIRED + "lora_target_modules: " + value).config().lora().targetModules();
   }
 
   @Test
@@ -331,7 +356,7 @@ class TrainConfigTest {
           use_peft: false       | use_peft is false, which train does not do; write method: full
           do_eval: false        | write eval_strategy: no
           logging_strategy: no  | logging_strategy is no, which train does not do; logging_steps
-          push_to_hub: true     | push_to_hub is true, which train does not do; the run folder's
+          push_to_hub: true     | push_to_hub is true, which train does not do; merge --push_to sends
           '{load_in_4bit: true, method: lora}' | load_in_4bit is true, but method is lora
           '{use_peft: true, method: full}'     | use_peft is true, but method is full
           """)
@@ -363,6 +388,14 @@ class TrainConfigTest {
     lora_target_modules: [q_proj, v_proj]
     use_rslora: true
     modules_to_save: [lm_head]
+    save_embedding_layers: false
+    rank_pattern: {q_proj: 4, .*1.*v_proj: 2}
+    alpha_pattern: {v_proj: 3.5}
+    layers_to_transform: [0, 2]
+    layers_pattern: layers
+    exclude_modules: model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj
+    init_lora_weights: orthogonal
+    loraplus_lr_ratio: 16
     num_ranks: 2
     fsdp: hybrid_shard offload
     fsdp_config:

@@ -292,25 +292,31 @@ public final class TrainableGroup {
     }
   }
 
-  /** One optimizer step on the own slice; weight decay only on tensors of two dimensions. */
-  public void update(Scope scope, AdamWStep step) {
+  /**
+   * One optimizer step on the own slice; weight decay only on tensors of two dimensions.
+   *
+   * @param loraPlusRatio by which the rate of LoRA's B is higher (LoRA+: Hayou et al. 2024)
+   */
+  public void update(Scope scope, AdamWStep step, double loraPlusRatio) {
     if (!gradientReady) {
       throw new IllegalStateException("gradient of " + name + " is not complete");
     }
     AdamWStep plain = step.withWeightDecay(0);
-    if (step.weightDecay() == 0) {
+    if (step.weightDecay() == 0 && loraPlusRatio == 1) {
       ops.adamw(scope, parameters, gradient, firstMoment, secondMoment, plain);
       return;
     }
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
       boolean decays = piece.tensor().shape().size() > 1;
+      boolean faster = piece.tensor().name().endsWith(".lora_B.weight");
+      AdamWStep own = decays ? step : plain;
       ops.adamw(
           scope,
           part(scope, parameters, piece),
           part(scope, gradient, piece),
           part(scope, firstMoment, piece),
           part(scope, secondMoment, piece),
-          decays ? step : plain);
+          faster ? own.withLearningRate(step.learningRate() * loraPlusRatio) : own);
     }
   }
 

@@ -13,15 +13,18 @@ import java.util.List;
  * @param weights 20 tensors in the order of {@code scripts.py}; empty for what is not there
  * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
  * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
+ * @param loraScales what LoRA's products of the seven are multiplied by
  * @param cos (N, 1, E), E numbers of each head turn; empty in a layer without positions
  * @param sin (N, 1, E)
  * @param cuts where samples begin in the N tokens, and N at the end: attention stays between two
  * @param arithmetic what the layer computes
  */
+@SuppressWarnings("ArrayRecordComponent")
 public record LayerInputs(
     List<Tensor> weights,
     List<Tensor> lora,
     List<Tensor> dropoutMasks,
+    double[] loraScales,
     Tensor cos,
     Tensor sin,
     long[] cuts,
@@ -34,7 +37,6 @@ public record LayerInputs(
    * @param qkNorm 0 none, 1 of each head, 2 of the whole projection
    * @param norm how a norm's weight is applied: 0 after the cast, 1 before it, 2 as 1 + weight
    * @param activation 0 SiLU, 1 GELU with tanh
-   * @param loraScale alpha / r
    * @param attentionScale of the scores
    * @param residualScale of what attention and MLP add
    * @param scoreCap of the scores, 0 for none
@@ -46,7 +48,6 @@ public record LayerInputs(
       int norm,
       int activation,
       double eps,
-      double loraScale,
       double attentionScale,
       double residualScale,
       double scoreCap) {
@@ -56,7 +57,7 @@ public record LayerInputs(
     }
 
     private IValue numbers() {
-      return IValue.listFrom(eps, loraScale, attentionScale, residualScale, scoreCap);
+      return IValue.listFrom(eps, attentionScale, residualScale, scoreCap);
     }
   }
 
@@ -66,6 +67,7 @@ public record LayerInputs(
     all.add(values(weights));
     all.add(values(lora));
     all.add(values(dropoutMasks));
+    all.add(IValue.listFrom(loraScales));
     all.add(value(cos));
     all.add(value(sin));
     all.add(IValue.listFrom(cuts));

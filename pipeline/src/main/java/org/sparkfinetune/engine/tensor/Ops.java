@@ -370,6 +370,10 @@ public final class Ops {
     public AdamWStep withWeightDecay(double decay) {
       return new AdamWStep(clipCoefficient, learningRate, decay, beta1, beta2, eps, step);
     }
+
+    public AdamWStep withLearningRate(double rate) {
+      return new AdamWStep(clipCoefficient, rate, weightDecay, beta1, beta2, eps, step);
+    }
   }
 
   /**

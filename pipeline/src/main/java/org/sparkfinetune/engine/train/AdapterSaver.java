@@ -6,10 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
@@ -23,8 +21,9 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraModules.AllLinear;
+import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
-import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
@@ -46,7 +45,7 @@ final class AdapterSaver {
   }
 
   /** What a run leaves: {@code adapter/}, or {@code model/} where all weights were trained. */
-  void result(TrainConfig config, LoraConfig lora) {
+  void result(TrainConfig config, AdapterConfig lora) {
     RunFolder folder = RunFolder.of(config.outputDir());
     // What a start that was killed in this place left half-written.
     store.sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
@@ -59,7 +58,7 @@ final class AdapterSaver {
   }
 
   /** A PEFT adapter folder. */
-  private void adapter(Path folder, ModelSource source, LoraConfig lora) {
+  private void adapter(Path folder, ModelSource source, AdapterConfig lora) {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Entry entry : entries()) {
@@ -68,15 +67,10 @@ final class AdapterSaver {
       specs.add(new TensorSpec(file, DType.F32, entry.tensor().dimensions()));
     }
     AdapterConfig config =
-        new AdapterConfig(
-            Optional.of(source.modelId()),
-            Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)),
-            lora.r(),
-            lora.alpha(),
-            lora.dropout(),
-            targets(lora),
-            lora.useRslora(),
-            lora.modulesToSave());
+        named(lora)
+            .on(
+                source.modelId(),
+                Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)));
     AdapterFiles.write(
         folder,
         store,
@@ -99,18 +93,16 @@ final class AdapterSaver {
     }
   }
 
-  private TargetModules targets(LoraConfig lora) {
-    List<String> wanted = lora.targetModules();
-    if (wanted.equals(List.of("all-linear"))) {
-      return new TargetModules.Names(
-          List.copyOf(
-              new TreeSet<>(
-                  LinearModule.of(model.recipe().config()).stream()
-                      .map(LinearModule::shortName)
-                      .toList())));
-    }
-    boolean pattern = wanted.size() == 1 && !wanted.get(0).matches("[A-Za-z0-9_.]+");
-    return pattern ? new TargetModules.Pattern(wanted.get(0)) : new TargetModules.Names(wanted);
+  /** PEFT writes the names that all-linear means. */
+  private AdapterConfig named(AdapterConfig lora) {
+    return lora.modules().targets() instanceof AllLinear
+        ? lora.withTargets(
+            new Names(
+                LinearModule.of(model.recipe().config()).stream()
+                    .map(LinearModule::shortName)
+                    .sorted()
+                    .toList()))
+        : lora;
   }
 
   private static String fileName(String tensor) {

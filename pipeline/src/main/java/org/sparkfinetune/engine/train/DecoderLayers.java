@@ -29,7 +29,7 @@ final class DecoderLayers {
   private final Precision precision;
   private final RotaryEmbedding rotary;
   private final DropoutMasks dropout;
-  private final double loraScale;
+  private final List<double[]> loraScales;
   private final Tensor none;
 
   DecoderLayers(
@@ -37,14 +37,14 @@ final class DecoderLayers {
       LlamaConfig config,
       Precision precision,
       DropoutMasks dropout,
-      double loraScale,
+      List<double[]> loraScales,
       Scope scope) {
     this.ops = ops;
     this.config = config;
     this.precision = precision;
     this.rotary = new RotaryEmbedding(config);
     this.dropout = dropout;
-    this.loraScale = loraScale;
+    this.loraScales = loraScales;
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
   }
 
@@ -85,6 +85,7 @@ final class DecoderLayers {
         slots,
         lora,
         masks(scope, layer, batch, mode, adapted),
+        loraScales.get(layer),
         turn.cos(),
         turn.sin(),
         batch.cuts(),
@@ -100,7 +101,6 @@ final class DecoderLayers {
         family.normWeight().ordinal(),
         family.activation().ordinal(),
         config.rmsNormEps(),
-        loraScale,
         config.attentionScale(),
         family.scales().residual(),
         family.softCaps().attention());

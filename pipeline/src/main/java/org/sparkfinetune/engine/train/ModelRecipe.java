@@ -1,7 +1,8 @@
 package org.sparkfinetune.engine.train;
 
+import java.util.List;
 import java.util.OptionalLong;
-import org.sparkfinetune.config.LoraConfig;
+import java.util.stream.IntStream;
 import org.sparkfinetune.config.Parallelism;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
@@ -15,14 +16,15 @@ import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ActivationBudget.LayerActivations;
+import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.peft.AdapterConfig;
 
 /**
  * What is trained, and how it is computed.
  *
- * @param loraScale what LoRA's product is multiplied with
  * @param dropout of LoRA's inputs
+ * @param loraPlusRatio by which the learning rate of LoRA's B is higher than A's
  * @param plainType how frozen weights outside NF4 are kept: float32 for a float32 checkpoint, else
  *     bfloat16
  * @param keep of each layer's forward until its backward
@@ -32,9 +34,9 @@ import org.sparkfinetune.model.peft.LoraTargets;
 record ModelRecipe(
     LlamaConfig config,
     ModelGroups.Method method,
-    double loraScale,
     double dropout,
     long seed,
+    double loraPlusRatio,
     Precision precision,
     PlainType plainType,
     TokenBatch.Attention attention,
@@ -51,13 +53,14 @@ record ModelRecipe(
   /**
    * @param lora as it is carried out: an adapter that is trained on brings its own
    */
-  static ModelRecipe of(TrainConfig config, LoraConfig lora, BaseModel base, ComputeDevice device) {
+  static ModelRecipe of(
+      TrainConfig config, AdapterConfig lora, BaseModel base, ComputeDevice device) {
     return new ModelRecipe(
         base.config(),
-        method(config.method(), lora, base.config()),
-        lora.scaling(),
+        method(config, lora, base.config()),
         config.method() == Method.FULL ? 0 : lora.dropout(),
         config.seed(),
+        config.lora().options().loraplusLrRatio().orElse(1.0),
         Precision.of(config.compute(), device),
         config.compute().bf16() ? PlainType.BFLOAT16 : base.plainType(),
         config.data().crossSampleAttention()
@@ -84,14 +87,26 @@ record ModelRecipe(
         * (input + LayerActivations.rest(config, precision.compute().bytes(), keep));
   }
 
-  private static ModelGroups.Method method(Method method, LoraConfig lora, LlamaConfig llama) {
-    return switch (method) {
+  /** What LoRA's products are multiplied by, of each layer's linears by their slots. */
+  List<double[]> loraScales() {
+    return IntStream.range(0, config.numHiddenLayers())
+        .mapToObj(
+            layer ->
+                method instanceof ModelGroups.Method.Lora lora
+                    ? lora.targets().scales(layer)
+                    : new double[LinearModule.SLOTS])
+        .toList();
+  }
+
+  private static ModelGroups.Method method(
+      TrainConfig config, AdapterConfig lora, LlamaConfig llama) {
+    return switch (config.method()) {
       case FULL -> new ModelGroups.Method.Full();
       case LORA, QLORA ->
           new ModelGroups.Method.Lora(
-              new LoraTargets(llama, lora.r(), lora.targetModules()),
+              AdapterConfig.targets(config, lora, llama),
               lora.modulesToSave(),
-              method == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
+              config.method() == Method.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN);
     };
   }
 

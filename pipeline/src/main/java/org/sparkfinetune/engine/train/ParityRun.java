@@ -15,7 +15,6 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
@@ -27,6 +26,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -36,7 +36,7 @@ import org.sparkfinetune.store.Store;
  */
 public final class ParityRun {
   private final TrainConfig config;
-  private final LoraConfig lora;
+  private final AdapterConfig lora;
   private final Store store;
   private final int threads;
   private final ComputeDevice device;
@@ -54,15 +54,7 @@ public final class ParityRun {
   /** As the other, on a device of the caller's choice. */
   ParityRun(TrainConfig config, Store store, int threads, ComputeDevice device) {
     this.config = config;
-    LoraConfig asked = TrainableSource.lora(config, store);
-    this.lora =
-        new LoraConfig(
-            asked.r(),
-            asked.alpha(),
-            0,
-            asked.targetModules(),
-            asked.useRslora(),
-            asked.modulesToSave());
+    this.lora = AdapterConfig.of(config, store).withDropout(0);
     this.store = store;
     this.threads = threads;
     this.device = device;
@@ -162,7 +154,7 @@ public final class ParityRun {
   private List<TrainingEvents.Step> rank(
       Torch torch, ProcessGroup exchange, BaseModel base, PackedRows rows) {
     try (ThreadBuffers own = ThreadBuffers.create();
-        TrainableSource trainable = TrainableSource.of(config, base, store);
+        TrainableSource trainable = TrainableSource.of(config, lora, base, store);
         RankModel model =
             RankModel.load(
                 ModelRecipe.of(config, lora, base, device),

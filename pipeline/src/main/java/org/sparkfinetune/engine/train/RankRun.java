@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.data.tokenize.PackedRows;
@@ -32,6 +31,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
+import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
@@ -40,7 +40,7 @@ public final class RankRun {
   private static final Logger LOG = LoggerFactory.getLogger(RankRun.class);
 
   private final TrainConfig config;
-  private final LoraConfig lora;
+  private final AdapterConfig lora;
   private final Environment environment;
   private final ResumeState continuation;
   private final Store store;
@@ -83,7 +83,7 @@ public final class RankRun {
   public RankRun(
       TrainConfig config, Environment environment, ResumeState continuation, Store store) {
     this.config = config;
-    this.lora = TrainableSource.lora(config, store);
+    this.lora = AdapterConfig.of(config, store);
     this.environment = environment;
     this.continuation = continuation;
     this.store = store;
@@ -119,7 +119,7 @@ public final class RankRun {
         BaseModel base = BaseModel.open(config.model().folder(), store);
         PackedRows train = PackedRowsFile.copyOf(rows, "train", store, environment.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", store, environment.scratch());
-        TrainableSource trainable = TrainableSource.of(config, base, store);
+        TrainableSource trainable = TrainableSource.of(config, lora, base, store);
         ShardCache kept = ShardCache.of(config, recipe(base), continuation, store);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =

@@ -126,7 +126,7 @@ final class Trainer {
         new AdamWStep(clip, rate, optimization.weightDecay(), BETA1, BETA2, EPS, step);
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
-        group.update(scope, numbers);
+        group.update(scope, numbers, model.recipe().loraPlusRatio());
       }
     }
     publish(step);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -31,19 +32,19 @@ final class GgufTokenizer {
   private final JsonNode json;
   private final JsonNode config;
   private final JsonNode modelConfig;
-  private final Optional<String> template;
+  private final Map<String, String> templates;
 
   private GgufTokenizer(
       Path folder,
       JsonNode json,
       JsonNode config,
       JsonNode modelConfig,
-      Optional<String> template) {
+      Map<String, String> templates) {
     this.folder = folder;
     this.json = json;
     this.config = config;
     this.modelConfig = modelConfig;
-    this.template = template;
+    this.templates = templates;
   }
 
   static GgufTokenizer read(Path folder, Store store) {
@@ -59,15 +60,12 @@ final class GgufTokenizer {
               .formatted(folder, json.path("model").path("type")));
     }
     JsonNode config = parse(text(new Path(folder, "tokenizer_config.json"), store).orElse("{}"));
-    Optional<String> template =
-        text(new Path(folder, "chat_template.jinja"), store)
-            .or(() -> Optional.ofNullable(config.path("chat_template").textValue()));
     return new GgufTokenizer(
         folder,
         json,
         config,
         parse(text(new Path(folder, "config.json"), store).orElse("{}")),
-        template);
+        TokenizerFiles.load(folder, store).chatTemplates());
   }
 
   private static Optional<String> text(Path file, Store store) {
@@ -101,12 +99,15 @@ final class GgufTokenizer {
     }
     fill(tokens, types, byteFallback);
     metadata.put("tokenizer.ggml.model", byteFallback ? "llama" : "gpt2");
-    metadata.put("tokenizer.ggml.pre", byteFallback ? "default" : preTokenizer());
+    metadata.put(
+        "tokenizer.ggml.pre",
+        byteFallback ? "default" : GgufPreTokenizer.name(folder + "/tokenizer.json", json));
     metadata.putStrings("tokenizer.ggml.tokens", tokens);
     metadata.putInts("tokenizer.ggml.token_type", types);
     List<String> merges = merges();
     if (byteFallback) {
       metadata.putFloats("tokenizer.ggml.scores", scores(tokens, merges));
+      metadata.put("tokenizer.ggml.add_space_prefix", addsSpacePrefix());
     } else {
       metadata.putStrings("tokenizer.ggml.merges", merges);
     }
@@ -115,7 +116,49 @@ final class GgufTokenizer {
     putSpecial(metadata, "pad");
     // The chat template writes BOS where there is to be one.
     metadata.put("tokenizer.ggml.add_bos_token", config.path("add_bos_token").asBoolean(false));
-    template.ifPresent(text -> metadata.put("tokenizer.chat_template", text));
+    putTemplates(metadata);
+  }
+
+  /** As gguf's own writer: the default under the plain key, the others under their names. */
+  private void putTemplates(GgufMetadata metadata) {
+    List<String> names = new ArrayList<>();
+    templates.forEach(
+        (name, text) -> {
+          String key = name.replaceAll("[^A-Za-z0-9]", "_");
+          if (name.equals("default")) {
+            metadata.put("tokenizer.chat_template", text);
+          } else {
+            names.add(key);
+            metadata.put("tokenizer.chat_template." + key, text);
+          }
+        });
+    if (!names.isEmpty()) {
+      metadata.putStrings("tokenizer.chat_templates", names);
+    }
+  }
+
+  /**
+   * Whether a text begins with the mark of a space that it does not have: Llama 2's does, Yi's and
+   * Gemma's do not.
+   */
+  private boolean addsSpacePrefix() {
+    for (JsonNode step : steps(json.path("normalizer"), "normalizers")) {
+      if (step.path("type").asText().equals("Prepend")) {
+        return true;
+      }
+    }
+    for (JsonNode step : steps(json.path("pre_tokenizer"), "pretokenizers")) {
+      if (step.path("type").asText().equals("Metaspace")) {
+        return step.has("prepend_scheme")
+            ? !step.path("prepend_scheme").asText().equals("never")
+            : step.path("add_prefix_space").asBoolean(true);
+      }
+    }
+    return false;
+  }
+
+  private static Iterable<JsonNode> steps(JsonNode step, String several) {
+    return step.has(several) ? step.path(several) : List.of(step);
   }
 
   private void fill(List<String> tokens, List<Integer> types, boolean byteFallback) {
@@ -167,18 +210,6 @@ final class GgufTokenizer {
       ranks.putIfAbsent(merges.get(rank).replaceFirst(" ", ""), -1f - rank);
     }
     return tokens.stream().map(token -> ranks.getOrDefault(token, 0f)).toList();
-  }
-
-  /** llama.cpp knows ways of cutting text by name; told apart by their expressions. */
-  private String preTokenizer() {
-    String cut = json.path("pre_tokenizer").toString();
-    if (cut.contains("\\\\p{N}{1,3}")) {
-      return "llama-bpe";
-    }
-    if (cut.contains("|\\\\p{N}|")) {
-      return "qwen2";
-    }
-    return cut.contains("\"Digits\"") ? "smollm" : "gpt-2";
   }
 
   private void putSpecial(GgufMetadata metadata, String which) {

@@ -25,9 +25,9 @@ final class LoraDelta {
     return new LoraDelta(
         adapter.floats(AdapterNames.loraA(module)),
         adapter.floats(AdapterNames.loraB(module)),
-        adapter.config().r(),
+        adapter.config().ranks().rank(module),
         Math.toIntExact(weight.shape().get(1)),
-        (float) adapter.config().scaling());
+        (float) adapter.config().ranks().scaling(module));
   }
 
   WeightValues addedTo(WeightValues base) {

@@ -45,6 +45,20 @@ public final class Merge {
     }
   }
 
+  /**
+   * The adapter alone, once it is known to fit the model.
+   *
+   * @throws UserError as {@link #run}
+   */
+  public void copyAdapter(MergeRequest request) {
+    requireEmpty(request.output(), store);
+    MergedWeights.open(request.model(), request.adapter(), request.base(), store).close();
+    store.copy(
+        request.adapter().orElseThrow(),
+        request.output(),
+        List.of("adapter_model.safetensors", "adapter_config.json"));
+  }
+
   static void requireEmpty(Path output, Store store) {
     if (!store.list(output).isEmpty() || !store.folders(output).isEmpty()) {
       throw new UserError(

@@ -1,10 +1,8 @@
 package org.sparkfinetune.inference.export;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
@@ -44,7 +42,8 @@ final class MergedWeights implements AutoCloseable {
     LlamaFolder folder = LlamaFolder.open(model, store);
     try {
       MergedWeights merged =
-          new MergedWeights(folder, adapter.map(path -> AdapterFiles.open(path, store)), base);
+          new MergedWeights(
+              folder, adapter.map(path -> AdapterFiles.open(path, folder.config(), store)), base);
       merged.checkAdapter();
       return merged;
     } catch (RuntimeException e) {
@@ -56,15 +55,6 @@ final class MergedWeights implements AutoCloseable {
   private void checkAdapter() {
     if (adapter.isEmpty()) {
       return;
-    }
-    Set<String> known = new HashSet<>();
-    model.weights().forEach(weight -> known.add(weight.name()));
-    for (String module : adapter.get().modules()) {
-      if (!known.contains(module + WEIGHT)) {
-        throw new UserError(
-            "The adapter has LoRA for %s, which the model %s does not have. Was it trained for another model?"
-                .formatted(module, model.path()));
-      }
     }
     for (NamedShape weight : weights()) {
       checkShapes(weight);

@@ -31,8 +31,8 @@ record Linear(Matrix matrix, float[] bias, Optional<Lora> lora) {
   record Lora(int r, int in, int out, float[] a, float[] scaledB) {
 
     static Lora read(AdapterFiles adapter, String module, int out, int in) {
-      int r = adapter.config().r();
-      float scaling = (float) adapter.config().scaling();
+      int r = adapter.config().ranks().rank(module);
+      float scaling = (float) adapter.config().ranks().scaling(module);
       float[] b = adapter.floats(AdapterNames.loraB(module));
       float[] transposed = new float[b.length];
       for (int row = 0; row < out; row++) {

@@ -55,7 +55,8 @@ final class ModelLoader implements AutoCloseable {
     LlamaFolder folder = LlamaFolder.open(model, store);
     try {
       ModelLoader loader =
-          new ModelLoader(folder, adapter.map(path -> AdapterFiles.open(path, store)), form);
+          new ModelLoader(
+              folder, adapter.map(path -> AdapterFiles.open(path, folder.config(), store)), form);
       loader.adapter.ifPresent(loader::check);
       return loader;
     } catch (RuntimeException e) {
@@ -65,14 +66,6 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private void check(AdapterFiles files) {
-    List<String> names = folder.weights().stream().map(NamedShape::name).toList();
-    for (String module : files.modules()) {
-      if (!LinearModule.isWeight(module + WEIGHT) || !names.contains(module + WEIGHT)) {
-        throw new UserError(
-            "The adapter has LoRA for %s, but in the model %s no linear of a layer has that name. Was it trained for another model?"
-                .formatted(module, folder.path()));
-      }
-    }
     List<String> saved = List.of(LlamaWeights.EMBED_TOKENS, LlamaWeights.LM_HEAD);
     for (String parameter : files.savedParameters()) {
       if (!saved.contains(parameter)) {
@@ -184,8 +177,9 @@ final class ModelLoader implements AutoCloseable {
         .filter(files -> files.modules().contains(module))
         .map(
             files -> {
-              requireShape(files, AdapterNames.loraA(module), files.config().r(), in);
-              requireShape(files, AdapterNames.loraB(module), out, files.config().r());
+              int r = files.config().ranks().rank(module);
+              requireShape(files, AdapterNames.loraA(module), r, in);
+              requireShape(files, AdapterNames.loraB(module), out, r);
               return Lora.read(files, module, out, in);
             });
   }

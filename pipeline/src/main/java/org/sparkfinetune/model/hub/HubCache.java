@@ -4,9 +4,14 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.model.hub.HubDownload.Checksum;
 import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
 import org.sparkfinetune.store.Store;
 
@@ -17,6 +22,7 @@ import org.sparkfinetune.store.Store;
  * refs/main                 the commit that main was when last asked
  * snapshots/COMMIT/PATH     files
  * listings/COMMIT.json      all files of that commit, downloaded or not
+ * trees/COMMIT.json         the same, as the hub's own library writes it since 1.20
  * partial/CHECKSUM          what has come so far of a file
  * </pre>
  */
@@ -63,11 +69,43 @@ final class HubCache {
     return text(ref(revision)).map(String::strip).filter(text -> !text.isEmpty());
   }
 
+  /** What the commit holds, downloaded or not, as far as that was written down. */
   Optional<HubSnapshot> listing(String commit) throws IOException {
-    Optional<String> text = text(listingFile(commit));
-    return text.isEmpty()
+    Optional<String> own = text(listingFile(commit));
+    if (own.isPresent()) {
+      return Optional.of(HubListing.read(JSON.readTree(own.get())));
+    }
+    Optional<String> tree = text(new Path(root, "trees/" + commit + ".json"));
+    return tree.isEmpty()
         ? Optional.empty()
-        : Optional.of(HubListing.read(JSON.readTree(text.get())));
+        : HubListing.readTree(commit, JSON.readTree(tree.get()));
+  }
+
+  /**
+   * The files of the commit that are here, where nothing says what else it holds: as the hub's own
+   * library leaves it. There each is a link to a blob, made once the blob was whole; of one whose
+   * blob was deleted nothing is seen.
+   */
+  Optional<HubSnapshot> found(String commit) throws IOException {
+    Path folder = folder(commit);
+    if (!store.exists(folder)) {
+      return Optional.empty();
+    }
+    List<HubFile> found = new ArrayList<>();
+    find(folder, "", found);
+    found.sort(Comparator.comparing(HubFile::path));
+    return found.isEmpty() ? Optional.empty() : Optional.of(new HubSnapshot(commit, found));
+  }
+
+  private void find(Path folder, String prefix, List<HubFile> found) throws IOException {
+    for (FileStatus status : files.listStatus(folder)) {
+      String path = prefix + status.getPath().getName();
+      if (status.isDirectory()) {
+        find(status.getPath(), path + "/", found);
+      } else {
+        found.add(new HubFile(path, status.getLen(), Checksum.unknown()));
+      }
+    }
   }
 
   void remember(String revision, HubSnapshot snapshot) {

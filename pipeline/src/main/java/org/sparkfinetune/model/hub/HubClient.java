@@ -105,15 +105,9 @@ final class HubClient {
     }
     settings
         .token()
-        .filter(token -> isHub(uri))
+        .filter(token -> settings.isHub(uri))
         .ifPresent(token -> connection.setRequestProperty("Authorization", token.header()));
     return connection;
-  }
-
-  /** Large files come from other hosts, which the token is none of the business of. */
-  private boolean isHub(URI uri) {
-    URI hub = settings.endpoint();
-    return hub.getScheme().equals(uri.getScheme()) && hub.getAuthority().equals(uri.getAuthority());
   }
 
   private static String quoted(String text) {

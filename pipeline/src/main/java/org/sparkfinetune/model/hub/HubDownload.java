@@ -13,6 +13,7 @@ import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.hub.HubClient.HubAnswer;
 import org.sparkfinetune.store.Retry;
@@ -186,7 +187,13 @@ final class HubDownload {
     public enum Kind {
       SHA256,
       /** SHA-1 over {@code "blob " + size + "\0"} and the bytes. */
-      GIT_BLOB
+      GIT_BLOB,
+      /** Of a file that is here and of which no hub was asked; it is never downloaded. */
+      UNKNOWN
+    }
+
+    static Checksum unknown() {
+      return new Checksum(Kind.UNKNOWN, "");
     }
 
     /** A digest that has yet to see the file's bytes, all of them and in order. */
@@ -198,6 +205,7 @@ final class HubDownload {
           digest.update(("blob " + size + "\0").getBytes(US_ASCII));
           yield digest;
         }
+        case UNKNOWN -> throw new Bug("A file that nobody knows the checksum of is downloaded.");
       };
     }
 

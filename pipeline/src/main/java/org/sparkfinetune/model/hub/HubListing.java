@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.model.hub.HubDownload.Checksum;
 import org.sparkfinetune.model.hub.HubRepository.HubSnapshot;
@@ -52,6 +54,33 @@ final class HubListing {
     return file;
   }
 
+  /**
+   * {@code trees/COMMIT.json} of the hub's own library: {@code files} by path, each with {@code
+   * size}, {@code blob_id} and, if it is large, {@code lfs_sha256} and {@code lfs_size}. Empty
+   * where it is of a version that is not known.
+   */
+  static Optional<HubSnapshot> readTree(String commit, JsonNode tree) {
+    if (tree.path("format_version").asInt() != 1) {
+      return Optional.empty();
+    }
+    ObjectNode listing = new ObjectMapper().createObjectNode().put("sha", commit);
+    ArrayNode siblings = listing.putArray("siblings");
+    tree.path("files")
+        .fields()
+        .forEachRemaining(
+            file -> {
+              ObjectNode sibling = siblings.addObject().put("rfilename", file.getKey());
+              sibling.set("size", file.getValue().path("size"));
+              sibling.set("blobId", file.getValue().path("blob_id"));
+              JsonNode sha256 = file.getValue().path("lfs_sha256");
+              if (sha256.isTextual()) {
+                ObjectNode lfs = sibling.putObject("lfs").put("sha256", sha256.textValue());
+                lfs.set("size", file.getValue().path("lfs_size"));
+              }
+            });
+    return Optional.of(read(listing));
+  }
+
   static RunFailure unlikeAHub(String what) {
     return new RunFailure(
         "The hub's answer is not one that can be used: %s. Check HF_ENDPOINT.".formatted(what));
@@ -67,6 +96,7 @@ final class HubListing {
       switch (file.checksum().kind()) {
         case SHA256 -> sibling.putObject("lfs").put("sha256", file.checksum().hex());
         case GIT_BLOB -> sibling.put("blobId", file.checksum().hex());
+        case UNKNOWN -> throw new Bug(file.path() + " comes from no hub, so it is in no listing.");
       }
     }
     return listing;

@@ -26,6 +26,11 @@ final class HubRefusal {
     }
   }
 
+  /** Why a hub that knows the repository refuses: it has no such revision. */
+  static final class NoRevision extends Exception {
+    private static final long serialVersionUID = 1L;
+  }
+
   /**
    * @throws UserError if asking again would not help
    * @throws Busy if it may
@@ -40,14 +45,42 @@ final class HubRefusal {
     if (status == 408 || status == 429 || status >= 500) {
       throw new Busy("the hub answers with status " + status, delay(answer));
     }
-    throw new UserError(
+    String message =
         "%s: %s (%s answers with status %s). %s"
             .formatted(
                 id,
                 what(code, status, id),
                 settings.endpoint(),
                 status,
-                advice(code, id, settings)));
+                advice(code, id, settings));
+    throw code.equals("RevisionNotFound")
+        ? new UserError(message, new NoRevision())
+        : new UserError(message);
+  }
+
+  /**
+   * The same of something that was sent: the hub's own words say what it would not take.
+   *
+   * @throws UserError if sending again would not help
+   * @throws Busy if it may
+   */
+  static void checkSent(HubAnswer answer, HubId id, HubSettings settings) throws IOException {
+    int status = answer.status();
+    if (status / 100 == 2) {
+      return;
+    }
+    if (status == 408 || status == 429 || status >= 500) {
+      throw new Busy("the hub answers with status " + status, delay(answer));
+    }
+    String said = answer.header("X-Error-Message").map(words -> ": " + words).orElse("");
+    throw new UserError(
+        "%s: the hub does not take it (%s answers with status %s%s). Check that %s is a user or an organisation of yours, and that the token (HF_TOKEN) may write there."
+            .formatted(
+                id,
+                settings.endpoint(),
+                status,
+                said.replaceAll("\\p{Cntrl}", "?"),
+                id.name().substring(0, id.name().indexOf('/'))));
   }
 
   private static Duration delay(HubAnswer answer) {

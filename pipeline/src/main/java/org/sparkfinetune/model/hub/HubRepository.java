@@ -1,14 +1,19 @@
 package org.sparkfinetune.model.hub;
 
 import java.io.IOException;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubClient.HubAccess;
+import org.sparkfinetune.model.hub.HubDownload.Checksum;
 import org.sparkfinetune.store.Retry;
 import org.sparkfinetune.store.Store;
 
@@ -20,15 +25,19 @@ import org.sparkfinetune.store.Store;
  * </pre>
  *
  * Nothing is downloaded twice. A commit as revision whose files are here needs no hub at all; other
- * revisions are asked for each time, unless offline. Not thread-safe.
+ * revisions are asked for each time, unless offline. What the hub's own library left in the cache
+ * counts as what came from here. Not thread-safe.
  */
 public final class HubRepository {
   static final Logger LOG = LoggerFactory.getLogger(HubRepository.class);
+
+  private static final Pattern PART = Pattern.compile("(.*-)(\\d+)-of-(\\d{1,6})((?:\\..*)?)");
 
   private final HubId id;
   private final HubSettings settings;
   private final HubClient client;
   private final HubCache cache;
+  private HubAccess access;
   private Optional<HubSnapshot> known = Optional.empty();
 
   private HubRepository(HubId id, HubSettings settings, HubCache cache) {
@@ -36,6 +45,7 @@ public final class HubRepository {
     this.settings = settings;
     this.client = new HubClient(id, settings);
     this.cache = cache;
+    this.access = settings.access();
   }
 
   /**
@@ -72,28 +82,67 @@ public final class HubRepository {
   }
 
   private HubSnapshot resolved() throws IOException {
-    boolean offline = settings.access() == HubAccess.OFFLINE;
-    if (offline || id.isPinned()) {
-      Optional<String> commit =
-          id.isPinned() ? Optional.of(id.revision()) : cache.commitOf(id.revision());
-      Optional<HubSnapshot> here =
-          commit.isEmpty() ? Optional.empty() : cache.listing(commit.get());
-      if (here.isPresent()) {
-        return here.get();
-      }
-      if (offline) {
-        throw new UserError(
-            "%s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s). Go online once, or name a folder instead."
-                .formatted(id, settings.cache(), HubSettings.OFFLINE));
-      }
+    Optional<HubSnapshot> listed = id.isPinned() ? cache.listing(id.revision()) : Optional.empty();
+    if (listed.isPresent()) {
+      return listed.get();
     }
-    HubSnapshot asked = ask();
+    if (access == HubAccess.OFFLINE) {
+      return cached()
+          .orElseThrow(
+              () ->
+                  new UserError(
+                      "%s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s). Go online once, or name a folder instead."
+                          .formatted(id, settings.cache(), HubSettings.OFFLINE)));
+    }
+    HubSnapshot asked;
+    try {
+      asked = ask();
+    } catch (IOException | UserError e) {
+      Optional<HubSnapshot> cached = cachedInstead(e);
+      if (cached.isPresent()) {
+        return cached.get();
+      }
+      throw e;
+    }
     if (id.isPinned() && !asked.commit().equals(id.revision())) {
       throw new RunFailure(
           "%s: the hub answers with commit %s. Check HF_ENDPOINT.".formatted(id, asked.commit()));
     }
     cache.remember(id.revision(), asked);
     return asked;
+  }
+
+  /** What the cache knows of the revision without a hub. */
+  private Optional<HubSnapshot> cached() throws IOException {
+    Optional<String> commit =
+        id.isPinned() ? Optional.of(id.revision()) : cache.commitOf(id.revision());
+    if (commit.isEmpty()) {
+      return Optional.empty();
+    }
+    Optional<HubSnapshot> listed = cache.listing(commit.get());
+    return listed.isPresent() ? listed : cache.found(commit.get());
+  }
+
+  /**
+   * As the hub's own library does where a hub cannot be reached, or refuses (a token that is not
+   * set), but not where it knows better: a revision that is no more.
+   */
+  private Optional<HubSnapshot> cachedInstead(Exception refusal) throws IOException {
+    if (refusal.getCause() instanceof HubRefusal.NoRevision) {
+      return Optional.empty();
+    }
+    Optional<HubSnapshot> cached = cached();
+    cached.ifPresent(
+        snapshot -> {
+          access = HubAccess.OFFLINE;
+          LOG.warn(
+              "{} is what {} holds of it, commit {}, which may not be the newest: {}",
+              id,
+              settings.cache(),
+              snapshot.commit(),
+              refusal.getMessage());
+        });
+    return cached;
   }
 
   private HubSnapshot ask() throws IOException {
@@ -125,6 +174,7 @@ public final class HubRepository {
    */
   public Path downloadFiles(List<HubFile> files) {
     String commit = snapshot().commit();
+    files.forEach(this::requireWholeSet);
     try {
       for (HubFile file : files) {
         if (!cache.holds(commit, file)) {
@@ -148,13 +198,44 @@ public final class HubRepository {
   }
 
   private void bring(String commit, HubFile file) throws IOException {
-    if (settings.access() == HubAccess.OFFLINE) {
-      throw new UserError(
-          "%s of %s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s). Go online once."
-              .formatted(file.path(), id, settings.cache(), HubSettings.OFFLINE));
+    if (access == HubAccess.OFFLINE) {
+      throw notHere(file.path());
     }
     LOG.info("{}: {} ({} MiB)", id, file.path(), file.size() >> 20);
     new HubDownload(client, cache, settings.retry(), commit, file).run();
+  }
+
+  /** Of a file such as {@code model-00001-of-00003.safetensors} the others have to be there too. */
+  private void requireWholeSet(HubFile file) {
+    Matcher part = PART.matcher(file.path());
+    if (file.checksum().kind() != Checksum.Kind.UNKNOWN || !part.matches()) {
+      return;
+    }
+    Set<String> paths = new HashSet<>();
+    snapshot().files().forEach(other -> paths.add(other.path()));
+    int digits = part.group(2).length();
+    int parts = Integer.parseInt(part.group(3));
+    int first = paths.contains(part(part, digits, 0)) ? 0 : 1;
+    for (int i = first; i < first + parts; i++) {
+      String path = part(part, digits, i);
+      if (!paths.contains(path)) {
+        throw notHere(path);
+      }
+    }
+  }
+
+  private static String part(Matcher of, int digits, int number) {
+    return of.group(1)
+        + ("%0" + digits + "d").formatted(number)
+        + "-of-"
+        + of.group(3)
+        + of.group(4);
+  }
+
+  private UserError notHere(String path) {
+    return new UserError(
+        "%s of %s is not in %s, and the hub may not be asked (HF_HUB_OFFLINE, %s) or does not answer. Go online once."
+            .formatted(path, id, settings.cache(), HubSettings.OFFLINE));
   }
 
   private static String shortList(List<HubFile> files) {

@@ -127,7 +127,12 @@ public final class HubSettings {
       throws IOException {
     Optional<String> given =
         setting(hadoop, CACHE, environment, "HF_HUB_CACHE")
-            .or(() -> Optional.ofNullable(environment.get("HF_HOME")).map(home -> home + "/hub"));
+            .or(() -> Optional.ofNullable(environment.get("HF_HOME")).map(home -> home + "/hub"))
+            .map(
+                text ->
+                    text.startsWith("~/")
+                        ? System.getProperty("user.home") + text.substring(1)
+                        : text);
     Path path =
         given.map(Path::new).orElseGet(() -> new Path(home(hadoop), ".cache/huggingface/hub"));
     return path.getFileSystem(hadoop).makeQualified(path);
@@ -179,6 +184,12 @@ public final class HubSettings {
   /** Ends with a slash. */
   URI endpoint() {
     return endpoint;
+  }
+
+  /** Whether the token may go there: large files lie on other hosts, which must not see it. */
+  boolean isHub(URI uri) {
+    return endpoint.getScheme().equals(uri.getScheme())
+        && endpoint.getAuthority().equals(uri.getAuthority());
   }
 
   Path cache() {

@@ -2,44 +2,139 @@ package org.sparkfinetune.model.peft;
 
 import java.util.List;
 import java.util.Optional;
+import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.LoraConfig;
+import org.sparkfinetune.config.LoraOptions;
+import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.peft.LoraModules.AllLinear;
+import org.sparkfinetune.model.peft.LoraModules.Expression;
+import org.sparkfinetune.model.peft.LoraModules.Names;
+import org.sparkfinetune.model.peft.LoraModules.Targets;
+import org.sparkfinetune.store.Store;
 
 /**
  * What of {@code adapter_config.json} we compute with.
  *
  * @param baseModel {@code base_model_name_or_path}
- * @param r LoRA's rank
- * @param alpha {@code lora_alpha}
+ * @param modules which modules have an adapter, or are trained whole
+ * @param ranks and the factors before B(A(x))
  * @param dropout {@code lora_dropout}, in training only
- * @param useRslora scale by the square root of {@code r}
- * @param modulesToSave modules that are trained whole and saved beside the adapter
+ * @param beginning {@code init_lora_weights}, which says where the adapter's training began
  */
 public record AdapterConfig(
     Optional<String> baseModel,
     Optional<String> revision,
-    int r,
-    double alpha,
+    LoraModules modules,
+    LoraRanks ranks,
     double dropout,
-    TargetModules targetModules,
-    boolean useRslora,
-    List<String> modulesToSave) {
+    Beginning beginning) {
 
   public AdapterConfig {
-    modulesToSave = List.copyOf(modulesToSave);
-    check(r > 0, "r", r, "1 or more");
-    check(alpha > 0 && Double.isFinite(alpha), "lora_alpha", alpha, "a number above 0");
-    check(dropout >= 0 && dropout < 1, "lora_dropout", dropout, "0 or more and below 1");
+    LoraRanks.check(dropout >= 0 && dropout < 1, "lora_dropout", dropout, "0 or more and below 1");
   }
 
-  private static void check(boolean right, String key, Object value, String allowed) {
-    if (!right) {
-      throw new UserError("%s is %s, expected %s.".formatted(key, value, allowed));
-    }
+  /**
+   * What a user asks for.
+   *
+   * @throws UserError if an expression cannot be used, or the parts contradict each other
+   */
+  public static AdapterConfig of(LoraConfig lora) {
+    LoraOptions options = lora.options();
+    return new AdapterConfig(
+        Optional.empty(),
+        Optional.empty(),
+        new LoraModules(
+            lora.targetModules().equals(List.of("all-linear"))
+                ? new AllLinear()
+                : targets("lora_target_modules", lora.targetModules()),
+            options.excludeModules().isEmpty()
+                ? Optional.empty()
+                : Optional.of(targets("exclude_modules", options.excludeModules())),
+            options.layersToTransform().stream().map(Integer::valueOf).toList(),
+            options.layersPattern(),
+            lora.modulesToSave()),
+        new LoraRanks(lora.r(), lora.alpha(), lora.useRslora(), options.ranks(), options.alphas()),
+        lora.dropout(),
+        switch (options.initLoraWeights()) {
+          case TRUE -> Beginning.KAIMING;
+          case FALSE -> Beginning.BOTH_UNIFORM;
+          case GAUSSIAN -> Beginning.GAUSSIAN;
+          case ORTHOGONAL -> Beginning.ORTHOGONAL;
+        });
   }
 
-  /** What B(A(x)) is multiplied by (rsLoRA: Kalajdzievski 2023). */
-  public double scaling() {
-    return useRslora ? alpha / Math.sqrt(r) : alpha / r;
+  /**
+   * LoRA as it is carried out: that of the configuration, or of the adapter to start from, whose
+   * weights fit nothing else. Dropout, which shapes no weight, is always the configuration's.
+   *
+   * @param config with its adapter located
+   */
+  public static AdapterConfig of(TrainConfig config, Store store) {
+    return config
+        .model()
+        .adapter()
+        .map(folder -> AdapterFiles.readConfig(new Path(folder), store))
+        .map(adapter -> adapter.withDropout(config.lora().dropout()))
+        .orElseGet(() -> of(config.lora()));
+  }
+
+  /**
+   * The linears of a model that a run's adapters are on.
+   *
+   * @throws UserError if a user asks for what the model does not have
+   */
+  public static LoraTargets targets(TrainConfig config, AdapterConfig lora, LlamaConfig model) {
+    return config.model().adapter().isPresent()
+        ? new LoraTargets(model, lora.modules(), lora.ranks())
+        : LoraTargets.asked(model, lora.modules(), lora.ranks());
+  }
+
+  private static Targets targets(String key, List<String> entries) {
+    return entries.size() == 1 && LoraConfig.isExpression(entries.get(0))
+        ? Expression.of(key, entries.get(0))
+        : new Names(entries);
+  }
+
+  /** Modules that are trained whole and saved beside the adapter. */
+  public List<String> modulesToSave() {
+    return modules.modulesToSave();
+  }
+
+  /** The same of another base, as a run writes it. */
+  public AdapterConfig on(String model, Optional<String> itsRevision) {
+    return new AdapterConfig(Optional.of(model), itsRevision, modules, ranks, dropout, beginning);
+  }
+
+  /** The same with its modules named. */
+  public AdapterConfig withTargets(Targets targets) {
+    LoraModules named =
+        new LoraModules(
+            targets,
+            modules.excluded(),
+            modules.layersToTransform(),
+            modules.layersPattern(),
+            modules.modulesToSave());
+    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning);
+  }
+
+  /** The same with another dropout, which shapes no weight. */
+  public AdapterConfig withDropout(double other) {
+    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning);
+  }
+
+  /** PEFT's ways of drawing first values that leave the base weights as they are. */
+  public enum Beginning {
+    /** A uniform in ±1/sqrt(in), B zero: {@code true}. */
+    KAIMING,
+    /** A as above, B uniform in ±1/sqrt(r): {@code false}. */
+    BOTH_UNIFORM,
+    /** A normal with deviation 1/r, B zero. */
+    GAUSSIAN,
+    /** A and B in parts of r dimensions that are orthogonal, so that B A is zero. */
+    ORTHOGONAL,
+    /** From the data, by another program. */
+    EVA
   }
 }

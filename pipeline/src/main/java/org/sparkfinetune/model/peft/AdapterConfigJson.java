@@ -8,14 +8,21 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
+import org.sparkfinetune.model.peft.AdapterConfig.Beginning;
+import org.sparkfinetune.model.peft.LoraModules.AllLinear;
+import org.sparkfinetune.model.peft.LoraModules.Expression;
+import org.sparkfinetune.model.peft.LoraModules.Names;
+import org.sparkfinetune.model.peft.LoraModules.Targets;
 import org.sparkfinetune.model.safetensors.PythonJson;
 
 /** {@code adapter_config.json} to {@link AdapterConfig} and back. */
@@ -39,22 +46,34 @@ final class AdapterConfigJson {
 
   private static final Set<String> READ =
       Set.of(
+          "alpha_pattern",
           "base_model_name_or_path",
           "bias",
+          "exclude_modules",
           "init_lora_weights",
+          "layers_pattern",
+          "layers_to_transform",
           "lora_alpha",
           "lora_dropout",
           "modules_to_save",
           "peft_type",
           "r",
+          "rank_pattern",
           "revision",
           "target_modules",
           "task_type",
           "use_rslora");
 
-  /** Ways of beginning that leave the base weights as they are; the others (PiSSA…) change them. */
-  private static final Set<String> HARMLESS_BEGINNINGS =
-      Set.of("true", "false", "null", "\"gaussian\"", "\"orthogonal\"", "\"eva\"");
+  /** By {@code init_lora_weights}; the others (PiSSA…) change the base weights. */
+  private static final Map<String, Beginning> BEGINNINGS =
+      Map.of(
+          "true", Beginning.KAIMING,
+          "null", Beginning.KAIMING,
+          "", Beginning.KAIMING,
+          "false", Beginning.BOTH_UNIFORM,
+          "\"gaussian\"", Beginning.GAUSSIAN,
+          "\"orthogonal\"", Beginning.ORTHOGONAL,
+          "\"eva\"", Beginning.EVA);
 
   private final String where;
   private final JsonNode json;
@@ -90,11 +109,11 @@ final class AdapterConfigJson {
         "\"CAUSAL_LM\"");
     require(
         isOff(json.path("bias")) || json.path("bias").asText().equals("none"), "bias", "\"none\"");
+    String beginning = json.path("init_lora_weights").toString();
     require(
-        json.path("init_lora_weights").isMissingNode()
-            || HARMLESS_BEGINNINGS.contains(json.path("init_lora_weights").toString()),
+        BEGINNINGS.containsKey(beginning),
         "init_lora_weights",
-        "one of " + HARMLESS_BEGINNINGS + ", which leave the base model alone");
+        "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base model alone");
     require(
         json.path("r").isIntegralNumber() && json.path("r").canConvertToInt(),
         "r",
@@ -108,30 +127,85 @@ final class AdapterConfigJson {
         isOff(json.path("use_rslora")) || json.path("use_rslora").isBoolean(),
         "use_rslora",
         "true or false");
-    TargetModules targets = targetModules();
     Optional<String> baseModel = text("base_model_name_or_path");
     Optional<String> revision = text("revision");
-    List<String> saved = isOff(json.path("modules_to_save")) ? List.of() : names("modules_to_save");
     try {
       return new AdapterConfig(
           baseModel,
           revision,
-          json.path("r").intValue(),
-          json.path("lora_alpha").doubleValue(),
+          modules(),
+          new LoraRanks(
+              json.path("r").intValue(),
+              json.path("lora_alpha").doubleValue(),
+              json.path("use_rslora").booleanValue(),
+              pattern("rank_pattern", this::isWhole, JsonNode::intValue),
+              pattern("alpha_pattern", JsonNode::isNumber, JsonNode::doubleValue)),
           json.path("lora_dropout").doubleValue(),
-          targets,
-          json.path("use_rslora").booleanValue(),
-          saved);
+          BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING));
     } catch (UserError e) {
-      throw new UserError(where + ": " + e.getMessage(), e);
+      String message = String.valueOf(e.getMessage());
+      throw message.startsWith(where) ? e : new UserError(where + ": " + message, e);
     }
   }
 
-  private TargetModules targetModules() {
-    JsonNode targets = json.path("target_modules");
-    return targets.isTextual()
-        ? new TargetModules.Pattern(targets.textValue())
-        : new TargetModules.Names(names("target_modules"));
+  private LoraModules modules() {
+    List<Integer> layers = new ArrayList<>();
+    JsonNode given = json.path("layers_to_transform");
+    if (given.isInt()) {
+      layers.add(given.intValue());
+    } else if (!isOff(given)) {
+      require(given.isArray(), "layers_to_transform", "a number or a list of numbers");
+      for (JsonNode layer : given) {
+        require(isWhole(layer), "layers_to_transform", "a number or a list of numbers");
+        layers.add(layer.intValue());
+      }
+    }
+    require(!isOff(json.path("target_modules")), "target_modules", "a list of module names");
+    return new LoraModules(
+        modules("target_modules").orElseThrow(),
+        modules("exclude_modules"),
+        layers,
+        json.path("layers_pattern").isTextual()
+            ? text("layers_pattern").filter(pattern -> !pattern.isEmpty()).stream().toList()
+            : namesOrNone("layers_pattern"),
+        namesOrNone("modules_to_save"));
+  }
+
+  private Optional<Targets> modules(String key) {
+    JsonNode value = json.path(key);
+    if (isOff(value)) {
+      return Optional.empty();
+    }
+    if (!value.isTextual()) {
+      return Optional.of(new Names(names(key)));
+    }
+    return Optional.of(
+        key.equals("target_modules") && value.textValue().equals("all-linear")
+            ? new AllLinear()
+            : Expression.of(key, value.textValue()));
+  }
+
+  private boolean isWhole(JsonNode value) {
+    return value.isIntegralNumber() && value.canConvertToInt();
+  }
+
+  private <T> Map<String, T> pattern(
+      String key, Predicate<JsonNode> allowed, Function<JsonNode, T> value) {
+    Map<String, T> pattern = new LinkedHashMap<>();
+    JsonNode given = json.path(key);
+    require(isOff(given) || given.isObject(), key, "numbers by module names");
+    given
+        .fields()
+        .forEachRemaining(
+            entry -> {
+              require(allowed.test(entry.getValue()), key, "numbers by module names");
+              pattern.put(entry.getKey(), value.apply(entry.getValue()));
+            });
+    return pattern;
+  }
+
+  private List<String> namesOrNone(String key) {
+    return isOff(json.path(key)) ? List.of() : names(key);
   }
 
   private List<String> names(String key) {
@@ -186,11 +260,8 @@ final class AdapterConfigJson {
             "auto_mapping",
             "corda_config",
             "eva_config",
-            "exclude_modules",
             "kasa_config",
             "layer_replication",
-            "layers_pattern",
-            "layers_to_transform",
             "lora_ga_config",
             "megatron_config",
             "monteclora_config",
@@ -204,12 +275,10 @@ final class AdapterConfigJson {
         List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
       json.put(key, false);
     }
-    for (String key : List.of("alpha_pattern", "loftq_config", "rank_pattern")) {
-      json.put(key, Map.of());
-    }
+    json.put("loftq_config", Map.of());
     json.put("bias", "none");
     json.put("inference_mode", true);
-    json.put("init_lora_weights", true);
+    json.put("init_lora_weights", beginning(config.beginning()));
     json.put("megatron_core", "megatron.core");
     json.put("peft_type", "LORA");
     json.put("peft_version", "0.21.2");
@@ -217,20 +286,42 @@ final class AdapterConfigJson {
     json.put("task_type", "CAUSAL_LM");
     json.put("base_model_name_or_path", config.baseModel().orElse(null));
     json.put("revision", config.revision().orElse(null));
-    json.put("r", config.r());
-    json.put("lora_alpha", wholeIfPossible(config.alpha()));
+    LoraRanks ranks = config.ranks();
+    json.put("r", ranks.r());
+    json.put("lora_alpha", wholeIfPossible(ranks.alpha()));
+    json.put("rank_pattern", ranks.rankPattern());
+    Map<String, Number> alphas = new LinkedHashMap<>();
+    ranks.alphaPattern().forEach((name, alpha) -> alphas.put(name, wholeIfPossible(alpha)));
+    json.put("alpha_pattern", alphas);
     json.put("lora_dropout", config.dropout());
-    json.put("use_rslora", config.useRslora());
-    json.put("modules_to_save", config.modulesToSave().isEmpty() ? null : config.modulesToSave());
-    json.put("target_modules", targets(config.targetModules()));
+    json.put("use_rslora", ranks.useRslora());
+    LoraModules modules = config.modules();
+    json.put("modules_to_save", orNull(modules.modulesToSave()));
+    json.put("target_modules", plain(modules.targets()));
+    json.put("exclude_modules", modules.excluded().map(AdapterConfigJson::plain).orElse(null));
+    json.put("layers_to_transform", orNull(modules.layersToTransform()));
+    json.put("layers_pattern", orNull(modules.layersPattern()));
     return PythonJson.write(json);
   }
 
-  private static Object targets(TargetModules targets) {
-    if (targets instanceof TargetModules.Names names) {
+  private static @Nullable List<?> orNull(List<?> list) {
+    return list.isEmpty() ? null : list;
+  }
+
+  private static Object plain(Targets targets) {
+    if (targets instanceof Names names) {
       return names.names();
     }
-    return ((TargetModules.Pattern) targets).pattern();
+    return targets instanceof Expression expression ? expression.text() : "all-linear";
+  }
+
+  private static Object beginning(Beginning beginning) {
+    return switch (beginning) {
+      case KAIMING, EVA -> true;
+      case BOTH_UNIFORM -> false;
+      case GAUSSIAN -> "gaussian";
+      case ORTHOGONAL -> "orthogonal";
+    };
   }
 
   private static Number wholeIfPossible(double value) {

@@ -14,8 +14,11 @@ import java.util.function.Consumer;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.Checkpoint;
@@ -32,6 +35,7 @@ import org.sparkfinetune.store.Store;
  * B (out, r).
  */
 public final class AdapterFiles implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(AdapterFiles.class);
   private static final String CONFIG = "adapter_config.json";
   private static final String WEIGHTS = "adapter_model.safetensors";
   private static final String WEIGHT = ".weight";
@@ -44,10 +48,12 @@ public final class AdapterFiles implements AutoCloseable {
 
   private final AdapterConfig config;
   private final Checkpoint weights;
+  private final Path folder;
   private final SortedSet<String> modules = new TreeSet<>();
   private final SortedSet<String> saved = new TreeSet<>();
 
-  private AdapterFiles(AdapterConfig config, Checkpoint weights) {
+  private AdapterFiles(Path folder, AdapterConfig config, Checkpoint weights) {
+    this.folder = folder;
     this.config = config;
     this.weights = weights;
   }
@@ -60,7 +66,7 @@ public final class AdapterFiles implements AutoCloseable {
   public static AdapterFiles open(Path folder, Store store) {
     AdapterConfig config = readConfig(folder, store);
     AdapterFiles files =
-        new AdapterFiles(config, Checkpoint.openFile(new Path(folder, WEIGHTS), store));
+        new AdapterFiles(folder, config, Checkpoint.openFile(new Path(folder, WEIGHTS), store));
     try {
       files.weights.names().forEach(files::sort);
       files.modules.forEach(files::checkPair);
@@ -69,6 +75,101 @@ public final class AdapterFiles implements AutoCloseable {
       files.close();
       throw e;
     }
+  }
+
+  /**
+   * The same for a model, whose linears then are all that {@link #modules} names. What the
+   * configuration names and the file lacks stays as the base model has it, and what the file has
+   * beyond it is not used, both with a warning, as PEFT does (it warns of the first alone).
+   *
+   * @throws UserError if the adapter is for another model, or nothing of it is left
+   */
+  public static AdapterFiles open(Path folder, LlamaConfig model, Store store) {
+    AdapterFiles files = open(folder, store);
+    try {
+      files.fitTo(model);
+      return files;
+    } catch (UserError e) {
+      files.close();
+      String message = String.valueOf(e.getMessage());
+      throw message.contains(folder.toString())
+          ? e
+          : new UserError("The adapter %s: %s".formatted(folder, message), e);
+    } catch (RuntimeException e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  /**
+   * The same for an adapter that is trained on.
+   *
+   * @throws UserError also if it holds weights that would stay frozen
+   */
+  public static AdapterFiles openForTraining(Path folder, LlamaConfig model, Store store) {
+    AdapterFiles files = open(folder, model, store);
+    if (files.replacesFrozenWeights()) {
+      files.close();
+      throw new UserError(
+          "adapter is %s, which holds %s though its modules_to_save does not name it (PEFT's save_embedding_layers): it cannot be trained on beside the base model's; merge it into the model first."
+              .formatted(folder, files.saved));
+    }
+    return files;
+  }
+
+  private void fitTo(LlamaConfig model) {
+    List<String> linears = LoraTargets.linears(model);
+    List<String> strange = modules.stream().filter(name -> !linears.contains(name)).toList();
+    if (!strange.isEmpty()) {
+      throw new UserError(
+          "The adapter %s has LoRA for %s, but no linear of the model's layers has that name. Was it trained for another model?"
+              .formatted(folder, some(strange)));
+    }
+    Set<String> wanted =
+        new TreeSet<>(new LoraTargets(model, config.modules(), config.ranks()).all());
+    List<String> missing = wanted.stream().filter(name -> !modules.contains(name)).toList();
+    List<String> unexpected = modules.stream().filter(name -> !wanted.contains(name)).toList();
+    modules.retainAll(wanted);
+    if (modules.isEmpty()) {
+      throw new UserError(
+          "The adapter %s has no LoRA weights for any of the %s linears that its %s names (%s). A folder whose %s was not saved whole looks so; train or save it again."
+              .formatted(folder, wanted.size(), CONFIG, some(List.copyOf(wanted)), WEIGHTS));
+    }
+    if (!missing.isEmpty()) {
+      LOG.warn(
+          "The adapter {} lacks the weights of {} of the {} linears that its {} names ({}): those are computed as in the base model (PEFT says: found missing adapter keys while loading the checkpoint).",
+          folder,
+          missing.size(),
+          wanted.size(),
+          CONFIG,
+          some(missing));
+    }
+    if (!unexpected.isEmpty()) {
+      LOG.warn(
+          "The adapter {} has weights for {} linears that its {} does not name ({}): they are not used, as in PEFT.",
+          folder,
+          unexpected.size(),
+          CONFIG,
+          some(unexpected));
+    }
+    warnOfMissingModules();
+  }
+
+  private void warnOfMissingModules() {
+    for (String module : config.modulesToSave()) {
+      if (saved.stream().noneMatch(name -> ("." + name).endsWith("." + module + WEIGHT))) {
+        LOG.warn(
+            "The adapter {} lacks {}, which its {} has in modules_to_save: the base model's is used.",
+            folder,
+            module,
+            CONFIG);
+      }
+    }
+  }
+
+  private static String some(List<String> names) {
+    return String.join(", ", names.subList(0, Math.min(3, names.size())))
+        + (names.size() > 3 ? ", …" : "");
   }
 
   /** The configuration alone. */
@@ -113,9 +214,13 @@ public final class AdapterFiles implements AutoCloseable {
 
   /**
    * {@code lm_head.weight} of {@code lm_head}, {@code model.embed_tokens.weight} of {@code
-   * embed_tokens}.
+   * embed_tokens}; the two also where no module is named, as PEFT's {@code save_embedding_layers}
+   * writes them.
    */
   private boolean isSaved(String parameter) {
+    if (parameter.equals(LlamaWeights.EMBED_TOKENS) || parameter.equals(LlamaWeights.LM_HEAD)) {
+      return true;
+    }
     if (!parameter.endsWith(WEIGHT)) {
       return false;
     }
@@ -127,8 +232,9 @@ public final class AdapterFiles implements AutoCloseable {
   private void checkPair(String module) {
     TensorInfo a = weights.info(AdapterNames.loraA(module));
     TensorInfo b = weights.info(AdapterNames.loraB(module));
-    check(a.shape()[0] == config.r(), a, "(r, in) with the r of the configuration, " + config.r());
-    check(b.shape()[1] == config.r(), b, "(out, r) with the r of the configuration, " + config.r());
+    int r = config.ranks().rank(module);
+    check(a.shape()[0] == r, a, "(r, in) with the r of the configuration, " + r);
+    check(b.shape()[1] == r, b, "(out, r) with the r of the configuration, " + r);
   }
 
   private void check(boolean right, TensorInfo found, String expected) {
@@ -160,10 +266,29 @@ public final class AdapterFiles implements AutoCloseable {
 
   /**
    * Whether a head that is tied to the embedding no longer is: PEFT trains a copy of a module, and
-   * of a tied pair the other stays what it was.
+   * of a tied pair the other stays what it was. What {@code save_embedding_layers} wrote takes the
+   * place of both.
    */
   public boolean untiesHead() {
-    return saved.contains(LlamaWeights.LM_HEAD) || saved.contains(LlamaWeights.EMBED_TOKENS);
+    return saved.contains(LlamaWeights.LM_HEAD)
+        || (saved.contains(LlamaWeights.EMBED_TOKENS) && trainsEmbedding());
+  }
+
+  private boolean trainsEmbedding() {
+    return config.modulesToSave().stream()
+        .anyMatch(name -> ("." + LlamaWeights.EMBED_TOKENS).endsWith("." + name + WEIGHT));
+  }
+
+  /**
+   * Whether weights lie in the file that no key of the configuration names, because the vocabulary
+   * was resized when PEFT saved it.
+   */
+  private boolean replacesFrozenWeights() {
+    return saved.stream()
+        .anyMatch(
+            name ->
+                config.modulesToSave().stream()
+                    .noneMatch(module -> ("." + name).endsWith("." + module + WEIGHT)));
   }
 
   /**

@@ -1,44 +1,161 @@
 package org.sparkfinetune.model.peft;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.peft.LoraModules.Expression;
+import org.sparkfinetune.model.peft.LoraModules.Names;
+import org.sparkfinetune.model.peft.LoraModules.Targets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/**
- * Which linears carry LoRA: {@code all-linear} (all but the head), names ({@code q_proj}, {@code
- * self_attn.q_proj}), or one regular expression over full names ({@code
- * model\.layers\.[0-3]\..*_proj}), as PEFT's {@code target_modules}.
- */
+/** Which linears of a model carry LoRA, of which ranks, and what their products count. */
 public final class LoraTargets {
   private final LlamaConfig config;
-  private final int r;
-  private final List<String> wanted;
-  private final boolean all;
+  private final LoraModules wanted;
+  private final LoraRanks ranks;
 
   /**
-   * @throws UserError if nothing is matched by one of the entries
+   * As an adapter says it: of several names some may be of other models, as PEFT allows.
+   *
+   * @throws UserError if nothing of the model is matched
    */
-  public LoraTargets(LlamaConfig config, int r, List<String> targetModules) {
+  public LoraTargets(LlamaConfig config, LoraModules wanted, LoraRanks ranks) {
     this.config = config;
-    this.r = r;
-    this.wanted = List.copyOf(targetModules);
-    this.all = targetModules.equals(List.of("all-linear"));
-    wanted.forEach(this::requireMatch);
+    this.wanted = wanted;
+    this.ranks = ranks;
+    if (all().isEmpty()) {
+      throw new UserError(
+          "No linear of the model carries LoRA: target_modules is %s%s. The linears are named as model.layers.0.self_attn.q_proj: %s."
+              .formatted(
+                  text(wanted.targets()),
+                  wanted.excluded().isEmpty() && wanted.layersToTransform().isEmpty()
+                      ? ""
+                      : ", and exclude_modules and layers_to_transform leave none of them",
+                  shortNames(config)));
+    }
+  }
+
+  /**
+   * As a user asks for it: every word has to mean something.
+   *
+   * @throws UserError if one of the names or patterns matches no linear, a layer is none, or two
+   *     patterns say different things of one linear
+   */
+  public static LoraTargets asked(LlamaConfig config, LoraModules wanted, LoraRanks ranks) {
+    requireEachName(config, "lora_target_modules", wanted.targets());
+    wanted.excluded().ifPresent(excluded -> requireEachName(config, "exclude_modules", excluded));
+    for (int layer : wanted.layersToTransform()) {
+      if (layer < 0 || layer >= config.numHiddenLayers()) {
+        throw new UserError(
+            "layers_to_transform: the model has no layer %s; it has 0 to %s."
+                .formatted(layer, config.numHiddenLayers() - 1));
+      }
+    }
+    LoraTargets targets = new LoraTargets(config, wanted, ranks);
+    targets.requireClear("rank_pattern", ranks.rankPattern());
+    targets.requireClear("alpha_pattern", ranks.alphaPattern());
+    return targets;
+  }
+
+  private static void requireEachName(LlamaConfig config, String key, Targets targets) {
+    List<Targets> entries =
+        targets instanceof Names names
+            ? names.names().stream().<Targets>map(name -> new Names(List.of(name))).toList()
+            : List.of(targets);
+    for (Targets entry : entries) {
+      if (linears(config).stream().noneMatch(entry::matches)) {
+        throw new UserError(
+            "%s: \"%s\" matches no linear of the model. Allowed are%s the names %s, or one regular expression over names such as model.layers.0.self_attn.q_proj."
+                .formatted(
+                    key,
+                    text(entry),
+                    key.equals("exclude_modules") ? "" : " all-linear,",
+                    shortNames(config)));
+      }
+    }
+  }
+
+  /** PEFT takes the first pattern that matches, but sorts them when it writes them. */
+  private void requireClear(String key, Map<String, ?> patterns) {
+    for (String module : linears(config)) {
+      Set<String> matching = new TreeSet<>();
+      Set<Object> values = new HashSet<>();
+      for (Map.Entry<String, ?> entry : patterns.entrySet()) {
+        if (ModulePattern.compileLastParts(key, entry.getKey()).matcher(module).matches()) {
+          matching.add(entry.getKey());
+          values.add(entry.getValue());
+        }
+      }
+      if (values.size() > 1) {
+        throw new UserError(
+            "%s: %s match %s and say different numbers. Write them so that one matches."
+                .formatted(key, matching, module));
+      }
+    }
+    for (String pattern : patterns.keySet()) {
+      if (all().stream()
+          .noneMatch(m -> ModulePattern.compileLastParts(key, pattern).matcher(m).matches())) {
+        throw new UserError(
+            "%s: '%s' matches no linear that carries LoRA. It is an expression over the last parts of names such as model.layers.0.self_attn.q_proj."
+                .formatted(key, pattern));
+      }
+    }
+  }
+
+  private static String text(Targets targets) {
+    if (targets instanceof Names names) {
+      return String.join(", ", names.names());
+    }
+    return targets instanceof Expression expression ? expression.text() : "all-linear";
+  }
+
+  private static List<String> shortNames(LlamaConfig config) {
+    return LinearModule.of(config).stream().map(LinearModule::shortName).toList();
+  }
+
+  /** Names of all linears of a model's layers. */
+  static List<String> linears(LlamaConfig config) {
+    List<String> names = new ArrayList<>();
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      for (LinearModule module : LinearModule.of(config)) {
+        names.add(name(layer, module));
+      }
+    }
+    return names;
+  }
+
+  private static String name(int layer, LinearModule module) {
+    return LlamaWeights.layerPrefix(layer) + module.path();
+  }
+
+  /** Names of all linears that carry LoRA, as {@code model.layers.0.self_attn.q_proj}. */
+  public List<String> all() {
+    return linears(config).stream().filter(wanted::has).toList();
   }
 
   public boolean has(int layer, LinearModule module) {
-    return all || wanted.stream().anyMatch(entry -> matches(entry, layer, module));
+    return wanted.has(name(layer, module));
   }
 
   /** The modules of a layer that carry LoRA. */
   public List<LinearModule> modules(int layer) {
     return LinearModule.of(config).stream().filter(module -> has(layer, module)).toList();
+  }
+
+  /** What the product of each of a layer's linears is multiplied by, by their slots. */
+  public double[] scales(int layer) {
+    double[] scales = new double[LinearModule.SLOTS];
+    for (LinearModule module : LinearModule.of(config)) {
+      scales[module.slot()] = ranks.scaling(name(layer, module));
+    }
+    return scales;
   }
 
   /**
@@ -47,6 +164,7 @@ public final class LoraTargets {
   public List<NamedShape> weights(int layer) {
     List<NamedShape> weights = new ArrayList<>();
     for (LinearModule module : modules(layer)) {
+      int r = ranks.rank(name(layer, module));
       weights.add(NamedShape.of(nameA(layer, module), r, module.inFeatures(config)));
       weights.add(NamedShape.of(nameB(layer, module), module.outFeatures(config), r));
     }
@@ -54,59 +172,11 @@ public final class LoraTargets {
   }
 
   public static String nameA(int layer, LinearModule module) {
-    return LlamaWeights.layerPrefix(layer) + module.path() + ".lora_A.weight";
+    return name(layer, module) + ".lora_A.weight";
   }
 
   public static String nameB(int layer, LinearModule module) {
-    return LlamaWeights.layerPrefix(layer) + module.path() + ".lora_B.weight";
-  }
-
-  private void requireMatch(String entry) {
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      for (LinearModule module : LinearModule.of(config)) {
-        if (all || matches(entry, layer, module)) {
-          return;
-        }
-      }
-    }
-    throw new UserError(
-        String.format(
-            "lora_target_modules: \"%s\" matches no linear of the model. Allowed are all-linear,"
-                + " the names %s, or a regular expression over names such as"
-                + " model.layers.0.self_attn.q_proj.",
-            entry, LinearModule.of(config).stream().map(LinearModule::shortName).toList()));
-  }
-
-  private static boolean matches(String entry, int layer, LinearModule module) {
-    if (entry.equals(module.shortName()) || entry.equals(module.path())) {
-      return true;
-    }
-    if (entry.matches("[A-Za-z0-9_]+")) {
-      return false;
-    }
-    try {
-      return Pattern.matches(entry, LlamaWeights.layerPrefix(layer) + module.path());
-    } catch (PatternSyntaxException e) {
-      throw new UserError(
-          "lora_target_modules: \""
-              + entry
-              + "\" is not a regular expression: "
-              + e.getDescription());
-    }
-  }
-
-  /** Which linear layers have an adapter, as {@code target_modules} says it. */
-  public sealed interface TargetModules {
-
-    /** Last parts of module names, as {@code q_proj}; the order is kept for writing. */
-    record Names(List<String> names) implements TargetModules {
-      public Names {
-        names = List.copyOf(names);
-      }
-    }
-
-    /** A regular expression that the whole module name matches, or {@code all-linear}. */
-    record Pattern(String pattern) implements TargetModules {}
+    return name(layer, module) + ".lora_B.weight";
   }
 
   /** PEFT's names in {@code adapter_model.safetensors}. */

@@ -62,6 +62,7 @@ public final class TrainCheck {
     configuration();
     outputFolder();
     Optional<ModelAndTokenizer> model = model();
+    model.ifPresent(found -> attempt("adapter", () -> adapter(found)));
     boolean startable =
         attempt("cluster", () -> ExecutorSettings.check(conf, config.parallelism().numRanks()));
     if (startable) {
@@ -111,6 +112,14 @@ public final class TrainCheck {
       lines.add(CheckLine.failed("model", e));
       return Optional.empty();
     }
+  }
+
+  /** What the run begins with, and who will load what it leaves. */
+  private void adapter(ModelAndTokenizer model) {
+    TrainConfig here =
+        config.with(source.orElseGet(() -> folders.locatedAdapter(config.model(), folder)));
+    TrainPreflight.checkLora(here, model.model(), store)
+        .ifPresent(lora -> lines.add(new ServingCheck(lora).line()));
   }
 
   /** Of a hub's model that is still to be downloaded. */

@@ -65,6 +65,16 @@ public final class ModelFolders {
         model(source.modelId(), source.revision()));
   }
 
+  /** The same while the model's weights have yet to come to its folder. */
+  public ModelSource locatedAdapter(ModelSource source, String folder) {
+    return new ModelSource(
+        source.modelId(),
+        source.revision(),
+        source.tokenizer(),
+        source.adapter().map(this::adapter),
+        folder);
+  }
+
   /** The commit that a located hub model is of; the files of a branch change. */
   public static Optional<String> commit(ModelSource located) {
     return located.folder().equals(located.modelId())

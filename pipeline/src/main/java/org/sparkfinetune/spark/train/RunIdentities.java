@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
@@ -38,6 +39,19 @@ final class RunIdentities {
           "gradient_accumulation_steps",
           "seed");
 
+  /** The same, left out where they are not given: runs that began before they were there go on. */
+  private static final List<String> OPTIONS =
+      List.of(
+          "rank_pattern",
+          "alpha_pattern",
+          "layers_to_transform",
+          "layers_pattern",
+          "exclude_modules",
+          "init_lora_weights",
+          "loraplus_lr_ratio");
+
+  private static final Set<String> NOT_GIVEN = Set.of("", "[]", "true");
+
   /** A run of constant rate may be made longer; every other schedule would change its past. */
   private static final List<String> LENGTH = List.of("num_train_epochs", "max_steps");
 
@@ -50,6 +64,9 @@ final class RunIdentities {
       JsonNode yaml = new YAMLMapper().readTree(loaded.yaml());
       Map<String, String> values = new TreeMap<>();
       KEYS.forEach(key -> values.put(key, text(yaml, key)));
+      OPTIONS.stream()
+          .filter(key -> !NOT_GIVEN.contains(text(yaml, key)))
+          .forEach(key -> values.put(key, text(yaml, key)));
       if (loaded.config().optimization().lrSchedulerType() != LrSchedulerType.CONSTANT) {
         LENGTH.forEach(key -> values.put(key, text(yaml, key)));
       }

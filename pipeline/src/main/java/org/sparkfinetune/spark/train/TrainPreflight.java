@@ -6,12 +6,15 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.report.mlflow.MlflowSettings;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
@@ -48,7 +51,8 @@ public final class TrainPreflight {
     Optional<String> unusedReason = missingData(config, store);
     ModelSource source = new ModelFolders(store).located(config.model());
     ModelAndTokenizer model = ModelAndTokenizer.check(source, store);
-    checkBeginning(config.with(source), store);
+    checkBeginning(config, store);
+    checkLora(config.with(source), model.model(), store);
     return new TrainPreflight(loaded, source, model);
   }
 
@@ -93,13 +97,29 @@ public final class TrainPreflight {
 
   /** What the run is to begin with can be opened. */
   public static void checkBeginning(TrainConfig config, Store store) {
-    config
-        .model()
-        .adapter()
-        .ifPresent(adapter -> AdapterFiles.open(new Path(adapter), store).close());
     if (config.checkpointing().resumeFrom() instanceof ResumeFrom.Path path) {
       new CheckpointStore(RunFolder.of(config.outputDir()), store).manifest(new Path(path.uri()));
     }
+  }
+
+  /**
+   * What LoRA would be, once it is known to fit the model; empty where all weights are trained.
+   *
+   * @param config with its adapter located
+   */
+  public static Optional<AdapterConfig> checkLora(
+      TrainConfig config, LlamaConfig model, Store store) {
+    if (config.method() == Method.FULL) {
+      return Optional.empty();
+    }
+    AdapterConfig lora = AdapterConfig.of(config, store);
+    AdapterConfig.targets(config, lora, model);
+    config
+        .model()
+        .adapter()
+        .ifPresent(
+            adapter -> AdapterFiles.openForTraining(new Path(adapter), model, store).close());
+    return Optional.of(lora);
   }
 
   Loaded<TrainConfig> loaded() {

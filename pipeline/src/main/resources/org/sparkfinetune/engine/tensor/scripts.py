@@ -539,24 +539,24 @@ class Ops(Module):
   #    the norms of q, k, after attention, after the MLP; q may hold k and v too, and gate up (Phi-3)
   # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
   # kinds: head size, window, norm of q and k (0 none, 1 of each head, 2 of all), kind of norm, activation (0 SiLU, 1 GELU)
-  # numbers: eps, LoRA's scale, attention's scale, r, cap of the scores
+  # scales: LoRA's, of the seven; numbers: eps, attention's scale, r, cap of the scores
   # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
   # -> [y] + [q, k, v, attention, saved, h, q and k before their norm, o] for 1, [..., n1, n2, gate, up, down] for 2;
   # empty what the family does not need
-  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], keep: int) -> List[Tensor]:
+  def layer(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], keep: int) -> List[Tensor]:
     _headDim, _window, _qkNorm, norm, activation = kinds
-    eps, scale, _attention, residual, _cap = numbers
+    eps, _attention, residual, _cap = numbers
     n1 = self.rms_norm(x, w[0], eps, norm)
-    attended = self.layer_attention(x, n1, w, lora, masks, cos, sin, cuts, kinds, numbers, False)
+    attended = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, False)
     h = attended[5]
     n2 = self.rms_norm(h, w[5], eps, norm)
-    gate, up = self.gate_and_up(n2, w, lora, masks, scale)
+    gate, up = self.gate_and_up(n2, w, lora, masks, scales)
     m = self.activated(gate, activation)
     if keep == 2:
       m = m * up
     else:
       m = torch.mul_(m, up)
-    down = self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scale)
+    down = self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
     y = [self.branch(h, self.rms_norm(down, w[19], eps, norm), residual)]
     if keep > 0:
       y = y + attended
@@ -581,22 +581,22 @@ class Ops(Module):
       return torch.gelu(gate, approximate="tanh")
     return torch.silu(gate)
 
-  def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float) -> List[Tensor]:
-    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scale)
+  def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float]) -> List[Tensor]:
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
     if torch.numel(w[7]) == 0:
       return torch.chunk(gate, 2, 1)
-    return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scale)]
+    return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])]
 
   # n1 (N, H) -> [q (N, Q, D), k, v (N, K, D)]
-  def queries_keys_values(self: __torch__.Ops, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scale: float, headDim: int) -> List[Tensor]:
+  def queries_keys_values(self: __torch__.Ops, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], headDim: int) -> List[Tensor]:
     n = torch.size(n1, 0)
-    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scale), [n, -1, headDim])
+    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0]), [n, -1, headDim])
     if torch.numel(w[2]) == 0:
       queries = torch.floordiv(torch.size(w[4], 1), headDim)
       keys = torch.floordiv(torch.size(q, 1) - queries, 2)
       return [torch.narrow(q, 1, 0, queries), torch.narrow(q, 1, queries, keys), torch.narrow(q, 1, queries + keys, keys)]
-    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scale), [n, -1, headDim])
-    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scale), [n, -1, headDim])
+    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1]), [n, -1, headDim])
+    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2]), [n, -1, headDim])
     return [q, k, v]
 
   # x: (N, heads, D); kind: 1 of each head, 2 of all
@@ -614,22 +614,22 @@ class Ops(Module):
 
   # n1 (N, H): the layer's input after its norm; soon: the backward comes next
   # -> [q, k, v, attention, saved, h, q and k before their norm, o]
-  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], soon: bool) -> List[Tensor]:
+  def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], soon: bool) -> List[Tensor]:
     headDim, window, qkNorm, norm, _activation = kinds
-    eps, scale, attention, residual, cap = numbers
-    q0, k0, v = self.queries_keys_values(n1, w, lora, masks, scale, headDim)
+    eps, attention, residual, cap = numbers
+    q0, k0, v = self.queries_keys_values(n1, w, lora, masks, scales, headDim)
     q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin)
     k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin)
     attended, saved = self.attention(q, k, v, cuts, attention, window, cap, soon)
-    o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], masks[3], scale)
+    o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
     h = self.branch(x, self.rms_norm(o, w[18], eps, norm), residual)
     return [q, k, v, attended, saved, h, self.kept_for(w[16], q0), self.kept_for(w[17], k0), self.kept_for(w[18], o)]
 
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
   # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 20 of w]; float32
-  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
+  def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
     headDim, window, qkNorm, norm, activation = kinds
-    eps, scale, attention, residual, cap = numbers
+    eps, attention, residual, cap = numbers
     n = torch.size(x, 0)
     none = torch.empty([0], dtype=6, device=x.device)
     if torch.len(kept) == 14:
@@ -639,34 +639,34 @@ class Ops(Module):
       if torch.len(kept) == 9:
         q, k, v, attended, saved, h, q0, k0, o = kept
       else:
-        q, k, v, attended, saved, h, q0, k0, o = self.layer_attention(x, n1, w, lora, masks, cos, sin, cuts, kinds, numbers, True)
+        q, k, v, attended, saved, h, q0, k0, o = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, True)
       n2 = self.rms_norm(h, w[5], eps, norm)
-      gate, up = self.gate_and_up(n2, w, lora, masks, scale)
+      gate, up = self.gate_and_up(n2, w, lora, masks, scales)
       down = none
     active = self.activated(gate, activation)
     ddown = self.times(dy, residual)
     dw19 = none
     if torch.numel(w[19]) > 0:
       if torch.numel(down) == 0:
-        down = self.linear(active * up, w[8], w[15], lora[12], lora[13], masks[6], scale)
+        down = self.linear(active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
       ddown, dw19 = self.rms_norm_backward(ddown, down, w[19], eps, norm, base)
-    dm, da6, db6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], masks[6], scale, base)
+    dm, da6, db6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6], base)
     if activation == 1:
       dgate = torch.gelu_backward(dm * up, gate, approximate="tanh")
     else:
       dgate = torch.silu_backward(dm * up, gate)
     dup = torch.mul_(dm, active)
     if torch.numel(w[7]) == 0:
-      dn, da4, db4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], masks[4], scale, base)
+      dn, da4, db4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
       da5, db5, dw7, dbias5 = none, none, none, none
     else:
-      dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scale, base)
-      dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scale, base)
+      dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
+      dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5], base)
       dn = torch.add_(dn, dn_up)
     dh, dw5 = self.rms_norm_backward(dn, h, w[5], eps, norm, base)
     dh = torch.add_(dh, dy)
     dout, dw18 = self.rms_norm_backward(self.times(dh, residual), o, w[18], eps, norm, base)
-    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scale, base)
+    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts, attention, window, cap)
     dq, dw16 = self.head_norm_backward(self.rope_backward(dq, cos, sin), q0, w[16], eps, qkNorm, norm, base)
     dk, dw17 = self.head_norm_backward(self.rope_backward(dk, cos, sin), k0, w[17], eps, qkNorm, norm, base)
@@ -674,13 +674,13 @@ class Ops(Module):
     dk = torch.reshape(dk, [n, -1])
     dv = torch.reshape(dv, [n, -1])
     if torch.numel(w[2]) == 0:
-      dn1, da0, db0, dw1, dbias0 = self.linear_backward(torch.cat([dq, dk, dv], 1), n1, w[1], w[9], lora[0], lora[1], masks[0], scale, base)
+      dn1, da0, db0, dw1, dbias0 = self.linear_backward(torch.cat([dq, dk, dv], 1), n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
       da1, db1, dw2, dbias1 = none, none, none, none
       da2, db2, dw3, dbias2 = none, none, none, none
     else:
-      dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scale, base)
-      dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scale, base)
-      dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scale, base)
+      dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
+      dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1], base)
+      dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2], base)
       dn1 = torch.add_(torch.add_(dn1, dn_k), dn_v)
     dx, dw0 = self.rms_norm_backward(dn1, x, w[0], eps, norm, base)
     out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]

@@ -25,11 +25,12 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
-import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.testing.TestLora;
 
 /**
  * Trains the embedding of Qwen2.5-7B, 152,064 x 3,584 float32, in a model of one narrow layer, and
@@ -64,7 +65,7 @@ final class EmbeddingOf7b {
     Path scratch = Path.of(java.net.URI.create(arguments[0]));
     ModelGroups.Method method =
         new ModelGroups.Method.Lora(
-            new LoraTargets(CONFIG, config.lora().r(), List.of("all-linear")),
+            TestLora.targets(CONFIG, config.lora().r(), 2, List.of("all-linear")),
             List.of(ModelGroups.EMBED),
             ModelGroups.Base.PLAIN);
     RankMemory memory = new RankMemory();
@@ -78,10 +79,10 @@ final class EmbeddingOf7b {
       TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches());
       AdamWStep step = new AdamWStep(1, 1e-3, 0, 0.9, 0.999, 1e-8, 1);
       try (Scope scope = torch.scope()) {
-        model.weights().trainable().forEach(group -> group.update(scope, step));
+        model.weights().trainable().forEach(group -> group.update(scope, step, 1));
       }
       model.weights().trainable().forEach(group -> group.publish(1));
-      new AdapterSaver(model, store, 1).result(config, config.lora());
+      new AdapterSaver(model, store, 1).result(config, AdapterConfig.of(config.lora()));
       System.out.println("loss " + outcome.loss());
     }
     check(new org.apache.hadoop.fs.Path(config.outputDir(), "adapter"), store);
@@ -109,9 +110,9 @@ final class EmbeddingOf7b {
     return new ModelRecipe(
         CONFIG,
         method,
-        2,
         0,
         7,
+        1,
         Precision.FLOAT32,
         PlainType.BFLOAT16,
         TokenBatch.Attention.WITHIN_SAMPLES,

@@ -195,7 +195,7 @@ class FailuresTest {
         long version = step;
         try (Scope scope = model.ops().torch().scope()) {
           AdamWStep numbers = new AdamWStep(1, 1e-4, 0, 0.9, 0.999, 1e-8, step);
-          model.weights().trainable().forEach(group -> group.update(scope, numbers));
+          model.weights().trainable().forEach(group -> group.update(scope, numbers, 1));
         }
         model.weights().trainable().forEach(group -> group.publish(version));
         checkpointer.after(step);

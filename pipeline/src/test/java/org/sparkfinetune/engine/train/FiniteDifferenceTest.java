@@ -34,7 +34,7 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
-import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
 class FiniteDifferenceTest {
@@ -64,7 +64,7 @@ class FiniteDifferenceTest {
   void every_A_and_B_under_dropout_with_embedding_and_head_beside_them() {
     ModelGroups.Method method =
         new ModelGroups.Method.Lora(
-            new LoraTargets(UNTIED, 3, List.of("all-linear")),
+            TestLora.targets(UNTIED, 3, 0.7, List.of("all-linear")),
             List.of("embed_tokens", "lm_head"),
             ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
@@ -111,7 +111,7 @@ class FiniteDifferenceTest {
 
   private static ModelGroups.Method lora(LlamaConfig config) {
     return new ModelGroups.Method.Lora(
-        new LoraTargets(config, 3, List.of("all-linear")),
+        TestLora.targets(config, 3, 0.7, List.of("all-linear")),
         List.of("embed_tokens", "lm_head"),
         ModelGroups.Base.PLAIN);
   }

@@ -32,8 +32,8 @@ import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaWeights;
-import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.testing.TestLora;
 
 class FrozenHeadTest {
   private static final int TOKENS = 37;
@@ -62,14 +62,16 @@ class FrozenHeadTest {
       LlamaConfig config = GoldenRun.config();
       ModelGroups.Method method =
           new ModelGroups.Method.Lora(
-              new LoraTargets(config, 8, List.of("all-linear")), List.of(), ModelGroups.Base.PLAIN);
+              TestLora.targets(config, 8, 2, List.of("all-linear")),
+              List.of(),
+              ModelGroups.Base.PLAIN);
       ModelRecipe recipe =
           new ModelRecipe(
               config,
               method,
-              2.0,
               0,
               7,
+              1,
               Precision.FLOAT32,
               PlainType.BFLOAT16,
               TokenBatch.Attention.WITHIN_SAMPLES,

@@ -46,10 +46,10 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.LlamaConfigReader;
 import org.sparkfinetune.model.family.LlamaWeights;
-import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.testing.TestLora;
 
 /** Trains the golden model on the golden rows with ranks as threads. */
 final class GoldenRun {
@@ -253,13 +253,13 @@ final class GoldenRun {
         what == What.FULL
             ? new ModelGroups.Method.Full()
             : new ModelGroups.Method.Lora(
-                new LoraTargets(config(), 8, List.of("all-linear")), List.of(), base);
+                TestLora.targets(config(), 8, 2, List.of("all-linear")), List.of(), base);
     return new ModelRecipe(
         config(),
         method,
-        2.0,
         dropout,
         7,
+        1,
         precision,
         what == What.QLORA_AVX512 && precision.stored().bytes() == 4
             ? PlainType.FLOAT32
@@ -298,7 +298,7 @@ final class GoldenRun {
 
   private static void update(RankModel model, AdamWStep numbers) {
     try (Scope scope = model.ops().torch().scope()) {
-      model.weights().trainable().forEach(group -> group.update(scope, numbers));
+      model.weights().trainable().forEach(group -> group.update(scope, numbers, 1));
     }
     model.weights().trainable().forEach(group -> group.publish(numbers.step()));
   }
@@ -359,7 +359,7 @@ final class GoldenRun {
   static void gradients(RankModel model, Map<String, float[]> all) {
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
-        group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1));
+        group.update(scope, new AdamWStep(1, 0, 0, 0, 0.999, 1e-8, 1), 1);
         float[] moment = floats(model, state(group, "exp_avg"));
         for (TrainableLayout.Piece piece : group.layout().pieces(model.exchange().rank())) {
           float[] whole =

@@ -20,7 +20,7 @@ import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
-import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.testing.TestLora;
 
 /** Loss and gradients of models of any shape are those of {@link NaiveLlama}. */
 class NaiveModelParityTest {
@@ -40,8 +40,8 @@ class NaiveModelParityTest {
   private void compare(Torch torch, int seed) {
     Random random = new Random(seed);
     LlamaConfig config = config(random);
-    SmallModel model =
-        SmallModel.draw(config, method(config, random), 0.5 + random.nextDouble(), 0, random);
+    double scale = 0.5 + random.nextDouble();
+    SmallModel model = SmallModel.draw(config, method(config, scale, random), scale, 0, random);
     List<PackedRow> rows =
         IntStream.range(0, 1 + random.nextInt(3))
             .mapToObj(i -> SmallModel.row(3 + random.nextInt(14), config.vocabSize(), random))
@@ -140,7 +140,7 @@ class NaiveModelParityTest {
         1 + random.nextDouble());
   }
 
-  private static ModelGroups.Method method(LlamaConfig config, Random random) {
+  private static ModelGroups.Method method(LlamaConfig config, double scale, Random random) {
     List<List<String>> targets =
         List.of(
             List.of("all-linear"),
@@ -151,7 +151,7 @@ class NaiveModelParityTest {
     return random.nextBoolean()
         ? new ModelGroups.Method.Full()
         : new ModelGroups.Method.Lora(
-            new LoraTargets(config, 1 + random.nextInt(5), targets.get(random.nextInt(3))),
+            TestLora.targets(config, 1 + random.nextInt(5), scale, targets.get(random.nextInt(3))),
             saved.get(random.nextInt(3)),
             ModelGroups.Base.PLAIN);
   }

@@ -11,6 +11,7 @@ import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.testing.TestLora;
 
 class ShardBytesTest {
   private static final LlamaConfig MODEL = ModelShape.named("llama-135m").config();
@@ -29,7 +30,7 @@ class ShardBytesTest {
   }
 
   private static long bytes(ModelGroups.Base base, int ranks, int rank) {
-    LoraTargets targets = new LoraTargets(MODEL, 16, List.of("all-linear"));
+    LoraTargets targets = TestLora.targets(MODEL, 16, 1, List.of("all-linear"));
     return ModelGroups.of(MODEL, new ModelGroups.Method.Lora(targets, List.of(), base)).stream()
         .map(g -> new FrozenLayout(g.quantized(), g.plain(), PlainType.BFLOAT16, ranks))
         .mapToLong(layout -> layout.sliceBytes(rank))

@@ -28,6 +28,7 @@ import org.sparkfinetune.engine.fsdp.ShardPlan;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
 import org.sparkfinetune.engine.fsdp.ShardWriter;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.store.Store;
 
@@ -95,7 +96,7 @@ class ShardInPlaceTest {
         List.of("--model_id", model.toString(), "--dataset_path", "d", "--output_dir", "o");
     TrainConfig config =
         new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
-    return ModelRecipe.of(config, config.lora(), base, new ComputeDevice.Cpu());
+    return ModelRecipe.of(config, AdapterConfig.of(config.lora()), base, new ComputeDevice.Cpu());
   }
 
   private static byte[] bytes(Shard shard) throws IOException {

@@ -85,9 +85,9 @@ record SmallModel(
     return new ModelRecipe(
         config,
         method,
-        loraScale,
         dropout,
         7,
+        1,
         Precision.FLOAT32,
         PlainType.FLOAT32,
         TokenBatch.Attention.WITHIN_SAMPLES,

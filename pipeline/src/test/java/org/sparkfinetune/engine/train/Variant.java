@@ -47,6 +47,9 @@ final class Variant {
     with("warmup_steps", golden.path("warmup").asInt(0));
     with("weight_decay", golden.path("decay").asDouble(0));
     with("max_grad_norm", golden.path("clip").asDouble(0.3));
+    if (golden.has("loraplus")) {
+      with("loraplus_lr_ratio", golden.path("loraplus").asDouble());
+    }
     with("cross_sample_attention", golden.path("cross").asBoolean(false));
   }
 

@@ -2,17 +2,24 @@ package org.sparkfinetune.inference.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.safetensors.Checkpoint;
@@ -34,18 +41,22 @@ final class GgufExportTest {
   private int data;
 
   private void export(GgufExport.Type type) throws java.io.IOException {
+    export(SAMPLE, type);
+  }
+
+  private void export(Path model, GgufExport.Type type) throws java.io.IOException {
     Path target = folder.resolve("model.gguf");
     new GgufExport(STORE)
         .run(
             new MergeRequest(
-                new org.apache.hadoop.fs.Path(SAMPLE.toUri()),
+                new org.apache.hadoop.fs.Path(model.toUri()),
                 Optional.empty(),
                 new org.apache.hadoop.fs.Path(target.toUri()),
                 MergeBase.SIXTEEN_BIT,
                 Optional.empty(),
                 1),
             type);
-    assertThat(folder.toFile().list()).containsExactly("model.gguf");
+    assertThat(folder.toFile().list()).contains("model.gguf").hasSizeBetween(1, 2);
     file = ByteBuffer.wrap(Files.readAllBytes(target)).order(ByteOrder.LITTLE_ENDIAN);
     byte[] magic = new byte[4];
     file.get(magic);
@@ -124,6 +135,71 @@ final class GgufExportTest {
       assertThat(Floats.f16ToFloat(file.getShort(at + 2 * i)))
           .isCloseTo(down[i], org.assertj.core.api.Assertions.within(1e-4f));
     }
+  }
+
+  private Path sample(String file, UnaryOperator<ObjectNode> change) throws java.io.IOException {
+    Path model = Files.createDirectories(folder.resolve("model"));
+    try (var files = Files.list(SAMPLE)) {
+      for (Path each : files.toList()) {
+        Files.copy(each, model.resolve(each.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+    ObjectMapper mapper = new ObjectMapper();
+    ObjectNode json = (ObjectNode) mapper.readTree(model.resolve(file).toFile());
+    mapper.writeValue(model.resolve(file).toFile(), change.apply(json));
+    return model;
+  }
+
+  @Test
+  void of_named_templates_the_default_is_the_files_template() throws java.io.IOException {
+    Path model =
+        sample(
+            "tokenizer_config.json",
+            json -> {
+              json.remove("chat_template");
+              var templates = json.putArray("chat_template");
+              templates.addObject().put("name", "tool use").put("template", "{{ tools }}");
+              templates.addObject().put("name", "default").put("template", "{{ messages }}");
+              return json;
+            });
+    Files.deleteIfExists(model.resolve("chat_template.jinja"));
+    export(model, GgufExport.Type.F16);
+    assertThat(metadata)
+        .containsEntry("tokenizer.chat_template", "{{ messages }}")
+        .containsEntry("tokenizer.chat_template.tool_use", "{{ tools }}");
+    assertThat((Object[]) metadata.get("tokenizer.chat_templates")).containsExactly("tool_use");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '#',
+      textBlock =
+          """
+          {"type":"Prepend","prepend":"▁"}                 # null                                              # true
+          {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace"}]} # null       # true
+          {"type":"Replace","pattern":{"String":" "},"content":"▁"} # null                                     # false
+          null # {"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}                               # true
+          null # {"type":"Metaspace","replacement":"▁","prepend_scheme":"never"}                               # false
+          null # {"type":"Sequence","pretokenizers":[{"type":"Metaspace","add_prefix_space":false}]}           # false
+          """)
+  void the_space_before_a_text_is_there_only_where_the_tokenizer_puts_it(
+      String normalizer, String preTokenizer, boolean prefix) throws java.io.IOException {
+    ObjectMapper mapper = new ObjectMapper();
+    JsonNode first = mapper.readTree(normalizer);
+    JsonNode second = mapper.readTree(preTokenizer);
+    Path model =
+        sample(
+            "tokenizer.json",
+            json -> {
+              ((ObjectNode) json.path("model")).put("byte_fallback", true);
+              json.set("normalizer", first);
+              json.set("pre_tokenizer", second);
+              return json;
+            });
+    export(model, GgufExport.Type.F16);
+    assertThat(metadata)
+        .containsEntry("tokenizer.ggml.model", "llama")
+        .containsEntry("tokenizer.ggml.add_space_prefix", prefix);
   }
 
   @Test

@@ -272,4 +272,106 @@ final class HubRepositoryTest {
         .hasMessageContaining("cannot be downloaded from " + hub.endpoint())
         .hasMessageContaining("name a mirror by HF_ENDPOINT");
   }
+
+  /** As huggingface_hub leaves it: links to blobs, and nothing that lists the commit. */
+  private Path cachedByPython(String commit, Map<String, String> files) throws IOException {
+    Path repository = folder.resolve("cache/datasets--owner--name");
+    Path snapshot = repository.resolve("snapshots").resolve(commit);
+    for (Map.Entry<String, String> file : files.entrySet()) {
+      Path blob = repository.resolve("blobs/" + Math.abs(file.getValue().hashCode()));
+      Path link = snapshot.resolve(file.getKey());
+      Files.createDirectories(blob.getParent());
+      Files.createDirectories(link.getParent());
+      Files.writeString(blob, file.getValue());
+      Files.createSymbolicLink(link, link.getParent().relativize(blob));
+    }
+    Files.createDirectories(repository.resolve("refs"));
+    Files.writeString(repository.resolve("refs/main"), commit);
+    return snapshot;
+  }
+
+  @Test
+  void offline_what_the_hubs_own_library_cached_is_used() throws IOException {
+    environment.put("HF_HUB_OFFLINE", "1");
+    Path snapshot = cachedByPython("a".repeat(40), Map.of("a.jsonl", "1\n", "data/b.jsonl", "2\n"));
+    Path here = local(repository(HubId.MAIN).download(List.of("*")));
+    assertThat(here).isEqualTo(snapshot);
+    assertThat(here.resolve("data/b.jsonl")).hasContent("2\n");
+    assertThat(repository("a".repeat(40)).snapshot().files()).hasSize(2);
+    assertThatThrownBy(() -> repository("b".repeat(40)).snapshot())
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("is not in");
+    assertThat(hub.requests()).isEmpty();
+  }
+
+  @Test
+  void of_a_set_of_files_all_have_to_be_cached() throws IOException {
+    environment.put("HF_HUB_OFFLINE", "1");
+    cachedByPython(
+        "a".repeat(40),
+        Map.of("train-00000-of-00003.csv", "1\n", "train-00002-of-00003.csv", "3\n"));
+    assertThatThrownBy(() -> repository(HubId.MAIN).download(List.of("*")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("train-00001-of-00003.csv of hub:owner/name@main is not in");
+    cachedByPython("a".repeat(40), Map.of("train-00001-of-00003.csv", "2\n"));
+    assertThat(repository(HubId.MAIN).download(List.of("*")).getName()).isEqualTo("a".repeat(40));
+  }
+
+  @Test
+  void a_file_whose_blob_was_deleted_is_not_there() throws IOException {
+    environment.put("HF_HUB_OFFLINE", "1");
+    Path snapshot = cachedByPython("a".repeat(40), Map.of("a.csv", "1\n", "b.csv", "2\n"));
+    Files.delete(snapshot.resolve("a.csv").toRealPath());
+    assertThatThrownBy(() -> repository(HubId.MAIN).download(List.of("a.csv")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("There are: b.csv");
+  }
+
+  @Test
+  void the_listing_of_the_hubs_own_library_tells_what_is_missing() throws IOException {
+    environment.put("HF_HUB_OFFLINE", "1");
+    Path snapshot = cachedByPython("a".repeat(40), Map.of("a.csv", "1\n"));
+    Path trees = snapshot.resolve("../../trees").normalize();
+    Files.createDirectories(trees);
+    Files.writeString(
+        trees.resolve("a".repeat(40) + ".json"),
+        """
+        {"format_version": 1, "files": {
+         "a.csv": {"size": 2, "blob_id": "%s"},
+         "b.csv": {"size": 130, "blob_id": "%s", "lfs_sha256": "%s", "lfs_size": 7}}}
+        """
+            .formatted("1".repeat(40), "2".repeat(40), "3".repeat(64)));
+    assertThat(repository(HubId.MAIN).snapshot().files().get(1).size()).isEqualTo(7);
+    assertThatThrownBy(() -> repository(HubId.MAIN).download(List.of("*")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("b.csv of hub:owner/name@main is not in");
+    repository(HubId.MAIN).download(List.of("a.csv"));
+  }
+
+  @Test
+  void online_the_hub_is_asked_first_and_a_cached_file_is_not_downloaded() throws IOException {
+    hub.small("a.jsonl", "1\n");
+    Path snapshot = cachedByPython(hub.commit(), Map.of("a.jsonl", "1\n"));
+    assertThat(local(repository(HubId.MAIN).download(List.of("*")))).isEqualTo(snapshot);
+    assertThat(hub.requests()).singleElement().asString().contains("/revision/main");
+    hub.small("a.jsonl", "2\n");
+    assertThat(local(repository(HubId.MAIN).download(List.of("*"))).resolve("a.jsonl"))
+        .hasContent("2\n");
+  }
+
+  @Test
+  void what_is_cached_stands_in_for_a_hub_that_refuses_or_is_away_but_not_for_a_lost_revision()
+      throws IOException {
+    Path snapshot = cachedByPython("a".repeat(40), Map.of("a.jsonl", "1\n"));
+    Files.writeString(snapshot.resolve("../../refs/v1").normalize(), "a".repeat(40));
+    assertThatThrownBy(() -> repository("v1").snapshot())
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("there is no revision 'v1'");
+    hub.refuses("GatedRepo");
+    assertThat(local(repository(HubId.MAIN).download(List.of("*")))).isEqualTo(snapshot);
+    hub.close();
+    assertThat(local(repository("a".repeat(40)).download(List.of("*")))).isEqualTo(snapshot);
+    assertThatThrownBy(() -> repository(HubId.MAIN).download(List.of("b*")))
+        .isInstanceOf(UserError.class);
+  }
 }

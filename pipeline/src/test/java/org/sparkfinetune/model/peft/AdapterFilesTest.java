@@ -22,7 +22,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
-import org.sparkfinetune.model.peft.LoraTargets.TargetModules;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.store.Store;
@@ -34,12 +33,11 @@ final class AdapterFilesTest {
       new AdapterConfig(
           Optional.of("meta/llama"),
           Optional.empty(),
-          2,
-          4,
+          LoraModules.of(
+              new LoraModules.Names(List.of("q_proj")), List.of("embed_tokens", "lm_head")),
+          LoraRanks.of(2, 4, true),
           0.05,
-          new TargetModules.Names(List.of("q_proj")),
-          true,
-          List.of("embed_tokens", "lm_head"));
+          AdapterConfig.Beginning.KAIMING);
 
   @TempDir java.nio.file.Path folder;
 
@@ -64,8 +62,8 @@ final class AdapterFilesTest {
   @Test
   void the_reference_adapter_is_written_again_byte_for_byte() throws Exception {
     try (AdapterFiles files = AdapterFiles.open(new Path(golden().toUri()), STORE)) {
-      assertThat(files.config().r()).isEqualTo(8);
-      assertThat(files.config().scaling()).isEqualTo(2);
+      assertThat(files.config().ranks().r()).isEqualTo(8);
+      assertThat(files.config().ranks().scaling(Q0)).isEqualTo(2);
       assertThat(files.modules()).hasSize(21).contains(Q0);
       assertThat(files.savedParameters()).isEmpty();
       assertThat(files.floats(AdapterNames.loraA(Q0))).hasSize(8 * 128);
@@ -102,7 +100,7 @@ final class AdapterFilesTest {
         new TensorSpec(AdapterNames.saved("lm_head.weight"), DType.BF16, 10, 8));
     try (AdapterFiles files = AdapterFiles.open(path(), STORE)) {
       assertThat(files.config()).isEqualTo(CONFIG);
-      assertThat(files.config().scaling()).isEqualTo(4 / Math.sqrt(2));
+      assertThat(files.config().ranks().scaling(Q0)).isEqualTo(4 / Math.sqrt(2));
       assertThat(files.modules()).containsExactly(Q0);
       assertThat(files.savedParameters())
           .containsExactly("lm_head.weight", "model.embed_tokens.weight");
@@ -122,8 +120,9 @@ final class AdapterFilesTest {
              "revision": null, "target_modules": ".*(q|v)_proj", "task_type": "CAUSAL_LM", "unheard_of": false}
             """
                 .getBytes(StandardCharsets.UTF_8));
-    assertThat(config.alpha()).isEqualTo(8.5);
-    assertThat(config.targetModules()).isEqualTo(new TargetModules.Pattern(".*(q|v)_proj"));
+    assertThat(config.ranks().alpha()).isEqualTo(8.5);
+    assertThat(config.modules().targets())
+        .isEqualTo(LoraModules.Expression.of("x", ".*(q|v)_proj"));
     assertThat(config.modulesToSave()).isEmpty();
   }
 
@@ -135,16 +134,18 @@ final class AdapterFilesTest {
           """
           use_dora            | true
           bias                | "all"
-          rank_pattern        | {"q_proj":4}
-          alpha_pattern       | {"q_proj":4}
+          rank_pattern        | {"q_proj":0}
+          rank_pattern        | {"q_proj":"4"}
+          alpha_pattern       | {"q_proj":-4}
+          alpha_pattern       | [4]
           fan_in_fan_out      | true
           lora_bias           | true
           peft_type           | "LOHA"
           task_type           | "SEQ_CLS"
           init_lora_weights   | "pissa"
           layer_replication   | [[0,4],[2,5]]
-          layers_to_transform | [1]
-          exclude_modules     | ["q_proj"]
+          layers_to_transform | ["1"]
+          exclude_modules     | [3]
           target_parameters   | ["experts"]
           trainable_token_indices | [1,2]
           use_qalora          | true

@@ -261,6 +261,40 @@ class HubModelSparkTest {
   }
 
   @Test
+  void a_model_that_the_hubs_own_library_cached_trains_offline_by_its_id_and_by_its_folder()
+      throws IOException {
+    hub.close();
+    store.hadoop().set("finetune.hub.offline", "true");
+    String commit = "0123456789".repeat(4);
+    Path repository = folder.resolve("cache/models--owner--llama");
+    Path snapshot = Files.createDirectories(repository.resolve("snapshots").resolve(commit));
+    Path blobs = Files.createDirectories(repository.resolve("blobs"));
+    try (Stream<Path> all = Files.list(SampleRun.MODEL)) {
+      for (Path file : all.toList()) {
+        String name = file.getFileName().toString();
+        Files.copy(file, blobs.resolve("blob-of-" + name));
+        Files.createSymbolicLink(snapshot.resolve(name), Path.of("../../blobs/blob-of-" + name));
+      }
+    }
+    assertThatThrownBy(() -> located("owner/llama"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("the hub may not be asked");
+    Files.createDirectories(repository.resolve("refs"));
+    Files.writeString(repository.resolve("refs/main"), commit);
+    Path byId = folder.resolve("by-id");
+    sample.train(spark, store, byId, "--model_id", "owner/llama", "--max_steps", "1");
+    Path byFolder = folder.resolve("by-folder");
+    sample.train(spark, store, byFolder, "--model_id", snapshot.toString(), "--max_steps", "1");
+    assertThat(SampleRun.adapter(byId)).isEqualTo(SampleRun.adapter(byFolder));
+    JsonNode provenance = JSON.readTree(byId.resolve("provenance.json").toFile()).path("model");
+    assertThat(provenance.path("revision").asText()).isEqualTo(commit);
+    Files.delete(blobs.resolve("blob-of-" + WEIGHTS));
+    assertThatThrownBy(() -> located("owner/llama"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("holds no model*.safetensors");
+  }
+
+  @Test
   void a_model_of_pickled_weights_alone_is_refused() {
     try (TestHub pickled = TestHub.model("owner/old")) {
       pickled.small("config.json", "{}").large("pytorch_model.bin", new byte[10]);

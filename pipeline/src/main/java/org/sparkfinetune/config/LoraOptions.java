@@ -1,0 +1,132 @@
+package org.sparkfinetune.config;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.sparkfinetune.config.Key.Meaning;
+import org.sparkfinetune.errors.UserError;
+
+/** What of PEFT's options differs by layer, and how adapters begin and learn. */
+public record LoraOptions(
+    @Key(
+            allowed = "a mapping of names or patterns to whole numbers of at least 1",
+            doc = "other ranks, by pattern over the last parts of names")
+        Optional<Map<String, String>> rankPattern,
+    @Key(
+            allowed = "a mapping of names or patterns to numbers above 0",
+            doc = "other alphas, likewise")
+        Optional<Map<String, String>> alphaPattern,
+    @Key(
+            otherwise = Key.EMPTY,
+            meaning = Meaning.WORDS,
+            allowed = "numbers of layers, the first is 0",
+            doc = "layers with an adapter; without it all")
+        List<String> layersToTransform,
+    @Key(
+            otherwise = Key.EMPTY,
+            meaning = Meaning.WORDS,
+            allowed = "what stands before a layer's number in names, such as layers",
+            doc = "where layers_to_transform finds the number")
+        List<String> layersPattern,
+    @Key(
+            otherwise = Key.EMPTY,
+            meaning = Meaning.MODULES,
+            allowed = "names of linear layers, or one regular expression over whole names",
+            doc = "layers without an adapter")
+        List<String> excludeModules,
+    @Key(
+            otherwise = "true",
+            doc = "first values of adapters; true: A uniform and B zero, false: both uniform")
+        InitLoraWeights initLoraWeights,
+    @Key(
+            range = "[1,)",
+            doc = "LoRA+: B learns so many times faster than A; weight_decay is as set")
+        Optional<Double> loraplusLrRatio) {
+
+  /** PEFT's defaults. */
+  public static final LoraOptions NONE =
+      new LoraOptions(
+          Optional.empty(),
+          Optional.empty(),
+          List.of(),
+          List.of(),
+          List.of(),
+          InitLoraWeights.TRUE,
+          Optional.empty());
+
+  public LoraOptions {
+    KeyTable.check(
+        LoraOptions.class,
+        rankPattern,
+        alphaPattern,
+        layersToTransform,
+        layersPattern,
+        excludeModules,
+        initLoraWeights,
+        loraplusLrRatio);
+    layersToTransform = List.copyOf(layersToTransform);
+    layersPattern = List.copyOf(layersPattern);
+    excludeModules = List.copyOf(excludeModules);
+    LoraConfig.requireOneExpression("exclude_modules", excludeModules);
+    for (String layer : layersToTransform) {
+      require(layer.matches("\\d{1,6}"), "layers_to_transform", layer, "numbers of layers from 0");
+    }
+    ranks(rankPattern);
+    alphas(alphaPattern);
+  }
+
+  /** Ranks by pattern. */
+  public Map<String, Integer> ranks() {
+    return ranks(rankPattern);
+  }
+
+  /** Alphas by pattern. */
+  public Map<String, Double> alphas() {
+    return alphas(alphaPattern);
+  }
+
+  private static Map<String, Integer> ranks(Optional<Map<String, String>> pattern) {
+    return numbers(
+        pattern,
+        text -> {
+          require(text.matches("[1-9]\\d{0,6}"), "rank_pattern", text, "whole numbers from 1");
+          return Integer.valueOf(text);
+        });
+  }
+
+  private static Map<String, Double> alphas(Optional<Map<String, String>> pattern) {
+    return numbers(
+        pattern,
+        text -> {
+          boolean number = text.matches("\\d+(\\.\\d*)?([eE][-+]?\\d+)?");
+          require(number && Double.parseDouble(text) > 0, "alpha_pattern", text, "numbers above 0");
+          return Double.valueOf(text);
+        });
+  }
+
+  private static <T> Map<String, T> numbers(
+      Optional<Map<String, String>> pattern, Function<String, T> number) {
+    Map<String, T> numbers = new LinkedHashMap<>();
+    pattern.orElse(Map.of()).forEach((name, text) -> numbers.put(name, number.apply(text)));
+    return numbers;
+  }
+
+  private static void require(boolean right, String key, String value, String allowed) {
+    if (!right) {
+      throw new UserError("%s has %s; allowed: %s".formatted(key, value, allowed));
+    }
+  }
+
+  /** PEFT's words; its others (pissa, olora, eva, loftq, corda) change the base or need data. */
+  public enum InitLoraWeights implements KeyTable.Choice {
+    @JsonProperty("true")
+    TRUE,
+    @JsonProperty("false")
+    FALSE,
+    GAUSSIAN,
+    ORTHOGONAL
+  }
+}

@@ -1,0 +1,90 @@
+package org.sparkfinetune.engine.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Path;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.errors.UserError;
+
+/** PEFT's options beside PEFT: from its adapter to ours, whose configuration is PEFT's again. */
+class OptionsParityTest {
+  private static final Path OPTIONS = Variant.VARIANTS.resolve("options");
+
+  /** A millionth of the loss: what float32's order of additions leaves. */
+  private static final double LOSS = 1e-5;
+
+  @TempDir Path scratch;
+
+  private Variant variant(String name) throws Exception {
+    return new Variant("options/" + name, scratch).model("biased").with("method", "lora");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "patterns, 1",
+    "patterns, 2",
+    "rslora-patterns, 1",
+    "layers, 2",
+    "layers-of-any, 1",
+    "expression, 1"
+  })
+  void ranks_alphas_layers_and_expressions(String name, int ranks) throws Exception {
+    Path start = OPTIONS.resolve(name + ".start");
+    Variant variant = variant(name).adapter(start);
+    variant.compareSteps(ranks, LOSS, 1e-3);
+    variant.compareWeights(1e-3);
+    JsonNode theirs = json(start.resolve("adapter_config.json"));
+    JsonNode ours = json(variant.output().resolve("adapter/adapter_config.json"));
+    for (String key : new TreeSet<>(names(theirs))) {
+      if (!key.equals("base_model_name_or_path") && !key.equals("peft_version")) {
+        assertThat(sorted(ours.path(key))).as(key).isEqualTo(sorted(theirs.path(key)));
+      }
+    }
+    assertThat(names(ours)).isEqualTo(names(theirs));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1", "2"})
+  void loras_b_learns_faster_with_a_ratio(int ranks) throws Exception {
+    Variant variant = variant("loraplus").adapter(Variant.VARIANTS.resolve("biased-lora.start"));
+    variant.compareSteps(ranks, LOSS, 1e-3);
+    variant.compareWeights(1e-3);
+  }
+
+  @Test
+  void what_peft_saved_of_a_resized_vocabulary_is_not_trained_on() throws Exception {
+    Variant variant = variant("loraplus").adapter(OPTIONS.resolve("biased-embeddings.start"));
+    assertThatThrownBy(() -> variant.run(1))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("merge it into the model first");
+  }
+
+  private static TreeSet<String> names(JsonNode json) {
+    TreeSet<String> names = new TreeSet<>();
+    json.fieldNames().forEachRemaining(names::add);
+    return names;
+  }
+
+  /** PEFT's lists of names are sets, and one number may be a list of one. */
+  private static String sorted(JsonNode value) {
+    if (value.isArray()) {
+      TreeSet<String> items = new TreeSet<>();
+      value.forEach(item -> items.add(item.toString()));
+      return items.toString();
+    }
+    return value.isValueNode() && !value.isNull() && !value.isBoolean() && value.isInt()
+        ? "[" + value + "]"
+        : value.isTextual() ? "[" + value + "]" : value.toString().replace(".0", "");
+  }
+
+  private static JsonNode json(Path file) throws Exception {
+    return new ObjectMapper().readTree(file.toFile());
+  }
+}
