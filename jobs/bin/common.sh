@@ -87,6 +87,8 @@ make_spark_home() {
             fail "Maven could not fetch Spark $version; its messages are above."
         touch "$spark_home/complete"
     fi
+    # Earlier versions had a folder here, beside which Java takes no archive of classes.
+    rm -rf "$spark_home/conf"
 }
 
 # Builds jobs/target/spark-finetune.jar if it is missing or older than a source.
