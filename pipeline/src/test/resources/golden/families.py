@@ -62,7 +62,7 @@ models = {
     "phi3-partial": dict(model_type="phi3", num_hidden_layers=2, **heads, partial_rotary_factor=0.5, tie_word_embeddings=True),
     "gemma2": dict(model_type="gemma2", num_hidden_layers=2, **heads, head_dim=12, query_pre_attn_scalar=10, sliding_window=5, attn_logit_softcapping=5.0, final_logit_softcapping=4.0),
     "gemma3": dict(model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, layer_types=[slide, slide, full], rope_scaling=dict(rope_type="linear", factor=8.0), rope_theta=1000000.0, rope_local_base_freq=10000.0),
-    "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, max_position_embeddings=12, rope_scaling=dict(rope_type="dynamic", factor=3.0)),
+    "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, max_position_embeddings=12, rope_scaling=dict(rope_type="dynamic", factor=4.0)),
 }
 
 def adapter(model, folder, g):

@@ -45,6 +45,7 @@ final class Sessions {
           "{} is {} here: rows have Spark SQL's own, and all else is little.", SERIALIZER, JAVA);
     }
     conf.set(SERIALIZER, JAVA);
+    loadAhead();
     try {
       return SparkSession.builder().config(conf).getOrCreate();
     } catch (Exception e) {
@@ -58,5 +59,24 @@ final class Sessions {
       }
       throw new RunFailure("Spark could not be started: " + words, e);
     }
+  }
+
+  /**
+   * Scala's reflection, half a second of loading that the first query waits for, while Spark starts
+   * and most of its processors wait for something else.
+   */
+  private static void loadAhead() {
+    Thread thread =
+        new Thread(
+            () -> {
+              try {
+                Class.forName("org.apache.spark.sql.catalyst.ScalaReflection$");
+              } catch (ClassNotFoundException | LinkageError e) {
+                LOG.debug("Not loaded ahead", e);
+              }
+            },
+            "load-ahead");
+    thread.setDaemon(true);
+    thread.start();
   }
 }
