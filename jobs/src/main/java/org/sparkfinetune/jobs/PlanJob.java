@@ -14,8 +14,8 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.jobs.Jobs.PlanRequest;
 import org.sparkfinetune.jobs.Jobs.Request;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaConfigReader;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderConfigReader;
 import org.sparkfinetune.model.hub.HubFolder;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.plan.CpuProbe;
@@ -69,7 +69,7 @@ final class PlanJob {
     return DeviceTable.parse(text(new Path(file), "--gpu_table"), file);
   }
 
-  private LlamaConfig model(TrainConfig config) {
+  private DecoderConfig model(TrainConfig config) {
     if (request.shape().isPresent()) {
       return ModelShape.named(request.shape().get()).config();
     }
@@ -81,7 +81,7 @@ final class PlanJob {
             List.of("config.json"),
             store);
     Path file = new Path(folder, "config.json");
-    return LlamaConfigReader.read(
+    return DecoderConfigReader.read(
         text(file, "model_id (give --shape to plan for a model that is not here)"),
         file.toString());
   }

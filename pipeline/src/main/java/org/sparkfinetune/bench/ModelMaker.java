@@ -14,8 +14,8 @@ import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -37,7 +37,7 @@ public final class ModelMaker {
   private LongConsumer drawn = weights -> {};
   private final ByteBuffer chunk = ByteBuffer.allocate(CHUNK_WEIGHTS * Short.BYTES);
 
-  private ModelMaker(LlamaConfig config, long seed) {
+  private ModelMaker(DecoderConfig config, long seed) {
     this.weights = new RandomWeights(1 / StrictMath.sqrt(config.hiddenSize()));
     this.seed = seed;
   }
@@ -87,15 +87,15 @@ public final class ModelMaker {
     }
   }
 
-  private static List<NamedShape> tensors(LlamaConfig config) {
+  private static List<NamedShape> tensors(DecoderConfig config) {
     List<NamedShape> tensors = new ArrayList<>();
-    tensors.add(LlamaWeights.embedTokens(config));
+    tensors.add(DecoderWeights.embedTokens(config));
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      tensors.addAll(LlamaWeights.layer(config, layer));
+      tensors.addAll(DecoderWeights.layer(config, layer));
     }
-    tensors.add(LlamaWeights.finalNorm(config));
+    tensors.add(DecoderWeights.finalNorm(config));
     if (!config.tieWordEmbeddings()) {
-      tensors.add(LlamaWeights.lmHead(config));
+      tensors.add(DecoderWeights.lmHead(config));
     }
     return tensors;
   }

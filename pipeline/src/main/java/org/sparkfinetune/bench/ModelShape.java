@@ -9,15 +9,15 @@ import java.nio.file.Path;
 import java.util.List;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaConfigReader;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderConfigReader;
 
 /**
  * The shape of a model to make.
  *
  * @param configJson its {@code config.json}, which the made model gets unchanged
  */
-public record ModelShape(LlamaConfig config, String configJson) {
+public record ModelShape(DecoderConfig config, String configJson) {
   /** What {@link #named} knows: the shipped sample, two that benchmarks use, Llama 3's sizes. */
   public static final List<String> NAMES =
       List.of("sample", "llama-135m", "slice-1b", "llama-3-8b", "llama-3-70b");
@@ -29,7 +29,7 @@ public record ModelShape(LlamaConfig config, String configJson) {
    */
   public static ModelShape named(String nameOrFile) {
     String json = NAMES.contains(nameOrFile) ? shipped(nameOrFile) : fromFile(nameOrFile);
-    return new ModelShape(LlamaConfigReader.read(json, nameOrFile), json);
+    return new ModelShape(DecoderConfigReader.read(json, nameOrFile), json);
   }
 
   private static String shipped(String name) {

@@ -11,7 +11,7 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 
 /** Measures this machine's processor in about a second. */
 public final class CpuProbe {
@@ -118,7 +118,7 @@ public final class CpuProbe {
   public record LayerProducts(double forward, double backward) {
     /** As a method and what it keeps make them. */
     public static LayerProducts of(
-        LlamaConfig model, Method method, GradientCheckpointing checkpointing) {
+        DecoderConfig model, Method method, GradientCheckpointing checkpointing) {
       double layer = model.linearParametersPerLayer();
       double down = (double) model.hiddenSize() * model.intermediateSize();
       double again =

@@ -11,7 +11,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.plan.Workload.Inputs;
 import org.sparkfinetune.plan.Workload.Kept;
 import org.sparkfinetune.plan.Workload.Rows;
@@ -25,14 +25,14 @@ public final class Planner {
   private static final double USED_FOR_SPEED = 0.9;
 
   private final TrainConfig config;
-  private final LlamaConfig model;
+  private final DecoderConfig model;
   private final OptionalLong dataTokens;
 
   /**
    * @param dataTokens of the training split once, if known; without it, and without {@code
    *     max_steps}, a plan has no hours
    */
-  public Planner(TrainConfig config, LlamaConfig model, OptionalLong dataTokens) {
+  public Planner(TrainConfig config, DecoderConfig model, OptionalLong dataTokens) {
     this.config = config;
     this.model = model;
     this.dataTokens = dataTokens;

@@ -7,7 +7,7 @@ import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 
 /**
@@ -17,7 +17,7 @@ import org.sparkfinetune.model.peft.AdapterConfig;
  * @param offload where frozen shards are
  */
 record Workload(
-    LlamaConfig model,
+    DecoderConfig model,
     TrainConfig config,
     Method method,
     int ranks,
@@ -61,7 +61,7 @@ record Workload(
     ON_HOST
   }
 
-  static Workload of(TrainConfig config, LlamaConfig model, Device device, int ranks) {
+  static Workload of(TrainConfig config, DecoderConfig model, Device device, int ranks) {
     boolean cpu = device.kind() == Device.Kind.CPU;
     boolean bf16 = config.compute().bf16();
     int compute = bf16 && device.bfloat16() == Device.Bfloat16.COMPUTED ? 2 : 4;

@@ -42,7 +42,7 @@ import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.plan.CpuProbe;
 import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 import org.sparkfinetune.spark.cluster.BarrierStage;
@@ -158,7 +158,7 @@ final class TrainBenchmark {
 
   /** The limit is measured here, while the executors are idle, with the threads of all ranks. */
   private TrainProfile profile(RankPlan plan, RankReport report) {
-    LlamaConfig model = modelConfig();
+    DecoderConfig model = modelConfig();
     long tokens =
         (long) config.loop().maxSteps().orElse(1)
             * work.rowsPerStep()
@@ -290,7 +290,7 @@ final class TrainBenchmark {
     return ids;
   }
 
-  private LlamaConfig modelConfig() {
+  private DecoderConfig modelConfig() {
     try (BaseModel model = BaseModel.open(config.model().modelId(), store)) {
       return model.config();
     }

@@ -10,8 +10,8 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
-import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
  * Which batches of a step go through the layers together: all, unless what they keep for backward
@@ -143,7 +143,7 @@ public final class ActivationBudget {
      *
      * @param stored bytes of a number
      */
-    public static long input(LlamaConfig model, int stored) {
+    public static long input(DecoderConfig model, int stored) {
       return (long) model.hiddenSize() * stored;
     }
 
@@ -154,7 +154,7 @@ public final class ActivationBudget {
      *
      * @param compute bytes of a number
      */
-    public static long rest(LlamaConfig model, int compute, LayerKeep keep) {
+    public static long rest(DecoderConfig model, int compute, LayerKeep keep) {
       long hidden = model.hiddenSize();
       long queries = model.queryWidth();
       long keys = model.keyWidth();

@@ -4,24 +4,24 @@ import java.util.Map;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaFolder;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
 
 /** The model that training begins with: a folder in Hugging Face layout, read by ranges. */
 public final class BaseModel implements AutoCloseable {
-  private final LlamaFolder folder;
+  private final ModelFolder folder;
   private final CheckpointWeights weights;
 
-  private BaseModel(LlamaFolder folder) {
+  private BaseModel(ModelFolder folder) {
     this.folder = folder;
     this.weights =
         new CheckpointWeights(
             folder.checkpoint(),
             folder.config().tieWordEmbeddings()
-                ? Map.of(LlamaWeights.LM_HEAD, LlamaWeights.EMBED_TOKENS)
+                ? Map.of(DecoderWeights.LM_HEAD, DecoderWeights.EMBED_TOKENS)
                 : Map.of());
   }
 
@@ -30,10 +30,10 @@ public final class BaseModel implements AutoCloseable {
    *     short or of another shape
    */
   public static BaseModel open(String folder, Store store) {
-    return new BaseModel(LlamaFolder.open(new Path(folder), store));
+    return new BaseModel(ModelFolder.open(new Path(folder), store));
   }
 
-  public LlamaConfig config() {
+  public DecoderConfig config() {
     return folder.config();
   }
 
@@ -43,7 +43,7 @@ public final class BaseModel implements AutoCloseable {
 
   /** A float32 (or float16) model keeps its values exactly. */
   PlainType plainType() {
-    return folder.dtype(LlamaWeights.EMBED_TOKENS) == DType.BF16
+    return folder.dtype(DecoderWeights.EMBED_TOKENS) == DType.BF16
         ? PlainType.BFLOAT16
         : PlainType.FLOAT32;
   }

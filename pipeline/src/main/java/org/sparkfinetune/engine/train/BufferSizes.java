@@ -1,6 +1,6 @@
 package org.sparkfinetune.engine.train;
 
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 
 /**
  * Sizes that the trainer gives its buffers, in one place, because a plan of its memory needs them
@@ -67,7 +67,7 @@ public final class BufferSizes {
    * Tokens that go through a layer together. The more, the faster are the products of narrow
    * layers, and the more memory a layer's activations take.
    */
-  public static int batchTokens(LlamaConfig model) {
+  public static int batchTokens(DecoderConfig model) {
     int tokens = WIDEST / model.intermediateSize();
     return Math.max(LEAST_BATCH_TOKENS, Math.min(tokens, MOST_BATCH_TOKENS));
   }

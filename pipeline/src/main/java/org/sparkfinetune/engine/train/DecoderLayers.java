@@ -13,19 +13,19 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.DecoderFamily.Rotation;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Puts a layer's weights, LoRA, dropout and rotary angles in the order that the script takes. */
 final class DecoderLayers {
   private final Ops ops;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Precision precision;
   private final RotaryEmbedding rotary;
   private final DropoutMasks dropout;
@@ -34,7 +34,7 @@ final class DecoderLayers {
 
   DecoderLayers(
       Ops ops,
-      LlamaConfig config,
+      DecoderConfig config,
       Precision precision,
       DropoutMasks dropout,
       List<double[]> loraScales,
@@ -131,7 +131,7 @@ final class DecoderLayers {
   static final class RotaryEmbedding {
     private final List<LayerAttention> layers;
 
-    RotaryEmbedding(LlamaConfig config) {
+    RotaryEmbedding(DecoderConfig config) {
       this.layers = config.layers();
     }
 

@@ -9,8 +9,8 @@ import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
  * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
@@ -20,11 +20,11 @@ import org.sparkfinetune.model.family.LlamaConfig;
 final class DropoutMasks {
   private final double p;
   private final long seed;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Workers workers;
   private final MaskWriter writer;
 
-  DropoutMasks(double p, long seed, LlamaConfig config, Workers workers) {
+  DropoutMasks(double p, long seed, DecoderConfig config, Workers workers) {
     this.p = p;
     this.seed = seed;
     this.config = config;

@@ -1,7 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import org.apache.hadoop.fs.Path;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.store.Store;
 
@@ -22,7 +22,7 @@ public final class EmbeddingRows implements AutoCloseable {
   /** The 2-norm of a token's row of {@code width} numbers. */
   public double norm(int token, int width) {
     float[] row = new float[width];
-    weights.read(LlamaWeights.EMBED_TOKENS, (long) token * width, row, width);
+    weights.read(DecoderWeights.EMBED_TOKENS, (long) token * width, row, width);
     double squares = 0;
     for (float x : row) {
       squares += (double) x * x;

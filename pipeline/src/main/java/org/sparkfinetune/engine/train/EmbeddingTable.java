@@ -6,8 +6,8 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -19,16 +19,16 @@ final class EmbeddingTable {
   private final NamedShape table;
   private final double scale;
 
-  EmbeddingTable(Ops ops, Precision precision, Weights weights, LlamaConfig config) {
+  EmbeddingTable(Ops ops, Precision precision, Weights weights, DecoderConfig config) {
     this.ops = ops;
     this.precision = precision;
     this.weights = weights;
-    this.table = LlamaWeights.embedTokens(config);
+    this.table = DecoderWeights.embedTokens(config);
     this.scale = scale(config, precision);
   }
 
   /** Rounded to the type of the embeddings, as Gemma's. */
-  private static double scale(LlamaConfig config, Precision precision) {
+  private static double scale(DecoderConfig config, Precision precision) {
     float scale = (float) config.family().scales().embedding();
     return precision.stored() == ElementType.BFLOAT16
         ? Floats.bf16ToFloat(Floats.floatToBf16(scale))

@@ -10,7 +10,7 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 
 /**
  * All batches through all layers, layer by layer: a layer is gathered once for all of them. Between
@@ -18,7 +18,7 @@ import org.sparkfinetune.model.family.LlamaConfig;
  */
 final class ForwardPass {
   private final Ops ops;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Precision precision;
   private final Weights weights;
   private final DecoderLayers layers;

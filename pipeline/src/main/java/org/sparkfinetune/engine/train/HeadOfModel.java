@@ -10,8 +10,8 @@ import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
@@ -21,11 +21,11 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 final class HeadOfModel {
   private final Ops ops;
   private final Precision precision;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Weights weights;
   private final FrozenHead frozen;
 
-  HeadOfModel(Ops ops, Precision precision, LlamaConfig config, Weights weights) {
+  HeadOfModel(Ops ops, Precision precision, DecoderConfig config, Weights weights) {
     this.ops = ops;
     this.precision = precision;
     this.config = config;
@@ -51,7 +51,7 @@ final class HeadOfModel {
   }
 
   private NamedShape shape() {
-    return weights.hasHead() ? LlamaWeights.lmHead(config) : LlamaWeights.embedTokens(config);
+    return weights.hasHead() ? DecoderWeights.lmHead(config) : DecoderWeights.embedTokens(config);
   }
 
   /** Sum of losses over the batches' trained positions. */
@@ -108,7 +108,7 @@ final class HeadOfModel {
   }
 
   private Tensor norm(Scope scope, long version) {
-    return weights.whole(scope, ModelGroups.NORM, version).tensor(LlamaWeights.FINAL_NORM);
+    return weights.whole(scope, ModelGroups.NORM, version).tensor(DecoderWeights.FINAL_NORM);
   }
 
   /**

@@ -3,8 +3,8 @@ package org.sparkfinetune.engine.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -49,15 +49,15 @@ final class ModelGroups {
     return "layers." + layer;
   }
 
-  static List<Group> of(LlamaConfig config, Method method) {
+  static List<Group> of(DecoderConfig config, Method method) {
     List<Group> groups = new ArrayList<>();
-    groups.add(single(EMBED, LlamaWeights.embedTokens(config), method));
+    groups.add(single(EMBED, DecoderWeights.embedTokens(config), method));
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       groups.add(layer(config, layer, method));
     }
-    groups.add(single(NORM, LlamaWeights.finalNorm(config), method));
+    groups.add(single(NORM, DecoderWeights.finalNorm(config), method));
     if (hasHead(config, method)) {
-      groups.add(single(HEAD, LlamaWeights.lmHead(config), method));
+      groups.add(single(HEAD, DecoderWeights.lmHead(config), method));
     }
     return groups;
   }
@@ -66,7 +66,7 @@ final class ModelGroups {
    * Whether the head is a weight of its own. PEFT copies what {@code modules_to_save} names, so
    * tied embeddings part there: each copy is trained by itself, and what is not copied stays.
    */
-  private static boolean hasHead(LlamaConfig config, Method method) {
+  private static boolean hasHead(DecoderConfig config, Method method) {
     return !config.tieWordEmbeddings()
         || method instanceof Method.Lora lora && !lora.modulesToSave().isEmpty();
   }
@@ -80,8 +80,8 @@ final class ModelGroups {
         : new Group(name, List.of(), List.of(weight), List.of());
   }
 
-  private static Group layer(LlamaConfig config, int layer, Method method) {
-    List<NamedShape> all = LlamaWeights.layer(config, layer);
+  private static Group layer(DecoderConfig config, int layer, Method method) {
+    List<NamedShape> all = DecoderWeights.layer(config, layer);
     if (!(method instanceof Method.Lora lora)) {
       return new Group(layer(layer), List.of(), List.of(), all);
     }
@@ -95,7 +95,7 @@ final class ModelGroups {
   }
 
   /** The slots of a layer's script, in order. */
-  static List<Optional<NamedShape>> slots(LlamaConfig config, int layer) {
-    return LlamaWeights.layerSlots(config, layer);
+  static List<Optional<NamedShape>> slots(DecoderConfig config, int layer) {
+    return DecoderWeights.layerSlots(config, layer);
   }
 }

@@ -16,8 +16,8 @@ import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ActivationBudget.LayerActivations;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 
 /**
@@ -32,7 +32,7 @@ import org.sparkfinetune.model.peft.AdapterConfig;
  * @param activationMemory bytes that may wait in memory for the backward, if the user said so
  */
 record ModelRecipe(
-    LlamaConfig config,
+    DecoderConfig config,
     ModelGroups.Method method,
     double dropout,
     long seed,
@@ -99,7 +99,7 @@ record ModelRecipe(
   }
 
   private static ModelGroups.Method method(
-      TrainConfig config, AdapterConfig lora, LlamaConfig llama) {
+      TrainConfig config, AdapterConfig lora, DecoderConfig llama) {
     return switch (config.method()) {
       case FULL -> new ModelGroups.Method.Full();
       case LORA, QLORA ->

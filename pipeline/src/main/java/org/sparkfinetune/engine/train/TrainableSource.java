@@ -4,8 +4,8 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
@@ -29,7 +29,7 @@ final class TrainableSource implements WeightSource, AutoCloseable {
    * @param lora as it is carried out
    */
   static TrainableSource of(TrainConfig config, AdapterConfig lora, BaseModel base, Store store) {
-    LlamaConfig model = base.config();
+    DecoderConfig model = base.config();
     return new TrainableSource(
         base,
         new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module)),
@@ -39,7 +39,7 @@ final class TrainableSource implements WeightSource, AutoCloseable {
             .map(folder -> AdapterFiles.openForTraining(new Path(folder), model, store)));
   }
 
-  private static long inFeatures(LlamaConfig config, String name) {
+  private static long inFeatures(DecoderConfig config, String name) {
     return LinearModule.of(config).stream()
         .filter(module -> name.endsWith("." + module.path()))
         .findFirst()

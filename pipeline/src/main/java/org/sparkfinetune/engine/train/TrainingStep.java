@@ -17,8 +17,8 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 
 /**
  * One step's loss and gradients: forward through all layers, the head, and back down, every layer
@@ -27,7 +27,7 @@ import org.sparkfinetune.model.family.LlamaWeights;
  */
 final class TrainingStep {
   private final Ops ops;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Precision precision;
   private final ProcessGroup exchange;
   private final Weights weights;
@@ -140,7 +140,7 @@ final class TrainingStep {
           head.lossAndGradients(local, batches, activations.output(), factor, version, want)) {
         lossSum += back.sum();
         dx.add(back.dx().moveTo(scope));
-        normGradient.ifPresent(g -> g.add(local, LlamaWeights.FINAL_NORM, back.dNorm()));
+        normGradient.ifPresent(g -> g.add(local, DecoderWeights.FINAL_NORM, back.dNorm()));
         headGradient.ifPresent(g -> g.add(local, head.weight(), back.dHead()));
       }
     }

@@ -7,10 +7,10 @@ import java.util.function.IntFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
 
 /**
@@ -52,7 +52,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
   /**
    * @throws UserError if llama.cpp would compute something else
    */
-  static GgufArchitecture of(LlamaConfig config) {
+  static GgufArchitecture of(DecoderConfig config) {
     GgufArchitecture architecture = BY_MODEL_TYPE.get(config.modelType());
     if (architecture == null) {
       throw refused(config, "the family is not known to this export");
@@ -61,13 +61,13 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
     return architecture;
   }
 
-  private static UserError refused(LlamaConfig config, String why) {
+  private static UserError refused(DecoderConfig config, String why) {
     return new UserError(
         "This model (%s) cannot be written as GGUF: %s. Merge it to safetensors (format: safetensors) and use that."
             .formatted(config.modelType(), why));
   }
 
-  private void check(LlamaConfig config) {
+  private void check(DecoderConfig config) {
     for (LayerAttention layer : config.layers()) {
       if (layer.rope().map(Rope::scaling).orElse(new RopeScaling.None())
           instanceof RopeScaling.Dynamic) {
@@ -109,7 +109,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
   }
 
   private static void requirePattern(
-      LlamaConfig config, String pattern, IntFunction<Wanted> wanted) {
+      DecoderConfig config, String pattern, IntFunction<Wanted> wanted) {
     for (int i = 0; i < config.numHiddenLayers(); i++) {
       LayerAttention layer = config.layers().get(i);
       if (!wanted.apply(i).equals(new Wanted(layer.window() > 0, layer.rope().isPresent()))) {
@@ -120,7 +120,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
   }
 
   /** Gemma's largest have the scale of another head size, which llama.cpp knows by their shape. */
-  private static void requireScale(LlamaConfig config) {
+  private static void requireScale(DecoderConfig config) {
     double usual = 1 / Math.sqrt(config.headDim());
     double large = 1 / Math.sqrt((double) config.hiddenSize() / config.numAttentionHeads());
     double own = config.attentionScale();
@@ -129,7 +129,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
     }
   }
 
-  private static void requireLocalTheta(LlamaConfig config) {
+  private static void requireLocalTheta(DecoderConfig config) {
     for (LayerAttention layer : config.layers()) {
       if (layer.window() > 0
           && !layer
@@ -141,12 +141,12 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
   }
 
   /** The one window of the layers that have one, 0 for none. */
-  static int window(LlamaConfig config) {
+  static int window(DecoderConfig config) {
     return config.layers().stream().mapToInt(LayerAttention::window).max().orElse(0);
   }
 
   /** The rotary embedding that the file holds: that of full attention, where there are two. */
-  static Optional<Rope> rope(LlamaConfig config) {
+  static Optional<Rope> rope(DecoderConfig config) {
     return config.layers().stream()
         .filter(layer -> layer.rope().isPresent())
         .reduce((one, other) -> one.window() > 0 ? other : one)
@@ -154,7 +154,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
   }
 
   /** The metadata that only some families have. */
-  void put(GgufMetadata metadata, LlamaConfig config) {
+  void put(GgufMetadata metadata, DecoderConfig config) {
     String prefix = name + ".";
     DecoderFamily family = config.family();
     if (windows != Windows.IGNORED && window(config) > 0) {
@@ -181,7 +181,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
     }
   }
 
-  private void put(GgufMetadata metadata, Rope rope, LlamaConfig config) {
+  private void put(GgufMetadata metadata, Rope rope, DecoderConfig config) {
     String prefix = name + ".rope.";
     metadata.put(prefix + "freq_base", (float) rope.theta());
     metadata.put(prefix + "dimension_count", rope.dimensions());

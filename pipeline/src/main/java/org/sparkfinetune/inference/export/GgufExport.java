@@ -7,7 +7,7 @@ import java.util.List;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.progress.Progress;
@@ -97,7 +97,7 @@ public final class GgufExport {
   }
 
   private GgufMetadata metadata(MergedWeights weights, GgufArchitecture architecture, Type type) {
-    LlamaConfig config = weights.config();
+    DecoderConfig config = weights.config();
     GgufMetadata metadata = new GgufMetadata();
     metadata.put("general.architecture", architecture.name());
     metadata.put("general.name", weights.model().path().getName());

@@ -7,12 +7,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
+import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.DecoderWeights.LayerNorms;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
-import org.sparkfinetune.model.family.LlamaWeights.LayerNorms;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -32,7 +32,7 @@ final class GgufTensors {
           LinearModule.DOWN_PROJ, "ffn_down");
 
   private final MergedWeights weights;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final GgufArchitecture architecture;
   private final Map<String, String> names;
 
@@ -117,17 +117,17 @@ final class GgufTensors {
   }
 
   /** llama.cpp's name of every weight. */
-  static Map<String, String> names(LlamaConfig config) {
+  static Map<String, String> names(DecoderConfig config) {
     Map<String, String> names = new HashMap<>();
-    names.put(LlamaWeights.EMBED_TOKENS, "token_embd.weight");
-    names.put(LlamaWeights.FINAL_NORM, "output_norm.weight");
-    names.put(LlamaWeights.LM_HEAD, "output.weight");
+    names.put(DecoderWeights.EMBED_TOKENS, "token_embd.weight");
+    names.put(DecoderWeights.FINAL_NORM, "output_norm.weight");
+    names.put(DecoderWeights.LM_HEAD, "output.weight");
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       String block = "blk." + layer + ".";
       for (LinearModule module : LinearModule.of(config)) {
         for (String part : List.of(".weight", ".bias")) {
           names.put(
-              LlamaWeights.layerPrefix(layer) + module.path() + part,
+              DecoderWeights.layerPrefix(layer) + module.path() + part,
               block + LINEARS.get(module) + part);
         }
       }
@@ -148,7 +148,8 @@ final class GgufTensors {
 
   private WeightValues values(NamedShape weight) {
     WeightValues values = weights.values(weight);
-    if (config.family().normWeight() == NormWeight.ONE_PLUS && LlamaWeights.isNorm(weight.name())) {
+    if (config.family().normWeight() == NormWeight.ONE_PLUS
+        && DecoderWeights.isNorm(weight.name())) {
       return (first, out, count) -> {
         values.read(first, out, count);
         for (int i = 0; i < count; i++) {

@@ -6,10 +6,10 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaFolder;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -25,11 +25,11 @@ import org.sparkfinetune.store.Store;
 final class MergedWeights implements AutoCloseable {
   private static final String WEIGHT = ".weight";
 
-  private final LlamaFolder model;
+  private final ModelFolder model;
   private final Optional<AdapterFiles> adapter;
   private final MergeBase base;
 
-  private MergedWeights(LlamaFolder model, Optional<AdapterFiles> adapter, MergeBase base) {
+  private MergedWeights(ModelFolder model, Optional<AdapterFiles> adapter, MergeBase base) {
     this.model = model;
     this.adapter = adapter;
     this.base = base;
@@ -39,7 +39,7 @@ final class MergedWeights implements AutoCloseable {
    * @throws UserError if the two do not fit together
    */
   static MergedWeights open(Path model, Optional<Path> adapter, MergeBase base, Store store) {
-    LlamaFolder folder = LlamaFolder.open(model, store);
+    ModelFolder folder = ModelFolder.open(model, store);
     try {
       MergedWeights merged =
           new MergedWeights(
@@ -86,11 +86,11 @@ final class MergedWeights implements AutoCloseable {
     }
   }
 
-  LlamaFolder model() {
+  ModelFolder model() {
     return model;
   }
 
-  LlamaConfig config() {
+  DecoderConfig config() {
     return model.config();
   }
 
@@ -101,7 +101,7 @@ final class MergedWeights implements AutoCloseable {
   List<NamedShape> weights() {
     List<NamedShape> weights = new ArrayList<>(model.weights());
     if (config().tieWordEmbeddings() && !isTied()) {
-      weights.add(LlamaWeights.lmHead(config()));
+      weights.add(DecoderWeights.lmHead(config()));
     }
     return weights;
   }
@@ -113,8 +113,8 @@ final class MergedWeights implements AutoCloseable {
 
   /** A head that the adapter unties begins as the base's embedding. */
   private String inBase(NamedShape weight) {
-    return config().tieWordEmbeddings() && weight.name().equals(LlamaWeights.LM_HEAD)
-        ? LlamaWeights.EMBED_TOKENS
+    return config().tieWordEmbeddings() && weight.name().equals(DecoderWeights.LM_HEAD)
+        ? DecoderWeights.EMBED_TOKENS
         : weight.name();
   }
 

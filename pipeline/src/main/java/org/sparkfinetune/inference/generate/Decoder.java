@@ -9,9 +9,9 @@ import java.util.Objects;
 import java.util.Optional;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
-import org.sparkfinetune.model.family.LlamaConfig;
 
 /**
  * One pass through a decoder for the next tokens of some sequences, each with its own cache. There
@@ -22,7 +22,7 @@ import org.sparkfinetune.model.family.LlamaConfig;
  */
 final class Decoder {
   private final DecodingModel model;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Kernels kernels = FastestKernels.KERNELS;
   private final SpinningPool pool;
   private final LinearMath linears;

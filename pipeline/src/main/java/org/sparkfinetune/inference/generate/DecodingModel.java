@@ -5,8 +5,8 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -15,7 +15,7 @@ import org.sparkfinetune.store.Store;
  * {@link Generator} of its own.
  */
 public final class DecodingModel implements AutoCloseable {
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final PlainMatrix embedding;
   private final List<Layer> layers;
   private final float[] finalNorm;
@@ -23,7 +23,7 @@ public final class DecodingModel implements AutoCloseable {
   private final UnnamedFile unnamed;
 
   DecodingModel(
-      LlamaConfig config,
+      DecoderConfig config,
       PlainMatrix embedding,
       List<Layer> layers,
       float[] finalNorm,
@@ -76,10 +76,10 @@ public final class DecodingModel implements AutoCloseable {
 
   /** How many layers a model folder's model has. */
   public static int layers(Path model, Store store) {
-    return LlamaFolder.config(model, store).numHiddenLayers();
+    return ModelFolder.config(model, store).numHiddenLayers();
   }
 
-  public LlamaConfig config() {
+  public DecoderConfig config() {
     return config;
   }
 

@@ -1,7 +1,7 @@
 package org.sparkfinetune.inference.generate;
 
 import java.util.Arrays;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 
 /** Keys and values of one sequence, for each layer (positions, kvHeads * headDim) in float32. */
 final class KeyValueCache {
@@ -12,7 +12,7 @@ final class KeyValueCache {
   private final int width;
   private int length;
 
-  KeyValueCache(LlamaConfig config) {
+  KeyValueCache(DecoderConfig config) {
     this.width = config.numKeyValueHeads() * config.headDim();
     this.keys = new float[config.numHiddenLayers()][FIRST * width];
     this.values = new float[config.numHiddenLayers()][FIRST * width];

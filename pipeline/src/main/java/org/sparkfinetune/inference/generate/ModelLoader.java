@@ -14,12 +14,12 @@ import org.sparkfinetune.inference.generate.DecodingModel.Norms;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
+import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.DecoderWeights.LayerNorms;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaFolder;
-import org.sparkfinetune.model.family.LlamaWeights;
-import org.sparkfinetune.model.family.LlamaWeights.LayerNorms;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -40,19 +40,19 @@ final class ModelLoader implements AutoCloseable {
   private static final int PIECE = 1 << 20;
   private static final String WEIGHT = ".weight";
 
-  private final LlamaFolder folder;
+  private final ModelFolder folder;
   private final Optional<AdapterFiles> adapter;
   private final BaseForm form;
   private final UnnamedFile unnamed = UnnamedFile.create();
 
-  private ModelLoader(LlamaFolder folder, Optional<AdapterFiles> adapter, BaseForm form) {
+  private ModelLoader(ModelFolder folder, Optional<AdapterFiles> adapter, BaseForm form) {
     this.folder = folder;
     this.adapter = adapter;
     this.form = form;
   }
 
   static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Store store) {
-    LlamaFolder folder = LlamaFolder.open(model, store);
+    ModelFolder folder = ModelFolder.open(model, store);
     try {
       ModelLoader loader =
           new ModelLoader(
@@ -66,7 +66,7 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private void check(AdapterFiles files) {
-    List<String> saved = List.of(LlamaWeights.EMBED_TOKENS, LlamaWeights.LM_HEAD);
+    List<String> saved = List.of(DecoderWeights.EMBED_TOKENS, DecoderWeights.LM_HEAD);
     for (String parameter : files.savedParameters()) {
       if (!saved.contains(parameter)) {
         throw new UserError(
@@ -85,7 +85,7 @@ final class ModelLoader implements AutoCloseable {
    * @param layerLoaded is run after each layer, by any thread
    */
   DecodingModel load(int threads, Runnable layerLoaded) {
-    LlamaConfig config = folder.config();
+    DecoderConfig config = folder.config();
     List<Layer> layers = new ArrayList<>();
     List<Runnable> loads = new ArrayList<>();
     for (int i = 0; i < config.numHiddenLayers(); i++) {
@@ -100,30 +100,30 @@ final class ModelLoader implements AutoCloseable {
     try (Workers workers = new Workers(threads)) {
       workers.run(loads);
     }
-    PlainMatrix embedding = table(LlamaWeights.embedTokens(config));
+    PlainMatrix embedding = table(DecoderWeights.embedTokens(config));
     return new DecodingModel(
         config,
         embedding,
         layers,
-        norm(LlamaWeights.finalNorm(config)),
+        norm(DecoderWeights.finalNorm(config)),
         new Linear(head(embedding), new float[0], Optional.empty()),
         unnamed);
   }
 
   private PlainMatrix head(PlainMatrix embedding) {
-    LlamaConfig config = folder.config();
-    NamedShape head = LlamaWeights.lmHead(config);
+    DecoderConfig config = folder.config();
+    NamedShape head = DecoderWeights.lmHead(config);
     if (!config.tieWordEmbeddings()
         || adapter.stream().anyMatch(files -> files.savedParameters().contains(head.name()))) {
       return table(head);
     }
     return adapter.stream().anyMatch(AdapterFiles::untiesHead)
-        ? plain(LlamaWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
+        ? plain(DecoderWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
         : embedding;
   }
 
   private Layer layer(int index) {
-    String prefix = LlamaWeights.layerPrefix(index);
+    String prefix = DecoderWeights.layerPrefix(index);
     LayerNorms norms = LayerNorms.of(folder.config(), index);
     return new Layer(
         linears(prefix, LinearModule.Q_PROJ, LinearModule.V_PROJ),
@@ -163,7 +163,7 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private Linear linear(String prefix, LinearModule module) {
-    LlamaConfig config = folder.config();
+    DecoderConfig config = folder.config();
     String name = prefix + module.path();
     int out = Math.toIntExact(module.outFeatures(config));
     int in = Math.toIntExact(module.inFeatures(config));

@@ -50,7 +50,7 @@ public enum LinearModule {
     return path.substring(path.indexOf('.') + 1);
   }
 
-  public long inFeatures(LlamaConfig config) {
+  public long inFeatures(DecoderConfig config) {
     return switch (this) {
       case Q_PROJ, K_PROJ, V_PROJ, QKV_PROJ, GATE_PROJ, UP_PROJ, GATE_UP_PROJ ->
           config.hiddenSize();
@@ -59,7 +59,7 @@ public enum LinearModule {
     };
   }
 
-  public long outFeatures(LlamaConfig config) {
+  public long outFeatures(DecoderConfig config) {
     return switch (this) {
       case Q_PROJ -> config.queryWidth();
       case K_PROJ, V_PROJ -> config.keyWidth();
@@ -70,7 +70,7 @@ public enum LinearModule {
     };
   }
 
-  public boolean hasBias(LlamaConfig config) {
+  public boolean hasBias(DecoderConfig config) {
     return switch (this) {
       case Q_PROJ, K_PROJ, V_PROJ, QKV_PROJ -> config.biases().qkv();
       case O_PROJ -> config.biases().output();
@@ -79,7 +79,7 @@ public enum LinearModule {
   }
 
   /** Those that a layer has, by their slots. */
-  public static List<LinearModule> of(LlamaConfig config) {
+  public static List<LinearModule> of(DecoderConfig config) {
     return config.family().linears() == Linears.FUSED ? FUSED : SPLIT;
   }
 

@@ -7,7 +7,7 @@ import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
@@ -85,7 +85,7 @@ public record AdapterConfig(
    *
    * @throws UserError if a user asks for what the model does not have
    */
-  public static LoraTargets targets(TrainConfig config, AdapterConfig lora, LlamaConfig model) {
+  public static LoraTargets targets(TrainConfig config, AdapterConfig lora, DecoderConfig model) {
     return config.model().adapter().isPresent()
         ? new LoraTargets(model, lora.modules(), lora.ranks())
         : LoraTargets.asked(model, lora.modules(), lora.ranks());

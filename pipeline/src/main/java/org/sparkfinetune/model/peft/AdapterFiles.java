@@ -18,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
@@ -84,7 +84,7 @@ public final class AdapterFiles implements AutoCloseable {
    *
    * @throws UserError if the adapter is for another model, or nothing of it is left
    */
-  public static AdapterFiles open(Path folder, LlamaConfig model, Store store) {
+  public static AdapterFiles open(Path folder, DecoderConfig model, Store store) {
     AdapterFiles files = open(folder, store);
     try {
       files.fitTo(model);
@@ -106,7 +106,7 @@ public final class AdapterFiles implements AutoCloseable {
    *
    * @throws UserError also if it holds weights that would stay frozen
    */
-  public static AdapterFiles openForTraining(Path folder, LlamaConfig model, Store store) {
+  public static AdapterFiles openForTraining(Path folder, DecoderConfig model, Store store) {
     AdapterFiles files = open(folder, model, store);
     if (files.replacesFrozenWeights()) {
       files.close();
@@ -117,7 +117,7 @@ public final class AdapterFiles implements AutoCloseable {
     return files;
   }
 
-  private void fitTo(LlamaConfig model) {
+  private void fitTo(DecoderConfig model) {
     List<String> linears = LoraTargets.linears(model);
     List<String> strange = modules.stream().filter(name -> !linears.contains(name)).toList();
     if (!strange.isEmpty()) {
@@ -218,7 +218,7 @@ public final class AdapterFiles implements AutoCloseable {
    * writes them.
    */
   private boolean isSaved(String parameter) {
-    if (parameter.equals(LlamaWeights.EMBED_TOKENS) || parameter.equals(LlamaWeights.LM_HEAD)) {
+    if (parameter.equals(DecoderWeights.EMBED_TOKENS) || parameter.equals(DecoderWeights.LM_HEAD)) {
       return true;
     }
     if (!parameter.endsWith(WEIGHT)) {
@@ -270,13 +270,13 @@ public final class AdapterFiles implements AutoCloseable {
    * place of both.
    */
   public boolean untiesHead() {
-    return saved.contains(LlamaWeights.LM_HEAD)
-        || (saved.contains(LlamaWeights.EMBED_TOKENS) && trainsEmbedding());
+    return saved.contains(DecoderWeights.LM_HEAD)
+        || (saved.contains(DecoderWeights.EMBED_TOKENS) && trainsEmbedding());
   }
 
   private boolean trainsEmbedding() {
     return config.modulesToSave().stream()
-        .anyMatch(name -> ("." + LlamaWeights.EMBED_TOKENS).endsWith("." + name + WEIGHT));
+        .anyMatch(name -> ("." + DecoderWeights.EMBED_TOKENS).endsWith("." + name + WEIGHT));
   }
 
   /**

@@ -7,9 +7,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
@@ -17,7 +17,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Which linears of a model carry LoRA, of which ranks, and what their products count. */
 public final class LoraTargets {
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final LoraModules wanted;
   private final LoraRanks ranks;
 
@@ -26,7 +26,7 @@ public final class LoraTargets {
    *
    * @throws UserError if nothing of the model is matched
    */
-  public LoraTargets(LlamaConfig config, LoraModules wanted, LoraRanks ranks) {
+  public LoraTargets(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
     this.config = config;
     this.wanted = wanted;
     this.ranks = ranks;
@@ -48,7 +48,7 @@ public final class LoraTargets {
    * @throws UserError if one of the names or patterns matches no linear, a layer is none, or two
    *     patterns say different things of one linear
    */
-  public static LoraTargets asked(LlamaConfig config, LoraModules wanted, LoraRanks ranks) {
+  public static LoraTargets asked(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
     requireEachName(config, "lora_target_modules", wanted.targets());
     wanted.excluded().ifPresent(excluded -> requireEachName(config, "exclude_modules", excluded));
     for (int layer : wanted.layersToTransform()) {
@@ -64,7 +64,7 @@ public final class LoraTargets {
     return targets;
   }
 
-  private static void requireEachName(LlamaConfig config, String key, Targets targets) {
+  private static void requireEachName(DecoderConfig config, String key, Targets targets) {
     List<Targets> entries =
         targets instanceof Names names
             ? names.names().stream().<Targets>map(name -> new Names(List.of(name))).toList()
@@ -116,12 +116,12 @@ public final class LoraTargets {
     return targets instanceof Expression expression ? expression.text() : "all-linear";
   }
 
-  private static List<String> shortNames(LlamaConfig config) {
+  private static List<String> shortNames(DecoderConfig config) {
     return LinearModule.of(config).stream().map(LinearModule::shortName).toList();
   }
 
   /** Names of all linears of a model's layers. */
-  static List<String> linears(LlamaConfig config) {
+  static List<String> linears(DecoderConfig config) {
     List<String> names = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       for (LinearModule module : LinearModule.of(config)) {
@@ -132,7 +132,7 @@ public final class LoraTargets {
   }
 
   private static String name(int layer, LinearModule module) {
-    return LlamaWeights.layerPrefix(layer) + module.path();
+    return DecoderWeights.layerPrefix(layer) + module.path();
   }
 
   /** Names of all linears that carry LoRA, as {@code model.layers.0.self_attn.q_proj}. */

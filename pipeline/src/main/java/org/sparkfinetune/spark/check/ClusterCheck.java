@@ -12,7 +12,7 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Planner;
@@ -33,10 +33,11 @@ final class ClusterCheck {
 
   private final JavaSparkContext spark;
   private final TrainConfig config;
-  private final LlamaConfig model;
+  private final DecoderConfig model;
   private final String modelFolder;
 
-  ClusterCheck(JavaSparkContext spark, TrainConfig config, LlamaConfig model, String modelFolder) {
+  ClusterCheck(
+      JavaSparkContext spark, TrainConfig config, DecoderConfig model, String modelFolder) {
     this.spark = spark;
     this.modelFolder = modelFolder;
     this.config = config;

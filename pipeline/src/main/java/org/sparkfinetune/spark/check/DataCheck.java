@@ -27,7 +27,7 @@ import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.train.EmbeddingRows;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
@@ -213,7 +213,7 @@ final class DataCheck {
 
     /** Those of {@code ids} whose embedding is untrained. */
     static List<Integer> of(
-        Collection<Integer> ids, String modelFolder, LlamaConfig model, Store store) {
+        Collection<Integer> ids, String modelFolder, DecoderConfig model, Store store) {
       try (EmbeddingRows rows = EmbeddingRows.open(new Path(modelFolder), store)) {
         double[] norms = new double[COMPARED];
         for (int i = 0; i < COMPARED; i++) {

@@ -16,12 +16,12 @@ import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.train.BaseModel;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.store.Store;
 
 /** A model and a tokenizer that go together. */
-public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
+public record ModelAndTokenizer(DecoderConfig model, TokenizerFiles tokenizer) {
 
   /**
    * Opens both; reads no weights.
@@ -38,10 +38,10 @@ public record ModelAndTokenizer(LlamaConfig model, TokenizerFiles tokenizer) {
 
   /** The same of a folder without weights. */
   public static ModelAndTokenizer checkWithoutWeights(Path folder, String tokenizer, Store store) {
-    return fitting(LlamaFolder.config(folder, store), tokenizer, store);
+    return fitting(ModelFolder.config(folder, store), tokenizer, store);
   }
 
-  private static ModelAndTokenizer fitting(LlamaConfig model, String folder, Store store) {
+  private static ModelAndTokenizer fitting(DecoderConfig model, String folder, Store store) {
     TokenizerFiles files = TokenizerFiles.load(new Path(folder), store);
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
       int vocabulary = model.vocabSize();

@@ -8,7 +8,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 
 /** Why a data set can be trained on, but perhaps trains something else than is meant. */
 public record DataWarning(String what, String advice) {
@@ -18,7 +18,7 @@ public record DataWarning(String what, String advice) {
 
   /** Whether a sample has more positions than the model is made for. */
   public static Optional<DataWarning> tooLong(
-      PackingReport packing, TrainingData data, LlamaConfig model) {
+      PackingReport packing, TrainingData data, DecoderConfig model) {
     OptionalLong positions = model.positions();
     int longest = data.crossSampleAttention() ? packing.longestRow() : packing.longestPiece();
     if (positions.isEmpty() || longest <= positions.getAsLong()) {

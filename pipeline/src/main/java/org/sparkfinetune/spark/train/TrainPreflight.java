@@ -13,7 +13,7 @@ import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.report.mlflow.MlflowSettings;
@@ -108,7 +108,7 @@ public final class TrainPreflight {
    * @param config with its adapter located
    */
   public static Optional<AdapterConfig> checkLora(
-      TrainConfig config, LlamaConfig model, Store store) {
+      TrainConfig config, DecoderConfig model, Store store) {
     if (config.method() == Method.FULL) {
       return Optional.empty();
     }

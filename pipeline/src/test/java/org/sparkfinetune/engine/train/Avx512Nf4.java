@@ -5,8 +5,8 @@ import java.nio.ByteOrder;
 import java.util.Map;
 import java.util.TreeMap;
 import org.sparkfinetune.engine.fsdp.WeightSource;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.quant.DoubleQuantization;
 import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
@@ -24,10 +24,10 @@ final class Avx512Nf4 implements WeightSource {
   private final WeightSource plain;
   private final Map<String, float[]> decoded = new TreeMap<>();
 
-  Avx512Nf4(LlamaConfig config, WeightSource plain) {
+  Avx512Nf4(DecoderConfig config, WeightSource plain) {
     this.plain = plain;
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      for (NamedShape tensor : LlamaWeights.layer(config, layer)) {
+      for (NamedShape tensor : DecoderWeights.layer(config, layer)) {
         if (tensor.shape().size() == 2) {
           decoded.put(tensor.name(), decode(tensor));
         }

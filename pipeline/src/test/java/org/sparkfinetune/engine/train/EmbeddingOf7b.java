@@ -22,8 +22,8 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -39,8 +39,8 @@ import org.sparkfinetune.testing.TestLora;
 final class EmbeddingOf7b {
   private static final int VOCABULARY = 152_064;
   private static final int HIDDEN = 3584;
-  private static final LlamaConfig CONFIG =
-      new LlamaConfig(
+  private static final DecoderConfig CONFIG =
+      new DecoderConfig(
           "qwen2",
           HIDDEN,
           256,
@@ -54,7 +54,7 @@ final class EmbeddingOf7b {
           1e6,
           new RopeScaling.None(),
           true,
-          new LlamaConfig.Biases(false, false, false));
+          new DecoderConfig.Biases(false, false, false));
 
   private EmbeddingOf7b() {}
 
@@ -154,10 +154,10 @@ final class EmbeddingOf7b {
       for (int token : new int[] {0, 80_000, VOCABULARY - 2, VOCABULARY - 1}) {
         float[] row = new float[HIDDEN];
         long first = (long) token * HIDDEN;
-        saved.read(AdapterNames.saved(LlamaWeights.EMBED_TOKENS), first, row, HIDDEN);
+        saved.read(AdapterNames.saved(DecoderWeights.EMBED_TOKENS), first, row, HIDDEN);
         double moved = 0;
         for (int i = 0; i < HIDDEN; i++) {
-          moved = Math.max(moved, Math.abs(row[i] - value(LlamaWeights.EMBED_TOKENS, first + i)));
+          moved = Math.max(moved, Math.abs(row[i] - value(DecoderWeights.EMBED_TOKENS, first + i)));
         }
         boolean trained = token == 0 || token == VOCABULARY - 1;
         if (trained ? moved < 1e-4 || moved > 1.1e-3 : moved != 0) {

@@ -20,6 +20,7 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.DecoderFamily.Activation;
 import org.sparkfinetune.model.family.DecoderFamily.Linears;
@@ -32,13 +33,12 @@ import org.sparkfinetune.model.family.DecoderFamily.SoftCaps;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
 class FiniteDifferenceTest {
-  private static final LlamaConfig UNTIED = config(false);
+  private static final DecoderConfig UNTIED = config(false);
 
   @TempDir Path scratch;
   private final Random random = new Random(3);
@@ -83,7 +83,7 @@ class FiniteDifferenceTest {
             Rotation.COMPUTED,
             new Scales(3, 0.7, 0.6, 0.8),
             new SoftCaps(6, 9));
-    LlamaConfig config = like(family, 4);
+    DecoderConfig config = like(family, 4);
     assertThat(compare(SmallModel.draw(config, new ModelGroups.Method.Full(), 0, 0, random)))
         .hasSize(2 + 2 * 20);
     assertThat(compare(SmallModel.draw(config, lora(config), 0.7, 0.3, random)))
@@ -103,13 +103,13 @@ class FiniteDifferenceTest {
             Rotation.FLOAT32,
             Scales.NONE,
             SoftCaps.NONE);
-    LlamaConfig config = like(family, 2);
+    DecoderConfig config = like(family, 2);
     assertThat(compare(SmallModel.draw(config, new ModelGroups.Method.Full(), 0, 0, random)))
         .hasSize(2 + 2 * (4 + 2 * 4));
     assertThat(compare(SmallModel.draw(config, lora(config), 0.7, 0.3, random))).hasSize(2 + 2 * 8);
   }
 
-  private static ModelGroups.Method lora(LlamaConfig config) {
+  private static ModelGroups.Method lora(DecoderConfig config) {
     return new ModelGroups.Method.Lora(
         TestLora.targets(config, 3, 0.7, List.of("all-linear")),
         List.of("embed_tokens", "lm_head"),
@@ -117,9 +117,9 @@ class FiniteDifferenceTest {
   }
 
   /** One layer with a window of five tokens, one without positions. */
-  private static LlamaConfig like(DecoderFamily family, int turning) {
+  private static DecoderConfig like(DecoderFamily family, int turning) {
     Rope rope = new Rope(10_000, turning, new RopeScaling.Linear(2));
-    return new LlamaConfig(
+    return new DecoderConfig(
         "any",
         12,
         20,
@@ -130,7 +130,7 @@ class FiniteDifferenceTest {
         64,
         1e-5,
         true,
-        new LlamaConfig.Biases(true, true, true),
+        new DecoderConfig.Biases(true, true, true),
         family,
         List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())));
   }
@@ -138,7 +138,7 @@ class FiniteDifferenceTest {
   private Map<String, float[]> compare(SmallModel model) {
     try (Torch torch = Torch.start(1)) {
       SmallModel.Numbers ours = model.ours(torch, rows, scratch);
-      Consumer<NaiveLlama> masks = model.dropout() > 0 ? masks(torch, model) : naive -> {};
+      Consumer<NaiveDecoder> masks = model.dropout() > 0 ? masks(torch, model) : naive -> {};
       assertThat(ours.loss())
           .isCloseTo(model.naiveLoss(rows, Map.of(), 0, masks), within(1e-5 * ours.loss()));
       ours.gradients().forEach((name, gradient) -> compare(model, name, gradient, masks));
@@ -148,7 +148,7 @@ class FiniteDifferenceTest {
 
   /** Along a random direction, which sees all elements, and at three single elements. */
   private void compare(
-      SmallModel model, String name, float[] gradient, Consumer<NaiveLlama> masks) {
+      SmallModel model, String name, float[] gradient, Consumer<NaiveDecoder> masks) {
     double norm = Math.sqrt(SmallModel.dot(gradient, widen(gradient)));
     assertThat(norm).as(name).isPositive();
     double[] along = random.doubles(gradient.length, -1, 1).toArray();
@@ -166,7 +166,7 @@ class FiniteDifferenceTest {
       float[] gradient,
       double[] direction,
       double scale,
-      Consumer<NaiveLlama> masks) {
+      Consumer<NaiveDecoder> masks) {
     assertThat(SmallModel.dot(gradient, direction))
         .as(name)
         .isCloseTo(model.naiveSlope(rows, Map.of(name, direction), masks), within(1e-5 * scale));
@@ -179,7 +179,7 @@ class FiniteDifferenceTest {
   }
 
   /** What {@link DropoutMasks} draws for step 1, for the naive model. */
-  private Consumer<NaiveLlama> masks(Torch torch, SmallModel model) {
+  private Consumer<NaiveDecoder> masks(Torch torch, SmallModel model) {
     DropoutMasks dropout = new DropoutMasks(model.dropout(), 7, model.config(), new Workers(2));
     Map<String, double[]> drawn = new LinkedHashMap<>();
     try (Scope scope = torch.scope()) {
@@ -207,8 +207,8 @@ class FiniteDifferenceTest {
     return naive -> drawn.forEach(naive::mask);
   }
 
-  private static LlamaConfig config(boolean tied) {
-    return new LlamaConfig(
+  private static DecoderConfig config(boolean tied) {
+    return new DecoderConfig(
         "llama",
         12,
         20,
@@ -222,6 +222,6 @@ class FiniteDifferenceTest {
         10_000,
         new RopeScaling.Llama3(8, 1, 4, 32),
         tied,
-        new LlamaConfig.Biases(true, true, true));
+        new DecoderConfig.Biases(true, true, true));
   }
 }

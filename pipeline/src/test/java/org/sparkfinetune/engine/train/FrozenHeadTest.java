@@ -30,8 +30,8 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.HeadOfModel.FrozenHead;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.testing.TestLora;
 
@@ -59,7 +59,7 @@ class FrozenHeadTest {
 
   private void compare(Torch torch, ProcessGroup exchange) {
     try (Checkpoint base = GoldenRun.open("model/model.safetensors")) {
-      LlamaConfig config = GoldenRun.config();
+      DecoderConfig config = GoldenRun.config();
       ModelGroups.Method method =
           new ModelGroups.Method.Lora(
               TestLora.targets(config, 8, 2, List.of("all-linear")),
@@ -98,7 +98,7 @@ class FrozenHeadTest {
     }
   }
 
-  private static void compare(RankModel model, LlamaConfig config, double cap) {
+  private static void compare(RankModel model, DecoderConfig config, double cap) {
     Ops ops = model.ops();
     Random random = new Random(3);
     float[] x = new float[TOKENS * config.hiddenSize()];
@@ -117,7 +117,7 @@ class FrozenHeadTest {
               Precision.FLOAT32,
               model.weights(),
               ModelGroups.HEAD,
-              LlamaWeights.lmHead(config),
+              DecoderWeights.lmHead(config),
               cap,
               7,
               7L * config.hiddenSize() * Float.BYTES);
@@ -125,7 +125,8 @@ class FrozenHeadTest {
           head.losses(
                   scope, List.of(new HeadOfModel.Part(normed, targets)), 0.25, HeadGradients.INPUT)
               .get(0);
-      Tensor whole = model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD);
+      Tensor whole =
+          model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(DecoderWeights.LM_HEAD);
       HeadLoss expected =
           ops.headLoss(
               scope, normed, whole, ops.ofInts(scope, targets), 0.25, 10, cap, HeadGradients.INPUT);

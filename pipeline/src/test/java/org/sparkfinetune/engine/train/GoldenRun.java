@@ -43,9 +43,9 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaConfigReader;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderConfigReader;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
@@ -141,10 +141,10 @@ final class GoldenRun {
     return this;
   }
 
-  static LlamaConfig config() {
+  static DecoderConfig config() {
     try {
       Path file = GOLDEN.resolve("model/config.json");
-      return LlamaConfigReader.read(Files.readString(file), file.toString());
+      return DecoderConfigReader.read(Files.readString(file), file.toString());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -328,7 +328,7 @@ final class GoldenRun {
   /** Of every token of a batch. */
   static float[] logits(RankModel model, TokenBatch batch) {
     ModelRecipe recipe = model.recipe();
-    LlamaConfig config = recipe.config();
+    DecoderConfig config = recipe.config();
     Ops ops = model.ops();
     try (Scope scope = ops.torch().scope()) {
       Tensor x =
@@ -336,11 +336,11 @@ final class GoldenRun {
               .output(scope, List.of(batch), List.of(model.layers().angles(scope, batch)), 0)
               .get(0);
       Weights weights = model.weights();
-      Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(LlamaWeights.FINAL_NORM);
+      Tensor norm = weights.whole(scope, ModelGroups.NORM, 0).tensor(DecoderWeights.FINAL_NORM);
       Tensor head =
           weights.hasHead()
-              ? weights.whole(scope, ModelGroups.HEAD, 0).tensor(LlamaWeights.LM_HEAD)
-              : weights.whole(scope, ModelGroups.EMBED, 0).tensor(LlamaWeights.EMBED_TOKENS);
+              ? weights.whole(scope, ModelGroups.HEAD, 0).tensor(DecoderWeights.LM_HEAD)
+              : weights.whole(scope, ModelGroups.EMBED, 0).tensor(DecoderWeights.EMBED_TOKENS);
       Tensor typed = ops.cast(scope, x, recipe.precision().compute());
       int kind = config.family().normWeight().ordinal();
       Tensor normed = ops.rmsNorm(scope, typed, norm, config.rmsNormEps(), kind);

@@ -15,14 +15,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
-/** Loss and gradients of models of any shape are those of {@link NaiveLlama}. */
+/** Loss and gradients of models of any shape are those of {@link NaiveDecoder}. */
 class NaiveModelParityTest {
   private static final int MODELS = Integer.getInteger("naive.models", 200);
 
@@ -39,7 +39,7 @@ class NaiveModelParityTest {
 
   private void compare(Torch torch, int seed) {
     Random random = new Random(seed);
-    LlamaConfig config = config(random);
+    DecoderConfig config = config(random);
     double scale = 0.5 + random.nextDouble();
     SmallModel model = SmallModel.draw(config, method(config, scale, random), scale, 0, random);
     List<PackedRow> rows =
@@ -67,14 +67,14 @@ class NaiveModelParityTest {
             within(1e-5 * Math.max(0.01, ours.gradNorm()) * Math.sqrt(size)));
   }
 
-  private static LlamaConfig config(Random random) {
+  private static DecoderConfig config(Random random) {
     int groups = 1 + random.nextInt(4);
     int headDim = 2 * (1 + random.nextInt(8));
     List<LayerAttention> layers = new ArrayList<>();
     for (int layer = 0; layer < 1 + random.nextInt(3); layer++) {
       layers.add(attention(random, headDim));
     }
-    return new LlamaConfig(
+    return new DecoderConfig(
         "any",
         2 + random.nextInt(40),
         1 + random.nextInt(50),
@@ -85,7 +85,7 @@ class NaiveModelParityTest {
         128,
         1e-5,
         random.nextBoolean(),
-        new LlamaConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()),
+        new DecoderConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()),
         random.nextBoolean() ? DecoderFamily.LLAMA : family(random),
         layers);
   }
@@ -140,7 +140,7 @@ class NaiveModelParityTest {
         1 + random.nextDouble());
   }
 
-  private static ModelGroups.Method method(LlamaConfig config, double scale, Random random) {
+  private static ModelGroups.Method method(DecoderConfig config, double scale, Random random) {
     List<List<String>> targets =
         List.of(
             List.of("all-linear"),

@@ -9,12 +9,12 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.testing.TestLora;
 
 class ShardBytesTest {
-  private static final LlamaConfig MODEL = ModelShape.named("llama-135m").config();
+  private static final DecoderConfig MODEL = ModelShape.named("llama-135m").config();
 
   @ParameterizedTest
   @EnumSource(ModelGroups.Base.class)

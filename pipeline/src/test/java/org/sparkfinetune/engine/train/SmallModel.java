@@ -23,12 +23,12 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
-import org.sparkfinetune.model.family.LlamaConfig;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/** A model with drawn weights, run by the trainer and by {@link NaiveLlama}. */
+/** A model with drawn weights, run by the trainer and by {@link NaiveDecoder}. */
 record SmallModel(
-    LlamaConfig config,
+    DecoderConfig config,
     ModelGroups.Method method,
     double loraScale,
     double dropout,
@@ -38,7 +38,7 @@ record SmallModel(
   record Numbers(double loss, double gradNorm, Map<String, float[]> gradients) {}
 
   static SmallModel draw(
-      LlamaConfig config,
+      DecoderConfig config,
       ModelGroups.Method method,
       double loraScale,
       double dropout,
@@ -110,7 +110,7 @@ record SmallModel(
       List<PackedRow> rows,
       Map<String, double[]> direction,
       double step,
-      Consumer<NaiveLlama> dropout) {
+      Consumer<NaiveDecoder> dropout) {
     Map<String, double[]> moved = new LinkedHashMap<>();
     weights.forEach(
         (name, values) -> {
@@ -119,14 +119,14 @@ record SmallModel(
           Arrays.setAll(at, i -> values[i] + step * along[i]);
           moved.put(name, at);
         });
-    NaiveLlama naive = new NaiveLlama(config, moved, loraScale);
+    NaiveDecoder naive = new NaiveDecoder(config, moved, loraScale);
     dropout.accept(naive);
     return naive.loss(rows);
   }
 
   /** The loss's derivative along a direction, by central differences. */
   double naiveSlope(
-      List<PackedRow> rows, Map<String, double[]> direction, Consumer<NaiveLlama> dropout) {
+      List<PackedRow> rows, Map<String, double[]> direction, Consumer<NaiveDecoder> dropout) {
     double h = 1e-5;
     double above = naiveLoss(rows, direction, h, dropout);
     return (above - naiveLoss(rows, direction, -h, dropout)) / (2 * h);

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
-import org.sparkfinetune.model.family.LlamaFolder;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
 import org.sparkfinetune.store.Store;
@@ -121,7 +121,7 @@ class TrainCheckSparkTest {
         new ClusterCheck(
                 JavaSparkContext.fromSparkContext(SparkSessions.shared().sparkContext()),
                 new ConfigLoader(store.hadoop()).train(Optional.empty(), words()).config(),
-                LlamaFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), store),
+                ModelFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), store),
                 folder.resolve("elsewhere").toString())
             .run();
     assertThat(subjects(new CheckReport(lines, List.of()), Verdict.FAILED))

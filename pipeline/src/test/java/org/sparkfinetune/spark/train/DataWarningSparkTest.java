@@ -17,8 +17,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
-import org.sparkfinetune.model.family.LlamaConfig;
-import org.sparkfinetune.model.family.LlamaConfigReader;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderConfigReader;
 import org.sparkfinetune.testing.LoggedWarnings;
 
 class DataWarningSparkTest {
@@ -91,7 +91,7 @@ class DataWarningSparkTest {
   }
 
   private static Optional<DataWarning> tooLong(
-      PackingReport packing, Attention attention, LlamaConfig model) {
+      PackingReport packing, Attention attention, DecoderConfig model) {
     TrainingData data =
         new ConfigLoader(new Configuration())
             .train(
@@ -110,8 +110,8 @@ class DataWarningSparkTest {
     return DataWarning.tooLong(packing, data, model);
   }
 
-  private static LlamaConfig positions(int positions) throws IOException {
-    return LlamaConfigReader.read(config(positions), "config.json");
+  private static DecoderConfig positions(int positions) throws IOException {
+    return DecoderConfigReader.read(config(positions), "config.json");
   }
 
   /** The sample's, with other positions; 0: with none. */

@@ -31,7 +31,7 @@ import org.sparkfinetune.inference.evaluate.EvaluationReport;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.export.Merge;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
-import org.sparkfinetune.model.family.LlamaWeights;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.spark.evaluate.EvaluateJob;
 import org.sparkfinetune.store.Store;
@@ -190,9 +190,9 @@ class TrainDriverClusterTest {
                 1L << 30));
     try (Checkpoint base = Checkpoint.open(hadoopPath(SampleRun.MODEL), store);
         Checkpoint made = Checkpoint.open(hadoopPath(merged), store)) {
-      byte[] embedding = bytes(base, LlamaWeights.EMBED_TOKENS);
-      assertThat(bytes(made, LlamaWeights.LM_HEAD)).isEqualTo(embedding);
-      assertThat(bytes(made, LlamaWeights.EMBED_TOKENS)).isNotEqualTo(embedding);
+      byte[] embedding = bytes(base, DecoderWeights.EMBED_TOKENS);
+      assertThat(bytes(made, DecoderWeights.LM_HEAD)).isEqualTo(embedding);
+      assertThat(bytes(made, DecoderWeights.EMBED_TOKENS)).isNotEqualTo(embedding);
     }
     assertThat(merged.resolve("config.json"))
         .content()

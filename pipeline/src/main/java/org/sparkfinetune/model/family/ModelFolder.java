@@ -23,12 +23,12 @@ import org.sparkfinetune.store.Store;
  * A Llama in Hugging Face layout, checked as a whole when it is opened: every weight that {@code
  * config.json} asks for is there, with its shape, as floats or as bitsandbytes' NF4.
  */
-public final class LlamaFolder implements AutoCloseable {
+public final class ModelFolder implements AutoCloseable {
   private final Path path;
-  private final LlamaConfig config;
+  private final DecoderConfig config;
   private final Checkpoint checkpoint;
 
-  private LlamaFolder(Path path, LlamaConfig config, Checkpoint checkpoint) {
+  private ModelFolder(Path path, DecoderConfig config, Checkpoint checkpoint) {
     this.path = path;
     this.config = config;
     this.checkpoint = checkpoint;
@@ -38,9 +38,9 @@ public final class LlamaFolder implements AutoCloseable {
    * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing or
    *     of another shape or type
    */
-  public static LlamaFolder open(Path folder, Store store) {
-    LlamaFolder opened =
-        new LlamaFolder(folder, config(folder, store), Checkpoint.open(folder, store));
+  public static ModelFolder open(Path folder, Store store) {
+    ModelFolder opened =
+        new ModelFolder(folder, config(folder, store), Checkpoint.open(folder, store));
     try {
       opened.weights().forEach(opened::check);
       return opened;
@@ -55,9 +55,9 @@ public final class LlamaFolder implements AutoCloseable {
    *
    * @throws UserError if the folder has no config.json, or it is no Llama
    */
-  public static LlamaConfig config(Path folder, Store store) {
+  public static DecoderConfig config(Path folder, Store store) {
     Path file = new Path(folder, "config.json");
-    return LlamaConfigReader.read(text(file, store), file.toString());
+    return DecoderConfigReader.read(text(file, store), file.toString());
   }
 
   private static String text(Path file, Store store) {
@@ -116,7 +116,7 @@ public final class LlamaFolder implements AutoCloseable {
     return path;
   }
 
-  public LlamaConfig config() {
+  public DecoderConfig config() {
     return config;
   }
 
@@ -127,13 +127,13 @@ public final class LlamaFolder implements AutoCloseable {
   /** All weights that the model computes with, first to last; a tied head is not one of them. */
   public List<NamedShape> weights() {
     List<NamedShape> names = new ArrayList<>();
-    names.add(LlamaWeights.embedTokens(config));
+    names.add(DecoderWeights.embedTokens(config));
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      names.addAll(LlamaWeights.layer(config, layer));
+      names.addAll(DecoderWeights.layer(config, layer));
     }
-    names.add(LlamaWeights.finalNorm(config));
+    names.add(DecoderWeights.finalNorm(config));
     if (!config.tieWordEmbeddings()) {
-      names.add(LlamaWeights.lmHead(config));
+      names.add(DecoderWeights.lmHead(config));
     }
     return names;
   }

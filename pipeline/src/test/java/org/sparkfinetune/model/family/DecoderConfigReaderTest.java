@@ -2,9 +2,11 @@ package org.sparkfinetune.model.family;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Collections;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -13,7 +15,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /** Which models are taken, and that none is taken for another. */
-class LlamaConfigReaderTest {
+class DecoderConfigReaderTest {
   private static final String LLAMA_1 =
       """
       {"architectures": ["LlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
@@ -110,17 +112,59 @@ class LlamaConfigReaderTest {
        "vocab_size": 151936}\
       """;
 
-  private static Rope rope(LlamaConfig config) {
+  private static final String QWEN_3_4B =
+      """
+      {"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+       "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu",
+       "hidden_size": 2560, "initializer_range": 0.02, "intermediate_size": 9728,
+       "max_position_embeddings": 40960, "max_window_layers": 36, "model_type": "qwen3",
+       "num_attention_heads": 32, "num_hidden_layers": 36, "num_key_value_heads": 8,
+       "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null,
+       "tie_word_embeddings": true, "torch_dtype": "bfloat16", "transformers_version": "4.51.0",
+       "use_cache": true, "use_sliding_window": false, "vocab_size": 151936}\
+      """;
+
+  private static final String GEMMA_3_1B =
+      """
+      {"architectures": ["Gemma3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+       "attn_logit_softcapping": null, "bos_token_id": 2, "cache_implementation": "hybrid",
+       "eos_token_id": [1, 106], "final_logit_softcapping": null, "head_dim": 256,
+       "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 1152, "initializer_range": 0.02,
+       "intermediate_size": 6912, "max_position_embeddings": 32768, "model_type": "gemma3_text",
+       "num_attention_heads": 4, "num_hidden_layers": 26, "num_key_value_heads": 1,
+       "pad_token_id": 0, "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06,
+       "rope_local_base_freq": 10000, "rope_scaling": null, "rope_theta": 1000000,
+       "sliding_window": 512, "sliding_window_pattern": 6, "torch_dtype": "bfloat16",
+       "transformers_version": "4.50.0.dev0", "use_cache": true, "vocab_size": 262144}\
+      """;
+
+  private static final String PHI_4_MINI =
+      """
+      {"architectures": ["Phi3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+       "bos_token_id": 199999, "embd_pdrop": 0.0, "eos_token_id": 199999, "hidden_act": "silu",
+       "hidden_size": 3072, "initializer_range": 0.02, "intermediate_size": 8192,
+       "lm_head_bias": false, "max_position_embeddings": 131072, "mlp_bias": false,
+       "model_type": "phi3", "num_attention_heads": 24, "num_hidden_layers": 32,
+       "num_key_value_heads": 8, "original_max_position_embeddings": 4096, "pad_token_id": 199999,
+       "partial_rotary_factor": 0.75, "resid_pdrop": 0.0, "rms_norm_eps": 1e-05,
+       "rope_scaling": {"type": "longrope", "long_factor": FACTORS, "short_factor": FACTORS},
+       "rope_theta": 10000.0, "sliding_window": 262144, "tie_word_embeddings": true,
+       "torch_dtype": "bfloat16", "transformers_version": "4.45.0", "use_cache": true,
+       "vocab_size": 200064}\
+      """
+          .replace("FACTORS", Collections.nCopies(48, 1.5).toString());
+
+  private static Rope rope(DecoderConfig config) {
     return config.layers().get(0).rope().orElseThrow();
   }
 
-  private static LlamaConfig read(String json) {
-    return LlamaConfigReader.read(json, "config.json");
+  private static DecoderConfig read(String json) {
+    return DecoderConfigReader.read(json, "config.json");
   }
 
   @Test
   void llama_1_has_a_key_value_head_for_each_query_head() {
-    LlamaConfig config = read(LLAMA_1);
+    DecoderConfig config = read(LLAMA_1);
     assertThat(config.numKeyValueHeads()).isEqualTo(32);
     assertThat(config.headDim()).isEqualTo(128);
     assertThat(rope(config).theta()).isEqualTo(10_000);
@@ -138,7 +182,7 @@ class LlamaConfigReaderTest {
 
   @Test
   void llama_3_2_ties_its_embeddings_and_new_transformers_keep_theta_with_the_scaling() {
-    LlamaConfig config = read(LLAMA_3_2_1B);
+    DecoderConfig config = read(LLAMA_3_2_1B);
     assertThat(config.parameters()).isEqualTo(1_235_814_400L);
     assertThat(config.tieWordEmbeddings()).isTrue();
     assertThat(rope(config).theta()).isEqualTo(500_000);
@@ -151,7 +195,7 @@ class LlamaConfigReaderTest {
     assertThat(read(TINY_LLAMA).positions()).hasValue(2048);
     assertThat(read(with("rope_scaling", "{\"type\": \"linear\", \"factor\": 4.0}")).positions())
         .hasValue(4 * 2048);
-    LlamaConfig silent = read(with("max_position_embeddings", "null"));
+    DecoderConfig silent = read(with("max_position_embeddings", "null"));
     assertThat(silent.positions()).isEmpty();
     assertThat(silent.contextLength()).isEqualTo(2048);
   }
@@ -164,15 +208,39 @@ class LlamaConfigReaderTest {
   }
 
   @Test
+  void newer_families_have_the_parameters_they_are_known_for() {
+    assertThat(read(QWEN_3_4B).parameters()).isEqualTo(4_022_468_096L);
+    assertThat(read(GEMMA_3_1B).parameters()).isEqualTo(999_885_952L);
+    assertThat(read(PHI_4_MINI).parameters()).isEqualTo(3_836_021_760L);
+  }
+
+  @Test
+  void gemma_3_has_a_window_and_another_theta_in_five_layers_of_six() {
+    DecoderConfig config = read(GEMMA_3_1B);
+    assertThat(config.layers().stream().map(LayerAttention::window))
+        .startsWith(512, 512, 512, 512, 512, 0, 512);
+    assertThat(rope(config).theta()).isEqualTo(10_000);
+    assertThat(config.layers().get(5).rope().orElseThrow().theta()).isEqualTo(1_000_000);
+    assertThat(config.tieWordEmbeddings()).isTrue();
+  }
+
+  @Test
+  void three_quarters_of_a_phi_4_minis_head_turn() {
+    assertThat(rope(read(PHI_4_MINI)).dimensions()).isEqualTo(96);
+    assertThat(rope(read(PHI_4_MINI)).scaling().attentionFactor())
+        .isCloseTo(1.190238, within(1e-6));
+  }
+
+  @Test
   void qwen2_has_biases_on_q_k_and_v_alone() {
-    assertThat(read(QWEN_2).biases()).isEqualTo(new LlamaConfig.Biases(true, false, false));
+    assertThat(read(QWEN_2).biases()).isEqualTo(new DecoderConfig.Biases(true, false, false));
   }
 
   @Test
   void a_bias_on_attention_is_on_all_four_and_heads_may_have_any_size() throws Exception {
-    LlamaConfig config =
+    DecoderConfig config =
         read(with("attention_bias", "true", with("mlp_bias", "true", with("head_dim", "80"))));
-    assertThat(config.biases()).isEqualTo(new LlamaConfig.Biases(true, true, true));
+    assertThat(config.biases()).isEqualTo(new DecoderConfig.Biases(true, true, true));
     assertThat(config.headDim()).isEqualTo(80);
   }
 
@@ -219,6 +287,11 @@ class LlamaConfigReaderTest {
           rope_scaling        | {"type": "linear", "factor": 2.0}
           quantization_config | {"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}
           some_new_switch     | false
+          temperature         | 0.6
+          _commit_hash        | "abc"
+          neftune_noise_alpha | 5
+          attn_implementation | "flash_attention_2"
+          task_specific_params | {"summarization": {"length_penalty": 0.8}}
           some_new_object     | null
           """)
   void what_computes_the_same_is_taken(String key, String value) throws Exception {

@@ -7,17 +7,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
-import org.sparkfinetune.model.family.LlamaConfig;
 import org.sparkfinetune.model.family.RopeScaling;
 
 /**
  * A decoder with LoRA in plain loops over doubles, one token after the other, written from the
  * formulas alone: what the fast one is measured by.
  */
-final class NaiveLlama {
-  private final LlamaConfig config;
+final class NaiveDecoder {
+  private final DecoderConfig config;
   private final DecoderFamily family;
   private final Map<String, double[]> weights;
   private final double loraScale;
@@ -26,7 +26,7 @@ final class NaiveLlama {
   /**
    * @param weights by the checkpoint's names, LoRA's A and B among them
    */
-  NaiveLlama(LlamaConfig config, Map<String, double[]> weights, double loraScale) {
+  NaiveDecoder(DecoderConfig config, Map<String, double[]> weights, double loraScale) {
     this.config = config;
     this.family = config.family();
     this.weights = weights;

@@ -8,26 +8,26 @@ import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Names and shapes of a decoder's weights, by the groups that are gathered together. */
-public final class LlamaWeights {
+public final class DecoderWeights {
   public static final String EMBED_TOKENS = "model.embed_tokens.weight";
   public static final String FINAL_NORM = "model.norm.weight";
   public static final String LM_HEAD = "lm_head.weight";
 
-  private LlamaWeights() {}
+  private DecoderWeights() {}
 
   public static String layerPrefix(int layer) {
     return "model.layers." + layer + ".";
   }
 
-  public static NamedShape embedTokens(LlamaConfig config) {
+  public static NamedShape embedTokens(DecoderConfig config) {
     return NamedShape.of(EMBED_TOKENS, config.vocabSize(), config.hiddenSize());
   }
 
-  public static NamedShape finalNorm(LlamaConfig config) {
+  public static NamedShape finalNorm(DecoderConfig config) {
     return NamedShape.of(FINAL_NORM, config.hiddenSize());
   }
 
-  public static NamedShape lmHead(LlamaConfig config) {
+  public static NamedShape lmHead(DecoderConfig config) {
     return NamedShape.of(LM_HEAD, config.vocabSize(), config.hiddenSize());
   }
 
@@ -49,7 +49,7 @@ public final class LlamaWeights {
       Optional<NamedShape> afterAttention,
       Optional<NamedShape> afterMlp) {
 
-    public static LayerNorms of(LlamaConfig config, int layer) {
+    public static LayerNorms of(DecoderConfig config, int layer) {
       String prefix = layerPrefix(layer);
       Norms norms = config.family().norms();
       QkNorm qk = config.family().qkNorm();
@@ -64,7 +64,7 @@ public final class LlamaWeights {
           norm(norms.after(), prefix + "post_feedforward_layernorm", hidden));
     }
 
-    private static long width(LlamaConfig config, long whole) {
+    private static long width(DecoderConfig config, long whole) {
       return config.family().qkNorm() == QkNorm.PER_HEAD ? config.headDim() : whole;
     }
 
@@ -78,7 +78,7 @@ public final class LlamaWeights {
    * before the MLP, gate, up, down, seven biases, the norms of queries and keys, and those after
    * attention and MLP. Empty where the model has no such weight.
    */
-  public static List<Optional<NamedShape>> layerSlots(LlamaConfig config, int layer) {
+  public static List<Optional<NamedShape>> layerSlots(DecoderConfig config, int layer) {
     LayerNorms norms = LayerNorms.of(config, layer);
     List<Optional<NamedShape>> slots = new ArrayList<>();
     slots.add(norms.attention());
@@ -91,12 +91,12 @@ public final class LlamaWeights {
   }
 
   /** The weights that a layer has. */
-  public static List<NamedShape> layer(LlamaConfig config, int layer) {
+  public static List<NamedShape> layer(DecoderConfig config, int layer) {
     return layerSlots(config, layer).stream().flatMap(Optional::stream).toList();
   }
 
   /** The norms that a layer has. */
-  public static List<NamedShape> norms(LlamaConfig config, int layer) {
+  public static List<NamedShape> norms(DecoderConfig config, int layer) {
     return layer(config, layer).stream().filter(weight -> isNorm(weight.name())).toList();
   }
 
@@ -110,7 +110,7 @@ public final class LlamaWeights {
     BIAS
   }
 
-  private static List<Optional<NamedShape>> linears(LlamaConfig config, int layer, Part part) {
+  private static List<Optional<NamedShape>> linears(DecoderConfig config, int layer, Part part) {
     List<Optional<NamedShape>> slots =
         new ArrayList<>(java.util.Collections.nCopies(LinearModule.SLOTS, Optional.empty()));
     for (LinearModule module : LinearModule.of(config)) {

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.IntPredicate;
@@ -30,7 +31,7 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
  * implemented here is an error, and so is one never heard of: ignoring it could train another model
  * than the user's.
  */
-public final class LlamaConfigReader {
+public final class DecoderConfigReader {
 
   /** The families that can be read, by their {@code model_type}. */
   enum Family {
@@ -79,7 +80,7 @@ public final class LlamaConfigReader {
     }
 
     String modelType() {
-      return name().toLowerCase(java.util.Locale.ROOT);
+      return name().toLowerCase(Locale.ROOT);
     }
 
     boolean isGemma() {
@@ -153,10 +154,15 @@ public final class LlamaConfigReader {
   private final JsonNode json;
   private final Family family;
 
-  private LlamaConfigReader(ConfigJson config, Family family) {
+  private DecoderConfigReader(ConfigJson config, Family family) {
     this.config = config;
     this.json = config.json();
     this.family = family;
+  }
+
+  /** The families that can be read, by their {@code model_type}. */
+  public static List<String> families() {
+    return Stream.of(Family.values()).map(Family::modelType).toList();
   }
 
   /**
@@ -164,14 +170,14 @@ public final class LlamaConfigReader {
    * @param source where it came from, for messages
    * @throws UserError if it is not the configuration of a model that can be trained here
    */
-  public static LlamaConfig read(String text, String source) {
+  public static DecoderConfig read(String text, String source) {
     try {
       JsonNode json = new ObjectMapper().readTree(text);
       if (!json.isObject()) {
         throw new UserError(source + " is not a JSON object. Is it a model's config.json?");
       }
       ConfigJson config = new ConfigJson(json, source);
-      return new LlamaConfigReader(config, family(config)).read();
+      return new DecoderConfigReader(config, family(config)).read();
     } catch (JsonProcessingException e) {
       throw new UserError(
           source + " is not valid JSON: " + ParserWords.of(e.getOriginalMessage()), e);
@@ -191,12 +197,10 @@ public final class LlamaConfigReader {
                             config.source(),
                             type.isEmpty() ? "missing" : "\"" + type + "\"",
                             config.json().path("architectures"),
-                            Stream.of(Family.values())
-                                .map(Family::modelType)
-                                .collect(Collectors.joining(", ")))));
+                            String.join(", ", families()))));
   }
 
-  private LlamaConfig read() {
+  private DecoderConfig read() {
     refuseOtherArithmetic();
     int hidden = config.positive("hidden_size");
     int heads = config.positive("num_attention_heads");
@@ -208,7 +212,7 @@ public final class LlamaConfigReader {
         "a divisor of num_attention_heads = " + heads);
     config.require(headDim % 2 == 0, "head_dim", "an even number, but it is " + headDim);
     int layers = config.positive("num_hidden_layers");
-    return new LlamaConfig(
+    return new DecoderConfig(
         family.modelType(),
         hidden,
         config.positive("intermediate_size"),
@@ -239,10 +243,10 @@ public final class LlamaConfigReader {
     };
   }
 
-  private LlamaConfig.Biases biases() {
+  private DecoderConfig.Biases biases() {
     boolean qwen2 = family == Family.QWEN2;
     boolean attention = config.flag("attention_bias", false);
-    return new LlamaConfig.Biases(
+    return new DecoderConfig.Biases(
         qwen2 || attention, !qwen2 && attention, config.flag("mlp_bias", false));
   }
 

@@ -14,7 +14,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * @param biases which linears have one
  * @param layers the attention of each layer
  */
-public record LlamaConfig(
+public record DecoderConfig(
     String modelType,
     int hiddenSize,
     int intermediateSize,
@@ -36,12 +36,12 @@ public record LlamaConfig(
 
   private static final int CONTEXT = 2048;
 
-  public LlamaConfig {
+  public DecoderConfig {
     layers = List.copyOf(layers);
   }
 
   /** A Llama: full attention and one rotary embedding in all layers. */
-  public LlamaConfig(
+  public DecoderConfig(
       String modelType,
       int hiddenSize,
       int intermediateSize,
@@ -121,7 +121,7 @@ public record LlamaConfig(
 
   /** Weights of the norms of one layer. */
   public long normParametersPerLayer() {
-    return LlamaWeights.norms(this, 0).stream().mapToLong(NamedShape::elements).sum();
+    return DecoderWeights.norms(this, 0).stream().mapToLong(NamedShape::elements).sum();
   }
 
   /** All weights, without biases. */
