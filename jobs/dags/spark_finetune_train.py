@@ -18,7 +18,7 @@ HOME = os.environ.get("SPARK_FINETUNE_HOME", str(Path(__file__).resolve().parent
 
 with DAG(
     "spark_finetune_train",
-    description="Fine-tunes a Llama on the newest conversations",
+    description="Fine-tunes a model on the newest conversations",
     schedule=[Asset("spark_finetune_conversations")],
     start_date=datetime(2026, 1, 1),
     catchup=False,

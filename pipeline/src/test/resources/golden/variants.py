@@ -17,7 +17,9 @@ from transformers import LlamaConfig, Qwen2Config, AutoModelForCausalLM, Trainin
 torch.manual_seed(7); torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
 g = torch.Generator().manual_seed(7)
 only_options = sys.argv[1:] == ["options"]
-variants = here / "variants"; out = variants / "options" if only_options else variants; shutil.rmtree(out, ignore_errors=True); out.mkdir()
+variants = here / "variants"; out = variants / "options" if only_options else variants; out.mkdir(exist_ok=True)
+for old in out.iterdir():
+    if old.name != "families": shutil.rmtree(old) if old.is_dir() else old.unlink()
 golden = here / "model"; rows = parity.read_rows(here / "rows.safetensors"); VOCAB = 96
 def dump(name, obj): (out / name).write_text(json.dumps(obj, indent=1) + "\n")
 PACKAGES = ("torch", "transformers", "peft", "safetensors")

@@ -43,7 +43,7 @@ final class ConfiguredCommand implements Callable<Integer> {
             "train",
             KeyTable.TRAIN,
             done((request, form) -> jobs.train(request)),
-            "Fine-tunes a Llama model, one rank on each executor."),
+            "Fine-tunes a model, one rank on each executor."),
         generate(jobs),
         evaluate(jobs),
         merge(jobs),

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
@@ -25,8 +26,9 @@ import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.store.Store;
 
 /**
- * Writes a Llama with random weights in Hugging Face layout, bf16, as a stream: the model may be
- * larger than memory. Matrices have standard deviation 1/sqrt(hidden), norms are 1, biases 0.
+ * Writes a model with random weights in Hugging Face layout, bf16, as a stream: the model may be
+ * larger than memory. Matrices have standard deviation 1/sqrt(hidden), norms multiply with 1,
+ * biases are 0.
  */
 public final class ModelMaker {
   private static final long MAX_SHARD_BYTES = 5_000_000_000L;
@@ -34,12 +36,14 @@ public final class ModelMaker {
 
   private final RandomWeights weights;
   private final long seed;
+  private final float norm;
   private LongConsumer drawn = weights -> {};
   private final ByteBuffer chunk = ByteBuffer.allocate(CHUNK_WEIGHTS * Short.BYTES);
 
   private ModelMaker(DecoderConfig config, long seed) {
     this.weights = new RandomWeights(1 / StrictMath.sqrt(config.hiddenSize()));
     this.seed = seed;
+    this.norm = config.family().normWeight() == NormWeight.ONE_PLUS ? 0 : 1;
   }
 
   /** How the linears of layers are stored. */
@@ -151,7 +155,7 @@ public final class ModelMaker {
       if (tensor.shape().size() > 1) {
         weights.fill(chunk, tensorSeed, first);
       } else {
-        constant(tensor.name().endsWith(".bias") ? 0 : 1);
+        constant(tensor.name().endsWith(".bias") ? 0 : norm);
       }
       sink.accept(chunk.flip());
       drawn.accept(count);

@@ -12,7 +12,7 @@ import picocli.CommandLine.TypeConversionException;
 /** Random weights of a known shape, to measure with. */
 @Command(
     name = "make-model",
-    description = "Writes a Llama with random bf16 weights in Hugging Face layout.",
+    description = "Writes a model with random bf16 weights in Hugging Face layout.",
     footer = {"", "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b."})
 public final class MakeModelCommand implements Runnable {
   @Option(

@@ -26,8 +26,8 @@ public final class BaseModel implements AutoCloseable {
   }
 
   /**
-   * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing,
-   *     short or of another shape
+   * @throws UserError if the folder has no config.json, it is no model that can be read, or a
+   *     weight is missing, short or of another shape
    */
   public static BaseModel open(String folder, Store store) {
     return new BaseModel(ModelFolder.open(new Path(folder), store));

@@ -73,6 +73,24 @@ public record DecoderConfig(
             numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))));
   }
 
+  /** The same with a head of its own. */
+  DecoderConfig untied() {
+    return new DecoderConfig(
+        modelType,
+        hiddenSize,
+        intermediateSize,
+        numAttentionHeads,
+        numKeyValueHeads,
+        headDim,
+        vocabSize,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        false,
+        biases,
+        family,
+        layers);
+  }
+
   public int numHiddenLayers() {
     return layers.size();
   }

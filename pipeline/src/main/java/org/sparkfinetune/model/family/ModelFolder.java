@@ -9,6 +9,8 @@ import java.util.Arrays;
 import java.util.List;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.WeightValues.Nf4Values;
 import org.sparkfinetune.model.family.WeightValues.PlainWeightValues;
@@ -20,10 +22,13 @@ import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.store.Store;
 
 /**
- * A Llama in Hugging Face layout, checked as a whole when it is opened: every weight that {@code
+ * A model in Hugging Face layout, checked as a whole when it is opened: every weight that {@code
  * config.json} asks for is there, with its shape, as floats or as bitsandbytes' NF4.
  */
 public final class ModelFolder implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(ModelFolder.class);
+  private static final int PIECE = 1 << 20;
+
   private final Path path;
   private final DecoderConfig config;
   private final Checkpoint checkpoint;
@@ -35,12 +40,23 @@ public final class ModelFolder implements AutoCloseable {
   }
 
   /**
-   * @throws UserError if the folder has no config.json, it is no Llama, or a weight is missing or
-   *     of another shape or type
+   * A head of its own in the file counts, although {@code tie_word_embeddings} says that there is
+   * none: transformers 5 keeps it too.
+   *
+   * @throws UserError if the folder has no config.json, it is no model that can be read, or a
+   *     weight is missing or of another shape or type
    */
   public static ModelFolder open(Path folder, Store store) {
-    ModelFolder opened =
-        new ModelFolder(folder, config(folder, store), Checkpoint.open(folder, store));
+    DecoderConfig config = config(folder, store);
+    Checkpoint checkpoint = Checkpoint.open(folder, store);
+    boolean own = config.tieWordEmbeddings() && hasOwnHead(checkpoint);
+    if (own) {
+      LOG.warn(
+          "{} says tie_word_embeddings, but its lm_head.weight is not its embed_tokens.weight: the"
+              + " head is kept as a weight of its own, as transformers 5 does.",
+          folder);
+    }
+    ModelFolder opened = new ModelFolder(folder, own ? config.untied() : config, checkpoint);
     try {
       opened.weights().forEach(opened::check);
       return opened;
@@ -53,11 +69,36 @@ public final class ModelFolder implements AutoCloseable {
   /**
    * The configuration alone.
    *
-   * @throws UserError if the folder has no config.json, or it is no Llama
+   * @throws UserError if the folder has no config.json, or it is no model that can be read
    */
   public static DecoderConfig config(Path folder, Store store) {
     Path file = new Path(folder, "config.json");
     return DecoderConfigReader.read(text(file, store), file.toString());
+  }
+
+  private static boolean hasOwnHead(Checkpoint checkpoint) {
+    if (!checkpoint.names().contains(DecoderWeights.LM_HEAD)) {
+      return false;
+    }
+    TensorInfo head = checkpoint.info(DecoderWeights.LM_HEAD);
+    TensorInfo embedding = checkpoint.info(DecoderWeights.EMBED_TOKENS);
+    if (head.dtype() != embedding.dtype() || !Arrays.equals(head.shape(), embedding.shape())) {
+      return true;
+    }
+    for (long at = 0; at < head.byteCount(); at += PIECE) {
+      int n = (int) Math.min(PIECE, head.byteCount() - at);
+      if (!bytes(checkpoint, DecoderWeights.LM_HEAD, at, n)
+          .equals(bytes(checkpoint, DecoderWeights.EMBED_TOKENS, at, n))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static ByteBuffer bytes(Checkpoint checkpoint, String name, long at, int count) {
+    ByteBuffer bytes = ByteBuffer.allocate(count);
+    checkpoint.read(name, at, bytes);
+    return bytes.flip();
   }
 
   private static String text(Path file, Store store) {
