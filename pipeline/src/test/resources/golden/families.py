@@ -47,7 +47,7 @@ heads = dict(num_attention_heads=4, num_key_value_heads=2)
 slide, full = "sliding_attention", "full_attention"
 short, long = [1.0, 1.1, 1.3, 1.6], [1.0, 1.5, 3.0, 6.0]
 models = {
-    "qwen3": dict(model_type="qwen3", num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, head_dim=20, rope_theta=1000000.0, tie_word_embeddings=False),
+    "qwen3": dict(model_type="qwen3", num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, head_dim=20, rope_theta=1000000.0, tie_word_embeddings=False, pad_token_id=5),
     "qwen3-window": dict(model_type="qwen3", num_hidden_layers=3, **heads, head_dim=8, use_sliding_window=True, sliding_window=6, max_window_layers=1, tie_word_embeddings=True, attention_bias=True),
     "qwen2-window": dict(model_type="qwen2", num_hidden_layers=2, **heads, use_sliding_window=True, sliding_window=5, max_window_layers=1),
     "qwen2-yarn": dict(model_type="qwen2", num_hidden_layers=2, **heads, rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16), rope_theta=10000.0),

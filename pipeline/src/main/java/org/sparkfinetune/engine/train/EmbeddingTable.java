@@ -1,6 +1,8 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.Arrays;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -18,6 +20,7 @@ final class EmbeddingTable {
   private final Weights weights;
   private final NamedShape table;
   private final double scale;
+  private final OptionalInt padding;
 
   EmbeddingTable(Ops ops, Precision precision, Weights weights, DecoderConfig config) {
     this.ops = ops;
@@ -25,6 +28,7 @@ final class EmbeddingTable {
     this.weights = weights;
     this.table = DecoderWeights.embedTokens(config);
     this.scale = scale(config, precision);
+    this.padding = config.padding();
   }
 
   /** Rounded to the type of the embeddings, as Gemma's. */
@@ -57,7 +61,13 @@ final class EmbeddingTable {
 
   /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */
   void backward(Scope scope, Gradients.Flat gradient, TokenBatch batch, Tensor dx) {
-    Tensor rows = ops.ofInts(scope, batch.ids());
-    ops.addRows(scope, gradient.view(scope, table.name()), rows, ops.times(scope, dx, scale));
+    int[] ids = batch.ids();
+    int[] at =
+        IntStream.range(0, ids.length)
+            .filter(i -> padding.isEmpty() || ids[i] != padding.getAsInt())
+            .toArray();
+    Tensor own = at.length == ids.length ? dx : ops.selectRows(scope, dx, ops.ofInts(scope, at));
+    Tensor rows = ops.ofInts(scope, Arrays.stream(at).map(i -> ids[i]).toArray());
+    ops.addRows(scope, gradient.view(scope, table.name()), rows, ops.times(scope, own, scale));
   }
 }

@@ -2,6 +2,7 @@ package org.sparkfinetune.model.family;
 
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -10,6 +11,8 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * A decoder, in the words of its {@code config.json}: its shape, and what it computes.
  *
  * @param headDim size of a head; not always hiddenSize / numAttentionHeads
+ * @param padding the token whose embedding gets no gradient from where it stands in a text, as
+ *     PyTorch's {@code padding_idx}
  * @param maxPositionEmbeddings 0 if the file does not say
  * @param biases which linears have one
  * @param layers the attention of each layer
@@ -22,6 +25,7 @@ public record DecoderConfig(
     int numKeyValueHeads,
     int headDim,
     int vocabSize,
+    OptionalInt padding,
     int maxPositionEmbeddings,
     double rmsNormEps,
     boolean tieWordEmbeddings,
@@ -64,6 +68,7 @@ public record DecoderConfig(
         numKeyValueHeads,
         headDim,
         vocabSize,
+        OptionalInt.empty(),
         maxPositionEmbeddings,
         rmsNormEps,
         tieWordEmbeddings,
@@ -83,6 +88,7 @@ public record DecoderConfig(
         numKeyValueHeads,
         headDim,
         vocabSize,
+        padding,
         maxPositionEmbeddings,
         rmsNormEps,
         false,

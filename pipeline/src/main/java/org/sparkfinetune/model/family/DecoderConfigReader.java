@@ -9,6 +9,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
@@ -99,6 +100,7 @@ public final class DecoderConfigReader {
           "num_key_value_heads",
           "head_dim",
           "vocab_size",
+          "pad_token_id",
           "max_position_embeddings",
           "rms_norm_eps",
           "rope_theta",
@@ -125,7 +127,7 @@ public final class DecoderConfigReader {
   private static final Set<String> WITHOUT_EFFECT =
       words(
           """
-          bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id
+          bos_token_id eos_token_id unk_token_id sep_token_id decoder_start_token_id
           forced_bos_token_id forced_eos_token_id tokenizer_class model_max_length
           max_sequence_length image_token_id prefix
           torch_dtype dtype use_bfloat16 transformers_version transformers.js_config _name_or_path
@@ -220,12 +222,23 @@ public final class DecoderConfigReader {
         keyValueHeads,
         headDim,
         config.positive("vocab_size"),
+        padding(),
         config.positive("max_position_embeddings", 0),
         json.path("rms_norm_eps").asDouble(usualEps()),
         config.flag("tie_word_embeddings", family.tied),
         biases(),
         switches(hidden),
         attention(layers, headDim));
+  }
+
+  /** Python's: -1 is the last. Another token than the vocabulary has is none. */
+  private OptionalInt padding() {
+    JsonNode id = json.path("pad_token_id");
+    int vocabulary = config.positive("vocab_size");
+    if (!id.isInt() || Math.abs((long) id.asInt()) > vocabulary || id.asInt() == vocabulary) {
+      return OptionalInt.empty();
+    }
+    return OptionalInt.of(Math.floorMod(id.asInt(), vocabulary));
   }
 
   private int usualHeadDim(int even) {

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -127,6 +128,7 @@ class FiniteDifferenceTest {
         2,
         4,
         23,
+        OptionalInt.empty(),
         64,
         1e-5,
         true,

@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -82,6 +83,7 @@ class NaiveModelParityTest {
         groups,
         headDim,
         5 + random.nextInt(60),
+        OptionalInt.empty(),
         128,
         1e-5,
         random.nextBoolean(),

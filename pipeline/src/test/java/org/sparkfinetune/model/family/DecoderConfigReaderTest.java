@@ -232,6 +232,15 @@ class DecoderConfigReaderTest {
   }
 
   @Test
+  void padding_is_pythons_index_and_only_a_token_of_the_vocabulary() throws Exception {
+    assertThat(read(LLAMA_1).padding()).hasValue(0);
+    assertThat(read(LLAMA_3_3_70B).padding()).isEmpty();
+    assertThat(read(with("pad_token_id", "-1")).padding()).hasValue(31_999);
+    assertThat(read(with("pad_token_id", "32000")).padding()).isEmpty();
+    assertThat(read(with("pad_token_id", "null")).padding()).isEmpty();
+  }
+
+  @Test
   void qwen2_has_biases_on_q_k_and_v_alone() {
     assertThat(read(QWEN_2).biases()).isEqualTo(new DecoderConfig.Biases(true, false, false));
   }
