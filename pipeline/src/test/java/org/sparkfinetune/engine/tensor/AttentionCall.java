@@ -18,7 +18,16 @@ record AttentionCall(Torch torch, Tensor q, Tensor k, Tensor v, Tensor dout, lon
    */
   List<Tensor> forward(Scope scope, boolean soon) {
     return torch.tensors(
-        scope, "attention", value(q), value(k), value(v), IValue.listFrom(cuts), IValue.from(soon));
+        scope,
+        "attention",
+        value(q),
+        value(k),
+        value(v),
+        IValue.listFrom(cuts),
+        scale(),
+        IValue.from(0L),
+        IValue.from(0.0),
+        IValue.from(soon));
   }
 
   /** [dq, dk, dv]. */
@@ -32,6 +41,13 @@ record AttentionCall(Torch torch, Tensor q, Tensor k, Tensor v, Tensor dout, lon
         value(v),
         value(forward.get(0)),
         value(forward.get(1)),
-        IValue.listFrom(cuts));
+        IValue.listFrom(cuts),
+        scale(),
+        IValue.from(0L),
+        IValue.from(0.0));
+  }
+
+  private IValue scale() {
+    return IValue.from(1 / Math.sqrt(q.size(2)));
   }
 }
