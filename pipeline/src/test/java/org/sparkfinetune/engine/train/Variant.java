@@ -33,7 +33,6 @@ final class Variant {
   private final JsonNode golden;
   private final Map<String, String> arguments = new LinkedHashMap<>();
   private final Path output;
-  private int steps;
   private ComputeDevice device = new ComputeDevice.Cpu();
 
   Variant(String name, Path scratch) throws IOException {
@@ -42,7 +41,7 @@ final class Variant {
     this.output = scratch.resolve(name);
     with("output_dir", output.toUri());
     with("bf16", false);
-    first(golden.path("steps").size());
+    with("max_steps", golden.path("steps").size());
     with("learning_rate", golden.path("lr").asDouble(2e-3));
     with("lr_scheduler_type", golden.path("schedule").asText("constant"));
     with("warmup_steps", golden.path("warmup").asInt(0));
@@ -57,12 +56,6 @@ final class Variant {
   Variant with(String key, Object value) {
     arguments.put(key, value.toString());
     return this;
-  }
-
-  /** Only so many steps; the learning rate has to be constant. */
-  Variant first(int count) {
-    this.steps = count;
-    return with("max_steps", count);
   }
 
   Variant on(ComputeDevice what) {
@@ -99,7 +92,7 @@ final class Variant {
   /** Runs, and compares losses as they are. */
   void compareLosses(int ranks, IntToDoubleFunction within) {
     List<TrainingEvents.Step> ours = run(ranks);
-    assertThat(ours).hasSize(steps).isNotEmpty();
+    assertThat(ours).hasSize(golden.path("steps").size()).isNotEmpty();
     for (int i = 0; i < ours.size(); i++) {
       assertThat(ours.get(i).loss())
           .as("%s, loss of step %d", name, i + 1)
@@ -112,7 +105,7 @@ final class Variant {
   /** Runs, and compares losses and norms relatively. */
   void compareSteps(int ranks, double lossWithin, double normWithin) {
     List<TrainingEvents.Step> ours = run(ranks);
-    assertThat(ours).hasSize(steps).isNotEmpty();
+    assertThat(ours).hasSize(golden.path("steps").size()).isNotEmpty();
     for (int i = 0; i < ours.size(); i++) {
       JsonNode step = golden.path("steps").get(i);
       double loss = step.path("loss").asDouble();
