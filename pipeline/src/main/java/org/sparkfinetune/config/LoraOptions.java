@@ -46,6 +46,17 @@ public record LoraOptions(
             doc = "LoRA+: B learns so many times faster than A; weight_decay is as set")
         Optional<Double> loraplusLrRatio) {
 
+  /** Its keys, in order. */
+  public static final List<String> KEYS =
+      List.of(
+          "rank_pattern",
+          "alpha_pattern",
+          "layers_to_transform",
+          "layers_pattern",
+          "exclude_modules",
+          "init_lora_weights",
+          "loraplus_lr_ratio");
+
   /** PEFT's defaults. */
   public static final LoraOptions NONE =
       new LoraOptions(

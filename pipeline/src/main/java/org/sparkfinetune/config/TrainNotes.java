@@ -3,6 +3,7 @@ package org.sparkfinetune.config;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
 import org.sparkfinetune.config.Parallelism.Fsdp;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
@@ -14,20 +15,16 @@ import org.sparkfinetune.config.TrainConfig.Optim;
 final class TrainNotes {
 
   private static final List<String> ADAPTER_KEYS =
-      List.of(
-          "lora_r",
-          "lora_alpha",
-          "lora_dropout",
-          "lora_target_modules",
-          "use_rslora",
-          "modules_to_save",
-          "rank_pattern",
-          "alpha_pattern",
-          "layers_to_transform",
-          "layers_pattern",
-          "exclude_modules",
-          "init_lora_weights",
-          "loraplus_lr_ratio");
+      Stream.concat(
+              Stream.of(
+                  "lora_r",
+                  "lora_alpha",
+                  "lora_dropout",
+                  "lora_target_modules",
+                  "use_rslora",
+                  "modules_to_save"),
+              LoraOptions.KEYS.stream())
+          .toList();
 
   private final List<String> lines = new ArrayList<>();
   private final Values values;

@@ -60,11 +60,12 @@ public final class TestHub implements AutoCloseable {
     return new TestHub("models", "", name);
   }
 
-  private interface Answer {
+  interface Answer {
     void to(HttpExchange exchange) throws IOException;
   }
 
-  private static HttpServer server(Answer answer) {
+  /** On loopback, with threads that do not hold a JVM up. */
+  static HttpServer server(Answer answer) {
     try {
       HttpServer server =
           HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);

@@ -9,9 +9,6 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
@@ -25,7 +22,6 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.Executors;
 
 /**
  * A hub on loopback that takes files as the real one does: repositories are made, large files go to
@@ -34,8 +30,8 @@ import java.util.concurrent.Executors;
 public final class TestHubTaking implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final HttpServer hub = server(this::hub);
-  private final HttpServer store = server(this::store);
+  private final HttpServer hub = TestHub.server(this::hub);
+  private final HttpServer store = TestHub.server(this::store);
   private final Map<String, byte[]> stored = new ConcurrentHashMap<>();
   private final Map<String, byte[]> files = new TreeMap<>();
   private final List<String> requests = new CopyOnWriteArrayList<>();
@@ -44,35 +40,6 @@ public final class TestHubTaking implements AutoCloseable {
   private Optional<JsonNode> created = Optional.empty();
   private String summary = "";
   private int partBytes;
-
-  private interface Taking {
-    void take(HttpExchange exchange) throws IOException;
-  }
-
-  private static HttpServer server(Taking taking) {
-    try {
-      HttpServer server =
-          HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-      server.createContext(
-          "/",
-          exchange -> {
-            try (exchange) {
-              taking.take(exchange);
-            }
-          });
-      server.setExecutor(
-          Executors.newCachedThreadPool(
-              task -> {
-                Thread thread = new Thread(task, "test-hub");
-                thread.setDaemon(true);
-                return thread;
-              }));
-      server.start();
-      return server;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
 
   public String endpoint() {
     return "http://localhost:" + hub.getAddress().getPort();

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
+import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
@@ -40,15 +41,7 @@ final class RunIdentities {
           "seed");
 
   /** The same, left out where they are not given: runs that began before they were there go on. */
-  private static final List<String> OPTIONS =
-      List.of(
-          "rank_pattern",
-          "alpha_pattern",
-          "layers_to_transform",
-          "layers_pattern",
-          "exclude_modules",
-          "init_lora_weights",
-          "loraplus_lr_ratio");
+  private static final List<String> OPTIONS = LoraOptions.KEYS;
 
   private static final Set<String> NOT_GIVEN = Set.of("", "[]", "true");
 
