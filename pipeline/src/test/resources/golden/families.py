@@ -5,17 +5,18 @@ needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/p
 
 Each sample goes through the model by itself: windows, and factors that depend on a length, are then its own.
 For each model NAME: NAME/ the model; NAME-gradients.safetensors every seventh element of the gradient of the mean loss of all rows;
-NAME-lora, NAME-qlora 20 steps (NF4 decoded as parity.py does); NAME-greedy.json what follows prompts.
+NAME-lora, NAME-qlora 20 steps (NF4 decoded as parity.py does); NAME-greedy.json what follows prompts. Of models that read images too also
+NAME-merged.safetensors, every seventh element of all tensors that PEFT's merged model is saved with.
 """
-import importlib.metadata, json, math, shutil, sys, zlib
+import importlib.metadata, json, math, shutil, sys, tempfile, zlib
 from pathlib import Path
 import torch, torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 here = Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parents[1] / "python"))
 import parity
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
 out = here / "variants" / "families"
@@ -46,6 +47,8 @@ small = dict(hidden_size=32, intermediate_size=48, vocab_size=VOCAB, max_positio
 heads = dict(num_attention_heads=4, num_key_value_heads=2)
 slide, full = "sliding_attention", "full_attention"
 short, long = [1.0, 1.1, 1.3, 1.6], [1.0, 1.5, 3.0, 6.0]
+grown = dict(rope_type="yarn", rope_theta=1000000.0, factor=16.0, original_max_position_embeddings=8, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.5)
+tower = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)
 models = {
     "qwen3": dict(model_type="qwen3", num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, head_dim=20, rope_theta=1000000.0, tie_word_embeddings=False, pad_token_id=5),
     "qwen3-window": dict(model_type="qwen3", num_hidden_layers=3, **heads, head_dim=8, use_sliding_window=True, sliding_window=6, max_window_layers=1, tie_word_embeddings=True, attention_bias=True),
@@ -62,11 +65,14 @@ models = {
     "phi3-partial": dict(model_type="phi3", num_hidden_layers=2, **heads, partial_rotary_factor=0.5, tie_word_embeddings=True),
     "gemma2": dict(model_type="gemma2", num_hidden_layers=2, **heads, head_dim=12, query_pre_attn_scalar=10, sliding_window=5, attn_logit_softcapping=5.0, final_logit_softcapping=4.0),
     "gemma3": dict(model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, layer_types=[slide, slide, full], rope_scaling=dict(rope_type="linear", factor=8.0), rope_theta=1000000.0, rope_local_base_freq=10000.0),
+    "ministral3": dict(model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown),
+    "gemma3-images": dict(model_type="gemma3", mm_tokens_per_image=4, image_token_index=95, vision_config=dict(tower, model_type="siglip_vision_model"), text_config=dict(small, model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, sliding_window_pattern=3)),
+    "mistral3-images": dict(model_type="mistral3", tie_word_embeddings=False, vision_config=dict(tower, model_type="pixtral", head_dim=8), text_config=dict(small, model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown)),
     "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, max_position_embeddings=12, rope_scaling=dict(rope_type="dynamic", factor=4.0)),
 }
 
 def adapter(model, folder, g):
-    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules="all-linear"))
+    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules="all-linear", exclude_modules=".*(vision_tower|multi_modal_projector).*" if hasattr(model.config, "vision_config") else None))
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
@@ -88,10 +94,13 @@ def greedy(model, prompt, count):
             ids = ids + new
     return ids[len(prompt):]
 
+def loader(settings): return AutoModelForImageTextToText if "text_config" in settings else AutoModelForCausalLM
+
 def save(folder, settings, g):
     """A random model whose weights bfloat16 holds."""
     torch.manual_seed(7)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**{**small, **settings}), attn_implementation="eager").float()
+    config = AutoConfig.for_model(**settings) if "text_config" in settings else AutoConfig.for_model(**{**small, **settings})
+    model = loader(settings).from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "norm" in n: p.add_(0.1 * torch.randn(p.shape, generator=g))
@@ -104,20 +113,24 @@ def write(name, settings):
     g = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     folder = out / name; save(folder, settings, g)
     def load(dtype=torch.float32, quantized=None):
-        m = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
+        m = loader(settings).from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
         if quantized:
             for n, module in m.named_modules():
                 if n.split(".")[-1] in parity.LINEARS: module.weight.data = quantized(module.weight.data).to(dtype)
         return m
     model = load(); sums = [by_sample(model, row) for row in rows]
     loss = sum(s for _, s, _ in sums) / sum(n for _, _, n in sums); loss.backward()
-    save_file(every_seventh({n: p.grad for n, p in model.named_parameters()}), out / f"{name}-gradients.safetensors", metadata={"format": "pt"})
+    save_file(every_seventh({n.replace(".language_model.", "."): p.grad for n, p in model.named_parameters() if p.grad is not None}), out / f"{name}-gradients.safetensors", metadata={"format": "pt"})
     prompts = [[int(t) for t in rows[0][0][:5]], [int(t) for t in rows[1][0][:17]]]
     dump(f"{name}-greedy.json", dict(loss=loss.item(), logits=sums[0][0].detach().flatten()[::7].tolist(), answers=[dict(prompt=p, greedy=greedy(model, p, 24)) for p in prompts]))
     tuned = adapter(load(), out / f"{name}-lora.start", g)
     dump(f"{name}-lora.json", dict(steps=parity.train(tuned, rows, steps=20)))
     save_file(every_seventh(get_peft_model_state_dict(tuned, save_embedding_layers=False)), out / f"{name}-lora.safetensors", metadata={"format": "pt"})
     from peft import PeftModel
+    if "text_config" in settings:
+        with tempfile.TemporaryDirectory() as merged:
+            PeftModel.from_pretrained(load(), out / f"{name}-lora.start").merge_and_unload().save_pretrained(merged)
+            save_file(every_seventh(load_file(f"{merged}/model.safetensors")), out / f"{name}-merged.safetensors", metadata={"format": "pt"})
     for kind, dtype in (("qlora", torch.float32), ("qlora-bfloat16", torch.bfloat16)):
         tuned = PeftModel.from_pretrained(load(dtype, parity.nf4), out / f"{name}-lora.start", is_trainable=True)
         dump(f"{name}-{kind}.json", dict(steps=parity.train(tuned, rows, steps=20)))

@@ -59,7 +59,8 @@ public final class ModelMaker {
   }
 
   /**
-   * Equal shapes and seeds give equal files, whatever the size of shards.
+   * Equal shapes and seeds give equal files, whatever the size of shards. Of a model that reads
+   * images, the decoder alone.
    *
    * @param folder made if it is not there; has to hold no model
    */
@@ -101,7 +102,9 @@ public final class ModelMaker {
     if (!config.tieWordEmbeddings()) {
       tensors.add(DecoderWeights.lmHead(config));
     }
-    return tensors;
+    return tensors.stream()
+        .map(tensor -> new NamedShape(config.names().inFile(tensor.name()), tensor.shape()))
+        .toList();
   }
 
   private void stream(List<NamedShape> tensors, Path folder, Storage storage) {

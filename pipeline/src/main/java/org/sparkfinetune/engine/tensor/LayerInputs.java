@@ -14,8 +14,9 @@ import java.util.List;
  * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
  * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
  * @param loraScales what LoRA's products of the seven are multiplied by
- * @param cos (N, 1, E), E numbers of each head turn; empty in a layer without positions
- * @param sin (N, 1, E)
+ * @param cos (N, 1, E), E numbers of each head turn; (N, 2, E) where queries, the first, turn and
+ *     grow; empty in a layer without positions
+ * @param sin like cos
  * @param cuts where samples begin in the N tokens, and N at the end: attention stays between two
  * @param arithmetic what the layer computes
  */

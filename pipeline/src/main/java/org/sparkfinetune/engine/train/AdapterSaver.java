@@ -19,6 +19,7 @@ import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
@@ -26,6 +27,7 @@ import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.store.Store;
 
@@ -50,7 +52,7 @@ final class AdapterSaver {
     // What a start that was killed in this place left half-written.
     store.sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
     if (config.method() == Method.FULL) {
-      model(folder.model());
+      model(folder.model(), config.model());
       ModelFiles.copy(config.model(), folder.model(), store);
     } else {
       adapter(folder.adapter(), config.model(), lora);
@@ -68,6 +70,7 @@ final class AdapterSaver {
     }
     AdapterConfig config =
         named(lora)
+            .within(model.recipe().config().names())
             .on(
                 source.modelId(),
                 Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)));
@@ -79,17 +82,26 @@ final class AdapterSaver {
         (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
   }
 
-  /** A model's weights in float32, for full fine-tuning. */
-  private void model(Path folder) {
-    List<TensorSpec> specs = new ArrayList<>();
-    for (TrainableLayout.Entry entry : entries()) {
-      specs.add(new TensorSpec(entry.tensor().name(), DType.F32, entry.tensor().dimensions()));
-    }
-    try (SafetensorsWriter writer =
-        SafetensorsWriter.create(
-            new Path(folder, "model.safetensors"), store, Map.of("format", "pt"), specs)) {
-      specs.forEach(spec -> write(spec.name(), writer::write));
-      writer.commit();
+  /**
+   * A model's weights in float32, for full fine-tuning, and what it has beside its decoder as it
+   * was.
+   */
+  private void model(Path folder, ModelSource source) {
+    try (ModelFolder base = ModelFolder.open(new Path(source.folder()), store)) {
+      List<TensorSpec> specs = new ArrayList<>();
+      for (TrainableLayout.Entry entry : entries()) {
+        String name = base.checkpoint().inFile(entry.tensor().name());
+        specs.add(new TensorSpec(name, DType.F32, entry.tensor().dimensions()));
+      }
+      List<TensorInfo> others = base.others();
+      others.forEach(one -> specs.add(new TensorSpec(one.name(), one.dtype(), one.shape())));
+      try (SafetensorsWriter writer =
+          SafetensorsWriter.create(
+              new Path(folder, "model.safetensors"), store, Map.of("format", "pt"), specs)) {
+        entries().forEach(entry -> write(entry.tensor().name(), writer::write));
+        others.forEach(one -> base.stored(one, writer::write));
+        writer.commit();
+      }
     }
   }
 
@@ -105,14 +117,14 @@ final class AdapterSaver {
         : lora;
   }
 
-  private static String fileName(String tensor) {
+  private String fileName(String tensor) {
     for (String part : List.of(".lora_A.weight", ".lora_B.weight")) {
       if (tensor.endsWith(part)) {
         String module = tensor.substring(0, tensor.length() - part.length());
         return part.contains("_A") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
       }
     }
-    return AdapterNames.saved(tensor);
+    return AdapterNames.saved(model.recipe().config().names().inModel(tensor));
   }
 
   private List<TrainableLayout.Entry> entries() {
@@ -147,6 +159,8 @@ final class AdapterSaver {
             "tokenizer.json",
             "tokenizer_config.json",
             "special_tokens_map.json",
+            "preprocessor_config.json",
+            "processor_config.json",
             "chat_template.jinja");
 
     private ModelFiles() {}

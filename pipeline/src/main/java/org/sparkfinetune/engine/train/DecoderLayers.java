@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -17,6 +18,7 @@ import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.DecoderFamily.Rotation;
 import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.LoraTargets;
@@ -75,10 +77,12 @@ final class DecoderLayers {
     List<Tensor> lora = new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, none));
     List<LinearModule> adapted = new ArrayList<>();
     for (LinearModule module : LinearModule.of(config)) {
-      Optional<Tensor> a = weights.find(LoraTargets.nameA(layer, module));
+      Optional<Tensor> a = weights.find(LoraTargets.nameA(config, layer, module));
       a.ifPresent(tensor -> adapted.add(module));
       lora.set(2 * module.slot(), a.orElse(none));
-      lora.set(2 * module.slot() + 1, weights.find(LoraTargets.nameB(layer, module)).orElse(none));
+      lora.set(
+          2 * module.slot() + 1,
+          weights.find(LoraTargets.nameB(config, layer, module)).orElse(none));
     }
     RotaryEmbedding.Turn turn = angles.ofLayers().get(layer);
     return new LayerInputs(
@@ -120,8 +124,8 @@ final class DecoderLayers {
     List<Optional<String>> names =
         new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, Optional.empty()));
     for (LinearModule module : LinearModule.of(config)) {
-      names.set(2 * module.slot(), Optional.of(LoraTargets.nameA(layer, module)));
-      names.set(2 * module.slot() + 1, Optional.of(LoraTargets.nameB(layer, module)));
+      names.set(2 * module.slot(), Optional.of(LoraTargets.nameA(config, layer, module)));
+      names.set(2 * module.slot() + 1, Optional.of(LoraTargets.nameB(config, layer, module)));
     }
     ModelGroups.slots(config, layer).forEach(slot -> names.add(slot.map(NamedShape::name)));
     return names;
@@ -138,8 +142,9 @@ final class DecoderLayers {
     /**
      * What turns a layer's queries and keys.
      *
-     * @param cos (N, 1, E); of no elements in a layer without positions
-     * @param sin (N, 1, E)
+     * @param cos (N, 1, E), or (N, 2, E) with the queries' first; of no elements in a layer without
+     *     positions
+     * @param sin like cos
      */
     record Turn(Tensor cos, Tensor sin) {}
 
@@ -170,9 +175,28 @@ final class DecoderLayers {
       for (int sample = 0; sample + 1 < cuts.length; sample++) {
         turn(batch, (int) cuts[sample], (int) cuts[sample + 1], rope.get(), cos, sin);
       }
+      QueryGrowth growth = rope.get().growth();
       return new Turn(
-          tensor(scope, ops, cos, batch.length(), type),
-          tensor(scope, ops, sin, batch.length(), type));
+          tensor(scope, ops, withQueries(cos, growth, batch), batch.length(), width, type),
+          tensor(scope, ops, withQueries(sin, growth, batch), batch.length(), width, type));
+    }
+
+    /** (n, 2, E), each token's row times its growth before it, if one of them grows. */
+    private static float[] withQueries(float[] rows, QueryGrowth growth, TokenBatch batch) {
+      if (IntStream.of(batch.positions()).noneMatch(position -> growth.factor(position) != 1)) {
+        return rows;
+      }
+      int width = rows.length / batch.length();
+      float[] both = new float[2 * rows.length];
+      for (int t = 0; t < batch.length(); t++) {
+        float factor = t < batch.tokens() ? growth.factor(batch.positions()[t]) : 1;
+        for (int i = 0; i < width; i++) {
+          float value = rows[t * width + i];
+          both[2 * t * width + i] = value * factor;
+          both[(2 * t + 1) * width + i] = value;
+        }
+      }
+      return both;
     }
 
     /** Of the tokens [from, to), which are one sample. */
@@ -197,8 +221,9 @@ final class DecoderLayers {
       }
     }
 
-    private static Tensor tensor(Scope scope, Ops ops, float[] values, int n, ElementType type) {
-      Tensor plain = ops.ofFloats(scope, values, n, 1, n == 0 ? 1 : values.length / n);
+    private static Tensor tensor(
+        Scope scope, Ops ops, float[] values, int n, int width, ElementType type) {
+      Tensor plain = ops.ofFloats(scope, values, n, n == 0 ? 1 : values.length / n / width, width);
       return type == ElementType.FLOAT32 ? plain : ops.cast(scope, plain, type);
     }
   }

@@ -2,21 +2,21 @@ package org.sparkfinetune.engine.train;
 
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.model.family.DecoderWeights;
-import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.store.Store;
 
 /** Single rows of a model's embedding, read by range. */
 public final class EmbeddingRows implements AutoCloseable {
-  private final Checkpoint checkpoint;
+  private final ModelFolder folder;
   private final CheckpointWeights weights;
 
-  private EmbeddingRows(Checkpoint checkpoint) {
-    this.checkpoint = checkpoint;
-    this.weights = new CheckpointWeights(checkpoint);
+  private EmbeddingRows(ModelFolder folder) {
+    this.folder = folder;
+    this.weights = new CheckpointWeights(folder.checkpoint());
   }
 
   public static EmbeddingRows open(Path modelFolder, Store store) {
-    return new EmbeddingRows(Checkpoint.open(modelFolder, store));
+    return new EmbeddingRows(ModelFolder.open(modelFolder, store));
   }
 
   /** The 2-norm of a token's row of {@code width} numbers. */
@@ -32,6 +32,6 @@ public final class EmbeddingRows implements AutoCloseable {
 
   @Override
   public void close() {
-    checkpoint.close();
+    folder.close();
   }
 }

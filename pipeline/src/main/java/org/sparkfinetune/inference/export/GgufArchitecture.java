@@ -39,6 +39,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
           Map.entry("llama", new GgufArchitecture("llama", true, Windows.IGNORED)),
           Map.entry("mistral", new GgufArchitecture("llama", true, Windows.IGNORED)),
           Map.entry("ministral", new GgufArchitecture("llama", true, Windows.IGNORED)),
+          Map.entry("ministral3", new GgufArchitecture("mistral3", true, Windows.IGNORED)),
           Map.entry("qwen2", new GgufArchitecture("qwen2", false, Windows.IGNORED)),
           Map.entry("qwen3", new GgufArchitecture("qwen3", false, Windows.IGNORED)),
           Map.entry("smollm3", new GgufArchitecture("smollm3", true, Windows.IGNORED)),
@@ -175,6 +176,12 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
     rope(config).ifPresent(rope -> put(metadata, rope, config));
   }
 
+  /** The m with which (1 + 0.1 ln factor) / (1 + 0.1 m ln factor) is what turned heads grow by. */
+  private static double logMultiplier(RopeScaling.Yarn yarn) {
+    double grown = 0.1 * Math.log(yarn.factor());
+    return ((1 + grown) / yarn.attentionFactor() - 1) / grown;
+  }
+
   private static void positive(GgufMetadata metadata, String key, double value) {
     if (value > 0) {
       metadata.put(key, (float) value);
@@ -194,6 +201,10 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
       metadata.put(prefix + "scaling.original_context_length", yarn.originalMaxPositions());
       metadata.put(prefix + "scaling.yarn_beta_fast", (float) yarn.betaFast());
       metadata.put(prefix + "scaling.yarn_beta_slow", (float) yarn.betaSlow());
+      if (name.equals("mistral3")) {
+        metadata.put(prefix + "scaling.yarn_log_multiplier", (float) logMultiplier(yarn));
+        metadata.put(name + ".attention.temperature_scale", (float) rope.growth().beta());
+      }
     } else if (rope.scaling() instanceof RopeScaling.LongRope longRope) {
       metadata.put(prefix + "scaling.original_context_length", longRope.originalMaxPositions());
       metadata.put(prefix + "scaling.attn_factor", (float) longRope.attentionFactor());

@@ -1,6 +1,7 @@
 package org.sparkfinetune.inference.export;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -15,6 +16,7 @@ import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
+import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.progress.Progress;
 import org.sparkfinetune.store.Store;
@@ -67,33 +69,31 @@ public final class Merge {
   }
 
   private void write(MergedWeights weights, MergeRequest request) {
-    List<TensorSpec> specs =
-        weights.weights().stream()
-            .map(
-                weight ->
-                    new TensorSpec(
-                        weight.name(),
-                        request.dtype().orElseGet(() -> weights.dtype(weight)),
-                        weight.dimensions()))
-            .toList();
+    List<NamedShape> merged = weights.weights();
+    List<TensorInfo> others = weights.model().others();
+    List<TensorSpec> specs = new ArrayList<>();
+    for (NamedShape weight : merged) {
+      DType type = request.dtype().orElseGet(() -> weights.dtype(weight));
+      specs.add(new TensorSpec(weights.nameInFile(weight), type, weight.dimensions()));
+    }
+    others.forEach(one -> specs.add(new TensorSpec(one.name(), one.dtype(), one.shape())));
     long total = specs.stream().mapToLong(TensorSpec::byteCount).sum();
     try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
         ShardedSafetensorsWriter writer =
             ShardedSafetensorsWriter.create(
                 request.output(), store, Map.of("format", "pt"), specs, request.maxShardSize())) {
-      for (int i = 0; i < specs.size(); i++) {
-        NamedShape weight = weights.weights().get(i);
-        stream(
-            weights.values(weight),
-            weight.elements(),
-            specs.get(i).dtype(),
-            bytes -> {
-              int count = bytes.remaining();
-              writer.write(bytes);
-              progress.add(count);
-            });
+      Consumer<ByteBuffer> sink =
+          bytes -> {
+            int count = bytes.remaining();
+            writer.write(bytes);
+            progress.add(count);
+          };
+      for (int i = 0; i < merged.size(); i++) {
+        NamedShape weight = merged.get(i);
+        stream(weights.values(weight), weight.elements(), specs.get(i).dtype(), sink);
         LOG.debug("merged {}", weight.name());
       }
+      others.forEach(one -> weights.model().stored(one, sink));
       writer.commit();
     }
   }
@@ -115,7 +115,7 @@ public final class Merge {
    *
    * @param adapter without one the base model is written as it is, or dequantised
    * @param output a folder that is empty or not there
-   * @param dtype of all weights; without it each weight keeps its own
+   * @param dtype of all weights of the decoder; without it each weight keeps its own
    * @param maxShardSize bytes of tensor data in a file
    */
   public record MergeRequest(

@@ -106,6 +106,13 @@ final class MergedWeights implements AutoCloseable {
     return weights;
   }
 
+  /** The weight's name in the files of such a model. */
+  String nameInFile(NamedShape weight) {
+    return model.checkpoint().names().contains(weight.name())
+        ? model.checkpoint().inFile(weight.name())
+        : config().names().inFile(weight.name());
+  }
+
   /** The type that the base has for a weight. */
   DType dtype(NamedShape weight) {
     return model.dtype(inBase(weight));
@@ -148,10 +155,14 @@ final class MergedWeights implements AutoCloseable {
         : QuantizedValues.Rounding.BFLOAT16;
   }
 
-  private static String module(String weight) {
-    return weight.endsWith(WEIGHT)
-        ? weight.substring(0, weight.length() - WEIGHT.length())
-        : weight;
+  /** As the adapter calls the weight's module. */
+  private String module(String weight) {
+    return config()
+        .names()
+        .inModel(
+            weight.endsWith(WEIGHT)
+                ? weight.substring(0, weight.length() - WEIGHT.length())
+                : weight);
   }
 
   @Override

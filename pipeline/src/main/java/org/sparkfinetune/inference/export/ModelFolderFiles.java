@@ -24,11 +24,15 @@ final class ModelFolderFiles {
           "tokenizer.model",
           "vocab.json",
           "merges.txt",
+          "preprocessor_config.json",
+          "processor_config.json",
           "chat_template.jinja",
           "chat_template.json",
           "LICENSE",
           "LICENSE.txt");
 
+  private static final String TEXT = "text_config";
+  private static final String TIED = "tie_word_embeddings";
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Store store;
@@ -55,12 +59,19 @@ final class ModelFolderFiles {
     try (InputStream in = store.fileSystem(file).open(file)) {
       ObjectNode config = (ObjectNode) JSON.readTree(in);
       config.remove("quantization_config");
-      if (config.path("tie_word_embeddings").asBoolean() != tied) {
-        config.put("tie_word_embeddings", tied);
-      }
       dtype.ifPresent(
           type -> config.put(config.has("dtype") ? "dtype" : "torch_dtype", torchName(type)));
+      tie(config, tied);
+      if (config.path(TEXT) instanceof ObjectNode text) {
+        tie(text, tied);
+      }
       return config;
+    }
+  }
+
+  private static void tie(ObjectNode config, boolean tied) {
+    if (config.path(TIED).asBoolean() != tied) {
+      config.put(TIED, tied);
     }
   }
 

@@ -11,6 +11,7 @@ import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /**
@@ -229,14 +230,23 @@ final class Decoder {
     List<float[]> parts = apply(layer.qkv(), normed, n, queries, keyValues, keyValues);
     float[] q = normalised(parts.get(0), layer.norms().query());
     float[] k = normalised(parts.get(1), layer.norms().key());
+    QueryGrowth growth =
+        config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
     for (int t = 0; t < n; t++) {
       rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
+      grow(q, t * queries, queries, growth.factor(columns[t].position()));
       rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
       columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
     }
     float[] attended = new float[n * queries];
     attend(index, columns, q, attended);
     return attended;
+  }
+
+  private static void grow(float[] q, int at, int count, float factor) {
+    for (int i = at; i < at + count && factor != 1; i++) {
+      q[i] *= factor;
+    }
   }
 
   /** Rotate-half: of the part of a head that turns, element i of the first half with the second. */

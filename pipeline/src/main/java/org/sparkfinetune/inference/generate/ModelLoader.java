@@ -169,7 +169,8 @@ final class ModelLoader implements AutoCloseable {
     int in = Math.toIntExact(module.inFeatures(config));
     float[] bias =
         module.hasBias(config) ? floats(NamedShape.of(name + ".bias", out)) : new float[0];
-    return new Linear(matrix(name + WEIGHT, out, in), bias, lora(name, out, in));
+    return new Linear(
+        matrix(name + WEIGHT, out, in), bias, lora(config.names().inModel(name), out, in));
   }
 
   private Optional<Lora> lora(String module, int out, int in) {

@@ -32,11 +32,14 @@ public final class StopTokens {
     tokenizer.eosId().ifPresent(ids::add);
     TURN_ENDS.forEach(text -> tokenizer.idOf(text).ifPresent(ids::add));
     for (String file : List.of("generation_config.json", "config.json")) {
-      JsonNode named = json(new Path(model, file), store).path("eos_token_id");
-      if (named.isInt()) {
-        ids.add(named.intValue());
+      JsonNode said = json(new Path(model, file), store);
+      for (JsonNode part : List.of(said, said.path("text_config"))) {
+        JsonNode named = part.path("eos_token_id");
+        if (named.isInt()) {
+          ids.add(named.intValue());
+        }
+        named.forEach(id -> ids.add(id.intValue()));
       }
-      named.forEach(id -> ids.add(id.intValue()));
     }
     return ids;
   }

@@ -16,6 +16,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * @param maxPositionEmbeddings 0 if the file does not say
  * @param biases which linears have one
  * @param layers the attention of each layer
+ * @param names what the model calls the decoder's modules
  */
 public record DecoderConfig(
     String modelType,
@@ -31,7 +32,8 @@ public record DecoderConfig(
     boolean tieWordEmbeddings,
     Biases biases,
     DecoderFamily family,
-    List<LayerAttention> layers) {
+    List<LayerAttention> layers,
+    ModuleNames names) {
 
   /** Which linears have a bias: q, k and v; o; gate, up and down. */
   public record Biases(boolean qkv, boolean output, boolean mlp) {
@@ -75,7 +77,8 @@ public record DecoderConfig(
         biases,
         DecoderFamily.LLAMA,
         Collections.nCopies(
-            numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))));
+            numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))),
+        ModuleNames.DECODER);
   }
 
   /** The same with a head of its own. */
@@ -94,7 +97,8 @@ public record DecoderConfig(
         false,
         biases,
         family,
-        layers);
+        layers,
+        names);
   }
 
   public int numHiddenLayers() {

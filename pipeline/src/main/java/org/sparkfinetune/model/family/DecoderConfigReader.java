@@ -11,6 +11,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.IntPredicate;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderFamily.Activation;
@@ -36,6 +37,7 @@ public final class DecoderConfigReader {
     LLAMA(10_000, false),
     MISTRAL(10_000, false, "sliding_window"),
     MINISTRAL(10_000, false, "sliding_window"),
+    MINISTRAL3(1_000_000, false, "sliding_window"),
     QWEN2(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
     QWEN3(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
     SMOLLM3(2_000_000, true, "no_rope_layers", "sliding_window", "use_sliding_window"),
@@ -86,14 +88,18 @@ public final class DecoderConfigReader {
     }
   }
 
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private final ConfigJson config;
   private final JsonNode json;
   private final Family family;
+  private final ModuleNames names;
 
-  private DecoderConfigReader(ConfigJson config, Family family) {
+  private DecoderConfigReader(ConfigJson config, ModuleNames names) {
     this.config = config;
     this.json = config.json();
-    this.family = family;
+    this.family = family(config);
+    this.names = names;
   }
 
   /** The families that can be read, by their {@code model_type}. */
@@ -108,12 +114,15 @@ public final class DecoderConfigReader {
    */
   public static DecoderConfig read(String text, String source) {
     try {
-      JsonNode json = new ObjectMapper().readTree(text);
+      JsonNode json = JSON.readTree(text);
       if (!json.isObject()) {
         throw new UserError(source + " is not a JSON object. Is it a model's config.json?");
       }
       ConfigJson config = new ConfigJson(json, source);
-      return new DecoderConfigReader(config, family(config)).read();
+      return WrapperConfig.of(config)
+          .map(part -> new DecoderConfigReader(part, ModuleNames.LANGUAGE_MODEL))
+          .orElseGet(() -> new DecoderConfigReader(config, ModuleNames.DECODER))
+          .read();
     } catch (JsonProcessingException e) {
       throw new UserError(
           source + " is not valid JSON: " + ParserWords.of(e.getOriginalMessage()), e);
@@ -133,14 +142,16 @@ public final class DecoderConfigReader {
                             config.source(),
                             type.isEmpty() ? "missing" : "\"" + type + "\"",
                             config.json().path("architectures"),
-                            String.join(", ", families()))));
+                            String.join(", ", families())
+                                + ", and the texts of "
+                                + String.join(", ", WrapperConfig.TYPES))));
   }
 
   private DecoderConfig read() {
     refuseOtherArithmetic();
     int hidden = config.positive("hidden_size");
     int heads = config.positive("num_attention_heads");
-    int keyValueHeads = config.positive("num_key_value_heads", heads);
+    int keyValueHeads = config.positive("num_key_value_heads", usualKeyValueHeads(heads));
     int headDim = config.positive("head_dim", usualHeadDim(hidden / heads));
     config.require(
         heads % keyValueHeads == 0,
@@ -162,12 +173,14 @@ public final class DecoderConfigReader {
         config.flag("tie_word_embeddings", family.tied),
         biases(),
         switches(hidden),
-        attention(layers, headDim));
+        attention(layers, headDim),
+        names);
   }
 
   /** Python's: -1 is the last. Another token than the vocabulary has is none. */
   private OptionalInt padding() {
-    JsonNode id = json.path("pad_token_id");
+    JsonNode id =
+        json.has("pad_token_id") ? json.path("pad_token_id") : JSON.valueToTree(usualPadding());
     int vocabulary = config.positive("vocab_size");
     if (!id.isInt() || Math.abs((long) id.asInt()) > vocabulary || id.asInt() == vocabulary) {
       return OptionalInt.empty();
@@ -175,9 +188,29 @@ public final class DecoderConfigReader {
     return OptionalInt.of(Math.floorMod(id.asInt(), vocabulary));
   }
 
+  private @Nullable Integer usualPadding() {
+    return switch (family) {
+      case GEMMA2, GEMMA3_TEXT -> 0;
+      case OLMO2, OLMO3 -> 1;
+      case MINISTRAL3 -> 11;
+      case PHI3 -> 32_000;
+      case SMOLLM3 -> 128_004;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, GRANITE -> null;
+    };
+  }
+
+  private int usualKeyValueHeads(int heads) {
+    return switch (family) {
+      case GEMMA2, GEMMA3_TEXT, SMOLLM3 -> 4;
+      case MISTRAL, MINISTRAL, MINISTRAL3 -> 8;
+      case QWEN2, QWEN3 -> 32;
+      case LLAMA, GRANITE, OLMO2, OLMO3, PHI3 -> heads;
+    };
+  }
+
   private int usualHeadDim(int even) {
     return switch (family) {
-      case QWEN3 -> 128;
+      case QWEN3, MINISTRAL3 -> 128;
       case GEMMA2, GEMMA3_TEXT -> 256;
       case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 -> even;
     };
@@ -185,7 +218,7 @@ public final class DecoderConfigReader {
 
   private double usualEps() {
     return switch (family) {
-      case OLMO2, OLMO3, PHI3 -> 1e-5;
+      case OLMO2, OLMO3, PHI3, MINISTRAL3 -> 1e-5;
       case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, SMOLLM3, GRANITE, GEMMA2, GEMMA3_TEXT -> 1e-6;
     };
   }
@@ -199,7 +232,7 @@ public final class DecoderConfigReader {
 
   private DecoderFamily switches(int hidden) {
     return switch (family) {
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3 -> DecoderFamily.LLAMA;
+      case LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, QWEN2, SMOLLM3 -> DecoderFamily.LLAMA;
       case QWEN3 -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
       case PHI3 -> like(QkNorm.NONE, Norms.BEFORE, Linears.FUSED, Scales.NONE);
       case GRANITE -> like(QkNorm.NONE, Norms.BEFORE, Linears.SPLIT, graniteScales());
@@ -258,7 +291,9 @@ public final class DecoderConfigReader {
   }
 
   private List<LayerAttention> attention(int layers, int headDim) {
-    RopeReader ropes = new RopeReader(config, headDim, family.theta, family == Family.PHI3);
+    boolean growing = family == Family.MINISTRAL3;
+    RopeReader ropes =
+        new RopeReader(config, headDim, family.theta, family == Family.PHI3, growing);
     int window = window();
     IntPredicate slides = slides(layers, window);
     List<LayerAttention> all = new ArrayList<>();
@@ -278,7 +313,7 @@ public final class DecoderConfigReader {
           Optional.of(
               slides ? ropes.ofWindows("rope_local_base_freq", 10_000) : ropes.ofFullAttention());
       case SMOLLM3 -> turns(layer) ? Optional.of(ropes.ofAllLayers()) : Optional.empty();
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, GRANITE, OLMO2, PHI3, GEMMA2 ->
+      case LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, QWEN2, QWEN3, GRANITE, OLMO2, PHI3, GEMMA2 ->
           Optional.of(ropes.ofAllLayers());
     };
   }
@@ -299,12 +334,21 @@ public final class DecoderConfigReader {
         switch (family) {
           case MISTRAL, MINISTRAL, OLMO3, GEMMA2, GEMMA3_TEXT -> 4096;
           case QWEN2, QWEN3 -> config.flag("use_sliding_window", false) ? 4096 : 0;
-          case LLAMA, SMOLLM3, GRANITE, OLMO2, PHI3 -> 0;
+          case LLAMA, SMOLLM3, GRANITE, OLMO2, PHI3, MINISTRAL3 -> 0;
         };
     boolean off =
         switch (family) {
           case QWEN2, QWEN3, SMOLLM3 -> !config.flag("use_sliding_window", false);
-          case LLAMA, MISTRAL, MINISTRAL, GRANITE, OLMO2, OLMO3, PHI3, GEMMA2, GEMMA3_TEXT ->
+          case LLAMA,
+              MISTRAL,
+              MINISTRAL,
+              MINISTRAL3,
+              GRANITE,
+              OLMO2,
+              OLMO3,
+              PHI3,
+              GEMMA2,
+              GEMMA3_TEXT ->
               json.has("sliding_window") && json.path("sliding_window").isNull();
         };
     return off ? 0 : config.positive("sliding_window", usual);
@@ -313,11 +357,11 @@ public final class DecoderConfigReader {
   /** Which layers have the window. */
   private IntPredicate slides(int layers, int window) {
     JsonNode types = json.path("layer_types");
-    if (types.isArray() && family != Family.MISTRAL) {
+    if (types.isArray() && family != Family.MISTRAL && family != Family.MINISTRAL3) {
       return byType(types, layers, window);
     }
     return switch (family) {
-      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, PHI3 -> layer -> true;
+      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, MINISTRAL3, PHI3 -> layer -> true;
       case QWEN2, QWEN3 -> layer -> layer >= config.positive("max_window_layers", 28);
       case SMOLLM3 -> layer -> !turns(layer);
       case GEMMA2 -> layer -> layer % 2 == 0;

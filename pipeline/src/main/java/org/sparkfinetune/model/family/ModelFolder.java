@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
@@ -48,7 +49,7 @@ public final class ModelFolder implements AutoCloseable {
    */
   public static ModelFolder open(Path folder, Store store) {
     DecoderConfig config = config(folder, store);
-    Checkpoint checkpoint = Checkpoint.open(folder, store);
+    Checkpoint checkpoint = Checkpoint.open(folder, store).named(config.names()::here);
     boolean own = config.tieWordEmbeddings() && hasOwnHead(checkpoint);
     if (own) {
       LOG.warn(
@@ -177,6 +178,39 @@ public final class ModelFolder implements AutoCloseable {
       names.add(DecoderWeights.lmHead(config));
     }
     return names;
+  }
+
+  /**
+   * Tensors of a model around a decoder that are not the decoder's: what reads images. They belong
+   * to the model that is written, as they are.
+   *
+   * @throws UserError if one of them is quantised
+   */
+  public List<TensorInfo> others() {
+    List<TensorInfo> others = new ArrayList<>();
+    for (String name : checkpoint.names()) {
+      boolean decoders =
+          config.names() == ModuleNames.DECODER
+              || name.equals(DecoderWeights.LM_HEAD)
+              || !checkpoint.inFile(name).equals(name);
+      if (!decoders && isQuantized(name)) {
+        throw new UserError(
+            "%s: the tensor %s is quantised, which outside of the decoder is not read. Take the model with 16-bit weights."
+                .formatted(checkpoint.where(name), name));
+      }
+      if (!decoders) {
+        others.add(checkpoint.info(name));
+      }
+    }
+    return others;
+  }
+
+  /** A tensor's bytes as they are stored, in pieces. */
+  public void stored(TensorInfo tensor, Consumer<ByteBuffer> sink) {
+    for (long at = 0; at < tensor.byteCount(); at += PIECE) {
+      int n = (int) Math.min(PIECE, tensor.byteCount() - at);
+      sink.accept(bytes(checkpoint, tensor.name(), at, n));
+    }
   }
 
   /** Whether bitsandbytes quantised the weight. */

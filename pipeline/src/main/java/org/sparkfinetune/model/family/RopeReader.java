@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /**
@@ -16,16 +17,19 @@ final class RopeReader {
   private final int headDim;
   private final double usualTheta;
   private final boolean partial;
+  private final boolean growing;
 
   /**
    * @param usualTheta what the family's class in transformers has
    * @param partial whether a part of a head may turn
+   * @param growing whether queries grow with their position
    */
-  RopeReader(ConfigJson config, int headDim, double usualTheta, boolean partial) {
+  RopeReader(ConfigJson config, int headDim, double usualTheta, boolean partial, boolean growing) {
     this.config = config;
     this.headDim = headDim;
     this.usualTheta = usualTheta;
     this.partial = partial;
+    this.growing = growing;
   }
 
   /** The one of all layers. */
@@ -62,7 +66,14 @@ final class RopeReader {
         parameters.hasNonNull("rope_theta")
             ? config.positive(key, parameters, "rope_theta")
             : config.factor("rope_theta", theta);
-    return new Rope(own, dimensions(parameters), scaling(key, parameters));
+    return new Rope(own, dimensions(parameters), scaling(key, parameters), growth(key, parameters));
+  }
+
+  private QueryGrowth growth(String key, JsonNode parameters) {
+    String beta = "llama_4_scaling_beta";
+    return growing
+        ? new QueryGrowth(config.positive(key, parameters, beta), original(key, parameters))
+        : QueryGrowth.NONE;
   }
 
   private int dimensions(JsonNode parameters) {

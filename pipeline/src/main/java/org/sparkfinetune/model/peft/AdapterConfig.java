@@ -8,6 +8,7 @@ import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
@@ -117,6 +118,11 @@ public record AdapterConfig(
             modules.layersPattern(),
             modules.modulesToSave());
     return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning);
+  }
+
+  /** The same, and nothing outside of the decoder. */
+  public AdapterConfig within(ModuleNames names) {
+    return new AdapterConfig(baseModel, revision, modules.within(names), ranks, dropout, beginning);
   }
 
   /** The same with another dropout, which shapes no weight. */

@@ -65,8 +65,9 @@ public final class AdapterFiles implements AutoCloseable {
    */
   public static AdapterFiles open(Path folder, Store store) {
     AdapterConfig config = readConfig(folder, store);
-    AdapterFiles files =
-        new AdapterFiles(folder, config, Checkpoint.openFile(new Path(folder, WEIGHTS), store));
+    Checkpoint weights =
+        Checkpoint.openFile(new Path(folder, WEIGHTS), store).named(AdapterNames::inUse);
+    AdapterFiles files = new AdapterFiles(folder, config, weights);
     try {
       files.weights.names().forEach(files::sort);
       files.modules.forEach(files::checkPair);
@@ -119,10 +120,11 @@ public final class AdapterFiles implements AutoCloseable {
 
   private void fitTo(DecoderConfig model) {
     List<String> linears = LoraTargets.linears(model);
+    leaveUntrained(linears);
     List<String> strange = modules.stream().filter(name -> !linears.contains(name)).toList();
     if (!strange.isEmpty()) {
       throw new UserError(
-          "The adapter %s has LoRA for %s, but no linear of the model's layers has that name. Was it trained for another model?"
+          "The adapter %s has LoRA for %s, but no linear of the decoder's layers has that name. Was it trained for another model, or for images?"
               .formatted(folder, some(strange)));
     }
     Set<String> wanted =
@@ -153,6 +155,35 @@ public final class AdapterFiles implements AutoCloseable {
           some(unexpected));
     }
     warnOfMissingModules();
+  }
+
+  /**
+   * PEFT's all-linear gives an image encoder adapters too. B begins at zero and, where all that was
+   * trained on are texts, stays so: such an adapter adds nothing.
+   */
+  private void leaveUntrained(List<String> linears) {
+    List<String> untrained =
+        modules.stream()
+            .filter(name -> !linears.contains(name))
+            .filter(name -> name.startsWith("model.") && isZero(AdapterNames.loraB(name)))
+            .toList();
+    modules.removeAll(untrained);
+    if (!untrained.isEmpty()) {
+      LOG.info(
+          "The adapter {} has LoRA for {} linears outside of the decoder ({}), whose B is zero: they add nothing and are left out.",
+          folder,
+          untrained.size(),
+          some(untrained));
+    }
+  }
+
+  private boolean isZero(String tensor) {
+    for (float value : floats(tensor)) {
+      if (value != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void warnOfMissingModules() {

@@ -5,6 +5,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.ModuleNames;
 
 /**
  * Which modules carry LoRA, by PEFT's rule (0.21.2, {@code check_target_module_exists}): what is
@@ -49,6 +50,25 @@ public record LoraModules(
     return new LoraModules(targets, Optional.empty(), List.of(), List.of(), modulesToSave);
   }
 
+  /** The same, and nothing outside of the decoder: images' towers have modules of equal names. */
+  public LoraModules within(ModuleNames names) {
+    if (names == ModuleNames.DECODER) {
+      return this;
+    }
+    String outside = "(?!" + names.inModel("model.").replace(".", "\\.") + ").*";
+    String text =
+        excluded
+            .map(Targets::expression)
+            .map(own -> own.endsWith(outside) ? own : own + "|" + outside)
+            .orElse(outside);
+    return new LoraModules(
+        targets,
+        Optional.of(Expression.of("exclude_modules", text)),
+        layersToTransform,
+        layersPattern,
+        modulesToSave);
+  }
+
   /**
    * @param module as {@code model.layers.0.self_attn.q_proj}
    */
@@ -85,6 +105,9 @@ public record LoraModules(
   /** Modules, as {@code target_modules} and {@code exclude_modules} say them. */
   public sealed interface Targets {
     boolean matches(String module);
+
+    /** The same as an expression over whole names. */
+    String expression();
   }
 
   /** Last parts of module names, as {@code q_proj}; the order is kept for writing. */
@@ -97,6 +120,11 @@ public record LoraModules(
     public boolean matches(String module) {
       return names.stream().anyMatch(name -> module.equals(name) || module.endsWith("." + name));
     }
+
+    @Override
+    public String expression() {
+      return "(.*\\.)?(" + String.join("|", names).replace(".", "\\.") + ")";
+    }
   }
 
   /** All linears of the decoder layers, which are all but the head: PEFT's {@code all-linear}. */
@@ -104,6 +132,11 @@ public record LoraModules(
     @Override
     public boolean matches(String module) {
       return module.contains(".layers.");
+    }
+
+    @Override
+    public String expression() {
+      return ".*\\.layers\\..*";
     }
   }
 
@@ -120,6 +153,11 @@ public record LoraModules(
     @Override
     public boolean matches(String module) {
       return pattern.matcher(module).matches();
+    }
+
+    @Override
+    public String expression() {
+      return text;
     }
 
     @Override

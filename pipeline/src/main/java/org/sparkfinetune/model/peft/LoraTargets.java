@@ -10,6 +10,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
@@ -125,14 +126,14 @@ public final class LoraTargets {
     List<String> names = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       for (LinearModule module : LinearModule.of(config)) {
-        names.add(name(layer, module));
+        names.add(name(config, layer, module));
       }
     }
     return names;
   }
 
-  private static String name(int layer, LinearModule module) {
-    return DecoderWeights.layerPrefix(layer) + module.path();
+  private static String name(DecoderConfig config, int layer, LinearModule module) {
+    return config.names().inModel(DecoderWeights.layerPrefix(layer) + module.path());
   }
 
   /** Names of all linears that carry LoRA, as {@code model.layers.0.self_attn.q_proj}. */
@@ -141,7 +142,7 @@ public final class LoraTargets {
   }
 
   public boolean has(int layer, LinearModule module) {
-    return wanted.has(name(layer, module));
+    return wanted.has(name(config, layer, module));
   }
 
   /** The modules of a layer that carry LoRA. */
@@ -153,7 +154,7 @@ public final class LoraTargets {
   public double[] scales(int layer) {
     double[] scales = new double[LinearModule.SLOTS];
     for (LinearModule module : LinearModule.of(config)) {
-      scales[module.slot()] = ranks.scaling(name(layer, module));
+      scales[module.slot()] = ranks.scaling(name(config, layer, module));
     }
     return scales;
   }
@@ -164,19 +165,19 @@ public final class LoraTargets {
   public List<NamedShape> weights(int layer) {
     List<NamedShape> weights = new ArrayList<>();
     for (LinearModule module : modules(layer)) {
-      int r = ranks.rank(name(layer, module));
-      weights.add(NamedShape.of(nameA(layer, module), r, module.inFeatures(config)));
-      weights.add(NamedShape.of(nameB(layer, module), module.outFeatures(config), r));
+      int r = ranks.rank(name(config, layer, module));
+      weights.add(NamedShape.of(nameA(config, layer, module), r, module.inFeatures(config)));
+      weights.add(NamedShape.of(nameB(config, layer, module), module.outFeatures(config), r));
     }
     return weights;
   }
 
-  public static String nameA(int layer, LinearModule module) {
-    return name(layer, module) + ".lora_A.weight";
+  public static String nameA(DecoderConfig config, int layer, LinearModule module) {
+    return name(config, layer, module) + ".lora_A.weight";
   }
 
-  public static String nameB(int layer, LinearModule module) {
-    return name(layer, module) + ".lora_B.weight";
+  public static String nameB(DecoderConfig config, int layer, LinearModule module) {
+    return name(config, layer, module) + ".lora_B.weight";
   }
 
   /** PEFT's names in {@code adapter_model.safetensors}. */
@@ -186,6 +187,20 @@ public final class LoraTargets {
     static final String LORA_B = ".lora_B.weight";
 
     private AdapterNames() {}
+
+    /**
+     * Of a tensor in a file: adapters as the model calls its modules, older spellings too; what is
+     * saved whole as it is called here.
+     */
+    static String inUse(String tensor) {
+      if (!tensor.startsWith(PREFIX)) {
+        return tensor;
+      }
+      String name = tensor.substring(PREFIX.length());
+      String here = ModuleNames.LANGUAGE_MODEL.here(name);
+      boolean wrapped = !here.equals(name) && name.contains(".lora_");
+      return PREFIX + (wrapped ? ModuleNames.LANGUAGE_MODEL.inModel(here) : here);
+    }
 
     /**
      * A of a layer; B likewise.

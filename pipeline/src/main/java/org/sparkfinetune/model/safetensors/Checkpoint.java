@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
@@ -24,15 +25,17 @@ public final class Checkpoint implements AutoCloseable {
   static final String INDEX = "model.safetensors.index.json";
 
   private final Path folder;
-  private final Map<String, SafetensorsFile> shardOf;
+  private final Map<String, Stored> tensors;
   private final Collection<SafetensorsFile> shards;
 
-  private Checkpoint(
-      Path folder, Map<String, SafetensorsFile> shardOf, Collection<SafetensorsFile> shards) {
+  private Checkpoint(Path folder, Map<String, Stored> tensors, Collection<SafetensorsFile> shards) {
     this.folder = folder;
-    this.shardOf = shardOf;
+    this.tensors = tensors;
     this.shards = shards;
   }
+
+  /** Where a tensor is, and what it is called there. */
+  private record Stored(SafetensorsFile shard, String name) {}
 
   /**
    * Opens a model folder.
@@ -62,33 +65,49 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   private static Checkpoint single(Path folder, SafetensorsFile file) {
-    Map<String, SafetensorsFile> shardOf = new LinkedHashMap<>();
-    file.tensors().keySet().forEach(name -> shardOf.put(name, file));
-    return new Checkpoint(folder, shardOf, Set.of(file));
+    Map<String, Stored> tensors = new LinkedHashMap<>();
+    file.tensors().keySet().forEach(name -> tensors.put(name, new Stored(file, name)));
+    return new Checkpoint(folder, tensors, Set.of(file));
   }
 
   private static Checkpoint sharded(Path folder, Map<String, String> weightMap, Store store) {
     Map<String, SafetensorsFile> files = new TreeMap<>();
     try {
-      Map<String, SafetensorsFile> shardOf = new LinkedHashMap<>();
+      Map<String, Stored> tensors = new LinkedHashMap<>();
       weightMap.forEach(
           (tensor, file) -> {
             SafetensorsFile shard =
                 files.computeIfAbsent(
                     file, name -> SafetensorsFile.open(new Path(folder, name), store));
             shard.info(tensor);
-            shardOf.put(tensor, shard);
+            tensors.put(tensor, new Stored(shard, tensor));
           });
-      return new Checkpoint(folder, shardOf, files.values());
+      return new Checkpoint(folder, tensors, files.values());
     } catch (RuntimeException e) {
       files.values().forEach(SafetensorsFile::close);
       throw e;
     }
   }
 
+  /**
+   * The same tensors under other names.
+   *
+   * @param names from a file's name to the new one
+   */
+  public Checkpoint named(UnaryOperator<String> names) {
+    Map<String, Stored> renamed = new LinkedHashMap<>();
+    tensors.forEach((name, stored) -> renamed.put(names.apply(name), stored));
+    return new Checkpoint(folder, renamed, shards);
+  }
+
   /** Names of all tensors. */
   public Set<String> names() {
-    return Collections.unmodifiableSet(shardOf.keySet());
+    return Collections.unmodifiableSet(tensors.keySet());
+  }
+
+  /** The tensor's name in its file. */
+  public String inFile(String name) {
+    return stored(name).name();
   }
 
   /**
@@ -97,7 +116,8 @@ public final class Checkpoint implements AutoCloseable {
    * @throws UserError if there is no such tensor
    */
   public TensorInfo info(String name) {
-    return shard(name).info(name);
+    Stored stored = stored(name);
+    return stored.shard().info(stored.name());
   }
 
   /**
@@ -105,37 +125,41 @@ public final class Checkpoint implements AutoCloseable {
    * on.
    */
   public void read(String name, long firstByte, ByteBuffer dst) {
-    shard(name).read(name, firstByte, dst);
+    Stored stored = stored(name);
+    stored.shard().read(stored.name(), firstByte, dst);
   }
 
   /** The whole tensor mapped read-only, little endian; nothing if it is not on a local disk. */
   public Optional<ByteBuffer> map(String name) {
-    return shard(name).map(name);
+    Stored stored = stored(name);
+    return stored.shard().map(stored.name());
   }
 
   /** A range of the tensor, at most 2 GiB, mapped like {@link #map(String)}. */
   public Optional<ByteBuffer> map(String name, long firstByte, long bytes) {
-    return shard(name).map(name, firstByte, bytes);
+    Stored stored = stored(name);
+    return stored.shard().map(stored.name(), firstByte, bytes);
   }
 
   /** Where the tensor lies on the local disk; nothing if it is elsewhere. */
   public Optional<FileRange> locate(String name) {
-    return shard(name).locate(name);
+    Stored stored = stored(name);
+    return stored.shard().locate(stored.name());
   }
 
   /** The file that holds the tensor, as messages name it. */
   public String where(String name) {
-    return shard(name).where();
+    return stored(name).shard().where();
   }
 
-  private SafetensorsFile shard(String name) {
-    SafetensorsFile shard = shardOf.get(name);
-    if (shard == null) {
+  private Stored stored(String name) {
+    Stored stored = tensors.get(name);
+    if (stored == null) {
       throw new UserError(
           "The model %s has no tensor %s. Is it of the family that its config.json says?"
               .formatted(folder, Names.quoted(name)));
     }
-    return shard;
+    return stored;
   }
 
   @Override

@@ -30,6 +30,8 @@ public final class ModelFolders {
           "tokenizer.json",
           "tokenizer_config.json",
           "special_tokens_map.json",
+          "preprocessor_config.json",
+          "processor_config.json",
           "chat_template.jinja",
           "chat_template.json",
           "additional_chat_templates/*.jinja",

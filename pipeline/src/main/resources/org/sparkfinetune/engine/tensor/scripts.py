@@ -194,10 +194,14 @@ class Ops(Module):
     return [dx, dweight]
 
   # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, E), E <= D, of which the first E
-  # numbers of a head turn; of no elements in a layer without positions --------------------------------------------
-  def rope(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+  # numbers of a head turn, or (N, 2, E) with rows 0 for queries and 1 for keys; of no elements in a layer without
+  # positions ------------------------------------------------------------------------------------------------------
+  def rope(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor, row: int) -> Tensor:
     if torch.numel(cos) == 0:
       return x
+    if torch.size(cos, 1) > 1:
+      cos = torch.narrow(cos, 1, row, 1)
+      sin = torch.narrow(sin, 1, row, 1)
     turning = torch.size(cos, -1)
     half = torch.floordiv(turning, 2)
     left = torch.narrow(x, -1, 0, half)
@@ -210,8 +214,8 @@ class Ops(Module):
     y = torch.to(torch.addcmul(head * cos, turned, sin), x.dtype)
     return torch.cat([y, torch.narrow(x, -1, turning, rest)], -1)
 
-  def rope_backward(self: __torch__.Ops, dy: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    return self.rope(dy, cos, torch.neg(sin))
+  def rope_backward(self: __torch__.Ops, dy: Tensor, cos: Tensor, sin: Tensor, row: int) -> Tensor:
+    return self.rope(dy, cos, torch.neg(sin), row)
 
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
   # q: (N, Q, D), k, v: (N, K, D); tokens from the last cut on are padding, for which zeros come out;
@@ -618,8 +622,8 @@ class Ops(Module):
     headDim, window, qkNorm, norm, _activation = kinds
     eps, attention, residual, cap = numbers
     q0, k0, v = self.queries_keys_values(n1, w, lora, masks, scales, headDim)
-    q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin)
-    k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin)
+    q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin, 0)
+    k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin, 1)
     attended, saved = self.attention(q, k, v, cuts, attention, window, cap, soon)
     o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
     h = self.branch(x, self.rms_norm(o, w[18], eps, norm), residual)
@@ -668,8 +672,8 @@ class Ops(Module):
     dout, dw18 = self.rms_norm_backward(self.times(dh, residual), o, w[18], eps, norm, base)
     dattended, da3, db3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts, attention, window, cap)
-    dq, dw16 = self.head_norm_backward(self.rope_backward(dq, cos, sin), q0, w[16], eps, qkNorm, norm, base)
-    dk, dw17 = self.head_norm_backward(self.rope_backward(dk, cos, sin), k0, w[17], eps, qkNorm, norm, base)
+    dq, dw16 = self.head_norm_backward(self.rope_backward(dq, cos, sin, 0), q0, w[16], eps, qkNorm, norm, base)
+    dk, dw17 = self.head_norm_backward(self.rope_backward(dk, cos, sin, 1), k0, w[17], eps, qkNorm, norm, base)
     dq = torch.reshape(dq, [n, -1])
     dk = torch.reshape(dk, [n, -1])
     dv = torch.reshape(dv, [n, -1])

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -17,6 +18,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -32,6 +34,7 @@ import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
 
 /** Tiny models of every family beside transformers and PEFT, see {@code families.py}. */
@@ -163,6 +166,26 @@ class FamiliesParityTest {
   @MethodSource("quantized")
   void qlora_in_bfloat16_is_pefts(String model) throws Exception {
     run(model, "qlora-bfloat16").with("bf16", true).compareLosses(1, step -> 5e-3 * Math.log(96));
+  }
+
+  @Test
+  void full_training_leaves_what_reads_images_as_it_was() throws Exception {
+    run("gemma3-images", "lora").without("adapter").with("method", "full").run(2);
+    Path saved = scratch.resolve("families/gemma3-images-lora/model/model.safetensors");
+    try (Checkpoint ours =
+            Checkpoint.openFile(new org.apache.hadoop.fs.Path(saved.toUri()), STORE);
+        Checkpoint base =
+            Checkpoint.open(
+                new org.apache.hadoop.fs.Path(FAMILIES.resolve("gemma3-images").toUri()), STORE)) {
+      assertThat(ours.names()).containsExactlyInAnyOrderElementsOf(base.names());
+      for (String name : base.names()) {
+        boolean decoders = name.startsWith("language_model.");
+        assertThat(ours.info(name).dtype()).isEqualTo(decoders ? DType.F32 : DType.BF16);
+        assertThat(Arrays.equals(Variant.floats(ours, name), Variant.floats(base, name)))
+            .as(name)
+            .isEqualTo(!decoders);
+      }
+    }
   }
 
   private Variant run(String model, String method) throws Exception {

@@ -32,8 +32,10 @@ import org.sparkfinetune.model.family.DecoderFamily.Rotation;
 import org.sparkfinetune.model.family.DecoderFamily.Scales;
 import org.sparkfinetune.model.family.DecoderFamily.SoftCaps;
 import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
@@ -119,7 +121,8 @@ class FiniteDifferenceTest {
 
   /** One layer with a window of five tokens, one without positions. */
   private static DecoderConfig like(DecoderFamily family, int turning) {
-    Rope rope = new Rope(10_000, turning, new RopeScaling.Linear(2));
+    QueryGrowth growth = turning == 4 ? new QueryGrowth(0.7, 3) : QueryGrowth.NONE;
+    Rope rope = new Rope(10_000, turning, new RopeScaling.Linear(2), growth);
     return new DecoderConfig(
         "any",
         12,
@@ -134,7 +137,8 @@ class FiniteDifferenceTest {
         true,
         new DecoderConfig.Biases(true, true, true),
         family,
-        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())));
+        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())),
+        ModuleNames.DECODER);
   }
 
   private Map<String, float[]> compare(SmallModel model) {

@@ -101,7 +101,8 @@ final class NaiveDecoder {
     for (int t = 0; t < n; t++) {
       double[] normed = before ? norm(x[t], prefix + "input_layernorm") : x[t];
       projections(r, t, prefix + "self_attn.", normed, q, k, v);
-      q[t] = rotate(headNorm(q[t], prefix + "self_attn.q_norm"), row, t, layer);
+      q[t] =
+          grown(rotate(headNorm(q[t], prefix + "self_attn.q_norm"), row, t, layer), row, t, layer);
       k[t] = rotate(headNorm(k[t], prefix + "self_attn.k_norm"), row, t, layer);
     }
     double[][] y = new double[n][];
@@ -275,6 +276,16 @@ final class NaiveDecoder {
       }
     }
     return y;
+  }
+
+  private double[] grown(double[] q, PackedRow row, int t, int layer) {
+    Optional<Rope> rope = config.layers().get(layer).rope();
+    if (rope.isEmpty()) {
+      return q;
+    }
+    double passed = row.positionIds()[t] / rope.get().growth().positions();
+    double factor = 1 + rope.get().growth().beta() * Math.log(1 + passed);
+    return Arrays.stream(q).map(x -> x * factor).toArray();
   }
 
   private static double frequency(Rope rope, int i, int length) {

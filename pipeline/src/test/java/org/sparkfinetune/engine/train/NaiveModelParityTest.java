@@ -19,7 +19,9 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
 import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
@@ -89,7 +91,8 @@ class NaiveModelParityTest {
         random.nextBoolean(),
         new DecoderConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()),
         random.nextBoolean() ? DecoderFamily.LLAMA : family(random),
-        layers);
+        layers,
+        ModuleNames.DECODER);
   }
 
   /** Switches in any combination, whether a family has it or not. */
@@ -119,7 +122,12 @@ class NaiveModelParityTest {
 
   private static LayerAttention attention(Random random, int headDim) {
     int turning = random.nextBoolean() ? headDim : 2 * (1 + random.nextInt(headDim / 2));
-    Rope rope = new Rope(Math.pow(10, 2 + random.nextInt(5)), turning, scaling(random, turning));
+    QueryGrowth growth =
+        turning == headDim && random.nextBoolean()
+            ? new QueryGrowth(random.nextDouble(), 1 + random.nextInt(6))
+            : QueryGrowth.NONE;
+    Rope rope =
+        new Rope(Math.pow(10, 2 + random.nextInt(5)), turning, scaling(random, turning), growth);
     return new LayerAttention(
         random.nextBoolean() ? 0 : 1 + random.nextInt(8),
         random.nextInt(4) == 0 ? Optional.empty() : Optional.of(rope));

@@ -58,6 +58,11 @@ final class Variant {
     return this;
   }
 
+  Variant without(String key) {
+    arguments.remove(key);
+    return this;
+  }
+
   Variant on(ComputeDevice what) {
     this.device = what;
     return this;

@@ -115,6 +115,10 @@ class SupportMatrixTest {
       }
       for (LayerAttention layer : config.layers()) {
         all.add(layer.window() > 0 ? "windows" : "");
+        all.add(
+            layer.rope().stream().anyMatch(rope -> rope.growth().beta() > 0)
+                ? "queries that grow with their position"
+                : "");
         all.add(layer.rope().isEmpty() ? "layers without positions" : "");
         all.add(
             layer.rope().map(rope -> rope.dimensions() < config.headDim()).orElse(false)

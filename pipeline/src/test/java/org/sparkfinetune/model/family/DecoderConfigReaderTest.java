@@ -224,6 +224,39 @@ class DecoderConfigReaderTest {
     assertThat(config.tieWordEmbeddings()).isTrue();
   }
 
+  /** As transformers 4 saved it: what its classes have anyway is left out. */
+  private static final String GEMMA_3_4B =
+      """
+      {"architectures": ["Gemma3ForConditionalGeneration"], "boi_token_index": 255999,
+       "eoi_token_index": 256000, "eos_token_id": [1, 106], "image_token_index": 262144,
+       "initializer_range": 0.02, "mm_tokens_per_image": 256, "model_type": "gemma3",
+       "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+         "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+         "sliding_window": 1024},
+       "torch_dtype": "bfloat16", "transformers_version": "4.50.0.dev0",
+       "vision_config": {"hidden_size": 1152, "model_type": "siglip_vision_model"}}\
+      """;
+
+  @Test
+  void the_text_part_of_a_model_for_images_is_read_with_what_its_class_has() throws Exception {
+    DecoderConfig config = read(GEMMA_3_4B);
+    assertThat(config.parameters()).isEqualTo(3_880_263_168L);
+    assertThat(config.modelType()).isEqualTo("gemma3_text");
+    assertThat(config.names()).isEqualTo(ModuleNames.LANGUAGE_MODEL);
+    assertThat(config.tieWordEmbeddings()).isTrue();
+    assertThat(config.padding()).hasValue(0);
+    assertThat(config.layers().get(5).rope().orElseThrow().scaling())
+        .isEqualTo(new RopeScaling.Linear(8));
+    assertThat(read(with("tie_word_embeddings", "false", GEMMA_3_4B)).tieWordEmbeddings())
+        .isFalse();
+    assertThatThrownBy(() -> read(with("text_config", "{\"model_type\": \"gemma\"}", GEMMA_3_4B)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("text_config: model_type is \"gemma\"");
+    assertThatThrownBy(() -> read(with("logit_scale", "2", GEMMA_3_4B)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("\"logit_scale\" (value 2) is not known here for gemma3");
+  }
+
   @Test
   void three_quarters_of_a_phi_4_minis_head_turn() {
     assertThat(rope(read(PHI_4_MINI)).dimensions()).isEqualTo(96);

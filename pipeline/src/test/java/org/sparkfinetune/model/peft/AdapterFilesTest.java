@@ -21,6 +21,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.ModelFolder;
+import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.TensorSpec;
@@ -88,6 +91,78 @@ final class AdapterFilesTest {
     for (String file : List.of("adapter_config.json", "adapter_model.safetensors")) {
       assertThat(folder.resolve(file)).hasSameBinaryContentAs(golden().resolve(file));
     }
+  }
+
+  /** PEFT's all-linear reaches into an image encoder; its names there were others before. */
+  @Test
+  void an_adapter_of_a_model_for_images_is_that_of_its_decoder() throws Exception {
+    DecoderConfig model =
+        ModelFolder.config(
+            new Path(
+                java.nio.file.Path.of("src/test/resources/golden/variants/families/gemma3-images")
+                    .toAbsolutePath()
+                    .toUri()),
+            STORE);
+    LoraModules modules = LoraModules.of(new Names(List.of("q_proj")), List.of("embed_tokens"));
+    String tower = "model.vision_tower.encoder.layers.0.self_attn.q_proj";
+    List<TensorSpec> tensors = new ArrayList<>();
+    tensors.add(
+        new TensorSpec(
+            AdapterNames.saved("model.language_model.embed_tokens.weight"), DType.F32, 96, 32));
+    for (String module :
+        List.of(
+            tower,
+            "model.language_model.layers.0.self_attn.q_proj",
+            "language_model.model.layers.1.self_attn.q_proj",
+            "language_model.model.layers.2.self_attn.q_proj")) {
+      tensors.add(new TensorSpec(AdapterNames.loraA(module), DType.F32, 2, 32));
+      tensors.add(new TensorSpec(AdapterNames.loraB(module), DType.F32, 24, 2));
+    }
+    AdapterConfig config =
+        new AdapterConfig(
+            CONFIG.baseModel(),
+            CONFIG.revision(),
+            modules,
+            LoraRanks.of(2, 4, false),
+            0,
+            AdapterConfig.Beginning.KAIMING);
+    write(config, tensors.toArray(TensorSpec[]::new));
+    try (AdapterFiles files = AdapterFiles.open(path(), model, STORE)) {
+      assertThat(files.modules())
+          .containsExactly(
+              "model.language_model.layers.0.self_attn.q_proj",
+              "model.language_model.layers.1.self_attn.q_proj",
+              "model.language_model.layers.2.self_attn.q_proj");
+      assertThat(files.savedParameters()).containsExactly("model.embed_tokens.weight");
+    }
+    AdapterFiles.write(
+        path(),
+        STORE,
+        config,
+        tensors,
+        (tensor, sink) ->
+            sink.accept(ByteBuffer.allocate((int) tensor.byteCount()).put(1, (byte) 60).clear()));
+    assertThatThrownBy(() -> AdapterFiles.open(path(), model, STORE))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(tower)
+        .hasMessageContaining("or for images?");
+
+    LoraModules within = modules.within(model.names());
+    assertThat(within.has("model.language_model.layers.0.self_attn.q_proj")).isTrue();
+    assertThat(within.has(tower)).isFalse();
+    assertThat(within.within(model.names())).isEqualTo(within);
+    assertThat(
+            new LoraModules(
+                    modules.targets(),
+                    Optional.of(new Names(List.of("v_proj", "1.self_attn.q_proj"))),
+                    List.of(),
+                    List.of(),
+                    List.of())
+                .within(model.names())
+                .excluded()
+                .orElseThrow()
+                .expression())
+        .isEqualTo("(.*\\.)?(v_proj|1\\.self_attn\\.q_proj)|(?!model\\.language_model\\.).*");
   }
 
   @Test
