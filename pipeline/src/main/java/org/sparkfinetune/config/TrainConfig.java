@@ -3,12 +3,15 @@ package org.sparkfinetune.config;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.Serializable;
 import java.util.Collections;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
 
@@ -31,7 +34,8 @@ public record TrainConfig(
     @Key(meaning = Meaning.PATH, doc = "the run folder, where everything is written")
         String outputDir,
     Reporting reporting,
-    Checkpointing checkpointing) {
+    Checkpointing checkpointing,
+    BestModel best) {
   public TrainConfig {
     KeyTable.check(TrainConfig.class, method, seed, outputDir);
     if (method == Method.FULL && model.adapter().isPresent()) {
@@ -39,6 +43,14 @@ public record TrainConfig(
           ("adapter is %s, but method is full, which trains no adapter; merge the adapter into the"
                   + " model first, or use method qlora or lora")
               .formatted(model.adapter().get()));
+    }
+    if (best.isAsked() && reporting.evalStrategy() == IntervalStrategy.NO) {
+      throw new UserError(
+          ("%s needs evaluations, but eval_strategy is no; set eval_strategy to epoch or steps")
+              .formatted(
+                  best.loadBestModelAtEnd()
+                      ? "load_best_model_at_end"
+                      : "early_stopping_patience"));
     }
   }
 
@@ -56,7 +68,8 @@ public record TrainConfig(
         seed,
         outputDir,
         reporting,
-        checkpointing);
+        checkpointing,
+        best);
   }
 
   /** Which weights are trained, and how the frozen ones are stored. */
@@ -144,11 +157,19 @@ public record TrainConfig(
           double learningRate,
       @Key(otherwise = "constant", doc = "how the rate changes over the run")
           LrSchedulerType lrSchedulerType,
+      @Key(doc = "what a schedule takes beside, as num_cycles, min_lr, power or num_decay_steps")
+          Optional<Map<String, String>> lrSchedulerKwargs,
       @Key(otherwise = "0", range = "[0,1]", doc = "share of the steps in which the rate rises")
           double warmupRatio,
       @Key(otherwise = "0", range = "[0,)", doc = "the same as a number; wins over the ratio")
           int warmupSteps,
       @Key(otherwise = "0", range = "[0,)", doc = "AdamW's decay") double weightDecay,
+      @Key(otherwise = "0.9", range = "[0,1)", doc = "of AdamW's mean of gradients")
+          double adamBeta1,
+      @Key(otherwise = "0.999", range = "[0,1)", doc = "of AdamW's mean of their squares")
+          double adamBeta2,
+      @Key(otherwise = "1e-8", range = "[0,)", doc = "what AdamW adds to their root")
+          double adamEpsilon,
       @Key(
               otherwise = "0.3",
               range = "[0,)",
@@ -159,10 +180,29 @@ public record TrainConfig(
           Optimization.class,
           learningRate,
           lrSchedulerType,
+          lrSchedulerKwargs,
           warmupRatio,
           warmupSteps,
           weightDecay,
+          adamBeta1,
+          adamBeta2,
+          adamEpsilon,
           maxGradNorm);
+      lrSchedulerKwargs = lrSchedulerKwargs.map(Map::copyOf);
+      double end =
+          new ScheduleOptions(lrSchedulerType, lrSchedulerKwargs.orElse(Map.of()))
+              .number("lr_end")
+              .orElse(0);
+      if (end >= learningRate) {
+        throw new UserError(
+            "lr_scheduler_kwargs.lr_end is %s, which is not below learning_rate, %s"
+                .formatted(end, learningRate));
+      }
+    }
+
+    /** {@code lr_scheduler_kwargs}, of the schedule that there is. */
+    public ScheduleOptions schedule() {
+      return new ScheduleOptions(lrSchedulerType, lrSchedulerKwargs.orElse(Map.of()));
     }
   }
 
@@ -174,7 +214,34 @@ public record TrainConfig(
     /** Falls to 0 in a line after the warm-up. */
     LINEAR,
     /** Falls to 0 along half a cosine after the warm-up. */
-    COSINE
+    COSINE("num_cycles"),
+    /** The same num_cycles times, from the peak each time. */
+    COSINE_WITH_RESTARTS("num_cycles"),
+    /** Falls to a rate above 0. */
+    COSINE_WITH_MIN_LR("num_cycles", "min_lr", "min_lr_rate"),
+    /** Falls to lr_end by a power of what is left. */
+    POLYNOMIAL("lr_end", "power"),
+    /** Falls with the root of the steps, and never to 0. */
+    INVERSE_SQRT("timescale"),
+    /** Stays at its peak until the last num_decay_steps. */
+    WARMUP_STABLE_DECAY(
+        "num_decay_steps",
+        "num_stable_steps",
+        "warmup_type",
+        "decay_type",
+        "min_lr_ratio",
+        "num_cycles");
+
+    private final List<String> options;
+
+    LrSchedulerType(String... options) {
+      this.options = List.of(options);
+    }
+
+    /** What it takes in {@code lr_scheduler_kwargs}. */
+    List<String> options() {
+      return options;
+    }
   }
 
   /** How long is trained and how many rows make a step. */
@@ -254,6 +321,81 @@ public record TrainConfig(
     public Checkpointing {
       KeyTable.check(
           Checkpointing.class, saveStrategy, saveSteps, saveTotalLimit, resumeFrom, maxAttempts);
+    }
+  }
+
+  /** Which weights are the result, and when a run ends before its last step. */
+  public record BestModel(
+      @Key(
+              otherwise = "false",
+              doc =
+                  "the result is the model of the best evaluation, not of the last; its checkpoint"
+                      + " is kept")
+          boolean loadBestModelAtEnd,
+      @Key(
+              otherwise = "loss",
+              doc =
+                  "what makes an evaluation the best: loss, or loss/NAME of a source of a mixture")
+          String metricForBestModel,
+      @Key(doc = "whether more of it is better; without it not of a loss")
+          Optional<Boolean> greaterIsBetter,
+      @Key(doc = "the run ends after so many evaluations in a row that were no better")
+          OptionalInt earlyStoppingPatience,
+      @Key(
+              otherwise = "0",
+              range = "[0,)",
+              doc = "by how much an evaluation has to be better to count as such")
+          double earlyStoppingThreshold) {
+    private static final String EVAL = "eval_";
+    private static final String LOSS = "loss";
+
+    public BestModel {
+      KeyTable.check(
+          BestModel.class,
+          loadBestModelAtEnd,
+          metricForBestModel,
+          greaterIsBetter,
+          earlyStoppingPatience,
+          earlyStoppingThreshold);
+    }
+
+    /** Whether evaluations have a bearing on the run. */
+    public boolean isAsked() {
+      return loadBestModelAtEnd || earlyStoppingPatience.isPresent();
+    }
+
+    public boolean isGreaterBetter() {
+      return greaterIsBetter.orElse(
+          !metricForBestModel.endsWith(LOSS) && !metricForBestModel.contains(LOSS + "/"));
+    }
+
+    /** As metrics call it, {@code eval_loss}. */
+    public String name() {
+      return metricForBestModel.startsWith(EVAL) ? metricForBestModel : EVAL + metricForBestModel;
+    }
+
+    /**
+     * The metric among those of an evaluation.
+     *
+     * @throws UserError if it is none of them
+     */
+    public double of(double loss, Map<String, Double> lossBySource) {
+      Map<String, Double> all = new TreeMap<>();
+      lossBySource.forEach((source, its) -> all.put(EVAL + LOSS + "/" + source, its));
+      // As transformers calls that of one of several data sets.
+      lossBySource.forEach((source, its) -> all.put(EVAL + source + "_" + LOSS, its));
+      all.put(EVAL + LOSS, loss);
+      Double value = all.get(name());
+      if (value == null) {
+        throw new UserError(
+            "metric_for_best_model is %s, but an evaluation gives %s"
+                .formatted(
+                    metricForBestModel,
+                    all.keySet().stream()
+                        .filter(name -> name.startsWith(EVAL + LOSS))
+                        .collect(Collectors.joining(", "))));
+      }
+      return value;
     }
   }
 

@@ -67,6 +67,14 @@ final class RunPage {
               figure("training time", Numbers.seconds(summary.trainRuntime()));
               figure("tokens a second (median step)", Numbers.figure(summary.tokensPerSecond()));
             });
+    report
+        .summary()
+        .flatMap(Summary::best)
+        .ifPresent(
+            best ->
+                figure(
+                    "best " + best.metric() + (best.isResult() ? ", the result" : ""),
+                    "%s, step %s".formatted(Numbers.figure(best.value()), best.step())));
     List<MetricsLine.Eval> evaluations = report.evaluations();
     if (!evaluations.isEmpty()) {
       double first = evaluations.get(0).evalLoss();

@@ -6,6 +6,7 @@ import static org.sparkfinetune.config.TrainYaml.load;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,12 +129,47 @@ class TrainConfigRefusalsTest {
     assertThatThrownBy(() -> new LoraConfig(0, 8, 0, List.of("all-linear"), false, List.of()))
         .isInstanceOf(UserError.class)
         .hasMessage("lora_r is 0; allowed: a whole number of at least 1");
-    assertThatThrownBy(() -> new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0))
+    assertThatThrownBy(
+            () ->
+                new Optimization(
+                    Double.NaN,
+                    LrSchedulerType.LINEAR,
+                    Optional.empty(),
+                    0,
+                    0,
+                    0,
+                    0.9,
+                    0.999,
+                    1e-8,
+                    0))
         .isInstanceOf(UserError.class)
         .hasMessage("learning_rate is NaN; allowed: a number above 0");
     assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))
         .isInstanceOf(UserError.class)
         .hasMessageStartingWith("adapter is a, but method is full");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          lr_scheduler_kwargs: {num_cycles: 2} | constant takes no num_cycles; it takes nothing
+          lr_scheduler_type: cosine_with_min_lr | needs min_lr, a rate, or min_lr_rate
+          lr_scheduler_type: cosine_with_min_lr; lr_scheduler_kwargs: {min_lr: 1, min_lr_rate: 1} | and not both
+          lr_scheduler_type: warmup_stable_decay | needs num_decay_steps
+          lr_scheduler_type: polynomial; lr_scheduler_kwargs: {lr_end: 1} | lr_end is 1.0, which is not below learning_rate, 2.0E-4
+          lr_scheduler_type: polynomial; lr_scheduler_kwargs: {power: big} | power is big; allowed is a number of at least 0
+          lr_scheduler_type: warmup_stable_decay; lr_scheduler_kwargs: {num_decay_steps: 1, decay_type: exp} | allowed is linear, cosine, 1-sqrt
+          load_best_model_at_end: true; eval_strategy: no | load_best_model_at_end needs evaluations, but eval_strategy is no
+          early_stopping_patience: 2; eval_strategy: no | early_stopping_patience needs evaluations
+          early_stopping_patience: 0 | early_stopping_patience
+          adam_beta1: 1 | adam_beta1
+          """)
+  void what_steers_a_run_has_to_make_sense(String keys, String message) {
+    assertThatThrownBy(() -> load(folder, REQUIRED + keys.replace("; ", "\n") + "\n"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
   }
 
   @Test

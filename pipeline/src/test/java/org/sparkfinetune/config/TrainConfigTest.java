@@ -22,6 +22,7 @@ import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
 import org.sparkfinetune.config.Parallelism.ExchangeMode;
 import org.sparkfinetune.config.Parallelism.Fsdp;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.BestModel;
 import org.sparkfinetune.config.TrainConfig.Checkpointing;
 import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
@@ -44,6 +45,11 @@ class TrainConfigTest {
 
   @TempDir Path folder;
 
+  private static Optimization constant(double warmupRatio) {
+    return new Optimization(
+        2e-4, LrSchedulerType.CONSTANT, Optional.empty(), warmupRatio, 0, 0, 0.9, 0.999, 1e-8, 0.3);
+  }
+
   @Test
   void the_defaults_are_those_that_the_manual_promises() {
     assertThat(load(folder, REQUIRED).config())
@@ -61,12 +67,13 @@ class TrainConfigTest {
                     false,
                     OptionalLong.empty()),
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
-                new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3),
+                constant(0),
                 new Loop(3, OptionalInt.empty(), 1, 1, 1),
                 42,
                 "runs/one",
                 new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
-                new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3)));
+                new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
+                new BestModel(false, "loss", Optional.empty(), OptionalInt.empty(), 0)));
     assertThat(load(folder, REQUIRED).notes()).isEmpty();
   }
 
@@ -109,7 +116,17 @@ class TrainConfigTest {
                     true,
                     OptionalLong.of(6_000_000_000L)),
                 new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
-                new Optimization(1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1),
+                new Optimization(
+                    1e-3,
+                    LrSchedulerType.COSINE,
+                    Optional.of(Map.of("num_cycles", "0.75")),
+                    0.03,
+                    7,
+                    0.01,
+                    0.8,
+                    0.95,
+                    1e-6,
+                    1),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
                 7,
                 "file:/runs/two",
@@ -120,7 +137,8 @@ class TrainConfigTest {
                     20,
                     true),
                 new Checkpointing(
-                    IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5)));
+                    IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5),
+                new BestModel(true, "eval_sql_loss", Optional.of(true), OptionalInt.of(3), 0.01)));
   }
 
   @Test
@@ -186,8 +204,7 @@ class TrainConfigTest {
     assertThat(config.loop()).isEqualTo(new Loop(10, OptionalInt.empty(), 1, 1, 2));
     assertThat(config.parallelism().strategy()).isEqualTo(ShardingStrategy.FULL_SHARD);
     assertThat(config.parallelism().offload()).isTrue();
-    assertThat(config.optimization())
-        .isEqualTo(new Optimization(2e-4, LrSchedulerType.CONSTANT, 0.03, 0, 0, 0.3));
+    assertThat(config.optimization()).isEqualTo(constant(0.03));
     assertThat(loaded.notes())
         .containsExactly(
             "fsdp: auto_wrap changes nothing; a decoder layer is always the unit of sharding.",
@@ -412,9 +429,13 @@ class TrainConfigTest {
     gradient_checkpointing_kwargs: {use_reentrant: false}
     learning_rate: 1e-3
     lr_scheduler_type: cosine
+    lr_scheduler_kwargs: {num_cycles: 0.75}
     warmup_ratio: 0.03
     warmup_steps: 7
     weight_decay: 0.01
+    adam_beta1: 0.8
+    adam_beta2: 0.95
+    adam_epsilon: 1e-6
     max_grad_norm: 1
     optim: adamw_torch_fused
     num_train_epochs: 1.5
@@ -434,6 +455,11 @@ class TrainConfigTest {
     save_total_limit: 2
     resume_from_checkpoint: runs/x/checkpoints/y
     max_attempts: 5
+    load_best_model_at_end: true
+    metric_for_best_model: eval_sql_loss
+    greater_is_better: true
+    early_stopping_patience: 3
+    early_stopping_threshold: 0.01
     """;
   }
 }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import jdk.jshell.JShell;
@@ -174,6 +175,7 @@ class NotebooksTest {
             100,
             1.5,
             OptionalDouble.of(1.5),
+            Optional.empty(),
             1,
             List.of(new RankSummary(0, "host", 1L << 30, 1, 0, 1 << 20)),
             Map.of(Phase.FORWARD, 1.0))

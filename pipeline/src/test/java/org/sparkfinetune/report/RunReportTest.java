@@ -147,6 +147,7 @@ class RunReportTest {
             100,
             2.25,
             OptionalDouble.of(0.25),
+            Optional.of(new Summary.Best("eval_loss", 0.2, 3, true)),
             2,
             List.of(
                 new RankSummary(0, revision, 512L << 20, 256L << 20, 0, 1 << 20),

@@ -103,6 +103,7 @@ class StoreTest {
             2.25,
             1 / 3.0,
             OptionalDouble.of(0.5),
+            Optional.of(new Summary.Best("eval_loss", 0.25, 5, true)),
             2,
             List.of(use),
             Map.of(Phase.LOAD, 1.0, Phase.FORWARD, 1.0));
@@ -117,6 +118,10 @@ class StoreTest {
               "tokens_per_second" : 2.25,
               "train_loss" : 0.3333333333333333,
               "eval_loss" : 0.5,
+              "metric_for_best_model" : "eval_loss",
+              "best_metric" : 0.25,
+              "best_step" : 5,
+              "load_best_model_at_end" : true,
               "attempts" : 2,
               "bottleneck" : "exchange",
               "ranks" : [ {
@@ -149,7 +154,8 @@ class StoreTest {
 
   @Test
   void a_summary_without_an_evaluation_says_null() throws IOException {
-    Summary summary = new Summary(0, 0, 0, 0, OptionalDouble.empty(), 1, List.of(), Map.of());
+    Summary summary =
+        new Summary(0, 0, 0, 0, OptionalDouble.empty(), Optional.empty(), 1, List.of(), Map.of());
     summary.write(run(), files);
     assertThat(Summary.read(run(), files)).hasValue(summary);
     assertThat(Files.readString(folder.resolve("run/summary.json")))

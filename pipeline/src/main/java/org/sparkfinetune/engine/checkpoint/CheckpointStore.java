@@ -138,12 +138,26 @@ public final class CheckpointStore {
     }
   }
 
-  /** Deletes all but the newest {@code limit} complete checkpoints. */
-  public void prune(int limit) {
+  /**
+   * Deletes the oldest complete checkpoints until {@code limit} are left.
+   *
+   * @param best one that is never deleted; it counts among them, but beside the newest
+   */
+  public void prune(int limit, OptionalLong best) {
     List<Long> steps = complete();
-    for (int i = 0; i < steps.size() - limit; i++) {
-      delete(folder.checkpoint(steps.get(i)));
+    List<Long> old =
+        steps.stream()
+            .limit(Math.max(0, steps.size() - 1L))
+            .filter(step -> best.isEmpty() || step != best.getAsLong())
+            .toList();
+    for (int i = 0; i < Math.min(old.size(), steps.size() - limit); i++) {
+      delete(folder.checkpoint(old.get(i)));
     }
+  }
+
+  /** Whether a step has a complete checkpoint. */
+  public boolean has(long step) {
+    return isComplete(folder.checkpoint(step));
   }
 
   /** Deletes what killed starts left unfinished. */

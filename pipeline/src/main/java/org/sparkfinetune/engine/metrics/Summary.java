@@ -26,6 +26,7 @@ import org.sparkfinetune.store.Store;
  * @param tokensPerSecond see {@link #medianSpeed}
  * @param trainLoss mean over the steps
  * @param evalLoss of the last evaluation; null in the file where there was none
+ * @param best where evaluations had a bearing on the run
  * @param secondsByPhase of rank 0; phases that are missing took no time
  */
 public record Summary(
@@ -34,6 +35,7 @@ public record Summary(
     double tokensPerSecond,
     double trainLoss,
     OptionalDouble evalLoss,
+    Optional<Best> best,
     int attempts,
     List<RankSummary> ranks,
     Map<Phase, Double> secondsByPhase) {
@@ -45,6 +47,36 @@ public record Summary(
       all.put(phase, secondsByPhase.getOrDefault(phase, 0.0));
     }
     secondsByPhase = Collections.unmodifiableMap(all);
+  }
+
+  /**
+   * The best evaluation.
+   *
+   * @param metric as {@code eval_loss}
+   * @param step after which it was
+   * @param isResult whether the run's result is the model of that step
+   */
+  public record Best(String metric, double value, long step, boolean isResult)
+      implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private void addTo(ObjectNode node) {
+      node.put("metric_for_best_model", metric)
+          .put("best_metric", value)
+          .put("best_step", step)
+          .put("load_best_model_at_end", isResult);
+    }
+
+    private static Optional<Best> of(JsonNode node) {
+      return node.has("best_step")
+          ? Optional.of(
+              new Best(
+                  node.path("metric_for_best_model").asText(),
+                  node.path("best_metric").asDouble(),
+                  node.path("best_step").asLong(),
+                  node.path("load_best_model_at_end").asBoolean()))
+          : Optional.empty();
+    }
   }
 
   /** The median over steps, the first left out: it compiles and warms up. 0 without a step. */
@@ -96,6 +128,7 @@ public record Summary(
             .put("tokens_per_second", tokensPerSecond)
             .put("train_loss", trainLoss);
     evalLoss.ifPresentOrElse(loss -> node.put("eval_loss", loss), () -> node.putNull("eval_loss"));
+    best.ifPresent(one -> one.addTo(node));
     node.put("attempts", attempts).put("bottleneck", bottleneck().text());
     ArrayNode rankNodes = node.putArray("ranks");
     ranks.forEach(rank -> rankNodes.add(json(rank)));
@@ -141,6 +174,7 @@ public record Summary(
         node.path("tokens_per_second").asDouble(),
         node.path("train_loss").asDouble(Double.NaN),
         evalLoss.isNumber() ? OptionalDouble.of(evalLoss.asDouble()) : OptionalDouble.empty(),
+        Best.of(node),
         node.path("attempts").asInt(),
         ranks,
         seconds);

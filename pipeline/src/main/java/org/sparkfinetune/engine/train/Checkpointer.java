@@ -8,6 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -45,6 +47,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   private final StepSchedule schedule;
   private final ResumeState continuation;
   private final Optional<RunRecorder> recorder;
+  private final BestEvaluation best;
   private final BooleanSupplier stopRequested;
   private final PhaseClock clock;
   private final Map<String, Tensor> copies = new LinkedHashMap<>();
@@ -62,6 +65,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
    * What a run gives its checkpoints.
    *
    * @param recorder of rank 0
+   * @param best what of the run may be its result
    * @param stopRequested whether the run should end after this step; one rank's yes is enough
    */
   record Setting(
@@ -70,6 +74,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       Checkpointing settings,
       ResumeState continuation,
       Optional<RunRecorder> recorder,
+      BestEvaluation best,
       BooleanSupplier stopRequested) {}
 
   Checkpointer(RankModel model, StepSchedule schedule, Setting setting, PhaseClock clock) {
@@ -92,11 +97,12 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     this.schedule = schedule;
     this.continuation = setting.continuation();
     this.recorder = setting.recorder();
+    this.best = setting.best();
     this.stopRequested = setting.stopRequested();
     this.clock = clock;
     this.scope = model.ops().torch().scope();
     this.patience = patience;
-    if (settings.saveStrategy() != IntervalStrategy.NO) {
+    if (settings.saveStrategy() != IntervalStrategy.NO || best.mayBeKept()) {
       // Takes the memory at the start: a run that has room for its first step has room to save.
       copy();
     }
@@ -131,7 +137,9 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       // A failed save must not stay unnoticed until the next one.
       exchange.await(writing);
     }
-    if (stop || schedule.isDue(settings.saveStrategy(), settings.saveSteps(), step)) {
+    if (stop
+        || best.isToBeKept(step)
+        || schedule.isDue(settings.saveStrategy(), settings.saveSteps(), step)) {
       clock.in(Phase.CHECKPOINT, () -> save(step));
     }
     return stop ? Trainer.Next.STOP : Trainer.Next.STEP;
@@ -141,8 +149,10 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     model.exchange().await(writing);
     List<StateFile.Part> parts = copy();
     recorder.ifPresent(RunRecorder::flush);
-    Map<String, Double> counters = recorder.map(RunRecorder::counters).orElse(Map.of());
-    writing = CompletableFuture.runAsync(() -> write(step, parts, counters), writer);
+    Map<String, Double> counters = new TreeMap<>(best.counters());
+    recorder.map(RunRecorder::counters).ifPresent(counters::putAll);
+    OptionalLong result = best.resultingStep();
+    writing = CompletableFuture.runAsync(() -> write(step, parts, counters, result), writer);
   }
 
   private List<StateFile.Part> copy() {
@@ -165,7 +175,8 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     return model.ops().hostMemory().empty(scope, tensor.type(), tensor.shape());
   }
 
-  private void write(long step, List<StateFile.Part> parts, Map<String, Double> counters) {
+  private void write(
+      long step, List<StateFile.Part> parts, Map<String, Double> counters, OptionalLong result) {
     ProcessGroup exchange = model.exchange();
     int rank = exchange.rank();
     StateFile file =
@@ -179,7 +190,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
       checkpoints.commit(
           new CheckpointManifest(
               step, continuation.rowsPerStep(), continuation.identity(), counters, files));
-      checkpoints.prune(settings.saveTotalLimit());
+      checkpoints.prune(settings.saveTotalLimit(), result);
     }
   }
 

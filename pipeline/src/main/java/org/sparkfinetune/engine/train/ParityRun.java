@@ -180,6 +180,7 @@ public final class ParityRun {
               rows,
               new Evaluation.TestRows(new RowsInMemory(List.of()), List.of()),
               log,
+              new BestEvaluation(config.best()),
               new PhaseClock())
           .run(0, step -> Trainer.Next.STEP);
       if (exchange.rank() == 0) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,6 +22,7 @@ import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.metrics.Summary.Best;
 import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
@@ -152,23 +154,80 @@ public final class RankRun {
 
   private RankReport run(Job job) {
     Optional<CheckpointManifest> saved = continuation.checkpoint().map(path -> restore(job, path));
+    BestEvaluation best = best(job, saved);
     if (job.rank() != 0) {
-      train(job, saved, Optional.empty());
+      long done = train(job, saved, best, Optional.empty());
+      if (hasEnded(job, done, best)) {
+        result(job, done, best);
+      }
       finish(job);
       return report(job, List.of());
     }
     checkpoints.sweep();
     try (RunRecorder recorder = recorder(job, saved)) {
-      long done = train(job, saved, Optional.of(recorder));
-      boolean ended = done == job.schedule().totalSteps();
+      long done = train(job, saved, best, Optional.of(recorder));
+      boolean ended = hasEnded(job, done, best);
       if (ended) {
         environment.progress().enter("saving", done);
-        AdapterSaver saver = new AdapterSaver(job.model(), store, done);
+        AdapterSaver saver = new AdapterSaver(job.model(), store, result(job, done, best));
         job.clock().in(Phase.CHECKPOINT, () -> saver.result(config, lora));
       }
       finish(job);
-      return report(job, List.of(ended ? recorder.finish(flos(job)) : recorder.totals()));
+      return report(
+          job, List.of(ended ? recorder.finish(flos(job), best) : recorder.totals(false, best)));
     }
+  }
+
+  private static boolean hasEnded(Job job, long done, BestEvaluation best) {
+    return done >= job.schedule().totalSteps() || best.endsRun();
+  }
+
+  /** The evaluations before a checkpoint; all are forgotten if the best one's weights are gone. */
+  private BestEvaluation best(Job job, Optional<CheckpointManifest> saved) {
+    BestEvaluation best = new BestEvaluation(config.best());
+    saved.ifPresent(from -> best.restore(from.counters()));
+    OptionalLong step = best.resultingStep();
+    if (step.isPresent() && !checkpoints.has(step.getAsLong())) {
+      if (job.rank() == 0) {
+        LOG.warn(
+            "{} of step {}, the best so far, has no checkpoint in {} any more; the best is chosen among the evaluations to come.",
+            config.best().name(),
+            step.getAsLong(),
+            folder.checkpoints());
+      }
+      best.forget();
+    }
+    return best;
+  }
+
+  /** Puts the weights in place that are the run's result; returns their version. */
+  private long result(Job job, long done, BestEvaluation best) {
+    if (best.endsRun() && job.rank() == 0) {
+      LOG.info(
+          "The run ends after step {} of {}: {} evaluations in a row had no better {} (early_stopping_patience).",
+          done,
+          job.schedule().totalSteps(),
+          config.best().earlyStoppingPatience().orElse(0),
+          config.best().name());
+    }
+    OptionalLong step = best.resultingStep();
+    if (step.isEmpty() || step.getAsLong() == done) {
+      return done;
+    }
+    if (job.rank() == 0) {
+      LOG.info(
+          "The result is the model of step {}, whose {} is the best.",
+          step.getAsLong(),
+          config.best().name());
+    }
+    org.apache.hadoop.fs.Path checkpoint = folder.checkpoint(step.getAsLong());
+    CheckpointManifest manifest =
+        job.rank() == 0
+            ? checkpoints.open(checkpoint).manifest()
+            : checkpoints.manifest(checkpoint);
+    Checkpointer.restore(job.model(), checkpoint, manifest, store);
+    job.model().weights().trainable().forEach(group -> group.publish(done + 1));
+    return done + 1;
   }
 
   private CheckpointManifest restore(Job job, org.apache.hadoop.fs.Path checkpoint) {
@@ -193,7 +252,11 @@ public final class RankRun {
   }
 
   /** Returns the steps done at the end. */
-  private long train(Job job, Optional<CheckpointManifest> saved, Optional<RunRecorder> recorder) {
+  private long train(
+      Job job,
+      Optional<CheckpointManifest> saved,
+      BestEvaluation best,
+      Optional<RunRecorder> recorder) {
     Trainer trainer =
         new Trainer(
             job.model(),
@@ -203,6 +266,7 @@ public final class RankRun {
             job.train(),
             new Evaluation.TestRows(job.test(), environment.testSources()),
             recorder.isPresent() ? recorder.get() : new Unrecorded(),
+            best,
             job.clock());
     Checkpointer.Setting setting =
         new Checkpointer.Setting(
@@ -211,6 +275,7 @@ public final class RankRun {
             config.checkpointing(),
             continuation,
             recorder,
+            best,
             environment.stopRequested());
     long before = saved.map(CheckpointManifest::step).orElse(0L);
     try (Checkpointer checkpointer =
@@ -295,9 +360,17 @@ public final class RankRun {
      * The run's results.
      *
      * @param evalLoss of the last evaluation, not-a-number without one
+     * @param ended whether there is a result, and not only a checkpoint to go on from
+     * @param best of the run's evaluations, if they have a bearing on it; one at most
      */
     public record Totals(
-        long steps, double trainRuntime, double tokensPerSecond, double trainLoss, double evalLoss)
+        long steps,
+        double trainRuntime,
+        double tokensPerSecond,
+        double trainLoss,
+        double evalLoss,
+        boolean ended,
+        List<Best> best)
         implements Serializable {
       private static final long serialVersionUID = 1L;
     }

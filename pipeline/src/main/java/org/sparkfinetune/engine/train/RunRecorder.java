@@ -198,21 +198,23 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   }
 
   /** Ends the record; the rank's share of summary.json. */
-  RankReport.Totals finish(double totalFlos) {
+  RankReport.Totals finish(double totalFlos, BestEvaluation best) {
     tensorBoard.finished(
-        totalSteps, new Speed(seconds(), samples, steps), totalFlos, lossSum / Math.max(1, steps));
-    return totals();
+        steps, new Speed(seconds(), samples, steps), totalFlos, lossSum / Math.max(1, steps));
+    return totals(true, best);
   }
 
   /** The results so far. */
-  RankReport.Totals totals() {
+  RankReport.Totals totals(boolean ended, BestEvaluation best) {
     double[] all = speeds.stream().mapToDouble(Double::doubleValue).toArray();
     return new RankReport.Totals(
         steps,
         seconds(),
         org.sparkfinetune.engine.metrics.Summary.medianSpeed(all),
         lossSum / Math.max(1, steps),
-        evalLoss);
+        evalLoss,
+        ended,
+        best.summary());
   }
 
   @Override

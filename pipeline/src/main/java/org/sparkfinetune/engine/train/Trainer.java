@@ -15,9 +15,6 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 
 /** The training loop of one rank: steps, evaluations, checkpoints. All ranks run it together. */
 final class Trainer {
-  private static final double BETA1 = 0.9;
-  private static final double BETA2 = 0.999;
-  private static final double EPS = 1e-8;
   private static final double NORM_EPS = 1e-6;
 
   private final RankModel model;
@@ -31,6 +28,7 @@ final class Trainer {
   private final TrainingStep trainingStep;
   private final int batchTokens;
   private final Evaluation evaluation;
+  private final BestEvaluation best;
   private final PhaseClock clock;
 
   Trainer(
@@ -41,6 +39,7 @@ final class Trainer {
       PackedRows train,
       Evaluation.TestRows test,
       TrainingEvents events,
+      BestEvaluation best,
       PhaseClock clock) {
     this.model = model;
     this.schedule = schedule;
@@ -50,6 +49,7 @@ final class Trainer {
     this.train = train;
     this.test = test;
     this.events = events;
+    this.best = best;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
     this.batchTokens = BufferSizes.batchTokens(model.recipe().config());
@@ -68,25 +68,28 @@ final class Trainer {
 
   /**
    * @param done steps already done: 0, or those of the checkpoint that was restored
-   * @return steps done at the end; fewer than the schedule's if {@code afterStep} said stop
+   * @return steps done at the end; fewer than the schedule's if {@code afterStep} said stop, or the
+   *     last evaluations were no better
    */
   long run(long done, AfterStep afterStep) {
+    long ended = done;
     publish(done);
     if (done == 0 && reporting.evalOnStart()) {
       evaluate(0);
     }
-    for (long step = done + 1; step <= schedule.totalSteps(); step++) {
+    for (long step = done + 1; step <= schedule.totalSteps() && !best.endsRun(); step++) {
       try (MDC.MDCCloseable unused = MDC.putCloseable("step", Long.toString(step))) {
         step(step);
         if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
           evaluate(step);
         }
+        ended = step;
         if (afterStep.after(step) == Next.STOP) {
           return step;
         }
       }
     }
-    return schedule.totalSteps();
+    return ended;
   }
 
   private void step(long step) {
@@ -123,7 +126,14 @@ final class Trainer {
             ? Math.min(1, optimization.maxGradNorm() / (norm + NORM_EPS))
             : 1;
     AdamWStep numbers =
-        new AdamWStep(clip, rate, optimization.weightDecay(), BETA1, BETA2, EPS, step);
+        new AdamWStep(
+            clip,
+            rate,
+            optimization.weightDecay(),
+            optimization.adamBeta1(),
+            optimization.adamBeta2(),
+            optimization.adamEpsilon(),
+            step);
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
         group.update(scope, numbers, model.recipe().loraPlusRatio());
@@ -142,14 +152,18 @@ final class Trainer {
     }
     long start = System.nanoTime();
     Evaluation.Result result = clock.in(Phase.FORWARD, () -> evaluation.run(step, test));
-    events.evaluated(
+    TrainingEvents.Evaluated evaluated =
         new TrainingEvents.Evaluated(
             step,
             schedule.epoch(step),
             result.loss(),
             result.trainedTokens(),
             result.lossBySource(),
-            (System.nanoTime() - start) * 1e-9));
+            (System.nanoTime() - start) * 1e-9);
+    events.evaluated(evaluated);
+    if (step > 0) {
+      best.evaluated(evaluated);
+    }
   }
 
   /** What a training run tells as it goes; called on the rank's training thread. */

@@ -45,6 +45,16 @@ final class RunIdentities {
 
   private static final Set<String> NOT_GIVEN = Set.of("", "[]", "true");
 
+  /** More of them, with what the resolved configuration says where they are not given. */
+  private static final Map<String, String> WITH_DEFAULTS =
+      Map.of(
+          "lr_scheduler_kwargs", "",
+          "adam_beta1", "0.9",
+          "adam_beta2", "0.999",
+          "adam_epsilon", "1.0E-8",
+          "metric_for_best_model", "loss",
+          "greater_is_better", "");
+
   /** A run of constant rate may be made longer; every other schedule would change its past. */
   private static final List<String> LENGTH = List.of("num_train_epochs", "max_steps");
 
@@ -60,6 +70,12 @@ final class RunIdentities {
       OPTIONS.stream()
           .filter(key -> !NOT_GIVEN.contains(text(yaml, key)))
           .forEach(key -> values.put(key, text(yaml, key)));
+      WITH_DEFAULTS.forEach(
+          (key, otherwise) -> {
+            if (!text(yaml, key).equals(otherwise)) {
+              values.put(key, text(yaml, key));
+            }
+          });
       if (loaded.config().optimization().lrSchedulerType() != LrSchedulerType.CONSTANT) {
         LENGTH.forEach(key -> values.put(key, text(yaml, key)));
       }

@@ -137,6 +137,7 @@ public final class TrainDriver {
     long chosen = System.nanoTime();
     TokenizedDataset tokenized = rows.take(choice, tokenize);
     double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
+    checkBest(tokenized);
     explain(tokenized);
     warn(tokenized, choice, tokenizer);
     resume.leaveOthersBehind(folder, store);
@@ -182,6 +183,25 @@ public final class TrainDriver {
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
     summarize(reports, attempts[0], tokenizeSeconds);
+  }
+
+  /** Evaluations that choose the result, or end the run, need rows and their metric. */
+  private void checkBest(TokenizedDataset tokenized) {
+    if (!config.best().isAsked()) {
+      return;
+    }
+    if (testRows(tokenized) == 0) {
+      throw new UserError(
+          "%s needs evaluations, but %s has no rows to evaluate on; prepare them with test_size or test_input."
+              .formatted(
+                  config.best().loadBestModelAtEnd()
+                      ? "load_best_model_at_end"
+                      : "early_stopping_patience",
+                  config.data().datasetPath()));
+    }
+    Map<String, Double> sources = new TreeMap<>();
+    tokenized.testSources().forEach(source -> sources.put(source.source(), 0.0));
+    config.best().of(0, sources);
   }
 
   private static double secondsSince(long nanos) {
@@ -236,7 +256,7 @@ public final class TrainDriver {
                   config.checkpointing().maxAttempts(), begin, () -> signals.received().isPresent())
               .run(recorded.recording(number -> attempt.run(number, watch)));
       long steps = steps(reports);
-      if (steps < schedule.totalSteps()) {
+      if (!reports.get(0).totals().get(0).ended()) {
         end = MlflowRun.End.KILLED;
         throw stopped(signals.received().orElse("by " + folder.stopRequest()), steps, schedule);
       }
@@ -338,6 +358,7 @@ public final class TrainDriver {
             totals.tokensPerSecond(),
             totals.trainLoss(),
             evalLoss,
+            totals.best().stream().findFirst(),
             attempts,
             uses,
             seconds);

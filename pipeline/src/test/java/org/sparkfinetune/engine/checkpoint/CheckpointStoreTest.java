@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -93,7 +94,7 @@ class CheckpointStoreTest {
   void only_the_newest_are_kept() {
     for (long step = 1; step <= 5; step++) {
       save(step, 1);
-      store.prune(2);
+      store.prune(2, OptionalLong.empty());
     }
     assertThat(folder.resolve("checkpoints").toFile().list())
         .containsExactlyInAnyOrder("step-00000004", "step-00000005");

@@ -89,6 +89,7 @@ class CheckpointerTest {
         config.checkpointing(),
         new ResumeState(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
         Optional.empty(),
+        new BestEvaluation(config.best()),
         () -> false);
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Locale;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Optimization;
@@ -22,9 +23,13 @@ class LearningRateParityTest {
               new Optimization(
                   2e-4,
                   LrSchedulerType.valueOf(run.path("schedule").asText().toUpperCase(Locale.ROOT)),
+                  Optional.empty(),
                   warmup < 1 ? warmup : 0,
                   warmup < 1 ? 0 : (int) warmup,
                   0,
+                  0.9,
+                  0.999,
+                  1e-8,
                   0),
               run.path("steps").asLong());
       for (int step = 1; step <= run.path("steps").asInt(); step++) {
