@@ -3,6 +3,7 @@ package org.sparkfinetune.config;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -41,6 +42,9 @@ public record LoraOptions(
             otherwise = "true",
             doc = "first values of adapters; true: A uniform and B zero, false: both uniform")
         InitLoraWeights initLoraWeights,
+    @Key(otherwise = "false", doc = "B has a bias, which is trained") boolean loraBias,
+    @Key(otherwise = "false", doc = "DoRA: lengths of the rows of W + scaling B A are trained too")
+        boolean useDora,
     @Key(
             range = "[1,)",
             doc = "LoRA+: B learns so many times faster than A; weight_decay is as set")
@@ -55,6 +59,8 @@ public record LoraOptions(
           "layers_pattern",
           "exclude_modules",
           "init_lora_weights",
+          "lora_bias",
+          "use_dora",
           "loraplus_lr_ratio");
 
   /** PEFT's defaults. */
@@ -66,6 +72,8 @@ public record LoraOptions(
           List.of(),
           List.of(),
           InitLoraWeights.TRUE,
+          false,
+          false,
           Optional.empty());
 
   public LoraOptions {
@@ -77,6 +85,8 @@ public record LoraOptions(
         layersPattern,
         excludeModules,
         initLoraWeights,
+        loraBias,
+        useDora,
         loraplusLrRatio);
     layersToTransform = List.copyOf(layersToTransform);
     layersPattern = List.copyOf(layersPattern);
@@ -87,6 +97,19 @@ public record LoraOptions(
     }
     ranks(rankPattern);
     alphas(alphaPattern);
+    requireBiasAlone(loraBias, useDora, initLoraWeights);
+  }
+
+  private static void requireBiasAlone(boolean bias, boolean dora, InitLoraWeights init) {
+    if (bias && dora) {
+      throw new UserError(
+          "lora_bias and use_dora are both true, which PEFT refuses; leave one of them out");
+    }
+    if (bias && init != InitLoraWeights.TRUE && init != InitLoraWeights.FALSE) {
+      throw new UserError(
+          "lora_bias goes with init_lora_weights: true or false (as in PEFT), not with %s"
+              .formatted(init.name().toLowerCase(Locale.ROOT)));
+    }
   }
 
   /** Ranks by pattern. */

@@ -242,6 +242,10 @@ record Workload(
         + (heads + embeddings + model.hiddenSize()) * widths.plain();
   }
 
+  boolean dora() {
+    return method != Method.FULL && config.lora().options().useDora();
+  }
+
   /** Whether LoRA's inputs have dropout, and with that masks in memory. */
   boolean dropout() {
     return method != Method.FULL && config.lora().dropout() > 0;

@@ -102,14 +102,24 @@ class TrainConfigRefusalsTest {
           init_lora_weights: olora       # init_lora_weights is olora; allowed: true, false, gaussian
           loraplus_lr_ratio: 0.5         # loraplus_lr_ratio is 0.5; allowed: a number of at least 1
           save_embedding_layers: true    # save_embedding_layers is true; allowed: auto, false
-          use_dora: true                 # use_dora is true, which train does not do
-          lora_bias: true                # lora_bias is true, which train does not do
+          use_dora: 1                    # use_dora is 1; allowed: true, false
           bias: all                      # bias is all, which train does not do
           trainable_token_indices: [1]   # which train does not do; modules_to_save
           exclude_modules: [a_proj, b+]  # exclude_modules: in a list each entry is a name
           """)
   void options_of_pefts_that_are_no_such_numbers_or_words(String yaml, String message) {
     assertThatThrownBy(() -> load(folder, REQUIRED + yaml))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "use_dora: true, lora_bias and use_dora are both true",
+    "init_lora_weights: gaussian, lora_bias goes with init_lora_weights: true or false"
+  })
+  void the_bias_of_b_goes_with_what_peft_has_it_with(String yaml, String message) {
+    assertThatThrownBy(() -> load(folder, REQUIRED + "lora_bias: true\n" + yaml))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(message);
   }

@@ -100,6 +100,8 @@ class TrainConfigTest {
                         List.of("layers"),
                         List.of("model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj"),
                         LoraOptions.InitLoraWeights.ORTHOGONAL,
+                        false,
+                        true,
                         Optional.of(16.0))),
                 new Parallelism(
                     OptionalInt.of(2),
@@ -395,6 +397,8 @@ class TrainConfigTest {
     layers_pattern: layers
     exclude_modules: model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj
     init_lora_weights: orthogonal
+    lora_bias: false
+    use_dora: true
     loraplus_lr_ratio: 16
     num_ranks: 2
     fsdp: hybrid_shard offload

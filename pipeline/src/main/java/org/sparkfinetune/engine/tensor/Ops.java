@@ -167,8 +167,9 @@ public final class Ops {
    * Goes back through a layer, computing again what was not kept.
    *
    * @param kept what {@link #layer} returned after y
-   * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
-   *     LoRA) and, for {@code BaseGradients.YES}, of the twenty base weights
+   * @return dx (N, H), then float32 gradients: A, B of the seven linears, B's bias or DoRA's
+   *     magnitudes (empty where there is no LoRA) and, for {@code BaseGradients.YES}, of the twenty
+   *     base weights
    */
   public List<Tensor> layerBackward(
       Scope scope, Tensor dy, Tensor x, List<Tensor> kept, LayerInputs inputs, BaseGradients base) {

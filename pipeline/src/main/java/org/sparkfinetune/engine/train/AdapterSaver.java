@@ -62,9 +62,9 @@ final class AdapterSaver {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Entry entry : entries()) {
-      String file = fileName(entry.tensor().name());
+      String file = AdapterNames.saved(entry.tensor().name());
       names.put(file, entry.tensor().name());
-      specs.add(new TensorSpec(file, DType.F32, entry.tensor().dimensions()));
+      specs.add(new TensorSpec(file, DType.F32, dimensions(entry)));
     }
     AdapterConfig config =
         named(lora)
@@ -105,14 +105,11 @@ final class AdapterSaver {
         : lora;
   }
 
-  private static String fileName(String tensor) {
-    for (String part : List.of(".lora_A.weight", ".lora_B.weight")) {
-      if (tensor.endsWith(part)) {
-        String module = tensor.substring(0, tensor.length() - part.length());
-        return part.contains("_A") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
-      }
-    }
-    return AdapterNames.saved(tensor);
+  /** DoRA's magnitudes are a column in training, a vector in the file. */
+  private static long[] dimensions(TrainableLayout.Entry entry) {
+    return AdapterNames.isMagnitudes(entry.tensor().name())
+        ? new long[] {entry.tensor().elements()}
+        : entry.tensor().dimensions();
   }
 
   private List<TrainableLayout.Entry> entries() {

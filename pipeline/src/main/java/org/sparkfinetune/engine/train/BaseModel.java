@@ -2,12 +2,17 @@ package org.sparkfinetune.engine.train;
 
 import java.util.Map;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.ModelFolder;
+import org.sparkfinetune.model.family.WeightValues;
+import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
 import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
 
 /** The model that training begins with: a folder in Hugging Face layout, read by ranges. */
@@ -39,6 +44,31 @@ public final class BaseModel implements AutoCloseable {
 
   CheckpointWeights weights() {
     return weights;
+  }
+
+  /** A linear's weight as a run computes with it: quantised and decoded again for QLoRA. */
+  LinearWeight linear(String name, Method method, boolean bf16) {
+    WeightValues values = folder.values(name);
+    NamedShape shape =
+        folder.weights().stream().filter(w -> w.name().equals(name)).findFirst().orElseThrow();
+    boolean quantize = method == Method.QLORA && !folder.isQuantized(name);
+    return new LinearWeight(
+        shape,
+        quantize
+            ? new QuantizedValues(
+                values, shape.elements(), bf16 ? Rounding.BFLOAT16 : Rounding.FLOAT32)
+            : values);
+  }
+
+  /** A weight (out, in). */
+  record LinearWeight(NamedShape shape, WeightValues values) {
+    int out() {
+      return Math.toIntExact(shape.shape().get(0));
+    }
+
+    int in() {
+      return Math.toIntExact(shape.shape().get(1));
+    }
   }
 
   /** A float32 (or float16) model keeps its values exactly. */

@@ -17,11 +17,17 @@ import org.sparkfinetune.store.Store;
 final class TrainableSource implements WeightSource, AutoCloseable {
   private final BaseModel base;
   private final InitialAdapters drawn;
+  private final InitialMagnitudes magnitudes;
   private final Optional<AdapterFiles> adapter;
 
-  private TrainableSource(BaseModel base, InitialAdapters drawn, Optional<AdapterFiles> adapter) {
+  private TrainableSource(
+      BaseModel base,
+      InitialAdapters drawn,
+      InitialMagnitudes magnitudes,
+      Optional<AdapterFiles> adapter) {
     this.base = base;
     this.drawn = drawn;
+    this.magnitudes = magnitudes;
     this.adapter = adapter;
   }
 
@@ -30,9 +36,13 @@ final class TrainableSource implements WeightSource, AutoCloseable {
    */
   static TrainableSource of(TrainConfig config, AdapterConfig lora, BaseModel base, Store store) {
     DecoderConfig model = base.config();
+    InitialAdapters drawn =
+        new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module));
     return new TrainableSource(
         base,
-        new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module)),
+        drawn,
+        new InitialMagnitudes(
+            name -> base.linear(name, config.method(), config.compute().bf16()), lora, drawn),
         config
             .model()
             .adapter()
@@ -51,7 +61,9 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   public void read(String name, long first, float[] out, int count) {
     boolean lora = name.contains(".lora_");
     if (adapter.isPresent() && isIn(adapter.get(), name)) {
-      adapter.get().read(tensor(name), first, out, count);
+      adapter.get().read(AdapterNames.saved(name), first, out, count);
+    } else if (AdapterNames.isMagnitudes(name)) {
+      magnitudes.read(name, first, out, count);
     } else if (lora) {
       drawn.read(name, first, out, count);
     } else {
@@ -64,15 +76,6 @@ final class TrainableSource implements WeightSource, AutoCloseable {
     return lora < 0
         ? files.savedParameters().contains(name)
         : files.modules().contains(name.substring(0, lora));
-  }
-
-  /** As the adapter's file names it. */
-  private static String tensor(String name) {
-    if (!name.contains(".lora_")) {
-      return AdapterNames.saved(name);
-    }
-    String module = name.substring(0, name.indexOf(".lora_"));
-    return name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
   }
 
   @Override

@@ -22,6 +22,8 @@ import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.quant.Absmax;
@@ -169,7 +171,24 @@ final class ModelLoader implements AutoCloseable {
     int in = Math.toIntExact(module.inFeatures(config));
     float[] bias =
         module.hasBias(config) ? floats(NamedShape.of(name + ".bias", out)) : new float[0];
-    return new Linear(matrix(name + WEIGHT, out, in), bias, lora(name, out, in));
+    Optional<Lora> lora = lora(name, out, in);
+    return new Linear(matrix(name + WEIGHT, out, in), withBiasOfB(name, bias, out), lora);
+  }
+
+  /** The adapter's bias does not depend on the input, so it is the linear's. */
+  private float[] withBiasOfB(String module, float[] bias, int out) {
+    if (adapter.isEmpty()
+        || adapter.get().config().variant() != Variant.BIAS
+        || !adapter.get().modules().contains(module)) {
+      return bias;
+    }
+    float[] all = Arrays.copyOf(bias, out);
+    float[] own = adapter.get().floats(AdapterNames.biasOfB(module));
+    float scaling = (float) adapter.get().config().ranks().scaling(module);
+    for (int i = 0; i < out; i++) {
+      all[i] += scaling * own[i];
+    }
+    return all;
   }
 
   private Optional<Lora> lora(String module, int out, int in) {
@@ -180,8 +199,20 @@ final class ModelLoader implements AutoCloseable {
               int r = files.config().ranks().rank(module);
               requireShape(files, AdapterNames.loraA(module), r, in);
               requireShape(files, AdapterNames.loraB(module), out, r);
-              return Lora.read(files, module, out, in);
+              return Lora.read(files, module, out, in, () -> computedWith(module + WEIGHT));
             });
+  }
+
+  /** A linear's weight in the form that it is decoded to. */
+  private WeightValues computedWith(String name) {
+    WeightValues values = folder.values(name);
+    if (folder.isQuantized(name) || form == BaseForm.AS_STORED) {
+      return values;
+    }
+    long elements =
+        Arrays.stream(folder.checkpoint().info(name).shape()).reduce(1, (x, y) -> x * y);
+    return new QuantizedValues(
+        values, elements, form == BaseForm.NF4 ? Rounding.BFLOAT16 : Rounding.FLOAT32);
   }
 
   private void requireShape(AdapterFiles files, String tensor, long... shape) {

@@ -22,6 +22,7 @@ import org.sparkfinetune.store.Store;
  * @param ranks and the factors before B(A(x))
  * @param dropout {@code lora_dropout}, in training only
  * @param beginning {@code init_lora_weights}, which says where the adapter's training began
+ * @param variant what there is beside A and B
  */
 public record AdapterConfig(
     Optional<String> baseModel,
@@ -29,7 +30,8 @@ public record AdapterConfig(
     LoraModules modules,
     LoraRanks ranks,
     double dropout,
-    Beginning beginning) {
+    Beginning beginning,
+    Variant variant) {
 
   public AdapterConfig {
     LoraRanks.check(dropout >= 0 && dropout < 1, "lora_dropout", dropout, "0 or more and below 1");
@@ -62,7 +64,8 @@ public record AdapterConfig(
           case FALSE -> Beginning.BOTH_UNIFORM;
           case GAUSSIAN -> Beginning.GAUSSIAN;
           case ORTHOGONAL -> Beginning.ORTHOGONAL;
-        });
+        },
+        options.useDora() ? Variant.DORA : options.loraBias() ? Variant.BIAS : Variant.PLAIN);
   }
 
   /**
@@ -87,8 +90,8 @@ public record AdapterConfig(
    */
   public static LoraTargets targets(TrainConfig config, AdapterConfig lora, DecoderConfig model) {
     return config.model().adapter().isPresent()
-        ? new LoraTargets(model, lora.modules(), lora.ranks())
-        : LoraTargets.asked(model, lora.modules(), lora.ranks());
+        ? new LoraTargets(model, lora)
+        : LoraTargets.asked(model, lora);
   }
 
   private static Targets targets(String key, List<String> entries) {
@@ -104,7 +107,8 @@ public record AdapterConfig(
 
   /** The same of another base, as a run writes it. */
   public AdapterConfig on(String model, Optional<String> itsRevision) {
-    return new AdapterConfig(Optional.of(model), itsRevision, modules, ranks, dropout, beginning);
+    return new AdapterConfig(
+        Optional.of(model), itsRevision, modules, ranks, dropout, beginning, variant);
   }
 
   /** The same with its modules named. */
@@ -116,12 +120,21 @@ public record AdapterConfig(
             modules.layersToTransform(),
             modules.layersPattern(),
             modules.modulesToSave());
-    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning);
+    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning, variant);
   }
 
   /** The same with another dropout, which shapes no weight. */
   public AdapterConfig withDropout(double other) {
-    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning);
+    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning, variant);
+  }
+
+  /** What an adapter has beside A and B, a vector (out) at most. */
+  public enum Variant {
+    PLAIN,
+    /** {@code lora_bias}: B has a bias. */
+    BIAS,
+    /** {@code use_dora}: lengths of the rows of {@code W + scaling * B A} (arXiv:2402.09353). */
+    DORA
   }
 
   /** PEFT's ways of drawing first values that leave the base weights as they are. */

@@ -19,6 +19,7 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.peft.AdapterConfig.Beginning;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
@@ -54,6 +55,7 @@ final class AdapterConfigJson {
           "layers_pattern",
           "layers_to_transform",
           "lora_alpha",
+          "lora_bias",
           "lora_dropout",
           "modules_to_save",
           "peft_type",
@@ -62,6 +64,7 @@ final class AdapterConfigJson {
           "revision",
           "target_modules",
           "task_type",
+          "use_dora",
           "use_rslora");
 
   /** By {@code init_lora_weights}; the others (PiSSA…) change the base weights. */
@@ -123,10 +126,9 @@ final class AdapterConfigJson {
         isOff(json.path("lora_dropout")) || json.path("lora_dropout").isNumber(),
         "lora_dropout",
         "a number");
-    require(
-        isOff(json.path("use_rslora")) || json.path("use_rslora").isBoolean(),
-        "use_rslora",
-        "true or false");
+    for (String key : List.of("use_rslora", "use_dora", "lora_bias")) {
+      require(isOff(json.path(key)) || json.path(key).isBoolean(), key, "true or false");
+    }
     Optional<String> baseModel = text("base_model_name_or_path");
     Optional<String> revision = text("revision");
     try {
@@ -141,11 +143,19 @@ final class AdapterConfigJson {
               pattern("rank_pattern", this::isWhole, JsonNode::intValue),
               pattern("alpha_pattern", JsonNode::isNumber, JsonNode::doubleValue)),
           json.path("lora_dropout").doubleValue(),
-          BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING));
+          BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING),
+          variant());
     } catch (UserError e) {
       String message = String.valueOf(e.getMessage());
       throw message.startsWith(where) ? e : new UserError(where + ": " + message, e);
     }
+  }
+
+  private Variant variant() {
+    boolean bias = json.path("lora_bias").booleanValue();
+    boolean dora = json.path("use_dora").booleanValue();
+    require(!bias || !dora, "lora_bias", "false beside use_dora, as in PEFT");
+    return dora ? Variant.DORA : bias ? Variant.BIAS : Variant.PLAIN;
   }
 
   private LoraModules modules() {
@@ -271,10 +281,11 @@ final class AdapterConfigJson {
             "velora_config")) {
       json.put(key, null);
     }
-    for (String key :
-        List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
+    for (String key : List.of("ensure_weight_tying", "fan_in_fan_out", "use_qalora")) {
       json.put(key, false);
     }
+    json.put("lora_bias", config.variant() == Variant.BIAS);
+    json.put("use_dora", config.variant() == Variant.DORA);
     json.put("loftq_config", Map.of());
     json.put("bias", "none");
     json.put("inference_mode", true);

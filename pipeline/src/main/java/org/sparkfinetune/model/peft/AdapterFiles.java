@@ -125,8 +125,7 @@ public final class AdapterFiles implements AutoCloseable {
           "The adapter %s has LoRA for %s, but no linear of the model's layers has that name. Was it trained for another model?"
               .formatted(folder, some(strange)));
     }
-    Set<String> wanted =
-        new TreeSet<>(new LoraTargets(model, config.modules(), config.ranks()).all());
+    Set<String> wanted = new TreeSet<>(new LoraTargets(model, config).all());
     List<String> missing = wanted.stream().filter(name -> !modules.contains(name)).toList();
     List<String> unexpected = modules.stream().filter(name -> !wanted.contains(name)).toList();
     modules.retainAll(wanted);
@@ -203,6 +202,12 @@ public final class AdapterFiles implements AutoCloseable {
     if (name.endsWith(AdapterNames.LORA_A) || name.endsWith(AdapterNames.LORA_B)) {
       check(matrix, info, "a matrix of F32, BF16 or F16");
       modules.add(name.substring(0, name.length() - AdapterNames.LORA_A.length()));
+    } else if (!vector().isEmpty() && name.endsWith(vector())) {
+      check(
+          FLOATS.contains(info.dtype()) && info.shape().length == 1,
+          info,
+          "a vector of F32, BF16 or F16");
+      modules.add(name.substring(0, name.length() - vector().length()));
     } else {
       check(
           FLOATS.contains(info.dtype()) && isSaved(name),
@@ -210,6 +215,15 @@ public final class AdapterFiles implements AutoCloseable {
           "LoRA's A and B of a linear layer, or one of modules_to_save");
       saved.add(name);
     }
+  }
+
+  /** How the name of the vector beside A and B ends; empty if there is none. */
+  private String vector() {
+    return switch (config.variant()) {
+      case PLAIN -> "";
+      case BIAS -> AdapterNames.BIAS_OF_B;
+      case DORA -> AdapterNames.MAGNITUDES;
+    };
   }
 
   /**
@@ -235,6 +249,10 @@ public final class AdapterFiles implements AutoCloseable {
     int r = config.ranks().rank(module);
     check(a.shape()[0] == r, a, "(r, in) with the r of the configuration, " + r);
     check(b.shape()[1] == r, b, "(out, r) with the r of the configuration, " + r);
+    if (!vector().isEmpty()) {
+      TensorInfo c = weights.info(AdapterNames.PREFIX + module + vector());
+      check(c.shape()[0] == b.shape()[0], c, "(out) with the out of lora_B, " + b.shape()[0]);
+    }
   }
 
   private void check(boolean right, TensorInfo found, String expected) {

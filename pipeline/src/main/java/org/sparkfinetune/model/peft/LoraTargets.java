@@ -10,6 +10,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
@@ -20,16 +21,18 @@ public final class LoraTargets {
   private final DecoderConfig config;
   private final LoraModules wanted;
   private final LoraRanks ranks;
+  private final Variant variant;
 
   /**
    * As an adapter says it: of several names some may be of other models, as PEFT allows.
    *
    * @throws UserError if nothing of the model is matched
    */
-  public LoraTargets(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
+  public LoraTargets(DecoderConfig config, AdapterConfig lora) {
     this.config = config;
-    this.wanted = wanted;
-    this.ranks = ranks;
+    this.wanted = lora.modules();
+    this.ranks = lora.ranks();
+    this.variant = lora.variant();
     if (all().isEmpty()) {
       throw new UserError(
           "No linear of the model carries LoRA: target_modules is %s%s. The linears are named as model.layers.0.self_attn.q_proj: %s."
@@ -48,7 +51,8 @@ public final class LoraTargets {
    * @throws UserError if one of the names or patterns matches no linear, a layer is none, or two
    *     patterns say different things of one linear
    */
-  public static LoraTargets asked(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
+  public static LoraTargets asked(DecoderConfig config, AdapterConfig lora) {
+    LoraModules wanted = lora.modules();
     requireEachName(config, "lora_target_modules", wanted.targets());
     wanted.excluded().ifPresent(excluded -> requireEachName(config, "exclude_modules", excluded));
     for (int layer : wanted.layersToTransform()) {
@@ -58,9 +62,9 @@ public final class LoraTargets {
                 .formatted(layer, config.numHiddenLayers() - 1));
       }
     }
-    LoraTargets targets = new LoraTargets(config, wanted, ranks);
-    targets.requireClear("rank_pattern", ranks.rankPattern());
-    targets.requireClear("alpha_pattern", ranks.alphaPattern());
+    LoraTargets targets = new LoraTargets(config, lora);
+    targets.requireClear("rank_pattern", lora.ranks().rankPattern());
+    targets.requireClear("alpha_pattern", lora.ranks().alphaPattern());
     return targets;
   }
 
@@ -159,14 +163,21 @@ public final class LoraTargets {
   }
 
   /**
-   * A (r, in) and B (out, r) of a layer's modules, named as in adapter files without their prefix.
+   * A (r, in) and B (out, r) of a layer's modules, and B's bias (out) or DoRA's magnitudes (out,
+   * 1), named as in adapter files without their prefix.
    */
   public List<NamedShape> weights(int layer) {
     List<NamedShape> weights = new ArrayList<>();
     for (LinearModule module : modules(layer)) {
       int r = ranks.rank(name(layer, module));
       weights.add(NamedShape.of(nameA(layer, module), r, module.inFeatures(config)));
-      weights.add(NamedShape.of(nameB(layer, module), module.outFeatures(config), r));
+      long out = module.outFeatures(config);
+      weights.add(NamedShape.of(nameB(layer, module), out, r));
+      switch (variant) {
+        case PLAIN -> {}
+        case BIAS -> weights.add(NamedShape.of(nameC(layer, module), out));
+        case DORA -> weights.add(NamedShape.of(nameC(layer, module), out, 1));
+      }
     }
     return weights;
   }
@@ -179,11 +190,19 @@ public final class LoraTargets {
     return name(layer, module) + ".lora_B.weight";
   }
 
+  /** B's bias or DoRA's magnitudes; of a plain adapter none of the weights has this name. */
+  public String nameC(int layer, LinearModule module) {
+    return name(layer, module)
+        + (variant == Variant.DORA ? AdapterNames.MAGNITUDES : AdapterNames.BIAS_OF_B);
+  }
+
   /** PEFT's names in {@code adapter_model.safetensors}. */
   public static final class AdapterNames {
     static final String PREFIX = "base_model.model.";
     static final String LORA_A = ".lora_A.weight";
     static final String LORA_B = ".lora_B.weight";
+    static final String BIAS_OF_B = ".lora_B.bias";
+    static final String MAGNITUDES = ".lora_magnitude_vector";
 
     private AdapterNames() {}
 
@@ -200,8 +219,23 @@ public final class LoraTargets {
       return PREFIX + module + LORA_B;
     }
 
+    /** The bias of B (out). */
+    public static String biasOfB(String module) {
+      return PREFIX + module + BIAS_OF_B;
+    }
+
+    /** DoRA's magnitudes (out). */
+    public static String magnitudes(String module) {
+      return PREFIX + module + MAGNITUDES;
+    }
+
+    /** Whether a name, with its prefix or without, is that of DoRA's magnitudes. */
+    public static boolean isMagnitudes(String name) {
+      return name.endsWith(MAGNITUDES);
+    }
+
     /**
-     * A parameter of a module that is saved whole.
+     * Any trained parameter.
      *
      * @param parameter as {@code lm_head.weight}
      */

@@ -13,6 +13,8 @@ import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -35,6 +37,7 @@ import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
@@ -69,6 +72,15 @@ class FiniteDifferenceTest {
             List.of("embed_tokens", "lm_head"),
             ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"BIAS, 0", "BIAS, 0.3", "DORA, 0", "DORA, 0.3"})
+  void what_adapters_have_beside_A_and_B(Variant variant, double dropout) {
+    ModelGroups.Method method =
+        new ModelGroups.Method.Lora(
+            TestLora.targets(UNTIED, 3, 0.7, variant), List.of(), ModelGroups.Base.PLAIN);
+    assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, dropout, random))).hasSize(2 * 21);
   }
 
   /** Norms of q and k, before and after, 1 + weight, GELU, scales, soft caps and a window. */

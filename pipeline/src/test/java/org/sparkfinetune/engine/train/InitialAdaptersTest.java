@@ -30,6 +30,8 @@ final class InitialAdaptersTest {
             List.of(),
             List.of(),
             how,
+            false,
+            false,
             Optional.empty());
     LoraConfig lora = new LoraConfig(16, 8, 0, List.of("q_proj"), false, List.of(), options);
     float[] values = new float[count];

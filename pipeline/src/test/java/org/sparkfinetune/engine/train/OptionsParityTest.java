@@ -2,15 +2,18 @@ package org.sparkfinetune.engine.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.UserError;
 
 /** PEFT's options beside PEFT: from its adapter to ours, whose configuration is PEFT's again. */
@@ -28,6 +31,25 @@ class OptionsParityTest {
 
   @ParameterizedTest
   @CsvSource({
+    "bias, biased, lora, 1",
+    "bias, biased, lora, 2",
+    "bias-alone, tied, lora, 2",
+    "dora, biased, lora, 1",
+    "dora, biased, lora, 2",
+    "dora-nf4, tied, qlora, 1",
+    "dora-nf4, tied, qlora, 2"
+  })
+  void what_adapters_have_beside_a_and_b(String name, String model, String method, int ranks)
+      throws Exception {
+    Path start = OPTIONS.resolve(name + ".start");
+    Variant variant = variant(name).model(model).with("method", method).adapter(start);
+    variant.compareSteps(ranks, LOSS, 1e-3);
+    variant.compareWeights(1e-3);
+    compareConfigurations(start, variant);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "patterns, 1",
     "patterns, 2",
     "rslora-patterns, 1",
@@ -40,6 +62,10 @@ class OptionsParityTest {
     Variant variant = variant(name).adapter(start);
     variant.compareSteps(ranks, LOSS, 1e-3);
     variant.compareWeights(1e-3);
+    compareConfigurations(start, variant);
+  }
+
+  private static void compareConfigurations(Path start, Variant variant) throws Exception {
     JsonNode theirs = json(start.resolve("adapter_config.json"));
     JsonNode ours = json(variant.output().resolve("adapter/adapter_config.json"));
     for (String key : new TreeSet<>(names(theirs))) {
@@ -48,6 +74,25 @@ class OptionsParityTest {
       }
     }
     assertThat(names(ours)).isEqualTo(names(theirs));
+  }
+
+  /** Its first magnitudes are the lengths of W's rows, so that it computes what LoRA does. */
+  @ParameterizedTest
+  @CsvSource({"biased, lora", "tied, lora", "biased, qlora", "biased-nf4, qlora"})
+  void a_new_dora_begins_as_the_base_model_on_any_number_of_ranks(String model, String method)
+      throws Exception {
+    List<TrainingEvents.Step> lora = begun(model, method, false).run(1);
+    List<TrainingEvents.Step> dora = begun(model, method, true).run(1);
+    List<TrainingEvents.Step> ranks = begun(model, method, true).run(2);
+    assertThat(dora.get(0).loss()).isCloseTo(lora.get(0).loss(), within(2e-6));
+    assertThat(dora.get(9).loss()).isNotCloseTo(lora.get(9).loss(), within(1e-4));
+    for (int step = 0; step < 10; step++) {
+      assertThat(ranks.get(step).loss()).isCloseTo(dora.get(step).loss(), within(2e-6));
+    }
+  }
+
+  private Variant begun(String model, String method, boolean dora) throws Exception {
+    return variant("dora").model(model).with("method", method).with("use_dora", dora);
   }
 
   @ParameterizedTest

@@ -37,7 +37,8 @@ final class AdapterFilesTest {
               new LoraModules.Names(List.of("q_proj")), List.of("embed_tokens", "lm_head")),
           LoraRanks.of(2, 4, true),
           0.05,
-          AdapterConfig.Beginning.KAIMING);
+          AdapterConfig.Beginning.KAIMING,
+          AdapterConfig.Variant.PLAIN);
 
   @TempDir java.nio.file.Path folder;
 
@@ -132,14 +133,14 @@ final class AdapterFilesTest {
       quoteCharacter = '`',
       textBlock =
           """
-          use_dora            | true
+          use_dora            | "yes"
+          lora_bias           | 1
           bias                | "all"
           rank_pattern        | {"q_proj":0}
           rank_pattern        | {"q_proj":"4"}
           alpha_pattern       | {"q_proj":-4}
           alpha_pattern       | [4]
           fan_in_fan_out      | true
-          lora_bias           | true
           peft_type           | "LOHA"
           task_type           | "SEQ_CLS"
           init_lora_weights   | "pissa"
