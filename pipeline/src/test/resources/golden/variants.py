@@ -48,6 +48,7 @@ def fresh_adapter(model, name, **lora):
         for n, p in model.named_parameters():
             if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
             if "lora_B" in n: p.copy_(torch.randn(p.shape, generator=g) * 0.05)
+            if "tokens_delta" in n: p.add_(torch.randn(p.shape, generator=g) * 0.05)
             if "magnitude" in n: p.mul_(1 + 0.1 * torch.randn(p.shape, generator=g))
     model.peft_config["default"].base_model_name_or_path = "model"
     model.save_pretrained(out / f"{name}.start", save_embedding_layers=False); (out / f"{name}.start" / "README.md").unlink(missing_ok=True)
@@ -96,6 +97,10 @@ def more_of_peft(case):
     case("bias-alone", base="tied", merge=False, r=2, lora_alpha=3, lora_bias=True, target_modules=["v_proj", "down_proj"])
     case("dora", dict(decay=0.1, loraplus=4.0), r=3, lora_alpha=6, use_dora=True, target_modules=ALL)
     case("dora-nf4", base="tied", quantized=parity.nf4, merge=False, r=2, lora_alpha=4, use_dora=True, use_rslora=True, target_modules=["q_proj", "o_proj", "up_proj", "down_proj"])
+    tokens = [78, 2, 31, 95]
+    case("tokens", dict(decay=0.1, loraplus=4.0), r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=tokens)
+    case("tokens-tied", dict(decay=0.1), base="tied", r=2, lora_alpha=4, target_modules=["q_proj", "up_proj"], trainable_token_indices=tokens)
+    case("tokens-nf4", base="tied", quantized=parity.nf4, merge=False, r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=tokens[:2])
 if only_options: options(); print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file())); sys.exit()
 
 # ---- the golden model -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
@@ -45,6 +46,8 @@ public record LoraOptions(
     @Key(otherwise = "false", doc = "B has a bias, which is trained") boolean loraBias,
     @Key(otherwise = "false", doc = "DoRA: lengths of the rows of W + scaling B A are trained too")
         boolean useDora,
+    @Key(doc = "tokens whose embeddings are trained beside the adapters")
+        Optional<TokenIndices> trainableTokenIndices,
     @Key(
             range = "[1,)",
             doc = "LoRA+: B learns so many times faster than A; weight_decay is as set")
@@ -61,6 +64,7 @@ public record LoraOptions(
           "init_lora_weights",
           "lora_bias",
           "use_dora",
+          "trainable_token_indices",
           "loraplus_lr_ratio");
 
   /** PEFT's defaults. */
@@ -74,6 +78,7 @@ public record LoraOptions(
           InitLoraWeights.TRUE,
           false,
           false,
+          Optional.empty(),
           Optional.empty());
 
   public LoraOptions {
@@ -87,6 +92,7 @@ public record LoraOptions(
         initLoraWeights,
         loraBias,
         useDora,
+        trainableTokenIndices,
         loraplusLrRatio);
     layersToTransform = List.copyOf(layersToTransform);
     layersPattern = List.copyOf(layersPattern);
@@ -151,6 +157,26 @@ public record LoraOptions(
   private static void require(boolean right, String key, String value, String allowed) {
     if (!right) {
       throw new UserError("%s has %s; allowed: %s".formatted(key, value, allowed));
+    }
+  }
+
+  /** Ids of tokens, in the order that an adapter's file has them in. */
+  public record TokenIndices(List<Integer> ids) {
+    static final String ALLOWED = "ids of tokens from 0, each once, or such a list by embed_tokens";
+
+    public TokenIndices {
+      ids = List.copyOf(ids);
+    }
+
+    static Optional<TokenIndices> of(List<String> ids) {
+      boolean whole = ids.stream().allMatch(id -> id.matches("\\d{1,9}"));
+      return whole
+          ? Optional.of(new TokenIndices(ids.stream().map(Integer::valueOf).toList()))
+          : Optional.empty();
+    }
+
+    boolean isPossible() {
+      return !ids.isEmpty() && ids.size() == Set.copyOf(ids).size();
     }
   }
 

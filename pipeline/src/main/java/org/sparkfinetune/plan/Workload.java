@@ -9,6 +9,7 @@ import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
  * What decides memory and time of a run.
@@ -213,7 +214,15 @@ record Workload(
     for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
       adapters += lora(layer);
     }
-    return adapters + trainedEmbeddings();
+    return adapters + trainedEmbeddings() + tokenRows();
+  }
+
+  /** Trained embeddings of single tokens. */
+  private long tokenRows() {
+    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
+        .tokenRows()
+        .map(NamedShape::elements)
+        .orElse(0L);
   }
 
   /** Trained numbers of embedding and head. */

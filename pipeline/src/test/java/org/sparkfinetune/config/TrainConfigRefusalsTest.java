@@ -104,7 +104,9 @@ class TrainConfigRefusalsTest {
           save_embedding_layers: true    # save_embedding_layers is true; allowed: auto, false
           use_dora: 1                    # use_dora is 1; allowed: true, false
           bias: all                      # bias is all, which train does not do
-          trainable_token_indices: [1]   # which train does not do; modules_to_save
+          trainable_token_indices: [a]   # trainable_token_indices is [a]; allowed: ids of tokens from 0
+          trainable_token_indices: [1, 1] # allowed: ids of tokens from 0, each once
+          trainable_token_indices: {lm_head: [1]} # allowed: ids of tokens from 0, each once
           exclude_modules: [a_proj, b+]  # exclude_modules: in a list each entry is a name
           """)
   void options_of_pefts_that_are_no_such_numbers_or_words(String yaml, String message) {

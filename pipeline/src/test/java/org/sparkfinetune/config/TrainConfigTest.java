@@ -102,6 +102,7 @@ class TrainConfigTest {
                         LoraOptions.InitLoraWeights.ORTHOGONAL,
                         false,
                         true,
+                        Optional.of(new LoraOptions.TokenIndices(List.of(90, 7))),
                         Optional.of(16.0))),
                 new Parallelism(
                     OptionalInt.of(2),
@@ -399,6 +400,7 @@ class TrainConfigTest {
     init_lora_weights: orthogonal
     lora_bias: false
     use_dora: true
+    trainable_token_indices: [90, 7]
     loraplus_lr_ratio: 16
     num_ranks: 2
     fsdp: hybrid_shard offload

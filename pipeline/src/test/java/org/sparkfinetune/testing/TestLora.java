@@ -16,6 +16,16 @@ public final class TestLora {
   /** The same with something beside A and B. */
   public static LoraTargets targets(
       DecoderConfig model, int r, double scale, AdapterConfig.Variant variant) {
+    return targets(model, r, scale, variant, List.of());
+  }
+
+  /** And with trained embeddings of some tokens. */
+  public static LoraTargets targets(
+      DecoderConfig model,
+      int r,
+      double scale,
+      AdapterConfig.Variant variant,
+      List<Integer> tokens) {
     return LoraTargets.asked(
         model,
         new AdapterConfig(
@@ -25,7 +35,8 @@ public final class TestLora {
             LoraRanks.of(r, scale * r, false),
             0,
             AdapterConfig.Beginning.KAIMING,
-            variant));
+            variant,
+            tokens));
   }
 
   /** All modules of one rank, and of one scale, alpha / r. */

@@ -98,6 +98,11 @@ public final class Ops {
     return torch.tensor(scope, "select_rows", value(x), value(rows));
   }
 
+  /** Puts x (n, H) into rows (n) of {@code to} (N, H), in place. */
+  public void setRows(Scope scope, Tensor to, Tensor rows, Tensor x) {
+    torch.tensor(scope, "set_rows", value(to), value(rows), value(x));
+  }
+
   /** x (n, H) with rows of zeros behind it, (to, H). */
   public Tensor padRows(Scope scope, Tensor x, long to) {
     return torch.tensor(scope, "pad_rows", value(x), IValue.from(to));
@@ -262,6 +267,32 @@ public final class Ops {
             IValue.from(factor),
             IValue.from((long) count));
     return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+  }
+
+  /**
+   * After all rows: the gradient (k, H) of {@code factor} times the sum of the losses by some of
+   * them, float32.
+   *
+   * @param rows those of tokens {@code ids} (k), (k, H)
+   * @param targets (n) of the trained positions
+   */
+  public Tensor headRows(
+      Scope scope,
+      HeadChunk.State state,
+      HeadChunk rows,
+      Tensor targets,
+      double factor) {
+    return torch.tensor(
+        scope,
+        "head_rows",
+        value(state.x()),
+        value(rows.w()),
+        value(rows.ids()),
+        value(targets),
+        value(state.max()),
+        value(state.sum()),
+        IValue.from(factor),
+        IValue.from(rows.cap()));
   }
 
   private double item(Tensor x) {

@@ -12,6 +12,7 @@ import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
 import org.sparkfinetune.model.safetensors.DType;
+import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
 
@@ -48,16 +49,26 @@ public final class BaseModel implements AutoCloseable {
 
   /** A linear's weight as a run computes with it: quantised and decoded again for QLoRA. */
   LinearWeight linear(String name, Method method, boolean bf16) {
-    WeightValues values = folder.values(name);
     NamedShape shape =
         folder.weights().stream().filter(w -> w.name().equals(name)).findFirst().orElseThrow();
-    boolean quantize = method == Method.QLORA && !folder.isQuantized(name);
+    Rounding rounding = bf16 ? Rounding.BFLOAT16 : Rounding.FLOAT32;
+    if (folder.isQuantized(name)) {
+      WeightValues stored = (first, out, count) -> weights.read(name, first, out, count);
+      return new LinearWeight(shape, bf16 ? rounded(stored) : stored);
+    }
+    WeightValues values = folder.values(name);
     return new LinearWeight(
         shape,
-        quantize
-            ? new QuantizedValues(
-                values, shape.elements(), bf16 ? Rounding.BFLOAT16 : Rounding.FLOAT32)
-            : values);
+        method == Method.QLORA ? new QuantizedValues(values, shape.elements(), rounding) : values);
+  }
+
+  private static WeightValues rounded(WeightValues values) {
+    return (first, out, count) -> {
+      values.read(first, out, count);
+      for (int i = 0; i < count; i++) {
+        out[i] = Floats.bf16ToFloat(Floats.floatToBf16(out[i]));
+      }
+    };
   }
 
   /** A weight (out, in). */

@@ -1,13 +1,16 @@
 package org.sparkfinetune.engine.train;
 
+import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.store.Store;
 
@@ -18,16 +21,19 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   private final BaseModel base;
   private final InitialAdapters drawn;
   private final InitialMagnitudes magnitudes;
+  private final List<Integer> tokens;
   private final Optional<AdapterFiles> adapter;
 
   private TrainableSource(
       BaseModel base,
       InitialAdapters drawn,
       InitialMagnitudes magnitudes,
+      List<Integer> tokens,
       Optional<AdapterFiles> adapter) {
     this.base = base;
     this.drawn = drawn;
     this.magnitudes = magnitudes;
+    this.tokens = tokens;
     this.adapter = adapter;
   }
 
@@ -43,6 +49,7 @@ final class TrainableSource implements WeightSource, AutoCloseable {
         drawn,
         new InitialMagnitudes(
             name -> base.linear(name, config.method(), config.compute().bf16()), lora, drawn),
+        lora.tokens(),
         config
             .model()
             .adapter()
@@ -59,6 +66,11 @@ final class TrainableSource implements WeightSource, AutoCloseable {
 
   @Override
   public void read(String name, long first, float[] out, int count) {
+    if (name.equals(LoraTargets.TOKEN_ROWS)
+        && adapter.filter(AdapterFiles::hasTokenRows).isEmpty()) {
+      readTokens(first, out, count);
+      return;
+    }
     boolean lora = name.contains(".lora_");
     if (adapter.isPresent() && isIn(adapter.get(), name)) {
       adapter.get().read(AdapterNames.saved(name), first, out, count);
@@ -73,9 +85,26 @@ final class TrainableSource implements WeightSource, AutoCloseable {
 
   private static boolean isIn(AdapterFiles files, String name) {
     int lora = name.indexOf(".lora_");
+    if (name.equals(LoraTargets.TOKEN_ROWS)) {
+      return files.hasTokenRows();
+    }
     return lora < 0
         ? files.savedParameters().contains(name)
         : files.modules().contains(name.substring(0, lora));
+  }
+
+  /** Embeddings of single tokens begin as they are in the base model's table. */
+  private void readTokens(long first, float[] out, int count) {
+    int width = base.config().hiddenSize();
+    float[] row = new float[width];
+    for (int i = 0; i < count; i++) {
+      int column = (int) ((first + i) % width);
+      if (i == 0 || column == 0) {
+        long token = tokens.get((int) ((first + i) / width));
+        base.weights().read(DecoderWeights.EMBED_TOKENS, token * width, row, width);
+      }
+      out[i] = row[column];
+    }
   }
 
   @Override

@@ -135,6 +135,9 @@ final class MergedWeights implements AutoCloseable {
   }
 
   private static WeightValues adapted(AdapterFiles files, String name, WeightValues values) {
+    if (name.equals(DecoderWeights.EMBED_TOKENS)) {
+      return files.withTokenRows(values);
+    }
     String module = module(name);
     if (files.modules().contains(module)) {
       return LoraDelta.merged(files, module, values);

@@ -3,7 +3,9 @@ package org.sparkfinetune.inference.generate;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.Workers;
@@ -25,6 +27,7 @@ import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.quant.Absmax;
 import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
@@ -102,7 +105,8 @@ final class ModelLoader implements AutoCloseable {
     try (Workers workers = new Workers(threads)) {
       workers.run(loads);
     }
-    PlainMatrix embedding = table(DecoderWeights.embedTokens(config));
+    PlainMatrix embedding =
+        table(DecoderWeights.embedTokens(config)).with(tokenRows(config.hiddenSize()));
     return new DecodingModel(
         config,
         embedding,
@@ -110,6 +114,23 @@ final class ModelLoader implements AutoCloseable {
         norm(DecoderWeights.finalNorm(config)),
         new Linear(head(embedding), new float[0], Optional.empty()),
         unnamed);
+  }
+
+  /** Embeddings of single tokens that the adapter has, by their ids. */
+  private Map<Integer, float[]> tokenRows(int width) {
+    Map<Integer, float[]> rows = new HashMap<>();
+    adapter
+        .filter(AdapterFiles::hasTokenRows)
+        .ifPresent(
+            files -> {
+              float[] all = files.floats(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+              for (int i = 0; i < files.config().tokens().size(); i++) {
+                rows.put(
+                    files.config().tokens().get(i),
+                    Arrays.copyOfRange(all, i * width, (i + 1) * width));
+              }
+            });
+    return rows;
   }
 
   private PlainMatrix head(PlainMatrix embedding) {

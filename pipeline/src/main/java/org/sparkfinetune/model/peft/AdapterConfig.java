@@ -1,5 +1,6 @@
 package org.sparkfinetune.model.peft;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
@@ -23,6 +24,7 @@ import org.sparkfinetune.store.Store;
  * @param dropout {@code lora_dropout}, in training only
  * @param beginning {@code init_lora_weights}, which says where the adapter's training began
  * @param variant what there is beside A and B
+ * @param tokens {@code trainable_token_indices} of the embedding
  */
 public record AdapterConfig(
     Optional<String> baseModel,
@@ -31,9 +33,21 @@ public record AdapterConfig(
     LoraRanks ranks,
     double dropout,
     Beginning beginning,
-    Variant variant) {
+    Variant variant,
+    List<Integer> tokens) {
 
   public AdapterConfig {
+    tokens = List.copyOf(tokens);
+    LoraRanks.check(
+        tokens.size() == new HashSet<>(tokens).size(),
+        "trainable_token_indices",
+        tokens,
+        "every token once");
+    LoraRanks.check(
+        tokens.isEmpty() || !modules.modulesToSave().contains("embed_tokens"),
+        "trainable_token_indices",
+        tokens,
+        "none beside modules_to_save: embed_tokens, which trains them all");
     LoraRanks.check(dropout >= 0 && dropout < 1, "lora_dropout", dropout, "0 or more and below 1");
   }
 
@@ -65,7 +79,8 @@ public record AdapterConfig(
           case GAUSSIAN -> Beginning.GAUSSIAN;
           case ORTHOGONAL -> Beginning.ORTHOGONAL;
         },
-        options.useDora() ? Variant.DORA : options.loraBias() ? Variant.BIAS : Variant.PLAIN);
+        options.useDora() ? Variant.DORA : options.loraBias() ? Variant.BIAS : Variant.PLAIN,
+        options.trainableTokenIndices().map(LoraOptions.TokenIndices::ids).orElse(List.of()));
   }
 
   /**
@@ -108,7 +123,7 @@ public record AdapterConfig(
   /** The same of another base, as a run writes it. */
   public AdapterConfig on(String model, Optional<String> itsRevision) {
     return new AdapterConfig(
-        Optional.of(model), itsRevision, modules, ranks, dropout, beginning, variant);
+        Optional.of(model), itsRevision, modules, ranks, dropout, beginning, variant, tokens);
   }
 
   /** The same with its modules named. */
@@ -120,12 +135,12 @@ public record AdapterConfig(
             modules.layersToTransform(),
             modules.layersPattern(),
             modules.modulesToSave());
-    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning, variant);
+    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning, variant, tokens);
   }
 
   /** The same with another dropout, which shapes no weight. */
   public AdapterConfig withDropout(double other) {
-    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning, variant);
+    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning, variant, tokens);
   }
 
   /** What an adapter has beside A and B, a vector (out) at most. */

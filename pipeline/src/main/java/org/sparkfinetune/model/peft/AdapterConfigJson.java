@@ -64,6 +64,7 @@ final class AdapterConfigJson {
           "revision",
           "target_modules",
           "task_type",
+          "trainable_token_indices",
           "use_dora",
           "use_rslora");
 
@@ -144,7 +145,8 @@ final class AdapterConfigJson {
               pattern("alpha_pattern", JsonNode::isNumber, JsonNode::doubleValue)),
           json.path("lora_dropout").doubleValue(),
           BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING),
-          variant());
+          variant(),
+          tokens());
     } catch (UserError e) {
       String message = String.valueOf(e.getMessage());
       throw message.startsWith(where) ? e : new UserError(where + ": " + message, e);
@@ -156,6 +158,24 @@ final class AdapterConfigJson {
     boolean dora = json.path("use_dora").booleanValue();
     require(!bias || !dora, "lora_bias", "false beside use_dora, as in PEFT");
     return dora ? Variant.DORA : bias ? Variant.BIAS : Variant.PLAIN;
+  }
+
+  /** Of the embedding: a list, or under its name. */
+  private List<Integer> tokens() {
+    String expected = "a list of token ids, or one by embed_tokens";
+    JsonNode given = json.path("trainable_token_indices");
+    if (given.isObject() && !given.isEmpty()) {
+      require(
+          given.size() == 1 && given.has("embed_tokens"), "trainable_token_indices", expected);
+      given = given.path("embed_tokens");
+    }
+    List<Integer> tokens = new ArrayList<>();
+    require(isOff(given) || given.isArray(), "trainable_token_indices", expected);
+    for (JsonNode token : given) {
+      require(isWhole(token), "trainable_token_indices", expected);
+      tokens.add(token.intValue());
+    }
+    return tokens;
   }
 
   private LoraModules modules() {
@@ -276,7 +296,6 @@ final class AdapterConfigJson {
             "megatron_config",
             "monteclora_config",
             "target_parameters",
-            "trainable_token_indices",
             "use_bdlora",
             "velora_config")) {
       json.put(key, null);
@@ -284,6 +303,7 @@ final class AdapterConfigJson {
     for (String key : List.of("ensure_weight_tying", "fan_in_fan_out", "use_qalora")) {
       json.put(key, false);
     }
+    json.put("trainable_token_indices", orNull(config.tokens()));
     json.put("lora_bias", config.variant() == Variant.BIAS);
     json.put("use_dora", config.variant() == Variant.DORA);
     json.put("loftq_config", Map.of());

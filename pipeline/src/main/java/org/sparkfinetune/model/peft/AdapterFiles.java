@@ -20,6 +20,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
@@ -51,6 +52,7 @@ public final class AdapterFiles implements AutoCloseable {
   private final Path folder;
   private final SortedSet<String> modules = new TreeSet<>();
   private final SortedSet<String> saved = new TreeSet<>();
+  private boolean tokenRows;
 
   private AdapterFiles(Path folder, AdapterConfig config, Checkpoint weights) {
     this.folder = folder;
@@ -152,6 +154,51 @@ public final class AdapterFiles implements AutoCloseable {
           some(unexpected));
     }
     warnOfMissingModules();
+    fitTokens(model);
+  }
+
+  private void fitTokens(DecoderConfig model) {
+    if (tokenRows) {
+      TensorInfo rows = weights.info(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+      check(
+          rows.shape()[1] == model.hiddenSize(),
+          rows,
+          "(tokens, hidden_size) with the model's hidden_size, " + model.hiddenSize());
+    } else if (!config.tokens().isEmpty()) {
+      LOG.warn(
+          "The adapter {} lacks the embeddings of the tokens that its {} has in trainable_token_indices: the base model's are used.",
+          folder,
+          CONFIG);
+    }
+  }
+
+  /** Whether it holds embeddings of single tokens. */
+  public boolean hasTokenRows() {
+    return tokenRows;
+  }
+
+  /**
+   * Puts its embeddings of single tokens over those of the base model, where it has some.
+   *
+   * @param base the embedding (V, H)
+   */
+  public WeightValues withTokenRows(WeightValues base) {
+    if (!tokenRows) {
+      return base;
+    }
+    float[] rows = floats(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+    int width = rows.length / config.tokens().size();
+    return (first, out, count) -> {
+      base.read(first, out, count);
+      for (int i = 0; i < config.tokens().size(); i++) {
+        long at = (long) config.tokens().get(i) * width;
+        int from = (int) Math.max(0, first - at);
+        int to = (int) Math.min(width, first + count - at);
+        if (from < to) {
+          System.arraycopy(rows, i * width + from, out, (int) (at + from - first), to - from);
+        }
+      }
+    };
   }
 
   private void warnOfMissingModules() {
@@ -202,6 +249,13 @@ public final class AdapterFiles implements AutoCloseable {
     if (name.endsWith(AdapterNames.LORA_A) || name.endsWith(AdapterNames.LORA_B)) {
       check(matrix, info, "a matrix of F32, BF16 or F16");
       modules.add(name.substring(0, name.length() - AdapterNames.LORA_A.length()));
+    } else if (name.equals(LoraTargets.TOKEN_ROWS)) {
+      int tokens = config.tokens().size();
+      check(
+          matrix && tokens > 0 && info.shape()[0] == tokens,
+          info,
+          "a row for each of trainable_token_indices, " + tokens);
+      tokenRows = true;
     } else if (!vector().isEmpty() && name.endsWith(vector())) {
       check(
           FLOATS.contains(info.dtype()) && info.shape().length == 1,

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.sparkfinetune.errors.UserError;
@@ -16,12 +17,20 @@ import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/** Which linears of a model carry LoRA, of which ranks, and what their products count. */
+/**
+ * Which linears of a model carry LoRA, of which ranks, and what their products count; and which
+ * tokens' embeddings are trained beside them.
+ */
 public final class LoraTargets {
+  /** The trained embeddings of single tokens. */
+  public static final String TOKEN_ROWS =
+      "model.embed_tokens.token_adapter.trainable_tokens_delta";
+
   private final DecoderConfig config;
   private final LoraModules wanted;
   private final LoraRanks ranks;
   private final Variant variant;
+  private final List<Integer> tokens;
 
   /**
    * As an adapter says it: of several names some may be of other models, as PEFT allows.
@@ -33,6 +42,8 @@ public final class LoraTargets {
     this.wanted = lora.modules();
     this.ranks = lora.ranks();
     this.variant = lora.variant();
+    this.tokens = lora.tokens();
+    requireTokens(wanted.modulesToSave());
     if (all().isEmpty()) {
       throw new UserError(
           "No linear of the model carries LoRA: target_modules is %s%s. The linears are named as model.layers.0.self_attn.q_proj: %s."
@@ -43,6 +54,32 @@ public final class LoraTargets {
                       : ", and exclude_modules and layers_to_transform leave none of them",
                   shortNames(config)));
     }
+  }
+
+  private void requireTokens(List<String> saved) {
+    for (int id : tokens) {
+      if (id < 0 || id >= config.vocabSize()) {
+        throw new UserError(
+            "trainable_token_indices: the model has no token %s; it has 0 to %s."
+                .formatted(id, config.vocabSize() - 1));
+      }
+    }
+    if (!tokens.isEmpty() && config.tieWordEmbeddings() && saved.contains("lm_head")) {
+      throw new UserError(
+          "trainable_token_indices goes to the head too where it is tied to the embedding, as this model's is, so modules_to_save cannot name lm_head; leave one of the two out.");
+    }
+  }
+
+  /** Tokens whose embeddings are trained beside a frozen table, in the order of their rows. */
+  public List<Integer> tokens() {
+    return tokens;
+  }
+
+  /** Those embeddings (k, H), if there are any. */
+  public Optional<NamedShape> tokenRows() {
+    return tokens.isEmpty()
+        ? Optional.empty()
+        : Optional.of(NamedShape.of(TOKEN_ROWS, tokens.size(), config.hiddenSize()));
   }
 
   /**

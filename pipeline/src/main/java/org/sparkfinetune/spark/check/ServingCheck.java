@@ -41,6 +41,9 @@ final class ServingCheck {
     if (!lora.modulesToSave().isEmpty()) {
       against.add("modules_to_save is %s, and it allows none".formatted(lora.modulesToSave()));
     }
+    if (!lora.tokens().isEmpty()) {
+      against.add("trainable_token_indices is there, and it has no place for token embeddings");
+    }
     switch (lora.variant()) {
       case PLAIN -> {}
       case BIAS -> against.add("lora_bias is true, and it has no place for biases");

@@ -62,6 +62,10 @@ class Ops(Module):
   def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
     return torch.index_add_(out, 0, rows, torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype))
 
+  # x: (n, H), rows: (n) -> to (N, H) with x in its rows
+  def set_rows(self: __torch__.Ops, to: Tensor, rows: Tensor, x: Tensor) -> Tensor:
+    return torch.index_copy_(to, 0, rows, x)
+
   # x: (n, H) -> (to, H), rows of zeros at its end
   def pad_rows(self: __torch__.Ops, x: Tensor, to: int) -> Tensor:
     return torch.constant_pad_nd(x, [0, 0, 0, to - torch.size(x, 0)], 0.)
@@ -829,6 +833,18 @@ class Ops(Module):
       else:
         _5 = torch.add_(product, torch.matmul(torch.to(p, x.dtype), w))
     return torch.copy_(largest, larger)
+
+  # The gradient (k, H), float32, of some rows w (k, H) of the head, tokens ids (k), after all chunks; target: (n)
+  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, cap: float) -> Tensor:
+    logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
+    slope = self.slope(logits, cap)
+    n = torch.numel(target)
+    p = torch.exp_(torch.sub_(logits, largest + torch.log(total)))
+    _ = torch.sub_(torch.narrow(p, 0, 0, n), torch.to(torch.eq(torch.unsqueeze(target, 1), torch.unsqueeze(ids, 0)), 6))
+    _1 = self.zero_rows(p, n)
+    if cap > 0.:
+      p = torch.mul_(p, slope)
+    return torch.matmul(torch.t(torch.mul_(p, factor)), torch.to(x, 6))
 
   # n: trained positions, behind which is padding
   # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty]

@@ -38,6 +38,7 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
@@ -81,6 +82,34 @@ class FiniteDifferenceTest {
         new ModelGroups.Method.Lora(
             TestLora.targets(UNTIED, 3, 0.7, variant), List.of(), ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, dropout, random))).hasSize(2 * 21);
+  }
+
+  /** With Gemma's scales and soft caps, which embedding and head have too. */
+  @Test
+  void embeddings_of_single_tokens_where_the_head_is_tied_and_where_it_is_not() {
+    List<Integer> used = List.of(rows.get(0).inputIds()[3], rows.get(1).inputIds()[2]);
+    List<Integer> tokens =
+        used.get(0).equals(used.get(1)) ? used.subList(0, 1) : List.of(used.get(1), used.get(0));
+    DecoderFamily family =
+        new DecoderFamily(
+            QkNorm.NONE,
+            Norms.BEFORE,
+            NormWeight.ONE_PLUS,
+            Activation.GELU_TANH,
+            Linears.SPLIT,
+            Rotation.COMPUTED,
+            new Scales(3, 0.7, 0.6, 0.8),
+            new SoftCaps(6, 9));
+    for (DecoderConfig config : List.of(UNTIED, like(family, 4))) {
+      ModelGroups.Method method =
+          new ModelGroups.Method.Lora(
+              TestLora.targets(config, 3, 0.7, Variant.PLAIN, tokens),
+              List.of(),
+              ModelGroups.Base.PLAIN);
+      assertThat(compare(SmallModel.draw(config, method, 0.7, 0, random)))
+          .hasSize(1 + 2 * 14)
+          .containsKey(LoraTargets.TOKEN_ROWS);
+    }
   }
 
   /** Norms of q and k, before and after, 1 + weight, GELU, scales, soft caps and a window. */

@@ -32,6 +32,7 @@ final class InitialAdaptersTest {
             how,
             false,
             false,
+            Optional.empty(),
             Optional.empty());
     LoraConfig lora = new LoraConfig(16, 8, 0, List.of("q_proj"), false, List.of(), options);
     float[] values = new float[count];

@@ -23,6 +23,7 @@ final class NaiveDecoder {
   private final double loraScale;
   private final Map<String, double[]> masks = new HashMap<>();
   private final Map<String, double[]> lengths = new HashMap<>();
+  private List<Integer> tokens = List.of();
 
   /**
    * @param weights by the checkpoint's names, LoRA's A and B among them
@@ -41,6 +42,21 @@ final class NaiveDecoder {
    */
   void mask(String place, double[] factors) {
     masks.put(place, factors);
+  }
+
+  /** Tokens whose embeddings stand beside the table. */
+  void tokens(List<Integer> ids) {
+    tokens = ids;
+  }
+
+  private double[] embeddings() {
+    double[] table = weights.get("model.embed_tokens.weight").clone();
+    double[] rows = weights.get("model.embed_tokens.token_adapter.trainable_tokens_delta");
+    int width = config.hiddenSize();
+    for (int i = 0; i < tokens.size(); i++) {
+      System.arraycopy(rows, i * width, table, tokens.get(i) * width, width);
+    }
+    return table;
   }
 
   /** Lengths of the rows of {@code W + scale B A} of a linear with DoRA, which stay so. */
@@ -68,7 +84,7 @@ final class NaiveDecoder {
 
   double[][] logits(int r, PackedRow row) {
     int n = row.length();
-    double[] table = weights.get("model.embed_tokens.weight");
+    double[] table = embeddings();
     double[][] x = new double[n][config.hiddenSize()];
     for (int t = 0; t < n; t++) {
       for (int i = 0; i < x[t].length; i++) {

@@ -37,7 +37,12 @@ class OptionsParityTest {
     "dora, biased, lora, 1",
     "dora, biased, lora, 2",
     "dora-nf4, tied, qlora, 1",
-    "dora-nf4, tied, qlora, 2"
+    "dora-nf4, tied, qlora, 2",
+    "tokens, biased, lora, 1",
+    "tokens, biased, lora, 2",
+    "tokens-tied, tied, lora, 1",
+    "tokens-tied, tied, lora, 2",
+    "tokens-nf4, tied, qlora, 2"
   })
   void what_adapters_have_beside_a_and_b(String name, String model, String method, int ranks)
       throws Exception {
@@ -93,6 +98,35 @@ class OptionsParityTest {
 
   private Variant begun(String model, String method, boolean dora) throws Exception {
     return variant("dora").model(model).with("method", method).with("use_dora", dora);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "96, '', the model has no token 96; it has 0 to 95",
+    "95, embed_tokens, none beside modules_to_save: embed_tokens",
+    "95, lm_head, so modules_to_save cannot name lm_head"
+  })
+  void tokens_that_cannot_be_trained_alone_are_refused(String ids, String saved, String message)
+      throws Exception {
+    Variant variant = variant("tokens-tied").model("tied").with("trainable_token_indices", ids);
+    if (!saved.isEmpty()) {
+      variant.with("modules_to_save", saved);
+    }
+    assertThatThrownBy(() -> variant.run(1))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  /** They begin as the base model's. */
+  @Test
+  void new_token_embeddings_begin_as_the_base_model_on_any_number_of_ranks() throws Exception {
+    List<TrainingEvents.Step> plain = variant("tokens-tied").model("tied").run(1);
+    for (int ranks : List.of(1, 2)) {
+      Variant variant = variant("tokens-tied").model("tied");
+      List<TrainingEvents.Step> own = variant.with("trainable_token_indices", "2,95").run(ranks);
+      assertThat(own.get(0).loss()).isCloseTo(plain.get(0).loss(), within(2e-6));
+      assertThat(own.get(9).loss()).isNotCloseTo(plain.get(9).loss(), within(1e-4));
+    }
   }
 
   @ParameterizedTest

@@ -121,6 +121,9 @@ record SmallModel(
         });
     NaiveDecoder naive = new NaiveDecoder(config, moved, loraScale);
     dropout.accept(naive);
+    if (method instanceof ModelGroups.Method.Lora lora) {
+      naive.tokens(lora.targets().tokens());
+    }
     weights.keySet().stream()
         .filter(name -> name.endsWith(".lora_magnitude_vector"))
         .map(name -> name.substring(0, name.lastIndexOf('.')))

@@ -108,6 +108,8 @@ final class OptionsMergeParityTest {
     "biased, expression",
     "biased, bias",
     "biased, dora",
+    "biased, tokens",
+    "tied, tokens-tied",
     "biased, biased-embeddings",
     "tied, tied-embeddings"
   })

@@ -43,7 +43,9 @@ final class OptionsGenerateParityTest {
     "bias, biased, AS_STORED",
     "bias-alone, tied, AS_STORED",
     "dora, biased, AS_STORED",
-    "dora-nf4, tied, NF4_FLOAT32"
+    "dora-nf4, tied, NF4_FLOAT32",
+    "tokens, biased, AS_STORED",
+    "tokens-tied, tied, AS_STORED"
   })
   void every_token_is_as_likely_as_in_peft(String name, String model, BaseForm form)
       throws Exception {

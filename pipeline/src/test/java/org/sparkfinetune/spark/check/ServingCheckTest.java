@@ -31,6 +31,7 @@ final class ServingCheckTest {
             InitLoraWeights.TRUE,
             bias,
             dora,
+            Optional.empty(),
             Optional.empty());
     return new ServingCheck(
             AdapterConfig.of(new LoraConfig(r, 8, 0, List.of("all-linear"), false, saved, options)))
