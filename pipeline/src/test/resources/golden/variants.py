@@ -91,6 +91,16 @@ def options():
             warnings.simplefilter("always"); model = PeftModel.from_pretrained(parity.load(biased), folder)
         print(name, [str(w.message)[:90] for w in heard]); merged(name, model); shutil.rmtree(folder)
     more_of_peft(case); dump("losses.json", losses)
+    part_of_base("pissa", "biased", dict(decay=0.1, loraplus=4.0), r=3, lora_alpha=4, init_lora_weights="pissa", target_modules=ALL)
+    part_of_base("pissa-niter", "tied", r=2, lora_alpha=4, init_lora_weights="pissa_niter_400", use_rslora=True, target_modules=["q_proj", "down_proj"])
+    part_of_base("olora", "biased", dict(decay=0.1), r=2, lora_alpha=4, init_lora_weights="olora", target_modules=ALL, rank_pattern={"v_proj": 4}, alpha_pattern={"o_proj": 1})
+def part_of_base(name, base, settings={}, **lora):
+    """Adapters that begin as parts of the base weights; NAME.adapter is what PEFT makes of the trained one for the untouched base."""
+    torch.manual_seed(7); model = get_peft_model(parity.load(variants / base), LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", **lora))
+    config = model.peft_config["default"]; config.base_model_name_or_path = "model"; began = config.init_lora_weights; config.init_lora_weights = True
+    first = out / "first"; model.save_pretrained(first, save_embedding_layers=False); config.init_lora_weights = began
+    run(name, model, small_rows, weights=False, steps=10, **settings)
+    model.save_pretrained(out / f"{name}.adapter", save_embedding_layers=False, path_initial_model_for_weight_conversion=str(first)); (out / f"{name}.adapter" / "README.md").unlink(missing_ok=True); shutil.rmtree(first)
 def more_of_peft(case):
     """What adapters have beside A and B."""
     case("bias", dict(decay=0.1, loraplus=4.0), r=2, lora_alpha=3, lora_bias=True, target_modules=ALL)

@@ -115,11 +115,15 @@ record KeyType<T>(
           .withArity(Arity.MANY)
           .writing(Parallelism.Fsdp::text);
     }
+    if (type == LoraOptions.InitialWeights.class) {
+      return KeyType.<LoraOptions.InitialWeights>scalar(
+              LoraOptions.InitialWeights.ALLOWED, LoraOptions.InitialWeights::of, value -> true)
+          .writing(LoraOptions.InitialWeights::text);
+    }
     if (type == LoraOptions.TokenIndices.class) {
       return KeyType.<LoraOptions.TokenIndices>one(
               LoraOptions.TokenIndices.ALLOWED,
-              node ->
-                  words(ofEmbedding(node), "[,\\s]+").flatMap(LoraOptions.TokenIndices::of),
+              node -> words(ofEmbedding(node), "[,\\s]+").flatMap(LoraOptions.TokenIndices::of),
               LoraOptions.TokenIndices::isPossible)
           .withArity(Arity.MANY)
           .writing(LoraOptions.TokenIndices::ids);

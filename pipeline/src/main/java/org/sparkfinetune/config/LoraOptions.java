@@ -1,11 +1,13 @@
 package org.sparkfinetune.config;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Function;
 import org.sparkfinetune.config.Key.Meaning;
@@ -41,8 +43,10 @@ public record LoraOptions(
         List<String> excludeModules,
     @Key(
             otherwise = "true",
-            doc = "first values of adapters; true: A uniform and B zero, false: both uniform")
-        InitLoraWeights initLoraWeights,
+            doc =
+                "first values of adapters; true: A uniform and B zero, false: both uniform, pissa and"
+                    + " olora: parts of the base weights")
+        InitialWeights initLoraWeights,
     @Key(otherwise = "false", doc = "B has a bias, which is trained") boolean loraBias,
     @Key(otherwise = "false", doc = "DoRA: lengths of the rows of W + scaling B A are trained too")
         boolean useDora,
@@ -75,7 +79,7 @@ public record LoraOptions(
           List.of(),
           List.of(),
           List.of(),
-          InitLoraWeights.TRUE,
+          InitialWeights.of(InitLoraWeights.TRUE),
           false,
           false,
           Optional.empty(),
@@ -103,7 +107,12 @@ public record LoraOptions(
     }
     ranks(rankPattern);
     alphas(alphaPattern);
-    requireBiasAlone(loraBias, useDora, initLoraWeights);
+    requireBiasAlone(loraBias, useDora, initLoraWeights.how());
+    if (initLoraWeights.how().ofBase() && useDora) {
+      throw new UserError(
+          "init_lora_weights: %s is written as an adapter over the untouched model, which PEFT cannot do with use_dora; leave one of the two out"
+              .formatted(initLoraWeights.text()));
+    }
   }
 
   private static void requireBiasAlone(boolean bias, boolean dora, InitLoraWeights init) {
@@ -180,13 +189,52 @@ public record LoraOptions(
     }
   }
 
-  /** PEFT's words; its others (pissa, olora, eva, loftq, corda) change the base or need data. */
+  /**
+   * How adapters begin.
+   *
+   * @param iterations of the randomised decomposition that finds PiSSA's parts; without it they are
+   *     found exactly
+   */
+  public record InitialWeights(InitLoraWeights how, OptionalInt iterations) {
+    private static final String PREFIX = "pissa_niter_";
+    static final String ALLOWED =
+        "true, false, gaussian, orthogonal, olora, pissa, or pissa_niter_N with N from 1";
+
+    public static InitialWeights of(InitLoraWeights how) {
+      return new InitialWeights(how, OptionalInt.empty());
+    }
+
+    static Optional<InitialWeights> of(String text) {
+      String word = text.strip().toLowerCase(Locale.ROOT);
+      if (word.matches(PREFIX + "[1-9]\\d{0,5}")) {
+        int iterations = Integer.parseInt(word.substring(PREFIX.length()));
+        return Optional.of(new InitialWeights(InitLoraWeights.PISSA, OptionalInt.of(iterations)));
+      }
+      return Arrays.stream(InitLoraWeights.values())
+          .filter(how -> how.text().equals(word))
+          .map(InitialWeights::of)
+          .findFirst();
+    }
+
+    String text() {
+      return iterations.isPresent() ? PREFIX + iterations.getAsInt() : how.text();
+    }
+  }
+
+  /** PEFT's words; its others (eva, loftq, corda, lora_ga, mica) need data or another training. */
   public enum InitLoraWeights implements KeyTable.Choice {
     @JsonProperty("true")
     TRUE,
     @JsonProperty("false")
     FALSE,
     GAUSSIAN,
-    ORTHOGONAL
+    ORTHOGONAL,
+    PISSA,
+    OLORA;
+
+    /** Whether adapters begin as parts of the base weights, which are less by them. */
+    public boolean ofBase() {
+      return this == PISSA || this == OLORA;
+    }
   }
 }

@@ -29,7 +29,6 @@ final class OtherRecipeKeys {
   private static final Meaning DTYPE =
       new Meaning("auto|bfloat16|torch.bfloat16", "bf16: false computes in float32");
 
-
   private static final Map<String, Meaning> KEYS =
       Map.ofEntries(
           entry("torch_dtype", DTYPE),

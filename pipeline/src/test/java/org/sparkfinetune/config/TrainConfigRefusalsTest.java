@@ -98,8 +98,10 @@ class TrainConfigRefusalsTest {
           alpha_pattern: {q_proj: -1}    # alpha_pattern has -1; allowed: numbers above 0
           layers_to_transform: [1, last] # layers_to_transform has last; allowed: numbers of layers
           layers_to_transform: -1        # layers_to_transform has -1; allowed: numbers of layers
-          init_lora_weights: pissa       # init_lora_weights is pissa; allowed: true, false, gaussian
-          init_lora_weights: olora       # init_lora_weights is olora; allowed: true, false, gaussian
+          init_lora_weights: eva         # init_lora_weights is eva; allowed: true, false, gaussian
+          init_lora_weights: pissa_niter_0 # allowed: true, false, gaussian
+          init_lora_weights: pissa       # method is qlora, which keeps them in NF4
+          init_lora_weights: olora       # use method: lora, or another init_lora_weights
           loraplus_lr_ratio: 0.5         # loraplus_lr_ratio is 0.5; allowed: a number of at least 1
           save_embedding_layers: true    # save_embedding_layers is true; allowed: auto, false
           use_dora: 1                    # use_dora is 1; allowed: true, false
@@ -122,6 +124,24 @@ class TrainConfigRefusalsTest {
   })
   void the_bias_of_b_goes_with_what_peft_has_it_with(String yaml, String message) {
     assertThatThrownBy(() -> load(folder, REQUIRED + "lora_bias: true\n" + yaml))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '#',
+      textBlock =
+          """
+          {use_dora: true}                                # which PEFT cannot do with use_dora
+          {use_rslora: true, rank_pattern: {q_proj: 3}}   # where rank_pattern or alpha_pattern is
+          {lora_bias: true}                               # lora_bias goes with init_lora_weights
+          """)
+  void parts_of_the_base_go_with_what_peft_can_write(String more, String message) {
+    String yaml = more.substring(1, more.length() - 1).replace(", rank", "\nrank");
+    assertThatThrownBy(
+            () ->
+                load(folder, REQUIRED + "method: lora\ninit_lora_weights: pissa_niter_4\n" + yaml))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(message);
   }

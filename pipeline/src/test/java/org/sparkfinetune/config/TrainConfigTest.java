@@ -99,7 +99,7 @@ class TrainConfigTest {
                         List.of("0", "2"),
                         List.of("layers"),
                         List.of("model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj"),
-                        LoraOptions.InitLoraWeights.ORTHOGONAL,
+                        LoraOptions.InitialWeights.of(LoraOptions.InitLoraWeights.ORTHOGONAL),
                         false,
                         true,
                         Optional.of(new LoraOptions.TokenIndices(List.of(90, 7))),

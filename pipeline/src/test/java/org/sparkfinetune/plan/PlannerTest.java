@@ -50,6 +50,8 @@ class PlannerTest {
         .isEqualTo(41_943_040 + vectors);
     assertThat(plan("llama-3-8b", "L20", 1, "--trainable_token_indices", "5,7").trained())
         .isEqualTo(41_943_040 + 2 * 4096);
+    String[] pissa = {"--method", "lora", "--init_lora_weights", "pissa_niter_16"};
+    assertThat(plan("llama-3-8b", "L20", 1, pissa).trained()).isEqualTo(41_943_040);
   }
 
   /** Published: 4 x 24 GB with offload, 2 x 40 GB without. */

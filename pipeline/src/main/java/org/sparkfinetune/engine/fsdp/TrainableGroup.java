@@ -37,6 +37,9 @@ public final class TrainableGroup {
 
   private static final Pattern LEARNS_AS_B = Pattern.compile("\\.lora_(B|magnitude_vector)\\b");
 
+  /** First values of adapters, which no gradient reaches. */
+  private static final Pattern STAYS = Pattern.compile("\\.lora_[AB]0\\b");
+
   private final String name;
   private final TrainableLayout layout;
   private final ProcessGroup exchange;
@@ -311,7 +314,8 @@ public final class TrainableGroup {
       return;
     }
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
-      boolean decays = piece.tensor().shape().size() > 1;
+      boolean decays =
+          piece.tensor().shape().size() > 1 && !STAYS.matcher(piece.tensor().name()).find();
       boolean faster = LEARNS_AS_B.matcher(piece.tensor().name()).find();
       AdamWStep own = decays ? step : plain;
       ops.adamw(

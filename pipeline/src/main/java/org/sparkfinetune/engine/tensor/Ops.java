@@ -277,11 +277,7 @@ public final class Ops {
    * @param targets (n) of the trained positions
    */
   public Tensor headRows(
-      Scope scope,
-      HeadChunk.State state,
-      HeadChunk rows,
-      Tensor targets,
-      double factor) {
+      Scope scope, HeadChunk.State state, HeadChunk rows, Tensor targets, double factor) {
     return torch.tensor(
         scope,
         "head_rows",
@@ -311,6 +307,40 @@ public final class Ops {
    */
   public Tensor logits(Scope scope, Tensor x, Tensor w, double cap) {
     return torch.tensor(scope, "logits", value(x), value(w), IValue.from(cap));
+  }
+
+  // ---- adapters that begin as parts of W (out, in) ----------------------------------------------
+
+  /**
+   * OLoRA's part: the first r rows of R and columns of Q of W = Q R.
+   *
+   * @return A (r, in), B (out, r)
+   */
+  public List<Tensor> orthogonalPart(Scope scope, Tensor w, int r) {
+    return torch.tensors(scope, "orthogonal_part", value(w), IValue.from((long) r));
+  }
+
+  /**
+   * PiSSA's part: the r largest singular values with their vectors.
+   *
+   * @param start (min(out, in), r) numbers of the randomised decomposition; none: the exact one
+   * @return A (r, in), B (out, r), of which {@code scaling * B A} is the part
+   */
+  public List<Tensor> principalPart(
+      Scope scope, Tensor w, int r, Tensor start, int iterations, double scaling) {
+    return torch.tensors(
+        scope,
+        "principal_part",
+        value(w),
+        IValue.from((long) r),
+        value(start),
+        IValue.from((long) iterations),
+        IValue.from(scaling));
+  }
+
+  /** {@code w -= scaling * b a}, in place. */
+  public void subtractProduct(Scope scope, Tensor w, Tensor a, Tensor b, double scaling) {
+    torch.tensor(scope, "subtract_product", value(w), value(a), value(b), IValue.from(scaling));
   }
 
   // ---- the optimizer ----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,6 +24,7 @@ import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Names;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
@@ -62,12 +64,15 @@ final class AdapterSaver {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Entry entry : entries()) {
+      if (LoraTargets.isFirst(entry.tensor().name())) {
+        continue;
+      }
       String file = AdapterNames.saved(entry.tensor().name());
       names.put(file, entry.tensor().name());
       specs.add(new TensorSpec(file, DType.F32, dimensions(entry)));
     }
     AdapterConfig config =
-        named(lora)
+        named(lora.written())
             .on(
                 source.modelId(),
                 Optional.of(source.revision()).filter(revision -> !revision.equals(MAIN)));
@@ -76,7 +81,60 @@ final class AdapterSaver {
         store,
         config,
         specs,
-        (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
+        (spec, sink) -> {
+          String tensor = names.getOrDefault(spec.name(), spec.name());
+          if (hasFirst(tensor)) {
+            sink.accept(difference(tensor));
+          } else {
+            write(tensor, sink);
+          }
+        });
+  }
+
+  private boolean hasFirst(String tensor) {
+    String first = LoraTargets.first(tensor);
+    return !first.equals(tensor)
+        && entries().stream().anyMatch(entry -> entry.tensor().name().equals(first));
+  }
+
+  /** {@code [A; A0]} (2r, in) or {@code [B, -B0]} (out, 2r) as bytes. */
+  private ByteBuffer difference(String tensor) {
+    float[] now = floats(tensor);
+    float[] first = floats(LoraTargets.first(tensor));
+    boolean isA = LoraTargets.isA(tensor);
+    long[] shape = shape(tensor);
+    int run = isA ? now.length : (int) shape[1];
+    ByteBuffer bytes =
+        ByteBuffer.allocate(2 * now.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (int at = 0; at < now.length; at += run) {
+      for (int i = at; i < at + run; i++) {
+        bytes.putFloat(now[i]);
+      }
+      for (int i = at; i < at + run; i++) {
+        bytes.putFloat(isA ? first[i] : -first[i]);
+      }
+    }
+    return bytes.flip();
+  }
+
+  private long[] shape(String tensor) {
+    return entries().stream()
+        .filter(entry -> entry.tensor().name().equals(tensor))
+        .findFirst()
+        .orElseThrow()
+        .tensor()
+        .dimensions();
+  }
+
+  private float[] floats(String tensor) {
+    long[] shape = shape(tensor);
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Math.toIntExact(shape[0] * shape[1] * Float.BYTES))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    write(tensor, part -> bytes.put(part.duplicate()));
+    float[] values = new float[bytes.capacity() / Float.BYTES];
+    bytes.flip().asFloatBuffer().get(values);
+    return values;
   }
 
   /** A model's weights in float32, for full fine-tuning. */
@@ -106,7 +164,12 @@ final class AdapterSaver {
   }
 
   /** DoRA's magnitudes are a column in training, a vector in the file. */
-  private static long[] dimensions(TrainableLayout.Entry entry) {
+  private long[] dimensions(TrainableLayout.Entry entry) {
+    if (hasFirst(entry.tensor().name())) {
+      long[] twice = entry.tensor().dimensions();
+      twice[LoraTargets.isA(entry.tensor().name()) ? 0 : 1] *= 2;
+      return twice;
+    }
     return AdapterNames.isMagnitudes(entry.tensor().name())
         ? new long[] {entry.tensor().elements()}
         : entry.tensor().dimensions();

@@ -58,23 +58,17 @@ final class EmbeddingTable {
     int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
     Tensor rows = ops.empty(scope, precision.compute(), distinct.length, table.dimensions()[1]);
     weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
-    weights
-        .tokenRows(scope, version)
-        .ifPresent(own -> replace(scope, rows, distinct, own));
+    weights.tokenRows(scope, version).ifPresent(own -> replace(scope, rows, distinct, own));
     int[] index = Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
     return ops.selectRows(scope, rows, ops.ofInts(scope, index));
   }
 
   /** Puts trained rows in the places of the frozen ones. */
   private void replace(Scope scope, Tensor rows, int[] tokens, Weights.TokenRows own) {
-    int[] to =
-        own.ids().stream()
-            .mapToInt(id -> Arrays.binarySearch(tokens, id))
-            .toArray();
+    int[] to = own.ids().stream().mapToInt(id -> Arrays.binarySearch(tokens, id)).toArray();
     int[] from = IntStream.range(0, to.length).filter(i -> to[i] >= 0).toArray();
     Tensor places = ops.ofInts(scope, Arrays.stream(to).filter(at -> at >= 0).toArray());
-    ops.setRows(
-        scope, rows, places, ops.selectRows(scope, own.rows(), ops.ofInts(scope, from)));
+    ops.setRows(scope, rows, places, ops.selectRows(scope, own.rows(), ops.ofInts(scope, from)));
   }
 
   /** Adds the gradient (N, H) of looked-up rows, if the table is trained, or some of its rows. */
@@ -90,8 +84,7 @@ final class EmbeddingTable {
             .filter(i -> row.applyAsInt(ids[i]) >= 0)
             .toArray();
     Tensor own = at.length == ids.length ? dx : ops.selectRows(scope, dx, ops.ofInts(scope, at));
-    Tensor rows =
-        ops.ofInts(scope, Arrays.stream(at).map(i -> row.applyAsInt(ids[i])).toArray());
+    Tensor rows = ops.ofInts(scope, Arrays.stream(at).map(i -> row.applyAsInt(ids[i])).toArray());
     ops.addRows(scope, gradient.view(scope, name), rows, ops.times(scope, own, scale));
   }
 }

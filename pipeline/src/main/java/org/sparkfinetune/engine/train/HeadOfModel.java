@@ -273,19 +273,14 @@ final class HeadOfModel {
     }
 
     private Tensor gradient(
-        Scope scope,
-        HeadChunk.State state,
-        int[] targets,
-        double factor,
-        Weights.TokenRows own) {
+        Scope scope, HeadChunk.State state, int[] targets, double factor, Weights.TokenRows own) {
       Tensor ids = ops.ofInts(scope, ints(own.ids()));
       HeadChunk rows = new HeadChunk(own.rows(), ids, ids, cap);
       return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), factor);
     }
 
     /** Puts trained rows into the chunk that begins with row {@code first}. */
-    private void replace(
-        Scope scope, Tensor chunk, int first, int count, Weights.TokenRows own) {
+    private void replace(Scope scope, Tensor chunk, int first, int count, Weights.TokenRows own) {
       int[] at =
           IntStream.range(0, own.ids().size())
               .filter(i -> own.ids().get(i) >= first && own.ids().get(i) < first + count)

@@ -52,6 +52,7 @@ final class InitialAdapters implements WeightSource {
                 case BOTH_UNIFORM -> uniform(key, at) * (isA ? wide : 1 / Math.sqrt(r));
                 case GAUSSIAN -> isA ? normal(key, at) / r : 0;
                 case ORTHOGONAL -> orthogonal(module, isA, key, at, r);
+                case PISSA, OLORA -> throw new IllegalStateException(name + " is part of W");
               };
     }
   }
@@ -115,6 +116,16 @@ final class InitialAdapters implements WeightSource {
     for (int i = 0; i < to.length; i++) {
       to[i] += factor * what[i];
     }
+  }
+
+  /** Normal numbers that follow a seed and a name. */
+  static float[] normals(long seed, String name, int count) {
+    long key = mix(seed ^ mix(name.hashCode()));
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) normal(key, i);
+    }
+    return values;
   }
 
   /** In [-1, 1). */

@@ -2,9 +2,12 @@ package org.sparkfinetune.engine.train;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.train.BaseModel.LinearWeight;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
@@ -19,14 +22,14 @@ import org.sparkfinetune.store.Store;
  */
 final class TrainableSource implements WeightSource, AutoCloseable {
   private final BaseModel base;
-  private final InitialAdapters drawn;
+  private final WeightSource drawn;
   private final InitialMagnitudes magnitudes;
   private final List<Integer> tokens;
   private final Optional<AdapterFiles> adapter;
 
   private TrainableSource(
       BaseModel base,
-      InitialAdapters drawn,
+      WeightSource drawn,
       InitialMagnitudes magnitudes,
       List<Integer> tokens,
       Optional<AdapterFiles> adapter) {
@@ -40,15 +43,24 @@ final class TrainableSource implements WeightSource, AutoCloseable {
   /**
    * @param lora as it is carried out
    */
-  static TrainableSource of(TrainConfig config, AdapterConfig lora, BaseModel base, Store store) {
+  static TrainableSource of(
+      TrainConfig config, AdapterConfig lora, BaseModel base, Ops ops, Store store) {
     DecoderConfig model = base.config();
-    InitialAdapters drawn =
-        new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module));
+    Function<String, LinearWeight> linears =
+        name -> base.linear(name, config.method(), config.compute().bf16());
+    WeightSource drawn =
+        lora.beginning().ofBase()
+            ? new PartsOfBase(
+                ops,
+                linears,
+                lora,
+                config.lora().options().initLoraWeights().iterations(),
+                config.seed())
+            : new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module));
     return new TrainableSource(
         base,
         drawn,
-        new InitialMagnitudes(
-            name -> base.linear(name, config.method(), config.compute().bf16()), lora, drawn),
+        new InitialMagnitudes(linears, lora, drawn),
         lora.tokens(),
         config
             .model()

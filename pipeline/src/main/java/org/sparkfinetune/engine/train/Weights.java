@@ -121,6 +121,7 @@ final class Weights {
       decode(name, tensor -> layerBuffer(name, tensor), tensors);
     }
     addTrainable(scope, name, version, tensors);
+    lora.filter(LoraTargets::ofBase).ifPresent(targets -> subtractFirst(scope, targets, tensors));
     return new Gathered(tensors);
   }
 
@@ -174,6 +175,21 @@ final class Weights {
     ops.torch()
         .times()
         .in(UNSHARD, () -> frozen.decode(name, slices, t -> tensorOf(tensors, t.name())));
+  }
+
+  /** W is less by what adapters began as, where they began as parts of it; without dropout. */
+  private void subtractFirst(Scope scope, LoraTargets targets, Map<String, Tensor> tensors) {
+    for (String name : tensors.keySet()) {
+      if (LoraTargets.isA(name)) {
+        String module = name.substring(0, name.indexOf(".lora_"));
+        ops.subtractProduct(
+            scope,
+            tensorOf(tensors, module + ".weight"),
+            tensorOf(tensors, LoraTargets.first(name)),
+            tensorOf(tensors, LoraTargets.first(LoraTargets.nameB(module))),
+            targets.scaling(module));
+      }
+    }
   }
 
   private static Tensor tensorOf(Map<String, Tensor> tensors, String name) {

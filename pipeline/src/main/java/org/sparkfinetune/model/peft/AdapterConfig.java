@@ -73,11 +73,13 @@ public record AdapterConfig(
             lora.modulesToSave()),
         new LoraRanks(lora.r(), lora.alpha(), lora.useRslora(), options.ranks(), options.alphas()),
         lora.dropout(),
-        switch (options.initLoraWeights()) {
+        switch (options.initLoraWeights().how()) {
           case TRUE -> Beginning.KAIMING;
           case FALSE -> Beginning.BOTH_UNIFORM;
           case GAUSSIAN -> Beginning.GAUSSIAN;
           case ORTHOGONAL -> Beginning.ORTHOGONAL;
+          case PISSA -> Beginning.PISSA;
+          case OLORA -> Beginning.OLORA;
         },
         options.useDora() ? Variant.DORA : options.loraBias() ? Variant.BIAS : Variant.PLAIN,
         options.trainableTokenIndices().map(LoraOptions.TokenIndices::ids).orElse(List.of()));
@@ -135,12 +137,33 @@ public record AdapterConfig(
             modules.layersToTransform(),
             modules.layersPattern(),
             modules.modulesToSave());
-    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning, variant, tokens);
+    return new AdapterConfig(
+        baseModel, revision, named, ranks, dropout, beginning, variant, tokens);
+  }
+
+  /**
+   * The configuration that is written: an adapter that began as a part of the base is written as
+   * the difference to its beginning, {@code [B, -B0] [A; A0]}, which has twice its rank and goes
+   * over the untouched base (PEFT's {@code path_initial_model_for_weight_conversion}).
+   */
+  public AdapterConfig written() {
+    return beginning.ofBase()
+        ? new AdapterConfig(
+            baseModel,
+            revision,
+            modules,
+            ranks.doubled(),
+            dropout,
+            Beginning.KAIMING,
+            variant,
+            tokens)
+        : this;
   }
 
   /** The same with another dropout, which shapes no weight. */
   public AdapterConfig withDropout(double other) {
-    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning, variant, tokens);
+    return new AdapterConfig(
+        baseModel, revision, modules, ranks, other, beginning, variant, tokens);
   }
 
   /** What an adapter has beside A and B, a vector (out) at most. */
@@ -152,7 +175,7 @@ public record AdapterConfig(
     DORA
   }
 
-  /** PEFT's ways of drawing first values that leave the base weights as they are. */
+  /** PEFT's first values of adapters. */
   public enum Beginning {
     /** A uniform in ±1/sqrt(in), B zero: {@code true}. */
     KAIMING,
@@ -163,6 +186,15 @@ public record AdapterConfig(
     /** A and B in parts of r dimensions that are orthogonal, so that B A is zero. */
     ORTHOGONAL,
     /** From the data, by another program. */
-    EVA
+    EVA,
+    /** The largest singular values of W with their vectors, which W is less (arXiv:2404.02948). */
+    PISSA,
+    /** The first of W = Q R, which W is less (arXiv:2406.01775). */
+    OLORA;
+
+    /** Whether the base weights are less by the first B A. */
+    public boolean ofBase() {
+      return this == PISSA || this == OLORA;
+    }
   }
 }

@@ -117,7 +117,7 @@ final class AdapterConfigJson {
     require(
         BEGINNINGS.containsKey(beginning),
         "init_lora_weights",
-        "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base model alone");
+        "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base model alone (of the others save_pretrained writes an adapter over the untouched model with path_initial_model_for_weight_conversion)");
     require(
         json.path("r").isIntegralNumber() && json.path("r").canConvertToInt(),
         "r",
@@ -165,8 +165,7 @@ final class AdapterConfigJson {
     String expected = "a list of token ids, or one by embed_tokens";
     JsonNode given = json.path("trainable_token_indices");
     if (given.isObject() && !given.isEmpty()) {
-      require(
-          given.size() == 1 && given.has("embed_tokens"), "trainable_token_indices", expected);
+      require(given.size() == 1 && given.has("embed_tokens"), "trainable_token_indices", expected);
       given = given.path("embed_tokens");
     }
     List<Integer> tokens = new ArrayList<>();
@@ -348,7 +347,7 @@ final class AdapterConfigJson {
 
   private static Object beginning(Beginning beginning) {
     return switch (beginning) {
-      case KAIMING, EVA -> true;
+      case KAIMING, EVA, PISSA, OLORA -> true;
       case BOTH_UNIFORM -> false;
       case GAUSSIAN -> "gaussian";
       case ORTHOGONAL -> "orthogonal";

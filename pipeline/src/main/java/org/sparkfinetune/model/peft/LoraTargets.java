@@ -22,15 +22,18 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * tokens' embeddings are trained beside them.
  */
 public final class LoraTargets {
+  private static final String FIRST_A = ".lora_A0.weight";
+  private static final String FIRST_B = ".lora_B0.weight";
+
   /** The trained embeddings of single tokens. */
-  public static final String TOKEN_ROWS =
-      "model.embed_tokens.token_adapter.trainable_tokens_delta";
+  public static final String TOKEN_ROWS = "model.embed_tokens.token_adapter.trainable_tokens_delta";
 
   private final DecoderConfig config;
   private final LoraModules wanted;
   private final LoraRanks ranks;
   private final Variant variant;
   private final List<Integer> tokens;
+  private final boolean ofBase;
 
   /**
    * As an adapter says it: of several names some may be of other models, as PEFT allows.
@@ -43,6 +46,7 @@ public final class LoraTargets {
     this.ranks = lora.ranks();
     this.variant = lora.variant();
     this.tokens = lora.tokens();
+    this.ofBase = lora.beginning().ofBase();
     requireTokens(wanted.modulesToSave());
     if (all().isEmpty()) {
       throw new UserError(
@@ -85,8 +89,8 @@ public final class LoraTargets {
   /**
    * As a user asks for it: every word has to mean something.
    *
-   * @throws UserError if one of the names or patterns matches no linear, a layer is none, or two
-   *     patterns say different things of one linear
+   * @throws UserError if one of the names or patterns matches no linear, a layer is none, a rank is
+   *     too large, or two patterns say different things of one linear
    */
   public static LoraTargets asked(DecoderConfig config, AdapterConfig lora) {
     LoraModules wanted = lora.modules();
@@ -100,6 +104,9 @@ public final class LoraTargets {
       }
     }
     LoraTargets targets = new LoraTargets(config, lora);
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      targets.weights(layer);
+    }
     targets.requireClear("rank_pattern", lora.ranks().rankPattern());
     targets.requireClear("alpha_pattern", lora.ranks().alphaPattern());
     return targets;
@@ -201,7 +208,8 @@ public final class LoraTargets {
 
   /**
    * A (r, in) and B (out, r) of a layer's modules, and B's bias (out) or DoRA's magnitudes (out,
-   * 1), named as in adapter files without their prefix.
+   * 1), named as in adapter files without their prefix; then the first A and B, if W is less by
+   * them.
    */
   public List<NamedShape> weights(int layer) {
     List<NamedShape> weights = new ArrayList<>();
@@ -215,8 +223,45 @@ public final class LoraTargets {
         case BIAS -> weights.add(NamedShape.of(nameC(layer, module), out));
         case DORA -> weights.add(NamedShape.of(nameC(layer, module), out, 1));
       }
+      if (ofBase) {
+        requireRank(name(layer, module), r, Math.min(out, module.inFeatures(config)));
+        weights.add(NamedShape.of(first(nameA(layer, module)), r, module.inFeatures(config)));
+        weights.add(NamedShape.of(first(nameB(layer, module)), out, r));
+      }
     }
     return weights;
+  }
+
+  private static void requireRank(String module, int r, long most) {
+    if (r > most) {
+      throw new UserError(
+          "lora_r: %s has a weight of rank %s at most, of which init_lora_weights takes a part of rank %s; choose a smaller rank."
+              .formatted(module, most, r));
+    }
+  }
+
+  /** The name of the first value of A or B that stays, where adapters began as parts of W. */
+  public static String first(String name) {
+    return name.replace(AdapterNames.LORA_A, FIRST_A).replace(AdapterNames.LORA_B, FIRST_B);
+  }
+
+  /** Whether adapters begin as parts of W, which is less by them. */
+  public boolean ofBase() {
+    return ofBase;
+  }
+
+  public static boolean isA(String name) {
+    return name.endsWith(AdapterNames.LORA_A);
+  }
+
+  /** Whether a tensor is such a first value: kept with the trained ones, and never changed. */
+  public static boolean isFirst(String name) {
+    return name.endsWith(FIRST_A) || name.endsWith(FIRST_B);
+  }
+
+  /** The scaling of a linear, as {@code model.layers.0.self_attn.q_proj}. */
+  public double scaling(String module) {
+    return ranks.scaling(module);
   }
 
   public static String nameA(int layer, LinearModule module) {
@@ -224,7 +269,12 @@ public final class LoraTargets {
   }
 
   public static String nameB(int layer, LinearModule module) {
-    return name(layer, module) + ".lora_B.weight";
+    return nameB(name(layer, module));
+  }
+
+  /** B of a linear, as {@code model.layers.0.self_attn.q_proj}. */
+  public static String nameB(String module) {
+    return module + AdapterNames.LORA_B;
   }
 
   /** B's bias or DoRA's magnitudes; of a plain adapter none of the weights has this name. */

@@ -22,7 +22,7 @@ final class ServingCheck {
   private final AdapterConfig lora;
 
   ServingCheck(AdapterConfig lora) {
-    this.lora = lora;
+    this.lora = lora.written();
   }
 
   CheckLine line() {

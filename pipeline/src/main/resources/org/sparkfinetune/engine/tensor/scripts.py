@@ -213,6 +213,44 @@ class Ops(Module):
       dx = torch.addmm_(torch.matmul(dy_g, w), u, a)
     return [dx, da, db, dm]
 
+  # ---- adapters that begin as parts of W (out, in), float32 -> [A (R, in), B (out, R)] ------------
+  def orthogonal_part(self: __torch__.Ops, w: Tensor, r: int) -> List[Tensor]:
+    q, r_ = torch.linalg_qr(w)
+    a = torch.narrow(r_, 0, 0, r)
+    signs = torch.sub_(torch.to(torch.ge(torch.diagonal(a), 0), 6) * 2., 1.)
+    return [torch.contiguous(a * torch.unsqueeze(signs, 1)), torch.contiguous(torch.narrow(q, 1, 0, r) * signs)]
+
+  # start: nothing, or where the randomised decomposition of torch.svd_lowrank begins (min(out, in), R)
+  def principal_part(self: __torch__.Ops, w: Tensor, r: int, start: Tensor, iterations: int, scale: float) -> List[Tensor]:
+    if torch.numel(start) > 0:
+      u, s, vh = self.svd_lowrank(w, start, iterations)
+    else:
+      u, s, vh = torch.linalg_svd(w, False)
+    u = torch.narrow(u, 1, 0, r)
+    largest = torch.gather(u, 0, torch.argmax(torch.abs(u), 0, True))
+    signs = torch.sub_(torch.to(torch.ge(largest, 0), 6) * 2., 1.)
+    root = torch.sqrt(torch.narrow(s, 0, 0, r) / scale)
+    scaled = torch.squeeze(signs, 0) * root
+    return [torch.contiguous(torch.narrow(vh, 0, 0, r) * torch.unsqueeze(scaled, 1)), torch.contiguous(u * scaled)]
+
+  # Halko et al. 2009, algorithms 4.4 and 5.1 -> [U (out, R), S (R), V' (R, in)]
+  def svd_lowrank(self: __torch__.Ops, w: Tensor, start: Tensor, iterations: int) -> List[Tensor]:
+    tall = w
+    if torch.size(w, 0) < torch.size(w, 1):
+      tall = torch.t(w)
+    q, _ = torch.linalg_qr(torch.matmul(tall, start))
+    for _1 in range(iterations):
+      q, _2 = torch.linalg_qr(torch.matmul(torch.t(tall), q))
+      q, _3 = torch.linalg_qr(torch.matmul(tall, q))
+    u, s, vh = torch.linalg_svd(torch.matmul(torch.t(q), tall), False)
+    u = torch.matmul(q, u)
+    if torch.size(w, 0) < torch.size(w, 1):
+      return [torch.t(vh), s, torch.t(u)]
+    return [u, s, vh]
+
+  def subtract_product(self: __torch__.Ops, w: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    return torch.addmm_(w, b, a, beta=1., alpha=torch.neg(scale))
+
   # ---- RMSNorm: float32 x / sqrt(mean(x^2) + eps), cast, times weight (transformers' LlamaRMSNorm) -
   def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
     n = torch.linalg_vector_norm(x, 2, [-1], True, dtype=6)

@@ -9,12 +9,16 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeSet;
+import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraDelta;
+import org.sparkfinetune.store.Store;
 
 /** PEFT's options beside PEFT: from its adapter to ours, whose configuration is PEFT's again. */
 class OptionsParityTest {
@@ -127,6 +131,83 @@ class OptionsParityTest {
       assertThat(own.get(0).loss()).isCloseTo(plain.get(0).loss(), within(2e-6));
       assertThat(own.get(9).loss()).isNotCloseTo(plain.get(9).loss(), within(1e-4));
     }
+  }
+
+  /**
+   * Without an adapter to begin with. Signs are free, so products are compared: of all that the
+   * adapter says beside the untouched base.
+   */
+  @ParameterizedTest
+  @CsvSource({"pissa, 1", "pissa, 2", "pissa-niter, 1", "pissa-niter, 2", "olora, 1", "olora, 2"})
+  void parts_of_the_base_are_written_over_the_untouched_base(String name, int ranks)
+      throws Exception {
+    Variant variant = variant(name).with("lora_alpha", 4);
+    switch (name) {
+      case "pissa" -> variant.with("lora_r", 3).with("init_lora_weights", "pissa");
+      case "olora" ->
+          variant
+              .with("lora_r", 2)
+              .with("init_lora_weights", "olora")
+              .with("rank_pattern", "{v_proj: 4}")
+              .with("alpha_pattern", "{o_proj: 1}");
+      default ->
+          variant
+              .model("tied")
+              .with("lora_r", 2)
+              .with("use_rslora", true)
+              .with("lora_target_modules", "q_proj,down_proj")
+              .with("init_lora_weights", "pissa_niter_400");
+    }
+    variant.with("lora_dropout", 0).compareSteps(ranks, LOSS, 1e-3);
+    Path theirs = OPTIONS.resolve(name + ".adapter");
+    Path ours = variant.output().resolve("adapter");
+    compareProducts(theirs, ours);
+    for (String key : List.of("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora")) {
+      assertThat(sorted(json(ours.resolve("adapter_config.json")).path(key)))
+          .as(key)
+          .isEqualTo(sorted(json(theirs.resolve("adapter_config.json")).path(key)));
+    }
+    assertThat(json(ours.resolve("adapter_config.json")).path("init_lora_weights").asBoolean())
+        .isTrue();
+  }
+
+  @Test
+  void a_part_of_more_than_the_whole_is_refused() throws Exception {
+    Variant variant = variant("olora").with("init_lora_weights", "olora").with("lora_r", 49);
+    assertThatThrownBy(() -> variant.run(1))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("has a weight of rank 48 at most")
+        .hasMessageContaining("choose a smaller rank");
+  }
+
+  private static void compareProducts(Path theirs, Path ours) {
+    Store store = new Store(new Configuration());
+    try (AdapterFiles expected = AdapterFiles.open(hadoop(theirs), store);
+        AdapterFiles found = AdapterFiles.open(hadoop(ours), store)) {
+      assertThat(found.modules()).isEqualTo(expected.modules()).isNotEmpty();
+      for (String module : expected.modules()) {
+        float[] product = product(LoraDelta.of(expected, module));
+        float[] mine = product(LoraDelta.of(found, module));
+        double largest = 0;
+        double apart = 0;
+        for (int i = 0; i < product.length; i++) {
+          largest = Math.max(largest, Math.abs(product[i]));
+          apart = Math.max(apart, Math.abs(product[i] - mine[i]));
+        }
+        assertThat(largest).isGreaterThan(1e-4);
+        assertThat(apart).as(module).isLessThan(2e-3 * largest);
+      }
+    }
+  }
+
+  private static float[] product(LoraDelta delta) {
+    float[] product = new float[delta.a().length / delta.r() * (delta.b().length / delta.r())];
+    delta.addedTo((first, out, count) -> {}).read(0, product, product.length);
+    return product;
+  }
+
+  private static org.apache.hadoop.fs.Path hadoop(Path path) {
+    return new org.apache.hadoop.fs.Path(path.toUri());
   }
 
   @ParameterizedTest

@@ -11,6 +11,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.LoraOptions.InitLoraWeights;
+import org.sparkfinetune.config.LoraOptions.InitialWeights;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 
@@ -28,7 +29,7 @@ final class ServingCheckTest {
             List.of(),
             List.of(),
             List.of(),
-            InitLoraWeights.TRUE,
+            InitialWeights.of(InitLoraWeights.TRUE),
             bias,
             dora,
             Optional.empty(),
