@@ -185,7 +185,7 @@ public record LoraOptions(
     }
 
     boolean isPossible() {
-      return !ids.isEmpty() && ids.size() == Set.copyOf(ids).size();
+      return ids.size() == Set.copyOf(ids).size();
     }
   }
 

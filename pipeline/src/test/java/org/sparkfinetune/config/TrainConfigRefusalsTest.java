@@ -1,5 +1,6 @@
 package org.sparkfinetune.config;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.sparkfinetune.config.TrainYaml.REQUIRED;
 import static org.sparkfinetune.config.TrainYaml.load;
@@ -10,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.errors.UserError;
@@ -144,6 +146,16 @@ class TrainConfigRefusalsTest {
                 load(folder, REQUIRED + "method: lora\ninit_lora_weights: pissa_niter_4\n" + yaml))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(message);
+  }
+
+  /** As recipes write them that use neither. */
+  @ParameterizedTest
+  @ValueSource(strings = {"[]", "{embed_tokens: []}"})
+  void no_tokens_are_none(String none) throws Exception {
+    String yaml = "use_dora: false\nlora_bias: false\ntrainable_token_indices: " + none;
+    LoraOptions options = load(folder, REQUIRED + yaml).config().lora().options();
+    assertThat(options.trainableTokenIndices().map(LoraOptions.TokenIndices::ids).orElse(List.of()))
+        .isEmpty();
   }
 
   @Test

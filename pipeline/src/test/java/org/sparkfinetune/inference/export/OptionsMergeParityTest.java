@@ -124,6 +124,17 @@ final class OptionsMergeParityTest {
         .isInstanceOf(UserError.class)
         .hasMessageContaining("layers.0.mlp.down_proj of the model has no bias")
         .hasMessageContaining("generate and evaluate take both");
+    MergeRequest request =
+        new MergeRequest(
+            path(VARIANTS.resolve("tied")),
+            Optional.of(path(adapter)),
+            path(folder.resolve("model.gguf")),
+            MergeBase.SIXTEEN_BIT,
+            Optional.empty(),
+            1);
+    assertThatThrownBy(() -> new GgufExport(STORE).run(request, GgufExport.Type.F16))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("layers.0.mlp.down_proj of the model has no bias");
   }
 
   /** The adapter that the other tests begin with, with some of its tensors and another key. */
