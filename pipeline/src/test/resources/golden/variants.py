@@ -48,6 +48,8 @@ def fresh_adapter(model, name, **lora):
         for n, p in model.named_parameters():
             if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
             if "lora_B" in n: p.copy_(torch.randn(p.shape, generator=g) * 0.05)
+            if "tokens_delta" in n: p.add_(torch.randn(p.shape, generator=g) * 0.05)
+            if "magnitude" in n: p.mul_(1 + 0.1 * torch.randn(p.shape, generator=g))
     model.peft_config["default"].base_model_name_or_path = "model"
     model.save_pretrained(out / f"{name}.start", save_embedding_layers=False); (out / f"{name}.start" / "README.md").unlink(missing_ok=True)
     return model
@@ -60,10 +62,13 @@ def merged(name, model, base="biased"):
     save_file(every_seventh({n: w for n, w in after.items() if n not in before or not torch.equal(w, before[n])}), out / f"{name}.merged.safetensors", metadata={"format": "pt"})
 
 def options():
-    g.manual_seed(7); biased = variants / "biased"
-    def case(name, settings={}, **lora):
-        run(name, fresh_adapter(parity.load(biased), name, **lora), small_rows, steps=10, **settings)
-        merged(name, PeftModel.from_pretrained(parity.load(biased), out / f"{name}.start"))
+    g.manual_seed(7); biased = variants / "biased"; losses = {}  # of each token of the first 24 of a row, decoding
+    def case(name, settings={}, base="biased", quantized=None, merge=True, **lora):
+        def model(): return parity.load(variants / base, quantized=quantized)
+        run(name, fresh_adapter(model(), name, **lora), small_rows, steps=10, **settings)
+        if merge: merged(name, PeftModel.from_pretrained(model(), out / f"{name}.start"), base)
+        with torch.no_grad(): logits = PeftModel.from_pretrained(model(), out / f"{name}.start").eval()(small["input_ids"][:1, :24].long()).logits[0].float()
+        losses[name] = torch.nn.functional.cross_entropy(logits[:-1], small["input_ids"][0, 1:24].long(), reduction="none").tolist()
     case("patterns", dict(decay=0.1), r=4, lora_alpha=8, target_modules=ALL, rank_pattern={"q_proj": 2, r"layers\.1\.mlp\.down_proj": 6, "mlp.*_proj": 3},
          alpha_pattern={"self_attn.v_proj": 3.5, r"[ou]p?_proj": 1})
     case("rslora-patterns", r=4, lora_alpha=8, use_rslora=True, target_modules=["q_proj", "up_proj"], rank_pattern={r"model\.layers\.0\.self_attn\.q_proj": 9}, alpha_pattern={r"1\.mlp\.up_proj": 2})
@@ -85,6 +90,27 @@ def options():
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always"); model = PeftModel.from_pretrained(parity.load(biased), folder)
         print(name, [str(w.message)[:90] for w in heard]); merged(name, model); shutil.rmtree(folder)
+    more_of_peft(case); dump("losses.json", losses)
+    part_of_base("pissa", "biased", dict(decay=0.1, loraplus=4.0), r=3, lora_alpha=4, init_lora_weights="pissa", target_modules=ALL)
+    part_of_base("pissa-niter", "tied", r=2, lora_alpha=4, init_lora_weights="pissa_niter_400", use_rslora=True, target_modules=["q_proj", "down_proj"])
+    part_of_base("olora", "biased", dict(decay=0.1), r=2, lora_alpha=4, init_lora_weights="olora", target_modules=ALL, rank_pattern={"v_proj": 4}, alpha_pattern={"o_proj": 1})
+def part_of_base(name, base, settings={}, **lora):
+    """Adapters that begin as parts of the base weights; NAME.adapter is what PEFT makes of the trained one for the untouched base."""
+    torch.manual_seed(7); model = get_peft_model(parity.load(variants / base), LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", **lora))
+    config = model.peft_config["default"]; config.base_model_name_or_path = "model"; began = config.init_lora_weights; config.init_lora_weights = True
+    first = out / "first"; model.save_pretrained(first, save_embedding_layers=False); config.init_lora_weights = began
+    run(name, model, small_rows, weights=False, steps=10, **settings)
+    model.save_pretrained(out / f"{name}.adapter", save_embedding_layers=False, path_initial_model_for_weight_conversion=str(first)); (out / f"{name}.adapter" / "README.md").unlink(missing_ok=True); shutil.rmtree(first)
+def more_of_peft(case):
+    """What adapters have beside A and B."""
+    case("bias", dict(decay=0.1, loraplus=4.0), r=2, lora_alpha=3, lora_bias=True, target_modules=ALL)
+    case("bias-alone", base="tied", merge=False, r=2, lora_alpha=3, lora_bias=True, target_modules=["v_proj", "down_proj"])
+    case("dora", dict(decay=0.1, loraplus=4.0), r=3, lora_alpha=6, use_dora=True, target_modules=ALL)
+    case("dora-nf4", base="tied", quantized=parity.nf4, merge=False, r=2, lora_alpha=4, use_dora=True, use_rslora=True, target_modules=["q_proj", "o_proj", "up_proj", "down_proj"])
+    tokens = [78, 2, 31, 95]
+    case("tokens", dict(decay=0.1, loraplus=4.0), r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=tokens)
+    case("tokens-tied", dict(decay=0.1), base="tied", r=2, lora_alpha=4, target_modules=["q_proj", "up_proj"], trainable_token_indices=tokens)
+    case("tokens-nf4", base="tied", quantized=parity.nf4, merge=False, r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=tokens[:2])
 if only_options: options(); print("size", sum(f.stat().st_size for f in out.rglob("*") if f.is_file())); sys.exit()
 
 # ---- the golden model -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -114,6 +115,19 @@ record KeyType<T>(
           .withArity(Arity.MANY)
           .writing(Parallelism.Fsdp::text);
     }
+    if (type == LoraOptions.InitialWeights.class) {
+      return KeyType.<LoraOptions.InitialWeights>scalar(
+              LoraOptions.InitialWeights.ALLOWED, LoraOptions.InitialWeights::of, value -> true)
+          .writing(LoraOptions.InitialWeights::text);
+    }
+    if (type == LoraOptions.TokenIndices.class) {
+      return KeyType.<LoraOptions.TokenIndices>one(
+              LoraOptions.TokenIndices.ALLOWED,
+              node -> words(ofEmbedding(node), "[,\\s]+").flatMap(LoraOptions.TokenIndices::of),
+              LoraOptions.TokenIndices::isPossible)
+          .withArity(Arity.MANY)
+          .writing(LoraOptions.TokenIndices::ids);
+    }
     if (type == PrepareConfig.Output.class) {
       return KeyType.<PrepareConfig.Output>one(
               "a path or a Hadoop URI, table:catalog.database.name, or both",
@@ -145,6 +159,13 @@ record KeyType<T>(
                       : value);
     }
     throw new Bug("A key cannot have the type " + type + ".");
+  }
+
+  /** What stands under the only name that a mapping may have. */
+  private static YamlNode ofEmbedding(YamlNode node) {
+    return node.fields() != null && node.fields().keySet().equals(Set.of("embed_tokens"))
+        ? Objects.requireNonNull(node.fields().get("embed_tokens"))
+        : node;
   }
 
   private static KeyType<String> text(Meaning meaning) {

@@ -44,7 +44,14 @@ public record LoraConfig(
     targetModules = List.copyOf(targetModules);
     modulesToSave = List.copyOf(modulesToSave);
     requireOneExpression("lora_target_modules", targetModules);
-    if (options.initLoraWeights() == InitLoraWeights.ORTHOGONAL) {
+    if (options.initLoraWeights().how().ofBase()
+        && useRslora
+        && !(options.ranks().isEmpty() && options.alphas().isEmpty())) {
+      throw new UserError(
+          "init_lora_weights: %s with use_rslora cannot be written over the untouched model where rank_pattern or alpha_pattern is there, as in PEFT; leave one of them out"
+              .formatted(options.initLoraWeights().text()));
+    }
+    if (options.initLoraWeights().how() == InitLoraWeights.ORTHOGONAL) {
       requireEven(r);
       options.ranks().values().forEach(LoraConfig::requireEven);
     }

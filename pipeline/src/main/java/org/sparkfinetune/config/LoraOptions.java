@@ -1,10 +1,14 @@
 package org.sparkfinetune.config;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Function;
 import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
@@ -39,8 +43,15 @@ public record LoraOptions(
         List<String> excludeModules,
     @Key(
             otherwise = "true",
-            doc = "first values of adapters; true: A uniform and B zero, false: both uniform")
-        InitLoraWeights initLoraWeights,
+            doc =
+                "first values of adapters; true: A uniform and B zero, false: both uniform, pissa and"
+                    + " olora: parts of the base weights")
+        InitialWeights initLoraWeights,
+    @Key(otherwise = "false", doc = "B has a bias, which is trained") boolean loraBias,
+    @Key(otherwise = "false", doc = "DoRA: lengths of the rows of W + scaling B A are trained too")
+        boolean useDora,
+    @Key(doc = "tokens whose embeddings are trained beside the adapters")
+        Optional<TokenIndices> trainableTokenIndices,
     @Key(
             range = "[1,)",
             doc = "LoRA+: B learns so many times faster than A; weight_decay is as set")
@@ -55,6 +66,9 @@ public record LoraOptions(
           "layers_pattern",
           "exclude_modules",
           "init_lora_weights",
+          "lora_bias",
+          "use_dora",
+          "trainable_token_indices",
           "loraplus_lr_ratio");
 
   /** PEFT's defaults. */
@@ -65,7 +79,10 @@ public record LoraOptions(
           List.of(),
           List.of(),
           List.of(),
-          InitLoraWeights.TRUE,
+          InitialWeights.of(InitLoraWeights.TRUE),
+          false,
+          false,
+          Optional.empty(),
           Optional.empty());
 
   public LoraOptions {
@@ -77,6 +94,9 @@ public record LoraOptions(
         layersPattern,
         excludeModules,
         initLoraWeights,
+        loraBias,
+        useDora,
+        trainableTokenIndices,
         loraplusLrRatio);
     layersToTransform = List.copyOf(layersToTransform);
     layersPattern = List.copyOf(layersPattern);
@@ -87,6 +107,24 @@ public record LoraOptions(
     }
     ranks(rankPattern);
     alphas(alphaPattern);
+    requireBiasAlone(loraBias, useDora, initLoraWeights.how());
+    if (initLoraWeights.how().ofBase() && useDora) {
+      throw new UserError(
+          "init_lora_weights: %s is written as an adapter over the untouched model, which PEFT cannot do with use_dora; leave one of the two out"
+              .formatted(initLoraWeights.text()));
+    }
+  }
+
+  private static void requireBiasAlone(boolean bias, boolean dora, InitLoraWeights init) {
+    if (bias && dora) {
+      throw new UserError(
+          "lora_bias and use_dora are both true, which PEFT refuses; leave one of them out");
+    }
+    if (bias && init != InitLoraWeights.TRUE && init != InitLoraWeights.FALSE) {
+      throw new UserError(
+          "lora_bias goes with init_lora_weights: true or false (as in PEFT), not with %s"
+              .formatted(init.name().toLowerCase(Locale.ROOT)));
+    }
   }
 
   /** Ranks by pattern. */
@@ -131,13 +169,72 @@ public record LoraOptions(
     }
   }
 
-  /** PEFT's words; its others (pissa, olora, eva, loftq, corda) change the base or need data. */
+  /** Ids of tokens, in the order that an adapter's file has them in. */
+  public record TokenIndices(List<Integer> ids) {
+    static final String ALLOWED = "ids of tokens from 0, each once, or such a list by embed_tokens";
+
+    public TokenIndices {
+      ids = List.copyOf(ids);
+    }
+
+    static Optional<TokenIndices> of(List<String> ids) {
+      boolean whole = ids.stream().allMatch(id -> id.matches("\\d{1,9}"));
+      return whole
+          ? Optional.of(new TokenIndices(ids.stream().map(Integer::valueOf).toList()))
+          : Optional.empty();
+    }
+
+    boolean isPossible() {
+      return ids.size() == Set.copyOf(ids).size();
+    }
+  }
+
+  /**
+   * How adapters begin.
+   *
+   * @param iterations of the randomised decomposition that finds PiSSA's parts; without it they are
+   *     found exactly
+   */
+  public record InitialWeights(InitLoraWeights how, OptionalInt iterations) {
+    private static final String PREFIX = "pissa_niter_";
+    static final String ALLOWED =
+        "true, false, gaussian, orthogonal, olora, pissa, or pissa_niter_N with N from 1";
+
+    public static InitialWeights of(InitLoraWeights how) {
+      return new InitialWeights(how, OptionalInt.empty());
+    }
+
+    static Optional<InitialWeights> of(String text) {
+      String word = text.strip().toLowerCase(Locale.ROOT);
+      if (word.matches(PREFIX + "[1-9]\\d{0,5}")) {
+        int iterations = Integer.parseInt(word.substring(PREFIX.length()));
+        return Optional.of(new InitialWeights(InitLoraWeights.PISSA, OptionalInt.of(iterations)));
+      }
+      return Arrays.stream(InitLoraWeights.values())
+          .filter(how -> how.text().equals(word))
+          .map(InitialWeights::of)
+          .findFirst();
+    }
+
+    String text() {
+      return iterations.isPresent() ? PREFIX + iterations.getAsInt() : how.text();
+    }
+  }
+
+  /** PEFT's words; its others (eva, loftq, corda, lora_ga, mica) need data or another training. */
   public enum InitLoraWeights implements KeyTable.Choice {
     @JsonProperty("true")
     TRUE,
     @JsonProperty("false")
     FALSE,
     GAUSSIAN,
-    ORTHOGONAL
+    ORTHOGONAL,
+    PISSA,
+    OLORA;
+
+    /** Whether adapters begin as parts of the base weights, which are less by them. */
+    public boolean ofBase() {
+      return this == PISSA || this == OLORA;
+    }
   }
 }

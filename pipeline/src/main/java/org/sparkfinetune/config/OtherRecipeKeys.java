@@ -29,11 +29,6 @@ final class OtherRecipeKeys {
   private static final Meaning DTYPE =
       new Meaning("auto|bfloat16|torch.bfloat16", "bf16: false computes in float32");
 
-  private static final Meaning PLAIN_LORA =
-      new Meaning("false", "adapters are A and B, with use_rslora and rank_pattern if wanted");
-  private static final Meaning TOKENS =
-      new Meaning("null|\\[\\]", "modules_to_save: [embed_tokens] trains all tokens");
-
   private static final Map<String, Meaning> KEYS =
       Map.ofEntries(
           entry("torch_dtype", DTYPE),
@@ -49,10 +44,7 @@ final class OtherRecipeKeys {
           entry("log_level", Meaning.NONE),
           entry("overwrite_output_dir", Meaning.NONE),
           entry("push_to_hub", new Meaning("false", "merge --push_to sends what was trained")),
-          entry("use_dora", PLAIN_LORA),
-          entry("lora_bias", PLAIN_LORA),
           entry("bias", new Meaning("none", "biases stay as the base model has them")),
-          entry("trainable_token_indices", TOKENS),
           entry("task_type", new Meaning("CAUSAL_LM", "models of text are trained")),
           entry("hub_model_id", Meaning.NONE),
           entry("hub_strategy", Meaning.NONE),

@@ -52,6 +52,12 @@ public record TrainConfig(
                       ? "load_best_model_at_end"
                       : "early_stopping_patience"));
     }
+    LoraOptions.InitialWeights first = lora.options().initLoraWeights();
+    if (method == Method.QLORA && first.how().ofBase() && model.adapter().isEmpty()) {
+      throw new UserError(
+          "init_lora_weights is %s, which takes its part out of the base weights, and method is qlora, which keeps them in NF4 as they are (PEFT refuses PiSSA there too); use method: lora, or another init_lora_weights"
+              .formatted(first.text()));
+    }
   }
 
   /** The same with a model whose place is known. */

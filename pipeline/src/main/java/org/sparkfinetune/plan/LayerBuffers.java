@@ -50,13 +50,15 @@ final class LayerBuffers {
   /**
    * Within a layer's backward where it is largest, in down: what is computed again; silu, the
    * product, its gradient and LoRA's; masks, and the masked product; the input as a number
-   * computed. Not the probabilities, 16 MiB at most, that attention in blocks keeps on some
-   * processors: which one a rank will have is not known here.
+   * computed; DoRA's product and gradients by its lengths. Not the probabilities, 16 MiB at most,
+   * that attention in blocks keeps on some processors: which one a rank will have is not known
+   * here.
    */
   long backward() {
     long again = rest(LayerKeep.EVERYTHING) - rest(keep());
     long masks = work.dropout() ? (5 * hidden + queries + 2 * inner) * compute : 0;
     long typed = work.widths().stored() == compute && !work.inputsInFile() ? 0 : hidden * compute;
-    return again + 4 * inner * compute + masks + typed;
+    long dora = work.dora() ? 2 * inner * (compute + Float.BYTES) : 0;
+    return again + 4 * inner * compute + masks + typed + dora;
   }
 }

@@ -57,7 +57,7 @@ public final class Planner {
         ranks,
         memory,
         timing,
-        work.trained(),
+        work.learning(),
         work.frozen(),
         fits ? List.of() : advice(work, device, others),
         fits ? faster(work, device, timing.stepSeconds()) : Optional.empty());

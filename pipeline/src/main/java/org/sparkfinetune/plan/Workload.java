@@ -1,5 +1,6 @@
 package org.sparkfinetune.plan;
 
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
@@ -9,6 +10,8 @@ import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.peft.LoraTargets;
+import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
  * What decides memory and time of a run.
@@ -197,14 +200,30 @@ record Workload(
   }
 
   private long lora(int layer) {
+    return lora(layer, weight -> true);
+  }
+
+  private long lora(int layer, Predicate<NamedShape> counted) {
     return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
         .weights(layer)
         .stream()
+        .filter(counted)
         .mapToLong(weight -> weight.elements())
         .sum();
   }
 
-  /** All trained numbers. */
+  /** What of {@link #trained} learns: not the first values of adapters that were parts of W. */
+  long learning() {
+    long fixed =
+        method == Method.FULL
+            ? 0
+            : IntStream.range(0, model.numHiddenLayers())
+                .mapToLong(layer -> lora(layer, weight -> LoraTargets.isFirst(weight.name())))
+                .sum();
+    return trained() - fixed;
+  }
+
+  /** All numbers that are kept as trained ones are. */
   long trained() {
     if (method == Method.FULL) {
       return model.parameters();
@@ -213,7 +232,15 @@ record Workload(
     for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
       adapters += lora(layer);
     }
-    return adapters + trainedEmbeddings();
+    return adapters + trainedEmbeddings() + tokenRows();
+  }
+
+  /** Trained embeddings of single tokens. */
+  private long tokenRows() {
+    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
+        .tokenRows()
+        .map(NamedShape::elements)
+        .orElse(0L);
   }
 
   /** Trained numbers of embedding and head. */
@@ -240,6 +267,10 @@ record Workload(
     long embeddings = trainsEmbedding() ? 0 : embedding();
     return model.numHiddenLayers() * frozenOfLayer()
         + (heads + embeddings + model.hiddenSize()) * widths.plain();
+  }
+
+  boolean dora() {
+    return method != Method.FULL && config.lora().options().useDora();
   }
 
   /** Whether LoRA's inputs have dropout, and with that masks in memory. */

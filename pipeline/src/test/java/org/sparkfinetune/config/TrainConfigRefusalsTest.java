@@ -1,5 +1,6 @@
 package org.sparkfinetune.config;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.sparkfinetune.config.TrainYaml.REQUIRED;
 import static org.sparkfinetune.config.TrainYaml.load;
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.errors.UserError;
@@ -99,20 +101,62 @@ class TrainConfigRefusalsTest {
           alpha_pattern: {q_proj: -1}    # alpha_pattern has -1; allowed: numbers above 0
           layers_to_transform: [1, last] # layers_to_transform has last; allowed: numbers of layers
           layers_to_transform: -1        # layers_to_transform has -1; allowed: numbers of layers
-          init_lora_weights: pissa       # init_lora_weights is pissa; allowed: true, false, gaussian
-          init_lora_weights: olora       # init_lora_weights is olora; allowed: true, false, gaussian
+          init_lora_weights: eva         # init_lora_weights is eva; allowed: true, false, gaussian
+          init_lora_weights: pissa_niter_0 # allowed: true, false, gaussian
+          init_lora_weights: pissa       # method is qlora, which keeps them in NF4
+          init_lora_weights: olora       # use method: lora, or another init_lora_weights
           loraplus_lr_ratio: 0.5         # loraplus_lr_ratio is 0.5; allowed: a number of at least 1
           save_embedding_layers: true    # save_embedding_layers is true; allowed: auto, false
-          use_dora: true                 # use_dora is true, which train does not do
-          lora_bias: true                # lora_bias is true, which train does not do
+          use_dora: 1                    # use_dora is 1; allowed: true, false
           bias: all                      # bias is all, which train does not do
-          trainable_token_indices: [1]   # which train does not do; modules_to_save
+          trainable_token_indices: [a]   # trainable_token_indices is [a]; allowed: ids of tokens from 0
+          trainable_token_indices: [1, 1] # allowed: ids of tokens from 0, each once
+          trainable_token_indices: {lm_head: [1]} # allowed: ids of tokens from 0, each once
           exclude_modules: [a_proj, b+]  # exclude_modules: in a list each entry is a name
           """)
   void options_of_pefts_that_are_no_such_numbers_or_words(String yaml, String message) {
     assertThatThrownBy(() -> load(folder, REQUIRED + yaml))
         .isInstanceOf(UserError.class)
         .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "use_dora: true, lora_bias and use_dora are both true",
+    "init_lora_weights: gaussian, lora_bias goes with init_lora_weights: true or false"
+  })
+  void the_bias_of_b_goes_with_what_peft_has_it_with(String yaml, String message) {
+    assertThatThrownBy(() -> load(folder, REQUIRED + "lora_bias: true\n" + yaml))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '#',
+      textBlock =
+          """
+          {use_dora: true}                                # which PEFT cannot do with use_dora
+          {use_rslora: true, rank_pattern: {q_proj: 3}}   # where rank_pattern or alpha_pattern is
+          {lora_bias: true}                               # lora_bias goes with init_lora_weights
+          """)
+  void parts_of_the_base_go_with_what_peft_can_write(String more, String message) {
+    String yaml = more.substring(1, more.length() - 1).replace(", rank", "\nrank");
+    assertThatThrownBy(
+            () ->
+                load(folder, REQUIRED + "method: lora\ninit_lora_weights: pissa_niter_4\n" + yaml))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(message);
+  }
+
+  /** As recipes write them that use neither. */
+  @ParameterizedTest
+  @ValueSource(strings = {"[]", "{embed_tokens: []}"})
+  void no_tokens_are_none(String none) throws Exception {
+    String yaml = "use_dora: false\nlora_bias: false\ntrainable_token_indices: " + none;
+    LoraOptions options = load(folder, REQUIRED + yaml).config().lora().options();
+    assertThat(options.trainableTokenIndices().map(LoraOptions.TokenIndices::ids).orElse(List.of()))
+        .isEmpty();
   }
 
   @Test

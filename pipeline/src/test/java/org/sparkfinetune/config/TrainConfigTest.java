@@ -106,7 +106,10 @@ class TrainConfigTest {
                         List.of("0", "2"),
                         List.of("layers"),
                         List.of("model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj"),
-                        LoraOptions.InitLoraWeights.ORTHOGONAL,
+                        LoraOptions.InitialWeights.of(LoraOptions.InitLoraWeights.ORTHOGONAL),
+                        false,
+                        true,
+                        Optional.of(new LoraOptions.TokenIndices(List.of(90, 7))),
                         Optional.of(16.0))),
                 new Parallelism(
                     OptionalInt.of(2),
@@ -412,6 +415,9 @@ class TrainConfigTest {
     layers_pattern: layers
     exclude_modules: model\\.layers\\.\\d{1,2}\\.self_attn\\.v_proj
     init_lora_weights: orthogonal
+    lora_bias: false
+    use_dora: true
+    trainable_token_indices: [90, 7]
     loraplus_lr_ratio: 16
     num_ranks: 2
     fsdp: hybrid_shard offload

@@ -40,6 +40,20 @@ class PlannerTest {
     assertThat(large.frozen() / 1e9).isBetween(35.31 + 4.20, 35.31 + 4.21);
   }
 
+  /** Of 32 layers the outputs of q, k, v, o, gate, up and down; two embeddings of 4096. */
+  @Test
+  void what_is_trained_beside_a_and_b_is_counted() {
+    long vectors = 32L * (4096 + 1024 + 1024 + 4096 + 14336 + 14336 + 4096);
+    assertThat(plan("llama-3-8b", "L20", 1, "--use_dora", "true").trained())
+        .isEqualTo(41_943_040 + vectors);
+    assertThat(plan("llama-3-8b", "L20", 1, "--lora_bias", "true").trained())
+        .isEqualTo(41_943_040 + vectors);
+    assertThat(plan("llama-3-8b", "L20", 1, "--trainable_token_indices", "5,7").trained())
+        .isEqualTo(41_943_040 + 2 * 4096);
+    String[] pissa = {"--method", "lora", "--init_lora_weights", "pissa_niter_16"};
+    assertThat(plan("llama-3-8b", "L20", 1, pissa).trained()).isEqualTo(41_943_040);
+  }
+
   /** Published: 4 x 24 GB with offload, 2 x 40 GB without. */
   @Test
   void the_references_run_fits_where_it_was_run() {

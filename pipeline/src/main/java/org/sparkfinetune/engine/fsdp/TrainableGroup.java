@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.regex.Pattern;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
@@ -33,6 +34,11 @@ public final class TrainableGroup {
    * So many buffers of full length may wait in a rank's memory outside the heap, which is limited.
    */
   private static final long WINDOW = 4;
+
+  private static final Pattern LEARNS_AS_B = Pattern.compile("\\.lora_(B|magnitude_vector)\\b");
+
+  /** First values of adapters, which no gradient reaches. */
+  private static final Pattern STAYS = Pattern.compile("\\.lora_[AB]0\\b");
 
   private final String name;
   private final TrainableLayout layout;
@@ -293,7 +299,8 @@ public final class TrainableGroup {
   }
 
   /**
-   * One optimizer step on the own slice; weight decay only on tensors of two dimensions.
+   * One optimizer step on the own slice; weight decay only on tensors of two dimensions. LoRA's
+   * vectors learn as B does (PEFT's create_loraplus_optimizer).
    *
    * @param loraPlusRatio by which the rate of LoRA's B is higher (LoRA+: Hayou et al. 2024)
    */
@@ -307,8 +314,9 @@ public final class TrainableGroup {
       return;
     }
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
-      boolean decays = piece.tensor().shape().size() > 1;
-      boolean faster = piece.tensor().name().endsWith(".lora_B.weight");
+      boolean decays =
+          piece.tensor().shape().size() > 1 && !STAYS.matcher(piece.tensor().name()).find();
+      boolean faster = LEARNS_AS_B.matcher(piece.tensor().name()).find();
       AdamWStep own = decays ? step : plain;
       ops.adamw(
           scope,

@@ -11,7 +11,8 @@ import java.util.List;
  * All that a decoder layer needs beside its input.
  *
  * @param weights 20 tensors in the order of {@code scripts.py}; empty for what is not there
- * @param lora 14 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down; empty for none
+ * @param lora 21 tensors: A (r, in) and B (out, r) of q, k, v, o, gate, up, down, then B's bias
+ *     (out) or DoRA's magnitudes (out, 1) of the seven; empty for none
  * @param dropoutMasks 7 tensors (N, in) of 0 or 1/(1-p); empty for none
  * @param loraScales what LoRA's products of the seven are multiplied by
  * @param cos (N, 1, E), E numbers of each head turn; (N, 2, E) where queries, the first, turn and

@@ -98,6 +98,11 @@ public final class Ops {
     return torch.tensor(scope, "select_rows", value(x), value(rows));
   }
 
+  /** Puts x (n, H) into rows (n) of {@code to} (N, H), in place. */
+  public void setRows(Scope scope, Tensor to, Tensor rows, Tensor x) {
+    torch.tensor(scope, "set_rows", value(to), value(rows), value(x));
+  }
+
   /** x (n, H) with rows of zeros behind it, (to, H). */
   public Tensor padRows(Scope scope, Tensor x, long to) {
     return torch.tensor(scope, "pad_rows", value(x), IValue.from(to));
@@ -167,8 +172,9 @@ public final class Ops {
    * Goes back through a layer, computing again what was not kept.
    *
    * @param kept what {@link #layer} returned after y
-   * @return dx (N, H), then float32 gradients: A, B of the seven linears (empty where there is no
-   *     LoRA) and, for {@code BaseGradients.YES}, of the twenty base weights
+   * @return dx (N, H), then float32 gradients: A, B of the seven linears, B's bias or DoRA's
+   *     magnitudes (empty where there is no LoRA) and, for {@code BaseGradients.YES}, of the twenty
+   *     base weights
    */
   public List<Tensor> layerBackward(
       Scope scope, Tensor dy, Tensor x, List<Tensor> kept, LayerInputs inputs, BaseGradients base) {
@@ -263,6 +269,28 @@ public final class Ops {
     return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
   }
 
+  /**
+   * After all rows: the gradient (k, H) of {@code factor} times the sum of the losses by some of
+   * them, float32.
+   *
+   * @param rows those of tokens {@code ids} (k), (k, H)
+   * @param targets (n) of the trained positions
+   */
+  public Tensor headRows(
+      Scope scope, HeadChunk.State state, HeadChunk rows, Tensor targets, double factor) {
+    return torch.tensor(
+        scope,
+        "head_rows",
+        value(state.x()),
+        value(rows.w()),
+        value(rows.ids()),
+        value(targets),
+        value(state.max()),
+        value(state.sum()),
+        IValue.from(factor),
+        IValue.from(rows.cap()));
+  }
+
   private double item(Tensor x) {
     return torch.number("item", value(x));
   }
@@ -279,6 +307,40 @@ public final class Ops {
    */
   public Tensor logits(Scope scope, Tensor x, Tensor w, double cap) {
     return torch.tensor(scope, "logits", value(x), value(w), IValue.from(cap));
+  }
+
+  // ---- adapters that begin as parts of W (out, in) ----------------------------------------------
+
+  /**
+   * OLoRA's part: the first r rows of R and columns of Q of W = Q R.
+   *
+   * @return A (r, in), B (out, r)
+   */
+  public List<Tensor> orthogonalPart(Scope scope, Tensor w, int r) {
+    return torch.tensors(scope, "orthogonal_part", value(w), IValue.from((long) r));
+  }
+
+  /**
+   * PiSSA's part: the r largest singular values with their vectors.
+   *
+   * @param start (min(out, in), r) numbers of the randomised decomposition; none: the exact one
+   * @return A (r, in), B (out, r), of which {@code scaling * B A} is the part
+   */
+  public List<Tensor> principalPart(
+      Scope scope, Tensor w, int r, Tensor start, int iterations, double scaling) {
+    return torch.tensors(
+        scope,
+        "principal_part",
+        value(w),
+        IValue.from((long) r),
+        value(start),
+        IValue.from((long) iterations),
+        IValue.from(scaling));
+  }
+
+  /** {@code w -= scaling * b a}, in place. */
+  public void subtractProduct(Scope scope, Tensor w, Tensor a, Tensor b, double scaling) {
+    torch.tensor(scope, "subtract_product", value(w), value(a), value(b), IValue.from(scaling));
   }
 
   // ---- the optimizer ----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +25,7 @@ import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Names;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.SafetensorsWriter;
@@ -64,12 +66,15 @@ final class AdapterSaver {
     Map<String, String> names = new LinkedHashMap<>();
     List<TensorSpec> specs = new ArrayList<>();
     for (TrainableLayout.Entry entry : entries()) {
-      String file = fileName(entry.tensor().name());
+      if (LoraTargets.isFirst(entry.tensor().name())) {
+        continue;
+      }
+      String file = AdapterNames.saved(inModel(entry.tensor().name()));
       names.put(file, entry.tensor().name());
-      specs.add(new TensorSpec(file, DType.F32, entry.tensor().dimensions()));
+      specs.add(new TensorSpec(file, DType.F32, dimensions(entry)));
     }
     AdapterConfig config =
-        named(lora)
+        named(lora.written())
             .within(model.recipe().config().names())
             .on(
                 source.modelId(),
@@ -79,7 +84,60 @@ final class AdapterSaver {
         store,
         config,
         specs,
-        (spec, sink) -> write(names.getOrDefault(spec.name(), spec.name()), sink));
+        (spec, sink) -> {
+          String tensor = names.getOrDefault(spec.name(), spec.name());
+          if (hasFirst(tensor)) {
+            sink.accept(difference(tensor));
+          } else {
+            write(tensor, sink);
+          }
+        });
+  }
+
+  private boolean hasFirst(String tensor) {
+    String first = LoraTargets.first(tensor);
+    return !first.equals(tensor)
+        && entries().stream().anyMatch(entry -> entry.tensor().name().equals(first));
+  }
+
+  /** {@code [A; A0]} (2r, in) or {@code [B, -B0]} (out, 2r) as bytes. */
+  private ByteBuffer difference(String tensor) {
+    float[] now = floats(tensor);
+    float[] first = floats(LoraTargets.first(tensor));
+    boolean isA = LoraTargets.isA(tensor);
+    long[] shape = shape(tensor);
+    int run = isA ? now.length : (int) shape[1];
+    ByteBuffer bytes =
+        ByteBuffer.allocate(2 * now.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (int at = 0; at < now.length; at += run) {
+      for (int i = at; i < at + run; i++) {
+        bytes.putFloat(now[i]);
+      }
+      for (int i = at; i < at + run; i++) {
+        bytes.putFloat(isA ? first[i] : -first[i]);
+      }
+    }
+    return bytes.flip();
+  }
+
+  private long[] shape(String tensor) {
+    return entries().stream()
+        .filter(entry -> entry.tensor().name().equals(tensor))
+        .findFirst()
+        .orElseThrow()
+        .tensor()
+        .dimensions();
+  }
+
+  private float[] floats(String tensor) {
+    long[] shape = shape(tensor);
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Math.toIntExact(shape[0] * shape[1] * Float.BYTES))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    write(tensor, part -> bytes.put(part.duplicate()));
+    float[] values = new float[bytes.capacity() / Float.BYTES];
+    bytes.flip().asFloatBuffer().get(values);
+    return values;
   }
 
   /**
@@ -117,14 +175,21 @@ final class AdapterSaver {
         : lora;
   }
 
-  private String fileName(String tensor) {
-    for (String part : List.of(".lora_A.weight", ".lora_B.weight")) {
-      if (tensor.endsWith(part)) {
-        String module = tensor.substring(0, tensor.length() - part.length());
-        return part.contains("_A") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
-      }
+  /** LoRA's weights have the model's names already. */
+  private String inModel(String tensor) {
+    return tensor.contains(".lora_") ? tensor : model.recipe().config().names().inModel(tensor);
+  }
+
+  /** DoRA's magnitudes are a column in training, a vector in the file. */
+  private long[] dimensions(TrainableLayout.Entry entry) {
+    if (hasFirst(entry.tensor().name())) {
+      long[] twice = entry.tensor().dimensions();
+      twice[LoraTargets.isA(entry.tensor().name()) ? 0 : 1] *= 2;
+      return twice;
     }
-    return AdapterNames.saved(model.recipe().config().names().inModel(tensor));
+    return AdapterNames.isMagnitudes(entry.tensor().name())
+        ? new long[] {entry.tensor().elements()}
+        : entry.tensor().dimensions();
   }
 
   private List<TrainableLayout.Entry> entries() {

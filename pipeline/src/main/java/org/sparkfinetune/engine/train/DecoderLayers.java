@@ -32,6 +32,7 @@ final class DecoderLayers {
   private final RotaryEmbedding rotary;
   private final DropoutMasks dropout;
   private final List<double[]> loraScales;
+  private final Optional<LoraTargets> targets;
   private final Tensor none;
 
   DecoderLayers(
@@ -39,14 +40,22 @@ final class DecoderLayers {
       DecoderConfig config,
       Precision precision,
       DropoutMasks dropout,
-      List<double[]> loraScales,
+      Optional<LoraTargets> targets,
       Scope scope) {
     this.ops = ops;
     this.config = config;
     this.precision = precision;
     this.rotary = new RotaryEmbedding(config);
     this.dropout = dropout;
-    this.loraScales = loraScales;
+    this.loraScales =
+        IntStream.range(0, config.numHiddenLayers())
+            .mapToObj(
+                layer ->
+                    targets
+                        .map(all -> all.scales(layer))
+                        .orElseGet(() -> new double[LinearModule.SLOTS]))
+            .toList();
+    this.targets = targets;
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
   }
 
@@ -74,15 +83,16 @@ final class DecoderLayers {
     for (Optional<NamedShape> slot : ModelGroups.slots(config, layer)) {
       slots.add(slot.map(tensor -> weights.tensor(tensor.name())).orElse(none));
     }
-    List<Tensor> lora = new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, none));
+    List<Tensor> lora = new ArrayList<>(Collections.nCopies(3 * LinearModule.SLOTS, none));
     List<LinearModule> adapted = new ArrayList<>();
     for (LinearModule module : LinearModule.of(config)) {
       Optional<Tensor> a = weights.find(LoraTargets.nameA(config, layer, module));
       a.ifPresent(tensor -> adapted.add(module));
       lora.set(2 * module.slot(), a.orElse(none));
+      lora.set(2 * module.slot() + 1, weights.find(LoraTargets.nameB(config, layer, module)).orElse(none));
       lora.set(
-          2 * module.slot() + 1,
-          weights.find(LoraTargets.nameB(config, layer, module)).orElse(none));
+          2 * LinearModule.SLOTS + module.slot(),
+          targets.flatMap(all -> weights.find(all.nameC(layer, module))).orElse(none));
     }
     RotaryEmbedding.Turn turn = angles.ofLayers().get(layer);
     return new LayerInputs(
@@ -122,10 +132,12 @@ final class DecoderLayers {
   /** Names of the gradients that a layer's backward gives after dx, in its order. */
   List<Optional<String>> gradientNames(int layer) {
     List<Optional<String>> names =
-        new ArrayList<>(Collections.nCopies(2 * LinearModule.SLOTS, Optional.empty()));
+        new ArrayList<>(Collections.nCopies(3 * LinearModule.SLOTS, Optional.empty()));
     for (LinearModule module : LinearModule.of(config)) {
       names.set(2 * module.slot(), Optional.of(LoraTargets.nameA(config, layer, module)));
       names.set(2 * module.slot() + 1, Optional.of(LoraTargets.nameB(config, layer, module)));
+      names.set(
+          2 * LinearModule.SLOTS + module.slot(), targets.map(all -> all.nameC(layer, module)));
     }
     ModelGroups.slots(config, layer).forEach(slot -> names.add(slot.map(NamedShape::name)));
     return names;

@@ -1,7 +1,9 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.OptionalInt;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -10,6 +12,7 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -55,19 +58,33 @@ final class EmbeddingTable {
     int[] distinct = Arrays.stream(batch.ids()).distinct().sorted().toArray();
     Tensor rows = ops.empty(scope, precision.compute(), distinct.length, table.dimensions()[1]);
     weights.frozen().rows(ModelGroups.EMBED, table, distinct, rows);
+    weights.tokenRows(scope, version).ifPresent(own -> replace(scope, rows, distinct, own));
     int[] index = Arrays.stream(batch.ids()).map(id -> Arrays.binarySearch(distinct, id)).toArray();
     return ops.selectRows(scope, rows, ops.ofInts(scope, index));
   }
 
-  /** Adds the gradient (N, H) of looked-up rows, if the table is trained. */
+  /** Puts trained rows in the places of the frozen ones. */
+  private void replace(Scope scope, Tensor rows, int[] tokens, Weights.TokenRows own) {
+    int[] to = own.ids().stream().mapToInt(id -> Arrays.binarySearch(tokens, id)).toArray();
+    int[] from = IntStream.range(0, to.length).filter(i -> to[i] >= 0).toArray();
+    Tensor places = ops.ofInts(scope, Arrays.stream(to).filter(at -> at >= 0).toArray());
+    ops.setRows(scope, rows, places, ops.selectRows(scope, own.rows(), ops.ofInts(scope, from)));
+  }
+
+  /** Adds the gradient (N, H) of looked-up rows, if the table is trained, or some of its rows. */
   void backward(Scope scope, Gradients.Flat gradient, TokenBatch batch, Tensor dx) {
+    boolean whole = weights.trainable(ModelGroups.EMBED).isPresent();
+    List<Integer> tokens = weights.tokens();
+    IntUnaryOperator row = id -> whole ? id : tokens.indexOf(id);
+    String name = whole ? table.name() : LoraTargets.TOKEN_ROWS;
     int[] ids = batch.ids();
     int[] at =
         IntStream.range(0, ids.length)
             .filter(i -> padding.isEmpty() || ids[i] != padding.getAsInt())
+            .filter(i -> row.applyAsInt(ids[i]) >= 0)
             .toArray();
     Tensor own = at.length == ids.length ? dx : ops.selectRows(scope, dx, ops.ofInts(scope, at));
-    Tensor rows = ops.ofInts(scope, Arrays.stream(at).map(i -> ids[i]).toArray());
-    ops.addRows(scope, gradient.view(scope, table.name()), rows, ops.times(scope, own, scale));
+    Tensor rows = ops.ofInts(scope, Arrays.stream(at).map(i -> row.applyAsInt(ids[i])).toArray());
+    ops.addRows(scope, gradient.view(scope, name), rows, ops.times(scope, own, scale));
   }
 }

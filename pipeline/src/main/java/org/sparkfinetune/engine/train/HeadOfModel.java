@@ -1,7 +1,10 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.HeadChunk;
@@ -12,6 +15,7 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
@@ -45,9 +49,19 @@ final class HeadOfModel {
     return weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED;
   }
 
-  /** Name of the tensor that is the head. */
+  /** The group that the head's gradient belongs to, if it is trained. */
+  String trainedGroup() {
+    return tokensAreHead() ? ModelGroups.TOKENS : group();
+  }
+
+  /** Name of the tensor that the head's gradient is of: the head, or some rows of it. */
   String weight() {
-    return shape().name();
+    return tokensAreHead() ? LoraTargets.TOKEN_ROWS : shape().name();
+  }
+
+  /** A head that is tied to the embedding has its trained rows, as in PEFT. */
+  private boolean tokensAreHead() {
+    return !weights.hasHead() && weights.trainable(ModelGroups.TOKENS).isPresent();
   }
 
   private NamedShape shape() {
@@ -69,7 +83,7 @@ final class HeadOfModel {
    *
    * @param dx (N, H), of {@code factor * sum}
    * @param dNorm (H) float32
-   * @param dHead (V, H) float32, empty if not wanted
+   * @param dHead (V, H) float32, or of its trained rows; empty if not wanted
    */
   record Backward(double sum, Tensor dx, Tensor dNorm, Tensor dHead) {}
 
@@ -144,7 +158,9 @@ final class HeadOfModel {
   private List<HeadLoss> losses(
       Scope scope, List<Part> parts, double factor, long version, HeadGradients want) {
     if (weights.trainable(group()).isEmpty()) {
-      return frozen.losses(scope, parts, factor, want);
+      Optional<Weights.TokenRows> rows =
+          tokensAreHead() ? weights.tokenRows(scope, version) : Optional.empty();
+      return frozen.losses(scope, parts, factor, want, rows);
     }
     int chunk = BufferSizes.logitsTokens(config.vocabSize());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
@@ -207,6 +223,16 @@ final class HeadOfModel {
     /** For each part the sum of its losses and the gradient of {@code factor * sum}. */
     List<HeadLoss> losses(
         Scope scope, List<HeadOfModel.Part> parts, double factor, HeadGradients want) {
+      return losses(scope, parts, factor, want, Optional.empty());
+    }
+
+    /** The same of a head of which some rows are trained, and their gradient if it is wanted. */
+    List<HeadLoss> losses(
+        Scope scope,
+        List<HeadOfModel.Part> parts,
+        double factor,
+        HeadGradients want,
+        Optional<Weights.TokenRows> trained) {
       List<HeadChunk.State> states = new ArrayList<>();
       for (HeadOfModel.Part part : parts) {
         states.add(ops.headBegin(scope, part.normed(), want));
@@ -219,6 +245,8 @@ final class HeadOfModel {
         for (int first = 0; first < vocabulary; first += rows) {
           int count = Math.min(rows, vocabulary - first);
           unshard(next, memory);
+          int from = first;
+          trained.ifPresent(own -> replace(local, memory, from, count, own));
           int left = vocabulary - first - count;
           next = left > 0 ? fetch(first + count, Math.min(rows, left)) : List.of();
           try (Scope chunk = local.child()) {
@@ -231,9 +259,41 @@ final class HeadOfModel {
       }
       List<HeadLoss> losses = new ArrayList<>();
       for (int i = 0; i < parts.size(); i++) {
-        losses.add(ops.headFinish(scope, states.get(i), factor, parts.get(i).targets().length));
+        HeadChunk.State state = states.get(i);
+        int[] targets = parts.get(i).targets();
+        Optional<Tensor> ofRows =
+            trained
+                .filter(own -> want == HeadGradients.INPUT_AND_WEIGHT)
+                .map(own -> gradient(scope, state, targets, factor, own));
+        HeadLoss loss = ops.headFinish(scope, state, factor, targets.length);
+        losses.add(
+            new HeadLoss(loss.sum(), loss.inputGradient(), ofRows.orElse(loss.weightGradient())));
       }
       return losses;
+    }
+
+    private Tensor gradient(
+        Scope scope, HeadChunk.State state, int[] targets, double factor, Weights.TokenRows own) {
+      Tensor ids = ops.ofInts(scope, ints(own.ids()));
+      HeadChunk rows = new HeadChunk(own.rows(), ids, ids, cap);
+      return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), factor);
+    }
+
+    /** Puts trained rows into the chunk that begins with row {@code first}. */
+    private void replace(Scope scope, Tensor chunk, int first, int count, Weights.TokenRows own) {
+      int[] at =
+          IntStream.range(0, own.ids().size())
+              .filter(i -> own.ids().get(i) >= first && own.ids().get(i) < first + count)
+              .toArray();
+      if (at.length > 0) {
+        int[] to = Arrays.stream(at).map(i -> own.ids().get(i) - first).toArray();
+        Tensor rows = ops.selectRows(scope, own.rows(), ops.ofInts(scope, at));
+        ops.setRows(scope, chunk, ops.ofInts(scope, to), rows);
+      }
+    }
+
+    private static int[] ints(List<Integer> values) {
+      return values.stream().mapToInt(Integer::intValue).toArray();
     }
 
     private void step(

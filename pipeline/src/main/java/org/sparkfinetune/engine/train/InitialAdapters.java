@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.function.ToLongFunction;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.peft.AdapterConfig.Beginning;
 
 /**
  * LoRA's first values as PEFT draws them ({@code init_lora_weights}; 0.21.2, {@code
@@ -14,6 +15,7 @@ import org.sparkfinetune.model.peft.AdapterConfig;
 final class InitialAdapters implements WeightSource {
   private static final String A = ".lora_A.weight";
   private static final String B = ".lora_B.weight";
+  private static final String BIAS_OF_B = ".lora_B.bias";
   private static final long STEP = 0x9E3779B97F4A7C15L;
 
   private final long seed;
@@ -32,6 +34,10 @@ final class InitialAdapters implements WeightSource {
 
   @Override
   public void read(String name, long first, float[] out, int count) {
+    if (name.endsWith(BIAS_OF_B)) {
+      readBias(name, first, out, count);
+      return;
+    }
     boolean isA = name.endsWith(A);
     String module = name.substring(0, name.length() - (isA ? A : B).length());
     long key = mix(seed ^ mix(name.hashCode()));
@@ -46,7 +52,19 @@ final class InitialAdapters implements WeightSource {
                 case BOTH_UNIFORM -> uniform(key, at) * (isA ? wide : 1 / Math.sqrt(r));
                 case GAUSSIAN -> isA ? normal(key, at) / r : 0;
                 case ORTHOGONAL -> orthogonal(module, isA, key, at, r);
+                case PISSA, OLORA -> throw new IllegalStateException(name + " is part of W");
               };
+    }
+  }
+
+  /** Zeros; uniform as a linear layer's, where B is. */
+  private void readBias(String name, long first, float[] out, int count) {
+    String module = name.substring(0, name.length() - BIAS_OF_B.length());
+    long key = mix(seed ^ mix(name.hashCode()));
+    double wide =
+        lora.beginning() == Beginning.BOTH_UNIFORM ? 1 / Math.sqrt(lora.ranks().rank(module)) : 0;
+    for (int i = 0; i < count; i++) {
+      out[i] = (float) (uniform(key, first + i) * wide);
     }
   }
 
@@ -98,6 +116,16 @@ final class InitialAdapters implements WeightSource {
     for (int i = 0; i < to.length; i++) {
       to[i] += factor * what[i];
     }
+  }
+
+  /** Normal numbers that follow a seed and a name. */
+  static float[] normals(long seed, String name, int count) {
+    long key = mix(seed ^ mix(name.hashCode()));
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) normal(key, i);
+    }
+    return values;
   }
 
   /** In [-1, 1). */

@@ -17,6 +17,9 @@ final class ModelGroups {
   static final String NORM = "norm";
   static final String HEAD = "lm_head";
 
+  /** The embeddings of some tokens, trained beside a frozen table. */
+  static final String TOKENS = "trainable_tokens";
+
   private ModelGroups() {}
 
   /**
@@ -58,6 +61,11 @@ final class ModelGroups {
     groups.add(single(NORM, DecoderWeights.finalNorm(config), method));
     if (hasHead(config, method)) {
       groups.add(single(HEAD, DecoderWeights.lmHead(config), method));
+    }
+    if (method instanceof Method.Lora lora) {
+      lora.targets()
+          .tokenRows()
+          .ifPresent(rows -> groups.add(new Group(TOKENS, List.of(), List.of(), List.of(rows))));
     }
     return groups;
   }

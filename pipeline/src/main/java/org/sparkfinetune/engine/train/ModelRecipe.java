@@ -1,8 +1,7 @@
 package org.sparkfinetune.engine.train;
 
-import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.stream.IntStream;
 import org.sparkfinetune.config.Parallelism;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
@@ -17,8 +16,8 @@ import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ActivationBudget.LayerActivations;
 import org.sparkfinetune.model.family.DecoderConfig;
-import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.peft.LoraTargets;
 
 /**
  * What is trained, and how it is computed.
@@ -87,15 +86,11 @@ record ModelRecipe(
         * (input + LayerActivations.rest(config, precision.compute().bytes(), keep));
   }
 
-  /** What LoRA's products are multiplied by, of each layer's linears by their slots. */
-  List<double[]> loraScales() {
-    return IntStream.range(0, config.numHiddenLayers())
-        .mapToObj(
-            layer ->
-                method instanceof ModelGroups.Method.Lora lora
-                    ? lora.targets().scales(layer)
-                    : new double[LinearModule.SLOTS])
-        .toList();
+  /** The linears with LoRA, if adapters are trained. */
+  Optional<LoraTargets> loraTargets() {
+    return method instanceof ModelGroups.Method.Lora lora
+        ? Optional.of(lora.targets())
+        : Optional.empty();
   }
 
   private static ModelGroups.Method method(

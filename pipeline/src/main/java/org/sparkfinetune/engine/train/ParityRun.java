@@ -22,6 +22,7 @@ import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.RunFailure;
@@ -154,7 +155,7 @@ public final class ParityRun {
   private List<TrainingEvents.Step> rank(
       Torch torch, ProcessGroup exchange, BaseModel base, PackedRows rows) {
     try (ThreadBuffers own = ThreadBuffers.create();
-        TrainableSource trainable = TrainableSource.of(config, lora, base, store);
+        TrainableSource trainable = TrainableSource.of(config, lora, base, new Ops(torch), store);
         RankModel model =
             RankModel.load(
                 ModelRecipe.of(config, lora, base, device),

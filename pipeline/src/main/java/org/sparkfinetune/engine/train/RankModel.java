@@ -57,7 +57,7 @@ final class RankModel implements AutoCloseable {
         new DropoutMasks(recipe.dropout(), recipe.seed(), recipe.config(), workers);
     this.layers =
         new DecoderLayers(
-            ops, recipe.config(), recipe.precision(), dropout, recipe.loraScales(), scope);
+            ops, recipe.config(), recipe.precision(), dropout, recipe.loraTargets(), scope);
     this.kept = new ActivationBlocks(ops, scope);
     this.inputs =
         switch (recipe.inputs()) {

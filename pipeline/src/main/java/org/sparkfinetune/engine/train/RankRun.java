@@ -29,6 +29,7 @@ import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
+import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
@@ -121,7 +122,7 @@ public final class RankRun {
         BaseModel base = BaseModel.open(config.model().folder(), store);
         PackedRows train = PackedRowsFile.copyOf(rows, "train", store, environment.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", store, environment.scratch());
-        TrainableSource trainable = TrainableSource.of(config, lora, base, store);
+        TrainableSource trainable = TrainableSource.of(config, lora, base, new Ops(torch), store);
         ShardCache kept = ShardCache.of(config, recipe(base), continuation, store);
         RankModel model = clock.in(Phase.LOAD, () -> load(torch, base, trainable, kept))) {
       StepSchedule schedule =

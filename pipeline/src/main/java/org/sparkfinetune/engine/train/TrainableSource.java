@@ -1,13 +1,19 @@
 package org.sparkfinetune.engine.train;
 
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.fsdp.WeightSource;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.train.BaseModel.LinearWeight;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.store.Store;
 
@@ -16,23 +22,46 @@ import org.sparkfinetune.store.Store;
  */
 final class TrainableSource implements WeightSource, AutoCloseable {
   private final BaseModel base;
-  private final InitialAdapters drawn;
+  private final WeightSource drawn;
+  private final InitialMagnitudes magnitudes;
+  private final List<Integer> tokens;
   private final Optional<AdapterFiles> adapter;
 
-  private TrainableSource(BaseModel base, InitialAdapters drawn, Optional<AdapterFiles> adapter) {
+  private TrainableSource(
+      BaseModel base,
+      WeightSource drawn,
+      InitialMagnitudes magnitudes,
+      List<Integer> tokens,
+      Optional<AdapterFiles> adapter) {
     this.base = base;
     this.drawn = drawn;
+    this.magnitudes = magnitudes;
+    this.tokens = tokens;
     this.adapter = adapter;
   }
 
   /**
    * @param lora as it is carried out
    */
-  static TrainableSource of(TrainConfig config, AdapterConfig lora, BaseModel base, Store store) {
+  static TrainableSource of(
+      TrainConfig config, AdapterConfig lora, BaseModel base, Ops ops, Store store) {
     DecoderConfig model = base.config();
+    Function<String, LinearWeight> linears =
+        name -> base.linear(name, config.method(), config.compute().bf16());
+    WeightSource drawn =
+        lora.beginning().ofBase()
+            ? new PartsOfBase(
+                ops,
+                linears,
+                lora,
+                config.lora().options().initLoraWeights().iterations(),
+                config.seed())
+            : new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module));
     return new TrainableSource(
         base,
-        new InitialAdapters(config.seed(), lora, module -> inFeatures(model, module)),
+        drawn,
+        new InitialMagnitudes(linears, lora, drawn),
+        lora.tokens(),
         config
             .model()
             .adapter()
@@ -49,9 +78,16 @@ final class TrainableSource implements WeightSource, AutoCloseable {
 
   @Override
   public void read(String name, long first, float[] out, int count) {
+    if (name.equals(LoraTargets.TOKEN_ROWS)
+        && adapter.filter(AdapterFiles::hasTokenRows).isEmpty()) {
+      readTokens(first, out, count);
+      return;
+    }
     boolean lora = name.contains(".lora_");
     if (adapter.isPresent() && isIn(adapter.get(), name)) {
-      adapter.get().read(tensor(name), first, out, count);
+      adapter.get().read(AdapterNames.saved(name), first, out, count);
+    } else if (AdapterNames.isMagnitudes(name)) {
+      magnitudes.read(name, first, out, count);
     } else if (lora) {
       drawn.read(name, first, out, count);
     } else {
@@ -61,18 +97,26 @@ final class TrainableSource implements WeightSource, AutoCloseable {
 
   private static boolean isIn(AdapterFiles files, String name) {
     int lora = name.indexOf(".lora_");
+    if (name.equals(LoraTargets.TOKEN_ROWS)) {
+      return files.hasTokenRows();
+    }
     return lora < 0
         ? files.savedParameters().contains(name)
         : files.modules().contains(name.substring(0, lora));
   }
 
-  /** As the adapter's file names it. */
-  private static String tensor(String name) {
-    if (!name.contains(".lora_")) {
-      return AdapterNames.saved(name);
+  /** Embeddings of single tokens begin as they are in the base model's table. */
+  private void readTokens(long first, float[] out, int count) {
+    int width = base.config().hiddenSize();
+    float[] row = new float[width];
+    for (int i = 0; i < count; i++) {
+      int column = (int) ((first + i) % width);
+      if (i == 0 || column == 0) {
+        long token = tokens.get((int) ((first + i) / width));
+        base.weights().read(DecoderWeights.EMBED_TOKENS, token * width, row, width);
+      }
+      out[i] = row[column];
     }
-    String module = name.substring(0, name.indexOf(".lora_"));
-    return name.contains(".lora_A.") ? AdapterNames.loraA(module) : AdapterNames.loraB(module);
   }
 
   @Override

@@ -112,6 +112,9 @@ final class TrainingStep {
             weights
                 .trainable(ModelGroups.EMBED)
                 .ifPresent(group -> embeddingBackward(scope, group, batches, dx, gradients));
+            weights
+                .trainable(ModelGroups.TOKENS)
+                .ifPresent(group -> embeddingBackward(scope, group, batches, dx, gradients));
           });
       return lossSum;
     }
@@ -129,9 +132,7 @@ final class TrainingStep {
     weights.prefetch(ModelGroups.layer(config.numHiddenLayers() - 1), version);
     Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
     Optional<Gradients.Flat> headGradient =
-        weights
-            .trainable(weights.hasHead() ? ModelGroups.HEAD : ModelGroups.EMBED)
-            .map(gradients::of);
+        weights.trainable(head.trainedGroup()).map(gradients::of);
     HeadGradients want =
         headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
     double lossSum = 0;

@@ -16,6 +16,7 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
@@ -30,6 +31,7 @@ final class Weights {
   private final Precision precision;
   private final Sharding sharding;
   private final FrozenReader frozen;
+  private final Optional<LoraTargets> lora;
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
@@ -49,6 +51,7 @@ final class Weights {
     this.precision = recipe.precision();
     this.sharding = recipe.sharding();
     this.frozen = frozen;
+    this.lora = recipe.loraTargets();
     this.buffers = buffers;
     groups.forEach(group -> this.groups.put(group.name(), group));
     trainable.forEach(group -> this.trainable.put(group.name(), group));
@@ -118,6 +121,7 @@ final class Weights {
       decode(name, tensor -> layerBuffer(name, tensor), tensors);
     }
     addTrainable(scope, name, version, tensors);
+    lora.filter(LoraTargets::ofBase).ifPresent(targets -> subtractFirst(scope, targets, tensors));
     return new Gathered(tensors);
   }
 
@@ -129,6 +133,29 @@ final class Weights {
     }
     addTrainable(scope, name, version, tensors);
     return new Gathered(tensors);
+  }
+
+  /**
+   * Tokens whose embeddings are trained beside a frozen table.
+   *
+   * @param ids (k)
+   * @param rows (k, H), compute type
+   */
+  record TokenRows(List<Integer> ids, Tensor rows) {}
+
+  /** Those tokens, in the order of their rows. */
+  List<Integer> tokens() {
+    return lora.map(LoraTargets::tokens).orElse(List.of());
+  }
+
+  /** What is trained of a frozen embedding, if anything is. */
+  Optional<TokenRows> tokenRows(Scope scope, long version) {
+    return lora.flatMap(LoraTargets::tokenRows)
+        .map(
+            shape ->
+                new TokenRows(
+                    lora.orElseThrow().tokens(),
+                    whole(scope, ModelGroups.TOKENS, version).tensor(shape.name())));
   }
 
   private boolean hasFrozen(String name) {
@@ -148,6 +175,21 @@ final class Weights {
     ops.torch()
         .times()
         .in(UNSHARD, () -> frozen.decode(name, slices, t -> tensorOf(tensors, t.name())));
+  }
+
+  /** W is less by what adapters began as, where they began as parts of it; without dropout. */
+  private void subtractFirst(Scope scope, LoraTargets targets, Map<String, Tensor> tensors) {
+    for (String name : tensors.keySet()) {
+      if (LoraTargets.isA(name)) {
+        String module = name.substring(0, name.indexOf(".lora_"));
+        ops.subtractProduct(
+            scope,
+            tensorOf(tensors, module + ".weight"),
+            tensorOf(tensors, LoraTargets.first(name)),
+            tensorOf(tensors, LoraTargets.first(LoraTargets.nameB(module))),
+            targets.scaling(module));
+      }
+    }
   }
 
   private static Tensor tensorOf(Map<String, Tensor> tensors, String name) {

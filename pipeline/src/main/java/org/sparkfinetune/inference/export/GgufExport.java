@@ -70,6 +70,7 @@ public final class GgufExport {
   }
 
   private void write(MergedWeights weights, Type type, AtomicFile out) {
+    weights.requireMergeable();
     GgufTensors naming = new GgufTensors(weights);
     List<GgufTensors.Tensor> tensors = naming.all();
     GgufMetadata metadata = metadata(weights, naming.architecture(), type);

@@ -41,6 +41,7 @@ public final class Merge {
     requireEmpty(request.output(), store);
     try (MergedWeights weights =
         MergedWeights.open(request.model(), request.adapter(), request.base(), store)) {
+      weights.requireMergeable();
       new ModelFolderFiles(store)
           .copy(weights.model().path(), request.output(), weights.isTied(), request.dtype());
       write(weights, request);

@@ -3,6 +3,8 @@ package org.sparkfinetune.inference.export;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
@@ -12,7 +14,9 @@ import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraDelta;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -24,6 +28,7 @@ import org.sparkfinetune.store.Store;
  */
 final class MergedWeights implements AutoCloseable {
   private static final String WEIGHT = ".weight";
+  private static final String BIAS = ".bias";
 
   private final ModelFolder model;
   private final Optional<AdapterFiles> adapter;
@@ -132,12 +137,56 @@ final class MergedWeights implements AutoCloseable {
       String tensor = AdapterNames.saved(weight.name());
       return (first, out, count) -> saved.get().read(tensor, first, out, count);
     }
-    String module = module(weight.name());
     WeightValues values = baseValues(weight);
-    return adapter
-        .filter(files -> files.modules().contains(module))
-        .<WeightValues>map(files -> LoraDelta.of(files, module, weight).addedTo(values))
-        .orElse(values);
+    return adapter.map(files -> adapted(files, weight.name(), values)).orElse(values);
+  }
+
+  private WeightValues adapted(AdapterFiles files, String name, WeightValues values) {
+    if (name.equals(DecoderWeights.EMBED_TOKENS)) {
+      return files.withTokenRows(values);
+    }
+    String module = module(name);
+    if (files.modules().contains(module)) {
+      return LoraDelta.merged(files, module, values);
+    }
+    if (name.endsWith(BIAS) && biased(files, linear(name))) {
+      String linear = linear(name);
+      float[] bias = files.floats(AdapterNames.biasOfB(linear));
+      float scaling = (float) files.config().ranks().scaling(linear);
+      return (first, out, count) -> {
+        values.read(first, out, count);
+        for (int i = 0; i < count; i++) {
+          out[i] += scaling * bias[(int) first + i];
+        }
+      };
+    }
+    return values;
+  }
+
+  /** The linear of a bias, as the adapter calls it. */
+  private String linear(String bias) {
+    return config().names().inModel(bias.substring(0, bias.length() - BIAS.length()));
+  }
+
+  private static boolean biased(AdapterFiles files, String module) {
+    return files.config().variant() == Variant.BIAS && files.modules().contains(module);
+  }
+
+  /**
+   * @throws UserError if the adapter computes what no model of this architecture does
+   */
+  void requireMergeable() {
+    Set<String> names = weights().stream().map(NamedShape::name).collect(Collectors.toSet());
+    adapter.stream()
+        .flatMap(files -> files.modules().stream().filter(module -> biased(files, module)))
+        .filter(module -> !names.contains(config().names().here(module + BIAS)))
+        .findFirst()
+        .ifPresent(
+            module -> {
+              throw new UserError(
+                  "The adapter has biases (lora_bias), but %s of the model has no bias that they could be merged into, as in PEFT. Use the adapter beside the model: generate and evaluate take both."
+                      .formatted(module));
+            });
   }
 
   private WeightValues baseValues(NamedShape weight) {

@@ -12,6 +12,7 @@ final class LinearMath {
   private static final int TILE = 1 << 13;
 
   private static final int PARTS_PER_THREAD = 4;
+  private static final float[] NO_GAIN = {};
 
   private final Kernels kernels;
   private final SpinningPool pool;
@@ -130,6 +131,10 @@ final class LinearMath {
     int rows = part.to() - part.from();
     for (int t = 0; t < n; t++) {
       int at = t * linear.out() + part.from();
+      float[] gain = linear.lora().map(Lora::gain).orElse(NO_GAIN);
+      for (int i = 0; gain.length > 0 && i < rows; i++) {
+        y[at + i] *= gain[part.from() + i];
+      }
       if (linear.bias().length > 0) {
         kernels.addScaled(1, linear.bias(), part.from(), y, at, rows);
       }

@@ -2,6 +2,9 @@ package org.sparkfinetune.inference.generate;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
@@ -99,12 +102,24 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     private final int in;
     private final ByteBuffer bytes;
     private final DType dtype;
+    private final SortedMap<Integer, float[]> replaced;
 
     PlainMatrix(int out, int in, ByteBuffer bytes, DType dtype) {
+      this(out, in, bytes, dtype, new TreeMap<>());
+    }
+
+    private PlainMatrix(
+        int out, int in, ByteBuffer bytes, DType dtype, SortedMap<Integer, float[]> replaced) {
       this.out = out;
       this.in = in;
       this.bytes = bytes;
       this.dtype = dtype;
+      this.replaced = replaced;
+    }
+
+    /** The same with other numbers in some rows, each (in). */
+    PlainMatrix with(Map<Integer, float[]> rows) {
+      return new PlainMatrix(out, in, bytes, dtype, new TreeMap<>(rows));
     }
 
     @Override
@@ -119,7 +134,8 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
     @Override
     public Form form() {
-      return dtype == DType.BF16 && in % 2 == 0 ? Form.PAIRS : Form.FLOATS;
+      boolean pairs = dtype == DType.BF16 && in % 2 == 0 && replaced.isEmpty();
+      return pairs ? Form.PAIRS : Form.FLOATS;
     }
 
     @Override
@@ -127,7 +143,13 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
       ByteBuffer from = slice(firstRow, rows);
       switch (form()) {
         case PAIRS -> from.asIntBuffer().get(buffers.pairs(rows * in / 2), 0, rows * in / 2);
-        case FLOATS -> Floats.toFloats(dtype, from, buffers.floats(rows * in), 0, rows * in);
+        case FLOATS -> {
+          float[] decoded = buffers.floats(rows * in);
+          Floats.toFloats(dtype, from, decoded, 0, rows * in);
+          replaced
+              .subMap(firstRow, firstRow + rows)
+              .forEach((row, v) -> System.arraycopy(v, 0, decoded, (row - firstRow) * in, in));
+        }
       }
       return 0;
     }
@@ -139,6 +161,11 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
     /** One row as float32: the embedding of a token. */
     void row(int row, float[] to, int at) {
+      float[] other = replaced.get(row);
+      if (other != null) {
+        System.arraycopy(other, 0, to, at, in);
+        return;
+      }
       Floats.toFloats(dtype, slice(row, 1), to, at, in);
     }
   }

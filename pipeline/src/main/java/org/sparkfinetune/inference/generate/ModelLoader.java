@@ -3,7 +3,9 @@ package org.sparkfinetune.inference.generate;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.Workers;
@@ -22,7 +24,10 @@ import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
+import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.quant.Absmax;
 import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
@@ -100,7 +105,8 @@ final class ModelLoader implements AutoCloseable {
     try (Workers workers = new Workers(threads)) {
       workers.run(loads);
     }
-    PlainMatrix embedding = table(DecoderWeights.embedTokens(config));
+    PlainMatrix embedding =
+        table(DecoderWeights.embedTokens(config)).with(tokenRows(config.hiddenSize()));
     return new DecodingModel(
         config,
         embedding,
@@ -108,6 +114,23 @@ final class ModelLoader implements AutoCloseable {
         norm(DecoderWeights.finalNorm(config)),
         new Linear(head(embedding), new float[0], Optional.empty()),
         unnamed);
+  }
+
+  /** Embeddings of single tokens that the adapter has, by their ids. */
+  private Map<Integer, float[]> tokenRows(int width) {
+    Map<Integer, float[]> rows = new HashMap<>();
+    adapter
+        .filter(AdapterFiles::hasTokenRows)
+        .ifPresent(
+            files -> {
+              float[] all = files.floats(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+              for (int i = 0; i < files.config().tokens().size(); i++) {
+                rows.put(
+                    files.config().tokens().get(i),
+                    Arrays.copyOfRange(all, i * width, (i + 1) * width));
+              }
+            });
+    return rows;
   }
 
   private PlainMatrix head(PlainMatrix embedding) {
@@ -169,8 +192,25 @@ final class ModelLoader implements AutoCloseable {
     int in = Math.toIntExact(module.inFeatures(config));
     float[] bias =
         module.hasBias(config) ? floats(NamedShape.of(name + ".bias", out)) : new float[0];
-    return new Linear(
-        matrix(name + WEIGHT, out, in), bias, lora(config.names().inModel(name), out, in));
+    String inModel = config.names().inModel(name);
+    Optional<Lora> lora = lora(inModel, out, in);
+    return new Linear(matrix(name + WEIGHT, out, in), withBiasOfB(inModel, bias, out), lora);
+  }
+
+  /** The adapter's bias does not depend on the input, so it is the linear's. */
+  private float[] withBiasOfB(String module, float[] bias, int out) {
+    if (adapter.isEmpty()
+        || adapter.get().config().variant() != Variant.BIAS
+        || !adapter.get().modules().contains(module)) {
+      return bias;
+    }
+    float[] all = Arrays.copyOf(bias, out);
+    float[] own = adapter.get().floats(AdapterNames.biasOfB(module));
+    float scaling = (float) adapter.get().config().ranks().scaling(module);
+    for (int i = 0; i < out; i++) {
+      all[i] += scaling * own[i];
+    }
+    return all;
   }
 
   private Optional<Lora> lora(String module, int out, int in) {
@@ -181,8 +221,20 @@ final class ModelLoader implements AutoCloseable {
               int r = files.config().ranks().rank(module);
               requireShape(files, AdapterNames.loraA(module), r, in);
               requireShape(files, AdapterNames.loraB(module), out, r);
-              return Lora.read(files, module, out, in);
+              return Lora.read(files, module, out, in, () -> computedWith(module + WEIGHT));
             });
+  }
+
+  /** A linear's weight in the form that it is decoded to. */
+  private WeightValues computedWith(String name) {
+    WeightValues values = folder.values(name);
+    if (folder.isQuantized(name) || form == BaseForm.AS_STORED) {
+      return values;
+    }
+    long elements =
+        Arrays.stream(folder.checkpoint().info(name).shape()).reduce(1, (x, y) -> x * y);
+    return new QuantizedValues(
+        values, elements, form == BaseForm.NF4 ? Rounding.BFLOAT16 : Rounding.FLOAT32);
   }
 
   private void requireShape(AdapterFiles files, String tensor, long... shape) {

@@ -1,5 +1,6 @@
 package org.sparkfinetune.model.peft;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
@@ -23,6 +24,8 @@ import org.sparkfinetune.store.Store;
  * @param ranks and the factors before B(A(x))
  * @param dropout {@code lora_dropout}, in training only
  * @param beginning {@code init_lora_weights}, which says where the adapter's training began
+ * @param variant what there is beside A and B
+ * @param tokens {@code trainable_token_indices} of the embedding
  */
 public record AdapterConfig(
     Optional<String> baseModel,
@@ -30,9 +33,22 @@ public record AdapterConfig(
     LoraModules modules,
     LoraRanks ranks,
     double dropout,
-    Beginning beginning) {
+    Beginning beginning,
+    Variant variant,
+    List<Integer> tokens) {
 
   public AdapterConfig {
+    tokens = List.copyOf(tokens);
+    LoraRanks.check(
+        tokens.size() == new HashSet<>(tokens).size(),
+        "trainable_token_indices",
+        tokens,
+        "every token once");
+    LoraRanks.check(
+        tokens.isEmpty() || !modules.modulesToSave().contains("embed_tokens"),
+        "trainable_token_indices",
+        tokens,
+        "none beside modules_to_save: embed_tokens, which trains them all");
     LoraRanks.check(dropout >= 0 && dropout < 1, "lora_dropout", dropout, "0 or more and below 1");
   }
 
@@ -58,12 +74,16 @@ public record AdapterConfig(
             lora.modulesToSave()),
         new LoraRanks(lora.r(), lora.alpha(), lora.useRslora(), options.ranks(), options.alphas()),
         lora.dropout(),
-        switch (options.initLoraWeights()) {
+        switch (options.initLoraWeights().how()) {
           case TRUE -> Beginning.KAIMING;
           case FALSE -> Beginning.BOTH_UNIFORM;
           case GAUSSIAN -> Beginning.GAUSSIAN;
           case ORTHOGONAL -> Beginning.ORTHOGONAL;
-        });
+          case PISSA -> Beginning.PISSA;
+          case OLORA -> Beginning.OLORA;
+        },
+        options.useDora() ? Variant.DORA : options.loraBias() ? Variant.BIAS : Variant.PLAIN,
+        options.trainableTokenIndices().map(LoraOptions.TokenIndices::ids).orElse(List.of()));
   }
 
   /**
@@ -88,8 +108,8 @@ public record AdapterConfig(
    */
   public static LoraTargets targets(TrainConfig config, AdapterConfig lora, DecoderConfig model) {
     return config.model().adapter().isPresent()
-        ? new LoraTargets(model, lora.modules(), lora.ranks())
-        : LoraTargets.asked(model, lora.modules(), lora.ranks());
+        ? new LoraTargets(model, lora)
+        : LoraTargets.asked(model, lora);
   }
 
   private static Targets targets(String key, List<String> entries) {
@@ -105,7 +125,8 @@ public record AdapterConfig(
 
   /** The same of another base, as a run writes it. */
   public AdapterConfig on(String model, Optional<String> itsRevision) {
-    return new AdapterConfig(Optional.of(model), itsRevision, modules, ranks, dropout, beginning);
+    return new AdapterConfig(
+        Optional.of(model), itsRevision, modules, ranks, dropout, beginning, variant, tokens);
   }
 
   /** The same with its modules named. */
@@ -117,20 +138,58 @@ public record AdapterConfig(
             modules.layersToTransform(),
             modules.layersPattern(),
             modules.modulesToSave());
-    return new AdapterConfig(baseModel, revision, named, ranks, dropout, beginning);
+    return new AdapterConfig(
+        baseModel, revision, named, ranks, dropout, beginning, variant, tokens);
+  }
+
+  /**
+   * The configuration that is written: an adapter that began as a part of the base is written as
+   * the difference to its beginning, {@code [B, -B0] [A; A0]}, which has twice its rank and goes
+   * over the untouched base (PEFT's {@code path_initial_model_for_weight_conversion}).
+   */
+  public AdapterConfig written() {
+    return beginning.ofBase()
+        ? new AdapterConfig(
+            baseModel,
+            revision,
+            modules,
+            ranks.doubled(),
+            dropout,
+            Beginning.KAIMING,
+            variant,
+            tokens)
+        : this;
   }
 
   /** The same, and nothing outside of the decoder. */
   public AdapterConfig within(ModuleNames names) {
-    return new AdapterConfig(baseModel, revision, modules.within(names), ranks, dropout, beginning);
+    return new AdapterConfig(
+        baseModel,
+        revision,
+        modules.within(names),
+        ranks,
+        dropout,
+        beginning,
+        variant,
+        tokens);
   }
 
   /** The same with another dropout, which shapes no weight. */
   public AdapterConfig withDropout(double other) {
-    return new AdapterConfig(baseModel, revision, modules, ranks, other, beginning);
+    return new AdapterConfig(
+        baseModel, revision, modules, ranks, other, beginning, variant, tokens);
   }
 
-  /** PEFT's ways of drawing first values that leave the base weights as they are. */
+  /** What an adapter has beside A and B, a vector (out) at most. */
+  public enum Variant {
+    PLAIN,
+    /** {@code lora_bias}: B has a bias. */
+    BIAS,
+    /** {@code use_dora}: lengths of the rows of {@code W + scaling * B A} (arXiv:2402.09353). */
+    DORA
+  }
+
+  /** PEFT's first values of adapters. */
   public enum Beginning {
     /** A uniform in ±1/sqrt(in), B zero: {@code true}. */
     KAIMING,
@@ -141,6 +200,15 @@ public record AdapterConfig(
     /** A and B in parts of r dimensions that are orthogonal, so that B A is zero. */
     ORTHOGONAL,
     /** From the data, by another program. */
-    EVA
+    EVA,
+    /** The largest singular values of W with their vectors, which W is less (arXiv:2404.02948). */
+    PISSA,
+    /** The first of W = Q R, which W is less (arXiv:2406.01775). */
+    OLORA;
+
+    /** Whether the base weights are less by the first B A. */
+    public boolean ofBase() {
+      return this == PISSA || this == OLORA;
+    }
   }
 }

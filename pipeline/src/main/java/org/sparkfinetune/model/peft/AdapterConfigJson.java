@@ -19,6 +19,7 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.peft.AdapterConfig.Beginning;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
@@ -54,6 +55,7 @@ final class AdapterConfigJson {
           "layers_pattern",
           "layers_to_transform",
           "lora_alpha",
+          "lora_bias",
           "lora_dropout",
           "modules_to_save",
           "peft_type",
@@ -62,6 +64,8 @@ final class AdapterConfigJson {
           "revision",
           "target_modules",
           "task_type",
+          "trainable_token_indices",
+          "use_dora",
           "use_rslora");
 
   /** By {@code init_lora_weights}; the others (PiSSA…) change the base weights. */
@@ -113,7 +117,7 @@ final class AdapterConfigJson {
     require(
         BEGINNINGS.containsKey(beginning),
         "init_lora_weights",
-        "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base model alone");
+        "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base model alone (of the others save_pretrained writes an adapter over the untouched model with path_initial_model_for_weight_conversion)");
     require(
         json.path("r").isIntegralNumber() && json.path("r").canConvertToInt(),
         "r",
@@ -123,10 +127,9 @@ final class AdapterConfigJson {
         isOff(json.path("lora_dropout")) || json.path("lora_dropout").isNumber(),
         "lora_dropout",
         "a number");
-    require(
-        isOff(json.path("use_rslora")) || json.path("use_rslora").isBoolean(),
-        "use_rslora",
-        "true or false");
+    for (String key : List.of("use_rslora", "use_dora", "lora_bias")) {
+      require(isOff(json.path(key)) || json.path(key).isBoolean(), key, "true or false");
+    }
     Optional<String> baseModel = text("base_model_name_or_path");
     Optional<String> revision = text("revision");
     try {
@@ -141,11 +144,37 @@ final class AdapterConfigJson {
               pattern("rank_pattern", this::isWhole, JsonNode::intValue),
               pattern("alpha_pattern", JsonNode::isNumber, JsonNode::doubleValue)),
           json.path("lora_dropout").doubleValue(),
-          BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING));
+          BEGINNINGS.getOrDefault(beginning, Beginning.KAIMING),
+          variant(),
+          tokens());
     } catch (UserError e) {
       String message = String.valueOf(e.getMessage());
       throw message.startsWith(where) ? e : new UserError(where + ": " + message, e);
     }
+  }
+
+  private Variant variant() {
+    boolean bias = json.path("lora_bias").booleanValue();
+    boolean dora = json.path("use_dora").booleanValue();
+    require(!bias || !dora, "lora_bias", "false beside use_dora, as in PEFT");
+    return dora ? Variant.DORA : bias ? Variant.BIAS : Variant.PLAIN;
+  }
+
+  /** Of the embedding: a list, or under its name. */
+  private List<Integer> tokens() {
+    String expected = "a list of token ids, or one by embed_tokens";
+    JsonNode given = json.path("trainable_token_indices");
+    if (given.isObject() && !given.isEmpty()) {
+      require(given.size() == 1 && given.has("embed_tokens"), "trainable_token_indices", expected);
+      given = given.path("embed_tokens");
+    }
+    List<Integer> tokens = new ArrayList<>();
+    require(isOff(given) || given.isArray(), "trainable_token_indices", expected);
+    for (JsonNode token : given) {
+      require(isWhole(token), "trainable_token_indices", expected);
+      tokens.add(token.intValue());
+    }
+    return tokens;
   }
 
   private LoraModules modules() {
@@ -266,15 +295,16 @@ final class AdapterConfigJson {
             "megatron_config",
             "monteclora_config",
             "target_parameters",
-            "trainable_token_indices",
             "use_bdlora",
             "velora_config")) {
       json.put(key, null);
     }
-    for (String key :
-        List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
+    for (String key : List.of("ensure_weight_tying", "fan_in_fan_out", "use_qalora")) {
       json.put(key, false);
     }
+    json.put("trainable_token_indices", orNull(config.tokens()));
+    json.put("lora_bias", config.variant() == Variant.BIAS);
+    json.put("use_dora", config.variant() == Variant.DORA);
     json.put("loftq_config", Map.of());
     json.put("bias", "none");
     json.put("inference_mode", true);
@@ -317,7 +347,7 @@ final class AdapterConfigJson {
 
   private static Object beginning(Beginning beginning) {
     return switch (beginning) {
-      case KAIMING, EVA -> true;
+      case KAIMING, EVA, PISSA, OLORA -> true;
       case BOTH_UNIFORM -> false;
       case GAUSSIAN -> "gaussian";
       case ORTHOGONAL -> "orthogonal";

@@ -20,6 +20,7 @@ import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
@@ -51,6 +52,7 @@ public final class AdapterFiles implements AutoCloseable {
   private final Path folder;
   private final SortedSet<String> modules = new TreeSet<>();
   private final SortedSet<String> saved = new TreeSet<>();
+  private boolean tokenRows;
 
   private AdapterFiles(Path folder, AdapterConfig config, Checkpoint weights) {
     this.folder = folder;
@@ -127,8 +129,7 @@ public final class AdapterFiles implements AutoCloseable {
           "The adapter %s has LoRA for %s, but no linear of the decoder's layers has that name. Was it trained for another model, or for images?"
               .formatted(folder, some(strange)));
     }
-    Set<String> wanted =
-        new TreeSet<>(new LoraTargets(model, config.modules(), config.ranks()).all());
+    Set<String> wanted = new TreeSet<>(new LoraTargets(model, config).all());
     List<String> missing = wanted.stream().filter(name -> !modules.contains(name)).toList();
     List<String> unexpected = modules.stream().filter(name -> !wanted.contains(name)).toList();
     modules.retainAll(wanted);
@@ -155,6 +156,51 @@ public final class AdapterFiles implements AutoCloseable {
           some(unexpected));
     }
     warnOfMissingModules();
+    fitTokens(model);
+  }
+
+  private void fitTokens(DecoderConfig model) {
+    if (tokenRows) {
+      TensorInfo rows = weights.info(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+      check(
+          rows.shape()[1] == model.hiddenSize(),
+          rows,
+          "(tokens, hidden_size) with the model's hidden_size, " + model.hiddenSize());
+    } else if (!config.tokens().isEmpty()) {
+      LOG.warn(
+          "The adapter {} lacks the embeddings of the tokens that its {} has in trainable_token_indices: the base model's are used.",
+          folder,
+          CONFIG);
+    }
+  }
+
+  /** Whether it holds embeddings of single tokens. */
+  public boolean hasTokenRows() {
+    return tokenRows;
+  }
+
+  /**
+   * Puts its embeddings of single tokens over those of the base model, where it has some.
+   *
+   * @param base the embedding (V, H)
+   */
+  public WeightValues withTokenRows(WeightValues base) {
+    if (!tokenRows) {
+      return base;
+    }
+    float[] rows = floats(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
+    int width = rows.length / config.tokens().size();
+    return (first, out, count) -> {
+      base.read(first, out, count);
+      for (int i = 0; i < config.tokens().size(); i++) {
+        long at = (long) config.tokens().get(i) * width;
+        int from = (int) Math.max(0, first - at);
+        int to = (int) Math.min(width, first + count - at);
+        if (from < to) {
+          System.arraycopy(rows, i * width + from, out, (int) (at + from - first), to - from);
+        }
+      }
+    };
   }
 
   /**
@@ -234,6 +280,19 @@ public final class AdapterFiles implements AutoCloseable {
     if (name.endsWith(AdapterNames.LORA_A) || name.endsWith(AdapterNames.LORA_B)) {
       check(matrix, info, "a matrix of F32, BF16 or F16");
       modules.add(name.substring(0, name.length() - AdapterNames.LORA_A.length()));
+    } else if (name.equals(LoraTargets.TOKEN_ROWS)) {
+      int tokens = config.tokens().size();
+      check(
+          matrix && tokens > 0 && info.shape()[0] == tokens,
+          info,
+          "a row for each of trainable_token_indices, " + tokens);
+      tokenRows = true;
+    } else if (!vector().isEmpty() && name.endsWith(vector())) {
+      check(
+          FLOATS.contains(info.dtype()) && info.shape().length == 1,
+          info,
+          "a vector of F32, BF16 or F16");
+      modules.add(name.substring(0, name.length() - vector().length()));
     } else {
       check(
           FLOATS.contains(info.dtype()) && isSaved(name),
@@ -241,6 +300,15 @@ public final class AdapterFiles implements AutoCloseable {
           "LoRA's A and B of a linear layer, or one of modules_to_save");
       saved.add(name);
     }
+  }
+
+  /** How the name of the vector beside A and B ends; empty if there is none. */
+  private String vector() {
+    return switch (config.variant()) {
+      case PLAIN -> "";
+      case BIAS -> AdapterNames.BIAS_OF_B;
+      case DORA -> AdapterNames.MAGNITUDES;
+    };
   }
 
   /**
@@ -266,6 +334,10 @@ public final class AdapterFiles implements AutoCloseable {
     int r = config.ranks().rank(module);
     check(a.shape()[0] == r, a, "(r, in) with the r of the configuration, " + r);
     check(b.shape()[1] == r, b, "(out, r) with the r of the configuration, " + r);
+    if (!vector().isEmpty()) {
+      TensorInfo c = weights.info(AdapterNames.PREFIX + module + vector());
+      check(c.shape()[0] == b.shape()[0], c, "(out) with the out of lora_B, " + b.shape()[0]);
+    }
   }
 
   private void check(boolean right, TensorInfo found, String expected) {

@@ -72,6 +72,15 @@ public record LoraRanks(
     return rankPattern.values().stream().reduce(r, Math::max);
   }
 
+  /** Twice the ranks with the same scaling. */
+  LoraRanks doubled() {
+    Map<String, Integer> twice = new LinkedHashMap<>();
+    rankPattern.forEach((name, rank) -> twice.put(name, 2 * rank));
+    Map<String, Double> alphas = new LinkedHashMap<>();
+    alphaPattern.forEach((name, own) -> alphas.put(name, 2 * own));
+    return new LoraRanks(2 * r, alpha * (useRslora ? Math.sqrt(2) : 2), useRslora, twice, alphas);
+  }
+
   private static <T> Optional<T> first(Map<String, T> patterns, String key, String module) {
     return patterns.entrySet().stream()
         .filter(e -> ModulePattern.compileLastParts(key, e.getKey()).matcher(module).matches())

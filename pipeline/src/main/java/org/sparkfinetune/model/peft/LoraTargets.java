@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.sparkfinetune.errors.UserError;
@@ -11,26 +12,43 @@ import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModuleNames;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
-/** Which linears of a model carry LoRA, of which ranks, and what their products count. */
+/**
+ * Which linears of a model carry LoRA, of which ranks, and what their products count; and which
+ * tokens' embeddings are trained beside them.
+ */
 public final class LoraTargets {
+  private static final String FIRST_A = ".lora_A0.weight";
+  private static final String FIRST_B = ".lora_B0.weight";
+
+  /** The trained embeddings of single tokens. */
+  public static final String TOKEN_ROWS = "model.embed_tokens.token_adapter.trainable_tokens_delta";
+
   private final DecoderConfig config;
   private final LoraModules wanted;
   private final LoraRanks ranks;
+  private final Variant variant;
+  private final List<Integer> tokens;
+  private final boolean ofBase;
 
   /**
    * As an adapter says it: of several names some may be of other models, as PEFT allows.
    *
    * @throws UserError if nothing of the model is matched
    */
-  public LoraTargets(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
+  public LoraTargets(DecoderConfig config, AdapterConfig lora) {
     this.config = config;
-    this.wanted = wanted;
-    this.ranks = ranks;
+    this.wanted = lora.modules();
+    this.ranks = lora.ranks();
+    this.variant = lora.variant();
+    this.tokens = lora.tokens();
+    this.ofBase = lora.beginning().ofBase();
+    requireTokens(wanted.modulesToSave());
     if (all().isEmpty()) {
       throw new UserError(
           "No linear of the model carries LoRA: target_modules is %s%s. The linears are named as model.layers.0.self_attn.q_proj: %s."
@@ -43,13 +61,40 @@ public final class LoraTargets {
     }
   }
 
+  private void requireTokens(List<String> saved) {
+    for (int id : tokens) {
+      if (id < 0 || id >= config.vocabSize()) {
+        throw new UserError(
+            "trainable_token_indices: the model has no token %s; it has 0 to %s."
+                .formatted(id, config.vocabSize() - 1));
+      }
+    }
+    if (!tokens.isEmpty() && config.tieWordEmbeddings() && saved.contains("lm_head")) {
+      throw new UserError(
+          "trainable_token_indices goes to the head too where it is tied to the embedding, as this model's is, so modules_to_save cannot name lm_head; leave one of the two out.");
+    }
+  }
+
+  /** Tokens whose embeddings are trained beside a frozen table, in the order of their rows. */
+  public List<Integer> tokens() {
+    return tokens;
+  }
+
+  /** Those embeddings (k, H), if there are any. */
+  public Optional<NamedShape> tokenRows() {
+    return tokens.isEmpty()
+        ? Optional.empty()
+        : Optional.of(NamedShape.of(TOKEN_ROWS, tokens.size(), config.hiddenSize()));
+  }
+
   /**
    * As a user asks for it: every word has to mean something.
    *
-   * @throws UserError if one of the names or patterns matches no linear, a layer is none, or two
-   *     patterns say different things of one linear
+   * @throws UserError if one of the names or patterns matches no linear, a layer is none, a rank is
+   *     too large, or two patterns say different things of one linear
    */
-  public static LoraTargets asked(DecoderConfig config, LoraModules wanted, LoraRanks ranks) {
+  public static LoraTargets asked(DecoderConfig config, AdapterConfig lora) {
+    LoraModules wanted = lora.modules();
     requireEachName(config, "lora_target_modules", wanted.targets());
     wanted.excluded().ifPresent(excluded -> requireEachName(config, "exclude_modules", excluded));
     for (int layer : wanted.layersToTransform()) {
@@ -59,9 +104,12 @@ public final class LoraTargets {
                 .formatted(layer, config.numHiddenLayers() - 1));
       }
     }
-    LoraTargets targets = new LoraTargets(config, wanted, ranks);
-    targets.requireClear("rank_pattern", ranks.rankPattern());
-    targets.requireClear("alpha_pattern", ranks.alphaPattern());
+    LoraTargets targets = new LoraTargets(config, lora);
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      targets.weights(layer);
+    }
+    targets.requireClear("rank_pattern", lora.ranks().rankPattern());
+    targets.requireClear("alpha_pattern", lora.ranks().alphaPattern());
     return targets;
   }
 
@@ -160,16 +208,61 @@ public final class LoraTargets {
   }
 
   /**
-   * A (r, in) and B (out, r) of a layer's modules, named as in adapter files without their prefix.
+   * A (r, in) and B (out, r) of a layer's modules, and B's bias (out) or DoRA's magnitudes (out,
+   * 1), named as in adapter files without their prefix; then the first A and B, if W is less by
+   * them.
    */
   public List<NamedShape> weights(int layer) {
     List<NamedShape> weights = new ArrayList<>();
     for (LinearModule module : modules(layer)) {
       int r = ranks.rank(name(config, layer, module));
       weights.add(NamedShape.of(nameA(config, layer, module), r, module.inFeatures(config)));
-      weights.add(NamedShape.of(nameB(config, layer, module), module.outFeatures(config), r));
+      long out = module.outFeatures(config);
+      weights.add(NamedShape.of(nameB(config, layer, module), out, r));
+      switch (variant) {
+        case PLAIN -> {}
+        case BIAS -> weights.add(NamedShape.of(nameC(layer, module), out));
+        case DORA -> weights.add(NamedShape.of(nameC(layer, module), out, 1));
+      }
+      if (ofBase) {
+        requireRank(name(config, layer, module), r, Math.min(out, module.inFeatures(config)));
+        weights.add(NamedShape.of(first(nameA(config, layer, module)), r, module.inFeatures(config)));
+        weights.add(NamedShape.of(first(nameB(config, layer, module)), out, r));
+      }
     }
     return weights;
+  }
+
+  private static void requireRank(String module, int r, long most) {
+    if (r > most) {
+      throw new UserError(
+          "lora_r: %s has a weight of rank %s at most, of which init_lora_weights takes a part of rank %s; choose a smaller rank."
+              .formatted(module, most, r));
+    }
+  }
+
+  /** The name of the first value of A or B that stays, where adapters began as parts of W. */
+  public static String first(String name) {
+    return name.replace(AdapterNames.LORA_A, FIRST_A).replace(AdapterNames.LORA_B, FIRST_B);
+  }
+
+  /** Whether adapters begin as parts of W, which is less by them. */
+  public boolean ofBase() {
+    return ofBase;
+  }
+
+  public static boolean isA(String name) {
+    return name.endsWith(AdapterNames.LORA_A);
+  }
+
+  /** Whether a tensor is such a first value: kept with the trained ones, and never changed. */
+  public static boolean isFirst(String name) {
+    return name.endsWith(FIRST_A) || name.endsWith(FIRST_B);
+  }
+
+  /** The scaling of a linear, as {@code model.layers.0.self_attn.q_proj}. */
+  public double scaling(String module) {
+    return ranks.scaling(module);
   }
 
   public static String nameA(DecoderConfig config, int layer, LinearModule module) {
@@ -177,7 +270,18 @@ public final class LoraTargets {
   }
 
   public static String nameB(DecoderConfig config, int layer, LinearModule module) {
-    return name(config, layer, module) + ".lora_B.weight";
+    return nameB(name(config, layer, module));
+  }
+
+  /** B of a linear, as {@code model.layers.0.self_attn.q_proj}. */
+  public static String nameB(String module) {
+    return module + AdapterNames.LORA_B;
+  }
+
+  /** B's bias or DoRA's magnitudes; of a plain adapter none of the weights has this name. */
+  public String nameC(int layer, LinearModule module) {
+    return name(config, layer, module)
+        + (variant == Variant.DORA ? AdapterNames.MAGNITUDES : AdapterNames.BIAS_OF_B);
   }
 
   /** PEFT's names in {@code adapter_model.safetensors}. */
@@ -185,6 +289,8 @@ public final class LoraTargets {
     static final String PREFIX = "base_model.model.";
     static final String LORA_A = ".lora_A.weight";
     static final String LORA_B = ".lora_B.weight";
+    static final String BIAS_OF_B = ".lora_B.bias";
+    static final String MAGNITUDES = ".lora_magnitude_vector";
 
     private AdapterNames() {}
 
@@ -215,8 +321,23 @@ public final class LoraTargets {
       return PREFIX + module + LORA_B;
     }
 
+    /** The bias of B (out). */
+    public static String biasOfB(String module) {
+      return PREFIX + module + BIAS_OF_B;
+    }
+
+    /** DoRA's magnitudes (out). */
+    public static String magnitudes(String module) {
+      return PREFIX + module + MAGNITUDES;
+    }
+
+    /** Whether a name, with its prefix or without, is that of DoRA's magnitudes. */
+    public static boolean isMagnitudes(String name) {
+      return name.endsWith(MAGNITUDES);
+    }
+
     /**
-     * A parameter of a module that is saved whole.
+     * Any trained parameter.
      *
      * @param parameter as {@code lm_head.weight}
      */

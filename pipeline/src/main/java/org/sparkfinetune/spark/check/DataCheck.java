@@ -182,7 +182,14 @@ final class DataCheck {
     if (source.isEmpty()) {
       return List.of();
     }
-    List<Integer> untrained = UntrainedTokens.of(used, source.get().folder(), model.model(), store);
+    Set<Integer> frozen = new TreeSet<>(used);
+    config
+        .lora()
+        .options()
+        .trainableTokenIndices()
+        .ifPresent(tokens -> frozen.removeAll(tokens.ids()));
+    List<Integer> untrained =
+        UntrainedTokens.of(frozen, source.get().folder(), model.model(), store);
     if (untrained.isEmpty() || trainsEmbedding) {
       return List.of(
           CheckLine.passed(
@@ -194,7 +201,9 @@ final class DataCheck {
             "special tokens",
             "the template uses %s, which this model has never been trained on: their embeddings are empty"
                 .formatted(String.join(", ", texts)),
-            "Add modules_to_save: [embed_tokens, lm_head], take the instruct model, or another"
+            "Add trainable_token_indices: "
+                + untrained
+                + " or modules_to_save: [embed_tokens, lm_head], take the instruct model, or another"
                 + " chat_template."));
   }
 

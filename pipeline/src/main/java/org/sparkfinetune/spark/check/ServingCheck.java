@@ -10,7 +10,7 @@ import org.sparkfinetune.spark.check.CheckReport.CheckLine;
  * Whether vLLM will load the adapter as it is, and compute the same. Its {@code PEFTHelper} refuses
  * modules_to_save, DoRA, biases and ranks above {@code max_lora_rank}, which is one of a few
  * numbers ({@code LoRAConfig}); it scales all modules by {@code lora_alpha} and {@code r} and knows
- * no patterns. DoRA and biases are not trained here.
+ * no patterns.
  */
 final class ServingCheck {
   /** Those of {@code MaxLoRARanks}, but for 1, which came later. */
@@ -22,7 +22,7 @@ final class ServingCheck {
   private final AdapterConfig lora;
 
   ServingCheck(AdapterConfig lora) {
-    this.lora = lora;
+    this.lora = lora.written();
   }
 
   CheckLine line() {
@@ -40,6 +40,14 @@ final class ServingCheck {
     List<String> against = new ArrayList<>();
     if (!lora.modulesToSave().isEmpty()) {
       against.add("modules_to_save is %s, and it allows none".formatted(lora.modulesToSave()));
+    }
+    if (!lora.tokens().isEmpty()) {
+      against.add("trainable_token_indices is there, and it has no place for token embeddings");
+    }
+    switch (lora.variant()) {
+      case PLAIN -> {}
+      case BIAS -> against.add("lora_bias is true, and it has no place for biases");
+      case DORA -> against.add("use_dora is true, and it computes no DoRA");
     }
     int rank = lora.ranks().largest();
     if (maxLoraRank(rank) < rank) {

@@ -62,6 +62,10 @@ class Ops(Module):
   def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
     return torch.index_add_(out, 0, rows, torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype))
 
+  # x: (n, H), rows: (n) -> to (N, H) with x in its rows
+  def set_rows(self: __torch__.Ops, to: Tensor, rows: Tensor, x: Tensor) -> Tensor:
+    return torch.index_copy_(to, 0, rows, x)
+
   # x: (n, H) -> (to, H), rows of zeros at its end
   def pad_rows(self: __torch__.Ops, x: Tensor, to: int) -> Tensor:
     return torch.constant_pad_nd(x, [0, 0, 0, to - torch.size(x, 0)], 0.)
@@ -120,7 +124,10 @@ class Ops(Module):
     return torch.bitwise_xor_(x, torch.bitwise_and_(torch.bitwise_right_shift(x, bits), ones))
 
   # ---- linear, with LoRA: y = x W' + bias + scale (x * mask) A' B' --------------------------------
-  def linear(self: __torch__.Ops, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, mask: Tensor, scale: float) -> Tensor:
+  # c: nothing, the bias of B (out), or DoRA's magnitudes (out, 1)
+  def linear(self: __torch__.Ops, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, c: Tensor, mask: Tensor, scale: float) -> Tensor:
+    if torch.dim(c) == 2:
+      return self.dora(x, w, bias, a, b, c, mask, scale)
     if torch.numel(bias) > 0:
       y = torch.linear(x, w, bias)
     else:
@@ -129,13 +136,18 @@ class Ops(Module):
       if torch.numel(mask) > 0:
         x = x * mask
       y = torch.addmm_(y, torch.linear(x, a), torch.t(b), beta=1., alpha=scale)
+      if torch.numel(c) > 0:
+        y = torch.add_(y, c, alpha=scale)
     return y
 
-  # -> [dx (N, in), dA (R, in), dB (out, R), dW (out, in), dbias (out)]; the last two only if `base`
-  def linear_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, mask: Tensor, scale: float, base: bool) -> List[Tensor]:
+  # -> [dx (N, in), dA (R, in), dB (out, R), dc, dW (out, in), dbias (out)]; the last two only if `base`
+  def linear_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, c: Tensor, mask: Tensor, scale: float, base: bool) -> List[Tensor]:
     none = torch.empty([0], dtype=6, device=x.device)
+    if torch.dim(c) == 2:
+      return self.dora_backward(dy, x, w, a, b, c, mask, scale) + [none, none]
     da = none
     db = none
+    dc = none
     dw = none
     dbias = none
     dx = torch.matmul(dy, w)
@@ -149,11 +161,95 @@ class Ops(Module):
         dx = torch.addmm_(dx, u, a)
       da = torch.to(torch.matmul(torch.t(u), xd), 6)
       db = torch.to(torch.matmul(torch.t(dy), torch.linear(xd, a)) * scale, 6)
+      if torch.numel(c) > 0:
+        dc = torch.sum(torch.to(dy, 6), [0]) * scale
     if base:
       dw = torch.to(torch.matmul(torch.t(dy), x), 6)
       if torch.numel(bias) > 0:
         dbias = torch.sum(torch.to(dy, 6), [0])
-    return [dx, da, db, dw, dbias]
+    return [dx, da, db, dc, dw, dbias]
+
+  # ---- DoRA (arXiv:2402.09353) as PEFT has it, m for c: V = W + scale B A, g = m / |V| of each row, d = x * mask,
+  #      y = (d V') g + (x - d) W' + bias; gradients take |V| for a constant --------------------------------------
+  # |V|, (out), float32, without V: |W|^2 + scale (2 W A' . B + scale B A A' . B)
+  def dora_norm(self: __torch__.Ops, w: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    n = torch.linalg_vector_norm(w, 2, [1], False, dtype=6)
+    b32 = torch.to(b, 6)
+    a32 = torch.to(a, 6)
+    both = torch.add_(torch.to(torch.linear(w, a), 6) * 2., torch.matmul(b32, torch.linear(a32, a32)), alpha=scale)
+    return torch.sqrt(n * n + torch.sum(both * b32, [1]) * scale)
+
+  def dora(self: __torch__.Ops, x: Tensor, w: Tensor, bias: Tensor, a: Tensor, b: Tensor, c: Tensor, mask: Tensor, scale: float) -> Tensor:
+    g = torch.to(torch.squeeze(c, 1) / self.dora_norm(w, a, b, scale), x.dtype)
+    d = x
+    if torch.numel(mask) > 0:
+      d = x * mask
+    y = torch.addmm_(torch.linear(d, w), torch.linear(d, a), torch.t(b), beta=1., alpha=scale)
+    y = torch.mul_(y, g)
+    if torch.numel(mask) > 0:
+      y = torch.add_(y, torch.linear(x - d, w))
+    if torch.numel(bias) > 0:
+      y = torch.add_(y, bias)
+    return y
+
+  # -> [dx (N, in), dA (R, in), dB (out, R), dm (out, 1)]
+  def dora_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, w: Tensor, a: Tensor, b: Tensor, c: Tensor, mask: Tensor, scale: float) -> List[Tensor]:
+    norm = self.dora_norm(w, a, b, scale)
+    g = torch.to(torch.squeeze(c, 1) / norm, x.dtype)
+    d = x
+    if torch.numel(mask) > 0:
+      d = x * mask
+    low = torch.linear(d, a)
+    y = torch.addmm_(torch.linear(d, w), low, torch.t(b), beta=1., alpha=scale)
+    dm = torch.unsqueeze(torch.sum(torch.to(dy, 6) * y, [0]) / norm, 1)
+    dy_g = dy * g
+    u = torch.matmul(dy_g, b) * scale
+    da = torch.to(torch.matmul(torch.t(u), d), 6)
+    db = torch.to(torch.matmul(torch.t(dy_g), low) * scale, 6)
+    if torch.numel(mask) > 0:
+      through = torch.addmm_(torch.matmul(dy_g - dy, w), u, a)
+      dx = torch.addcmul_(torch.matmul(dy, w), through, mask)
+    else:
+      dx = torch.addmm_(torch.matmul(dy_g, w), u, a)
+    return [dx, da, db, dm]
+
+  # ---- adapters that begin as parts of W (out, in), float32 -> [A (R, in), B (out, R)] ------------
+  def orthogonal_part(self: __torch__.Ops, w: Tensor, r: int) -> List[Tensor]:
+    q, r_ = torch.linalg_qr(w)
+    a = torch.narrow(r_, 0, 0, r)
+    signs = torch.sub_(torch.to(torch.ge(torch.diagonal(a), 0), 6) * 2., 1.)
+    return [torch.contiguous(a * torch.unsqueeze(signs, 1)), torch.contiguous(torch.narrow(q, 1, 0, r) * signs)]
+
+  # start: nothing, or where the randomised decomposition of torch.svd_lowrank begins (min(out, in), R)
+  def principal_part(self: __torch__.Ops, w: Tensor, r: int, start: Tensor, iterations: int, scale: float) -> List[Tensor]:
+    if torch.numel(start) > 0:
+      u, s, vh = self.svd_lowrank(w, start, iterations)
+    else:
+      u, s, vh = torch.linalg_svd(w, False)
+    u = torch.narrow(u, 1, 0, r)
+    largest = torch.gather(u, 0, torch.argmax(torch.abs(u), 0, True))
+    signs = torch.sub_(torch.to(torch.ge(largest, 0), 6) * 2., 1.)
+    root = torch.sqrt(torch.narrow(s, 0, 0, r) / scale)
+    scaled = torch.squeeze(signs, 0) * root
+    return [torch.contiguous(torch.narrow(vh, 0, 0, r) * torch.unsqueeze(scaled, 1)), torch.contiguous(u * scaled)]
+
+  # Halko et al. 2009, algorithms 4.4 and 5.1 -> [U (out, R), S (R), V' (R, in)]
+  def svd_lowrank(self: __torch__.Ops, w: Tensor, start: Tensor, iterations: int) -> List[Tensor]:
+    tall = w
+    if torch.size(w, 0) < torch.size(w, 1):
+      tall = torch.t(w)
+    q, _ = torch.linalg_qr(torch.matmul(tall, start))
+    for _1 in range(iterations):
+      q, _2 = torch.linalg_qr(torch.matmul(torch.t(tall), q))
+      q, _3 = torch.linalg_qr(torch.matmul(tall, q))
+    u, s, vh = torch.linalg_svd(torch.matmul(torch.t(q), tall), False)
+    u = torch.matmul(q, u)
+    if torch.size(w, 0) < torch.size(w, 1):
+      return [torch.t(vh), s, torch.t(u)]
+    return [u, s, vh]
+
+  def subtract_product(self: __torch__.Ops, w: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    return torch.addmm_(w, b, a, beta=1., alpha=torch.neg(scale))
 
   # ---- RMSNorm: float32 x / sqrt(mean(x^2) + eps), cast, times weight (transformers' LlamaRMSNorm) -
   def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
@@ -541,7 +637,7 @@ class Ops(Module):
   # h = x + r after(attention(before(x))), y = h + r after(mlp(before(h)))
   # w: the norm before attention, q, k, v, o, the norm before the MLP, gate, up, down, the biases of the seven linears,
   #    the norms of q, k, after attention, after the MLP; q may hold k and v too, and gate up (Phi-3)
-  # lora: A, B of q, k, v, o, gate, up, down; masks: dropout of the seven, values 0 or 1/(1-p)
+  # lora: A, B of q, k, v, o, gate, up, down, then c of the seven (as in `linear`); masks: dropout of the seven, values 0 or 1/(1-p)
   # kinds: head size, window, norm of q and k (0 none, 1 of each head, 2 of all), kind of norm, activation (0 SiLU, 1 GELU)
   # scales: LoRA's, of the seven; numbers: eps, attention's scale, r, cap of the scores
   # keep: 0 nothing, 1 what is cheap to keep and dear to compute again, 2 all that the backward needs
@@ -560,7 +656,7 @@ class Ops(Module):
       m = m * up
     else:
       m = torch.mul_(m, up)
-    down = self.linear(m, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
+    down = self.linear(m, w[8], w[15], lora[12], lora[13], lora[20], masks[6], scales[6])
     y = [self.branch(h, self.rms_norm(down, w[19], eps, norm), residual)]
     if keep > 0:
       y = y + attended
@@ -586,21 +682,21 @@ class Ops(Module):
     return torch.silu(gate)
 
   def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float]) -> List[Tensor]:
-    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4])
+    gate = self.linear(n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4])
     if torch.numel(w[7]) == 0:
       return torch.chunk(gate, 2, 1)
-    return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5])]
+    return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], lora[19], masks[5], scales[5])]
 
   # n1 (N, H) -> [q (N, Q, D), k, v (N, K, D)]
   def queries_keys_values(self: __torch__.Ops, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], headDim: int) -> List[Tensor]:
     n = torch.size(n1, 0)
-    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0]), [n, -1, headDim])
+    q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], lora[14], masks[0], scales[0]), [n, -1, headDim])
     if torch.numel(w[2]) == 0:
       queries = torch.floordiv(torch.size(w[4], 1), headDim)
       keys = torch.floordiv(torch.size(q, 1) - queries, 2)
       return [torch.narrow(q, 1, 0, queries), torch.narrow(q, 1, queries, keys), torch.narrow(q, 1, queries + keys, keys)]
-    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1]), [n, -1, headDim])
-    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2]), [n, -1, headDim])
+    k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], lora[15], masks[1], scales[1]), [n, -1, headDim])
+    v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], lora[16], masks[2], scales[2]), [n, -1, headDim])
     return [q, k, v]
 
   # x: (N, heads, D); kind: 1 of each head, 2 of all
@@ -625,12 +721,12 @@ class Ops(Module):
     q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin, 0)
     k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin, 1)
     attended, saved = self.attention(q, k, v, cuts, attention, window, cap, soon)
-    o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3])
+    o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], lora[17], masks[3], scales[3])
     h = self.branch(x, self.rms_norm(o, w[18], eps, norm), residual)
     return [q, k, v, attended, saved, h, self.kept_for(w[16], q0), self.kept_for(w[17], k0), self.kept_for(w[18], o)]
 
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
-  # again, but for y itself -> [dx, 14 gradients of lora, and if `base` 20 of w]; float32
+  # again, but for y itself -> [dx, 21 gradients of lora, and if `base` 20 of w]; float32
   def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
     headDim, window, qkNorm, norm, activation = kinds
     eps, attention, residual, cap = numbers
@@ -652,25 +748,25 @@ class Ops(Module):
     dw19 = none
     if torch.numel(w[19]) > 0:
       if torch.numel(down) == 0:
-        down = self.linear(active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6])
+        down = self.linear(active * up, w[8], w[15], lora[12], lora[13], lora[20], masks[6], scales[6])
       ddown, dw19 = self.rms_norm_backward(ddown, down, w[19], eps, norm, base)
-    dm, da6, db6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], masks[6], scales[6], base)
+    dm, da6, db6, dc6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], lora[20], masks[6], scales[6], base)
     if activation == 1:
       dgate = torch.gelu_backward(dm * up, gate, approximate="tanh")
     else:
       dgate = torch.silu_backward(dm * up, gate)
     dup = torch.mul_(dm, active)
     if torch.numel(w[7]) == 0:
-      dn, da4, db4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
-      da5, db5, dw7, dbias5 = none, none, none, none
+      dn, da4, db4, dc4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4], base)
+      da5, db5, dc5, dw7, dbias5 = none, none, none, none, none
     else:
-      dn, da4, db4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], masks[4], scales[4], base)
-      dn_up, da5, db5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], masks[5], scales[5], base)
+      dn, da4, db4, dc4, dw6, dbias4 = self.linear_backward(dgate, n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4], base)
+      dn_up, da5, db5, dc5, dw7, dbias5 = self.linear_backward(dup, n2, w[7], w[14], lora[10], lora[11], lora[19], masks[5], scales[5], base)
       dn = torch.add_(dn, dn_up)
     dh, dw5 = self.rms_norm_backward(dn, h, w[5], eps, norm, base)
     dh = torch.add_(dh, dy)
     dout, dw18 = self.rms_norm_backward(self.times(dh, residual), o, w[18], eps, norm, base)
-    dattended, da3, db3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], masks[3], scales[3], base)
+    dattended, da3, db3, dc3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], lora[17], masks[3], scales[3], base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts, attention, window, cap)
     dq, dw16 = self.head_norm_backward(self.rope_backward(dq, cos, sin, 0), q0, w[16], eps, qkNorm, norm, base)
     dk, dw17 = self.head_norm_backward(self.rope_backward(dk, cos, sin, 1), k0, w[17], eps, qkNorm, norm, base)
@@ -678,16 +774,16 @@ class Ops(Module):
     dk = torch.reshape(dk, [n, -1])
     dv = torch.reshape(dv, [n, -1])
     if torch.numel(w[2]) == 0:
-      dn1, da0, db0, dw1, dbias0 = self.linear_backward(torch.cat([dq, dk, dv], 1), n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
-      da1, db1, dw2, dbias1 = none, none, none, none
-      da2, db2, dw3, dbias2 = none, none, none, none
+      dn1, da0, db0, dc0, dw1, dbias0 = self.linear_backward(torch.cat([dq, dk, dv], 1), n1, w[1], w[9], lora[0], lora[1], lora[14], masks[0], scales[0], base)
+      da1, db1, dc1, dw2, dbias1 = none, none, none, none, none
+      da2, db2, dc2, dw3, dbias2 = none, none, none, none, none
     else:
-      dn1, da0, db0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], masks[0], scales[0], base)
-      dn_k, da1, db1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], masks[1], scales[1], base)
-      dn_v, da2, db2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], masks[2], scales[2], base)
+      dn1, da0, db0, dc0, dw1, dbias0 = self.linear_backward(dq, n1, w[1], w[9], lora[0], lora[1], lora[14], masks[0], scales[0], base)
+      dn_k, da1, db1, dc1, dw2, dbias1 = self.linear_backward(dk, n1, w[2], w[10], lora[2], lora[3], lora[15], masks[1], scales[1], base)
+      dn_v, da2, db2, dc2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], lora[16], masks[2], scales[2], base)
       dn1 = torch.add_(torch.add_(dn1, dn_k), dn_v)
     dx, dw0 = self.rms_norm_backward(dn1, x, w[0], eps, norm, base)
-    out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6]
+    out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6, dc0, dc1, dc2, dc3, dc4, dc5, dc6]
     if base:
       out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6, dw16, dw17, dw18, dw19]
     return out
@@ -779,6 +875,18 @@ class Ops(Module):
       else:
         _5 = torch.add_(product, torch.matmul(torch.to(p, x.dtype), w))
     return torch.copy_(largest, larger)
+
+  # The gradient (k, H), float32, of some rows w (k, H) of the head, tokens ids (k), after all chunks; target: (n)
+  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, cap: float) -> Tensor:
+    logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
+    slope = self.slope(logits, cap)
+    n = torch.numel(target)
+    p = torch.exp_(torch.sub_(logits, largest + torch.log(total)))
+    _ = torch.sub_(torch.narrow(p, 0, 0, n), torch.to(torch.eq(torch.unsqueeze(target, 1), torch.unsqueeze(ids, 0)), 6))
+    _1 = self.zero_rows(p, n)
+    if cap > 0.:
+      p = torch.mul_(p, slope)
+    return torch.matmul(torch.t(torch.mul_(p, factor)), torch.to(x, 6))
 
   # n: trained positions, behind which is padding
   # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty]

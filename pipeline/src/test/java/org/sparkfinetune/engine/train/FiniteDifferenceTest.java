@@ -13,6 +13,8 @@ import java.util.Random;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -37,6 +39,8 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
+import org.sparkfinetune.model.peft.AdapterConfig.Variant;
+import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.testing.TestLora;
 
 /** The gradient of each parameter tensor beside finite differences in float64. */
@@ -71,6 +75,43 @@ class FiniteDifferenceTest {
             List.of("embed_tokens", "lm_head"),
             ModelGroups.Base.PLAIN);
     assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, 0.3, random))).hasSize(2 + 2 * 14);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"BIAS, 0", "BIAS, 0.3", "DORA, 0", "DORA, 0.3"})
+  void what_adapters_have_beside_A_and_B(Variant variant, double dropout) {
+    ModelGroups.Method method =
+        new ModelGroups.Method.Lora(
+            TestLora.targets(UNTIED, 3, 0.7, variant), List.of(), ModelGroups.Base.PLAIN);
+    assertThat(compare(SmallModel.draw(UNTIED, method, 0.7, dropout, random))).hasSize(2 * 21);
+  }
+
+  /** With Gemma's scales and soft caps, which embedding and head have too. */
+  @Test
+  void embeddings_of_single_tokens_where_the_head_is_tied_and_where_it_is_not() {
+    List<Integer> used = List.of(rows.get(0).inputIds()[3], rows.get(1).inputIds()[2]);
+    List<Integer> tokens =
+        used.get(0).equals(used.get(1)) ? used.subList(0, 1) : List.of(used.get(1), used.get(0));
+    DecoderFamily family =
+        new DecoderFamily(
+            QkNorm.NONE,
+            Norms.BEFORE,
+            NormWeight.ONE_PLUS,
+            Activation.GELU_TANH,
+            Linears.SPLIT,
+            Rotation.COMPUTED,
+            new Scales(3, 0.7, 0.6, 0.8),
+            new SoftCaps(6, 9));
+    for (DecoderConfig config : List.of(UNTIED, like(family, 4))) {
+      ModelGroups.Method method =
+          new ModelGroups.Method.Lora(
+              TestLora.targets(config, 3, 0.7, Variant.PLAIN, tokens),
+              List.of(),
+              ModelGroups.Base.PLAIN);
+      assertThat(compare(SmallModel.draw(config, method, 0.7, 0, random)))
+          .hasSize(1 + 2 * 14)
+          .containsKey(LoraTargets.TOKEN_ROWS);
+    }
   }
 
   /** Norms of q and k, before and after, 1 + weight, GELU, scales, soft caps and a window. */

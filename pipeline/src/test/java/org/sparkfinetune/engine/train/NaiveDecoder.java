@@ -22,6 +22,8 @@ final class NaiveDecoder {
   private final Map<String, double[]> weights;
   private final double loraScale;
   private final Map<String, double[]> masks = new HashMap<>();
+  private final Map<String, double[]> lengths = new HashMap<>();
+  private List<Integer> tokens = List.of();
 
   /**
    * @param weights by the checkpoint's names, LoRA's A and B among them
@@ -40,6 +42,26 @@ final class NaiveDecoder {
    */
   void mask(String place, double[] factors) {
     masks.put(place, factors);
+  }
+
+  /** Tokens whose embeddings stand beside the table. */
+  void tokens(List<Integer> ids) {
+    tokens = ids;
+  }
+
+  private double[] embeddings() {
+    double[] table = weights.get("model.embed_tokens.weight").clone();
+    double[] rows = weights.get("model.embed_tokens.token_adapter.trainable_tokens_delta");
+    int width = config.hiddenSize();
+    for (int i = 0; i < tokens.size(); i++) {
+      System.arraycopy(rows, i * width, table, tokens.get(i) * width, width);
+    }
+    return table;
+  }
+
+  /** Lengths of the rows of {@code W + scale B A} of a linear with DoRA, which stay so. */
+  void lengths(String module, double[] rows) {
+    lengths.put(module, rows);
   }
 
   /** Mean over the trained tokens of all rows. */
@@ -62,7 +84,7 @@ final class NaiveDecoder {
 
   double[][] logits(int r, PackedRow row) {
     int n = row.length();
-    double[] table = weights.get("model.embed_tokens.weight");
+    double[] table = embeddings();
     double[][] x = new double[n][config.hiddenSize()];
     for (int t = 0; t < n; t++) {
       for (int i = 0; i < x[t].length; i++) {
@@ -218,7 +240,10 @@ final class NaiveDecoder {
     }
   }
 
-  /** W x + bias + scale B A (mask x). */
+  /**
+   * W x + bias + scale B A (mask x); with DoRA m / length (W + scale B A) (mask x) + W (x - mask
+   * x).
+   */
   private double[] linear(int r, int t, String module, double[] x) {
     double[] y = multiply(weights.get(module + ".weight"), x);
     if (weights.containsKey(module + ".bias")) {
@@ -232,8 +257,15 @@ final class NaiveDecoder {
       }
       double[] low = multiply(weights.get(module + ".lora_A.weight"), dropped);
       double[] high = multiply(weights.get(module + ".lora_B.weight"), low);
+      double[] bias = weights.getOrDefault(module + ".lora_B.bias", new double[y.length]);
       for (int i = 0; i < y.length; i++) {
-        y[i] += loraScale * high[i];
+        y[i] += loraScale * (high[i] + bias[i]);
+      }
+      double[] magnitudes = weights.get(module + ".lora_magnitude_vector");
+      double[] ofDropped = multiply(weights.get(module + ".weight"), dropped);
+      for (int i = 0; magnitudes != null && i < y.length; i++) {
+        double gain = magnitudes[i] / lengths.get(module)[i];
+        y[i] += (gain - 1) * (ofDropped[i] + loraScale * high[i]);
       }
     }
     return y;

@@ -121,7 +121,36 @@ record SmallModel(
         });
     NaiveDecoder naive = new NaiveDecoder(config, moved, loraScale);
     dropout.accept(naive);
+    if (method instanceof ModelGroups.Method.Lora lora) {
+      naive.tokens(lora.targets().tokens());
+    }
+    weights.keySet().stream()
+        .filter(name -> name.endsWith(".lora_magnitude_vector"))
+        .map(name -> name.substring(0, name.lastIndexOf('.')))
+        .forEach(module -> naive.lengths(module, lengths(module)));
     return naive.loss(rows);
+  }
+
+  /** Of the rows of {@code W + scale B A} of the weights as they are, for gradients stop there. */
+  private double[] lengths(String module) {
+    float[] w = weights.get(module + ".weight");
+    float[] a = weights.get(module + ".lora_A.weight");
+    float[] b = weights.get(module + ".lora_B.weight");
+    int out = weights.get(module + ".lora_magnitude_vector").length;
+    int in = w.length / out;
+    int r = b.length / out;
+    double[] lengths = new double[out];
+    for (int row = 0; row < out; row++) {
+      for (int column = 0; column < in; column++) {
+        double sum = w[row * in + column];
+        for (int k = 0; k < r; k++) {
+          sum += loraScale * b[row * r + k] * a[k * in + column];
+        }
+        lengths[row] += sum * sum;
+      }
+      lengths[row] = Math.sqrt(lengths[row]);
+    }
+    return lengths;
   }
 
   /** The loss's derivative along a direction, by central differences. */

@@ -106,11 +106,35 @@ final class OptionsMergeParityTest {
     "biased, layers",
     "biased, layers-of-any",
     "biased, expression",
+    "biased, bias",
+    "biased, dora",
+    "biased, tokens",
+    "tied, tokens-tied",
     "biased, biased-embeddings",
     "tied, tied-embeddings"
   })
   void options_are_merged_as_peft_does(String model, String name) {
     compare(model, merge(model, VARIANTS.resolve("options/" + name + ".start")), name);
+  }
+
+  @Test
+  void biases_of_b_need_a_bias_to_be_merged_into_as_in_peft() {
+    Path adapter = VARIANTS.resolve("options/bias-alone.start");
+    assertThatThrownBy(() -> merge("tied", adapter))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("layers.0.mlp.down_proj of the model has no bias")
+        .hasMessageContaining("generate and evaluate take both");
+    MergeRequest request =
+        new MergeRequest(
+            path(VARIANTS.resolve("tied")),
+            Optional.of(path(adapter)),
+            path(folder.resolve("model.gguf")),
+            MergeBase.SIXTEEN_BIT,
+            Optional.empty(),
+            1);
+    assertThatThrownBy(() -> new GgufExport(STORE).run(request, GgufExport.Type.F16))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("layers.0.mlp.down_proj of the model has no bias");
   }
 
   /** The adapter that the other tests begin with, with some of its tensors and another key. */

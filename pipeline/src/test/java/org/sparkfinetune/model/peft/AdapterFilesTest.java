@@ -40,7 +40,9 @@ final class AdapterFilesTest {
               new LoraModules.Names(List.of("q_proj")), List.of("embed_tokens", "lm_head")),
           LoraRanks.of(2, 4, true),
           0.05,
-          AdapterConfig.Beginning.KAIMING);
+          AdapterConfig.Beginning.KAIMING,
+          AdapterConfig.Variant.PLAIN,
+          List.of());
 
   @TempDir java.nio.file.Path folder;
 
@@ -125,7 +127,9 @@ final class AdapterFilesTest {
             modules,
             LoraRanks.of(2, 4, false),
             0,
-            AdapterConfig.Beginning.KAIMING);
+            AdapterConfig.Beginning.KAIMING,
+            AdapterConfig.Variant.PLAIN,
+            List.of());
     write(config, tensors.toArray(TensorSpec[]::new));
     try (AdapterFiles files = AdapterFiles.open(path(), model, STORE)) {
       assertThat(files.modules())
@@ -207,14 +211,14 @@ final class AdapterFilesTest {
       quoteCharacter = '`',
       textBlock =
           """
-          use_dora            | true
+          use_dora            | "yes"
+          lora_bias           | 1
           bias                | "all"
           rank_pattern        | {"q_proj":0}
           rank_pattern        | {"q_proj":"4"}
           alpha_pattern       | {"q_proj":-4}
           alpha_pattern       | [4]
           fan_in_fan_out      | true
-          lora_bias           | true
           peft_type           | "LOHA"
           task_type           | "SEQ_CLS"
           init_lora_weights   | "pissa"
@@ -222,7 +226,9 @@ final class AdapterFilesTest {
           layers_to_transform | ["1"]
           exclude_modules     | [3]
           target_parameters   | ["experts"]
-          trainable_token_indices | [1,2]
+          trainable_token_indices | [1,1]
+          trainable_token_indices | ["1"]
+          trainable_token_indices | {"lm_head":[1]}
           use_qalora          | true
           some_new_feature    | {"x":1}
           target_modules      | 3
@@ -262,6 +268,35 @@ final class AdapterFilesTest {
           .hasMessageContaining(foreign.name())
           .hasMessageContaining("modules_to_save");
     }
+  }
+
+  @Test
+  void embeddings_of_single_tokens_have_a_row_for_each() {
+    AdapterConfig config =
+        new AdapterConfig(
+            CONFIG.baseModel(),
+            CONFIG.revision(),
+            LoraModules.of(new LoraModules.Names(List.of("q_proj")), List.of()),
+            CONFIG.ranks(),
+            0,
+            CONFIG.beginning(),
+            CONFIG.variant(),
+            List.of(5, 3));
+    String name = AdapterNames.saved(LoraTargets.TOKEN_ROWS);
+    write(
+        config,
+        new TensorSpec(AdapterNames.loraA(Q0), DType.F32, 2, 8),
+        new TensorSpec(AdapterNames.loraB(Q0), DType.F32, 8, 2),
+        new TensorSpec(name, DType.F32, 2, 8));
+    try (AdapterFiles files = AdapterFiles.open(path(), STORE)) {
+      assertThat(files.config()).isEqualTo(config);
+      assertThat(files.hasTokenRows()).isTrue();
+      assertThat(files.savedParameters()).isEmpty();
+    }
+    write(config, new TensorSpec(name, DType.F32, 3, 8));
+    assertThatThrownBy(() -> AdapterFiles.open(path(), STORE))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("a row for each of trainable_token_indices, 2");
   }
 
   @Test

@@ -11,11 +11,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.LoraConfig;
 import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.LoraOptions.InitLoraWeights;
+import org.sparkfinetune.config.LoraOptions.InitialWeights;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 
 final class ServingCheckTest {
   private static CheckLine line(int r, List<String> saved, Map<String, String> ranks) {
+    return line(r, saved, ranks, false, false);
+  }
+
+  private static CheckLine line(
+      int r, List<String> saved, Map<String, String> ranks, boolean bias, boolean dora) {
     LoraOptions options =
         new LoraOptions(
             ranks.isEmpty() ? Optional.empty() : Optional.of(ranks),
@@ -23,7 +29,10 @@ final class ServingCheckTest {
             List.of(),
             List.of(),
             List.of(),
-            InitLoraWeights.TRUE,
+            InitialWeights.of(InitLoraWeights.TRUE),
+            bias,
+            dora,
+            Optional.empty(),
             Optional.empty());
     return new ServingCheck(
             AdapterConfig.of(new LoraConfig(r, 8, 0, List.of("all-linear"), false, saved, options)))
@@ -43,6 +52,12 @@ final class ServingCheckTest {
     CheckLine line = line(r, List.of(), Map.of());
     assertThat(line.verdict()).isEqualTo(CheckLine.Verdict.PASSED);
     assertThat(line.what()).isEqualTo("vLLM will load it as it is, with " + arguments);
+  }
+
+  @Test
+  void what_vllm_has_no_place_for_is_said() {
+    assertThat(line(16, List.of(), Map.of(), true, false).what()).contains("lora_bias is true");
+    assertThat(line(16, List.of(), Map.of(), false, true).what()).contains("use_dora is true");
   }
 
   @Test

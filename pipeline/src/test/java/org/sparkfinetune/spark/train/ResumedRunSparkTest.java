@@ -27,6 +27,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.metrics.AttemptLog;
@@ -112,6 +114,24 @@ class ResumedRunSparkTest {
       Files.delete(data.resolve(file));
     }
     Files.delete(data);
+  }
+
+  /** DoRA under dropout, embeddings of single tokens, and adapters that W is less by. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--use_dora true --trainable_token_indices 5,9",
+        "--method lora --init_lora_weights pissa_niter_4"
+      })
+  void what_adapters_have_beside_a_and_b_is_resumed(String options) throws IOException {
+    String[] more = options.split(" ");
+    Path whole = folder.resolve("whole");
+    train(SATURDAY, data, whole, with(TO_THE_END, more));
+    trainUntilCutOff(with(CUT_OFF, more));
+    train(SATURDAY, data, run, with(TO_THE_END, more));
+    assertThat(starts()).containsExactly(0L, 6L);
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(whole));
+    assertThat(SampleRun.adapter(run)).isNotEqualTo(SampleRun.adapter(uninterrupted));
   }
 
   private void assertThatTheRunIsAsIfNothingWas() throws IOException {
