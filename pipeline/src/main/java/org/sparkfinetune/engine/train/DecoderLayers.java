@@ -89,7 +89,9 @@ final class DecoderLayers {
       Optional<Tensor> a = weights.find(LoraTargets.nameA(config, layer, module));
       a.ifPresent(tensor -> adapted.add(module));
       lora.set(2 * module.slot(), a.orElse(none));
-      lora.set(2 * module.slot() + 1, weights.find(LoraTargets.nameB(config, layer, module)).orElse(none));
+      lora.set(
+          2 * module.slot() + 1,
+          weights.find(LoraTargets.nameB(config, layer, module)).orElse(none));
       lora.set(
           2 * LinearModule.SLOTS + module.slot(),
           targets.flatMap(all -> weights.find(all.nameC(layer, module))).orElse(none));

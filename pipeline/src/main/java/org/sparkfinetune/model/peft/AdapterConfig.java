@@ -164,14 +164,7 @@ public record AdapterConfig(
   /** The same, and nothing outside of the decoder. */
   public AdapterConfig within(ModuleNames names) {
     return new AdapterConfig(
-        baseModel,
-        revision,
-        modules.within(names),
-        ranks,
-        dropout,
-        beginning,
-        variant,
-        tokens);
+        baseModel, revision, modules.within(names), ranks, dropout, beginning, variant, tokens);
   }
 
   /** The same with another dropout, which shapes no weight. */

@@ -226,7 +226,8 @@ public final class LoraTargets {
       }
       if (ofBase) {
         requireRank(name(config, layer, module), r, Math.min(out, module.inFeatures(config)));
-        weights.add(NamedShape.of(first(nameA(config, layer, module)), r, module.inFeatures(config)));
+        weights.add(
+            NamedShape.of(first(nameA(config, layer, module)), r, module.inFeatures(config)));
         weights.add(NamedShape.of(first(nameB(config, layer, module)), out, r));
       }
     }
