@@ -6,6 +6,7 @@ import static org.sparkfinetune.config.TrainYaml.load;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,7 +129,9 @@ class TrainConfigRefusalsTest {
     assertThatThrownBy(() -> new LoraConfig(0, 8, 0, List.of("all-linear"), false, List.of()))
         .isInstanceOf(UserError.class)
         .hasMessage("lora_r is 0; allowed: a whole number of at least 1");
-    assertThatThrownBy(() -> new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0))
+    assertThatThrownBy(
+            () ->
+                new Optimization(Double.NaN, LrSchedulerType.LINEAR, 0, 0, 0, 0, Optional.empty()))
         .isInstanceOf(UserError.class)
         .hasMessage("learning_rate is NaN; allowed: a number above 0");
     assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))

@@ -61,7 +61,7 @@ class TrainConfigTest {
                     false,
                     OptionalLong.empty()),
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
-                new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3),
+                new Optimization(2e-4, LrSchedulerType.CONSTANT, 0, 0, 0, 0.3, Optional.empty()),
                 new Loop(3, OptionalInt.empty(), 1, 1, 1),
                 42,
                 "runs/one",
@@ -109,7 +109,8 @@ class TrainConfigTest {
                     true,
                     OptionalLong.of(6_000_000_000L)),
                 new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
-                new Optimization(1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1),
+                new Optimization(
+                    1e-3, LrSchedulerType.COSINE, 0.03, 7, 0.01, 1, Optional.of(0.001)),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
                 7,
                 "file:/runs/two",
@@ -187,7 +188,8 @@ class TrainConfigTest {
     assertThat(config.parallelism().strategy()).isEqualTo(ShardingStrategy.FULL_SHARD);
     assertThat(config.parallelism().offload()).isTrue();
     assertThat(config.optimization())
-        .isEqualTo(new Optimization(2e-4, LrSchedulerType.CONSTANT, 0.03, 0, 0, 0.3));
+        .isEqualTo(
+            new Optimization(2e-4, LrSchedulerType.CONSTANT, 0.03, 0, 0, 0.3, Optional.empty()));
     assertThat(loaded.notes())
         .containsExactly(
             "fsdp: auto_wrap changes nothing; a decoder layer is always the unit of sharding.",
@@ -416,6 +418,7 @@ class TrainConfigTest {
     warmup_steps: 7
     weight_decay: 0.01
     max_grad_norm: 1
+    router_aux_loss_coef: 0.001
     optim: adamw_torch_fused
     num_train_epochs: 1.5
     max_steps: 100

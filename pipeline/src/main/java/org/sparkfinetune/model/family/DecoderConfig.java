@@ -16,6 +16,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * @param maxPositionEmbeddings 0 if the file does not say
  * @param biases which linears have one
  * @param layers the attention of each layer
+ * @param experts in the place of some layers' MLP
  */
 public record DecoderConfig(
     String modelType,
@@ -31,7 +32,8 @@ public record DecoderConfig(
     boolean tieWordEmbeddings,
     Biases biases,
     DecoderFamily family,
-    List<LayerAttention> layers) {
+    List<LayerAttention> layers,
+    Experts experts) {
 
   /** Which linears have a bias: q, k and v; o; gate, up and down. */
   public record Biases(boolean qkv, boolean output, boolean mlp) {
@@ -78,6 +80,40 @@ public record DecoderConfig(
             numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))));
   }
 
+  /** Without experts. */
+  public DecoderConfig(
+      String modelType,
+      int hiddenSize,
+      int intermediateSize,
+      int numAttentionHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int vocabSize,
+      OptionalInt padding,
+      int maxPositionEmbeddings,
+      double rmsNormEps,
+      boolean tieWordEmbeddings,
+      Biases biases,
+      DecoderFamily family,
+      List<LayerAttention> layers) {
+    this(
+        modelType,
+        hiddenSize,
+        intermediateSize,
+        numAttentionHeads,
+        numKeyValueHeads,
+        headDim,
+        vocabSize,
+        padding,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        tieWordEmbeddings,
+        biases,
+        family,
+        layers,
+        Experts.NONE);
+  }
+
   /** The same with a head of its own. */
   DecoderConfig untied() {
     return new DecoderConfig(
@@ -94,7 +130,8 @@ public record DecoderConfig(
         false,
         biases,
         family,
-        layers);
+        layers,
+        experts);
   }
 
   public int numHiddenLayers() {
@@ -138,9 +175,53 @@ public record DecoderConfig(
         : OptionalLong.of((long) (maxPositionEmbeddings * factor));
   }
 
-  /** Weights of the linears of one layer, without biases. */
-  public long linearParametersPerLayer() {
-    return 2L * hiddenSize * (queryWidth() + keyWidth()) + 3L * hiddenSize * intermediateSize;
+  /**
+   * Weights of the linears of the layer that has most, of its experts only some, without biases.
+   *
+   * @param some experts that are counted
+   */
+  public long linearParametersOfLayer(int some) {
+    boolean dense = experts.layers().size() < numHiddenLayers();
+    return attentionParameters()
+        + Math.max(dense ? denseParameters() : 0, experts.exist() ? mixtureParameters(some) : 0);
+  }
+
+  /** Weights of the linears of all layers, without biases. */
+  public long linearParameters() {
+    return linearParameters(experts.count());
+  }
+
+  /** Those of them that compute one token. */
+  public long activeLinearParameters() {
+    return linearParameters(experts.perToken());
+  }
+
+  private long linearParameters(int some) {
+    int mixtures = experts.layers().size();
+    return numHiddenLayers() * attentionParameters()
+        + (numHiddenLayers() - mixtures) * denseParameters()
+        + mixtures * mixtureParameters(some);
+  }
+
+  private long attentionParameters() {
+    return 2L * hiddenSize * (queryWidth() + keyWidth());
+  }
+
+  private long denseParameters() {
+    return 3L * hiddenSize * intermediateSize;
+  }
+
+  /** The router and some experts. */
+  private long mixtureParameters(int some) {
+    return (long) experts.count() * hiddenSize + some * experts.parametersOfOne(this);
+  }
+
+  /** Numbers between gate and down that one token has in the layer that has most. */
+  public int activeIntermediateSize() {
+    int ofExperts = experts.perToken() * experts.intermediateSize();
+    return experts.layers().size() < numHiddenLayers()
+        ? Math.max(intermediateSize, ofExperts)
+        : ofExperts;
   }
 
   /** Weights of the norms of one layer. */
@@ -151,7 +232,8 @@ public record DecoderConfig(
   /** All weights, without biases. */
   public long parameters() {
     long embedding = (long) vocabSize * hiddenSize;
-    return numHiddenLayers() * (linearParametersPerLayer() + normParametersPerLayer())
+    return linearParameters()
+        + numHiddenLayers() * normParametersPerLayer()
         + hiddenSize
         + (tieWordEmbeddings ? embedding : 2 * embedding);
   }

@@ -4,12 +4,15 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
@@ -38,6 +41,21 @@ public final class DecoderConfigReader {
     MINISTRAL(10_000, false, "sliding_window"),
     QWEN2(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
     QWEN3(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
+    QWEN3_MOE(
+        10_000,
+        false,
+        "sliding_window",
+        "use_sliding_window",
+        "max_window_layers",
+        "num_experts",
+        "num_local_experts",
+        "num_experts_per_tok",
+        "moe_intermediate_size",
+        "norm_topk_prob",
+        "decoder_sparse_step",
+        "mlp_only_layers",
+        "router_aux_loss_coef",
+        "output_router_logits"),
     SMOLLM3(2_000_000, true, "no_rope_layers", "sliding_window", "use_sliding_window"),
     GRANITE(
         10_000,
@@ -162,7 +180,31 @@ public final class DecoderConfigReader {
         config.flag("tie_word_embeddings", family.tied),
         biases(),
         switches(hidden),
-        attention(layers, headDim));
+        attention(layers, headDim),
+        family == Family.QWEN3_MOE ? experts(layers) : Experts.NONE);
+  }
+
+  /** The loss that balances them is a run's own: every file has its coefficient. */
+  private Experts experts(int layers) {
+    String key = json.hasNonNull("num_experts") ? "num_experts" : "num_local_experts";
+    int count = config.positive(key, 128);
+    int perToken = config.positive("num_experts_per_tok", 8);
+    config.require(
+        perToken <= count, "num_experts_per_tok", "no more than %s = %s".formatted(key, count));
+    int step = config.positive("decoder_sparse_step", 1);
+    Set<Integer> dense = new HashSet<>();
+    json.path("mlp_only_layers").forEach(layer -> dense.add(layer.asInt(-1)));
+    return new Experts(
+        count,
+        perToken,
+        config.positive("moe_intermediate_size", 768),
+        config.flag("norm_topk_prob", false)
+            ? Experts.Weighting.SHARE
+            : Experts.Weighting.PROBABILITY,
+        IntStream.range(0, layers)
+            .filter(layer -> (layer + 1) % step == 0 && !dense.contains(layer))
+            .boxed()
+            .collect(Collectors.toSet()));
   }
 
   /** Python's: -1 is the last. Another token than the vocabulary has is none. */
@@ -179,14 +221,25 @@ public final class DecoderConfigReader {
     return switch (family) {
       case QWEN3 -> 128;
       case GEMMA2, GEMMA3_TEXT -> 256;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 -> even;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3_MOE, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 ->
+          even;
     };
   }
 
   private double usualEps() {
     return switch (family) {
       case OLMO2, OLMO3, PHI3 -> 1e-5;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, SMOLLM3, GRANITE, GEMMA2, GEMMA3_TEXT -> 1e-6;
+      case LLAMA,
+          MISTRAL,
+          MINISTRAL,
+          QWEN2,
+          QWEN3,
+          QWEN3_MOE,
+          SMOLLM3,
+          GRANITE,
+          GEMMA2,
+          GEMMA3_TEXT ->
+          1e-6;
     };
   }
 
@@ -200,7 +253,7 @@ public final class DecoderConfigReader {
   private DecoderFamily switches(int hidden) {
     return switch (family) {
       case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3 -> DecoderFamily.LLAMA;
-      case QWEN3 -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
+      case QWEN3, QWEN3_MOE -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
       case PHI3 -> like(QkNorm.NONE, Norms.BEFORE, Linears.FUSED, Scales.NONE);
       case GRANITE -> like(QkNorm.NONE, Norms.BEFORE, Linears.SPLIT, graniteScales());
       case OLMO2, OLMO3 ->
@@ -278,7 +331,7 @@ public final class DecoderConfigReader {
           Optional.of(
               slides ? ropes.ofWindows("rope_local_base_freq", 10_000) : ropes.ofFullAttention());
       case SMOLLM3 -> turns(layer) ? Optional.of(ropes.ofAllLayers()) : Optional.empty();
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, GRANITE, OLMO2, PHI3, GEMMA2 ->
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, QWEN3_MOE, GRANITE, OLMO2, PHI3, GEMMA2 ->
           Optional.of(ropes.ofAllLayers());
     };
   }
@@ -298,12 +351,12 @@ public final class DecoderConfigReader {
     int usual =
         switch (family) {
           case MISTRAL, MINISTRAL, OLMO3, GEMMA2, GEMMA3_TEXT -> 4096;
-          case QWEN2, QWEN3 -> config.flag("use_sliding_window", false) ? 4096 : 0;
+          case QWEN2, QWEN3, QWEN3_MOE -> config.flag("use_sliding_window", false) ? 4096 : 0;
           case LLAMA, SMOLLM3, GRANITE, OLMO2, PHI3 -> 0;
         };
     boolean off =
         switch (family) {
-          case QWEN2, QWEN3, SMOLLM3 -> !config.flag("use_sliding_window", false);
+          case QWEN2, QWEN3, QWEN3_MOE, SMOLLM3 -> !config.flag("use_sliding_window", false);
           case LLAMA, MISTRAL, MINISTRAL, GRANITE, OLMO2, OLMO3, PHI3, GEMMA2, GEMMA3_TEXT ->
               json.has("sliding_window") && json.path("sliding_window").isNull();
         };
@@ -313,11 +366,11 @@ public final class DecoderConfigReader {
   /** Which layers have the window. */
   private IntPredicate slides(int layers, int window) {
     JsonNode types = json.path("layer_types");
-    if (types.isArray() && family != Family.MISTRAL) {
+    if (types.isArray() && family != Family.MISTRAL && family != Family.QWEN3_MOE) {
       return byType(types, layers, window);
     }
     return switch (family) {
-      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, PHI3 -> layer -> true;
+      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, PHI3, QWEN3_MOE -> layer -> true;
       case QWEN2, QWEN3 -> layer -> layer >= config.positive("max_window_layers", 28);
       case SMOLLM3 -> layer -> !turns(layer);
       case GEMMA2 -> layer -> layer % 2 == 0;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Locale;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Optimization;
@@ -25,7 +26,8 @@ class LearningRateParityTest {
                   warmup < 1 ? warmup : 0,
                   warmup < 1 ? 0 : (int) warmup,
                   0,
-                  0),
+                  0,
+                  Optional.empty()),
               run.path("steps").asLong());
       for (int step = 1; step <= run.path("steps").asInt(); step++) {
         assertThat(ours.at(step))
