@@ -63,16 +63,17 @@ final class ExpertLayers {
     return new Half(out.get(0), out.get(1), out.subList(2, out.size()));
   }
 
-  /** The experts' input (N, H) again, from the layer's input and what was kept of attention. */
-  Tensor input(Scope scope, Tensor x, List<Tensor> kept, LayerInputs inputs) {
-    return kept.isEmpty()
-        ? attention(scope, x, inputs, LayerKeep.NOTHING).n()
-        : ops.rmsNorm(
+  /** The same from what was kept of attention, without that. */
+  Half half(Scope scope, List<Tensor> kept, LayerInputs inputs) {
+    Tensor h = kept.get(RESIDUAL);
+    Tensor n =
+        ops.rmsNorm(
             scope,
-            kept.get(RESIDUAL),
+            h,
             inputs.weights().get(NORM),
             config.rmsNormEps(),
             config.family().normWeight().ordinal());
+    return new Half(h, n, List.of());
   }
 
   /**
@@ -86,7 +87,7 @@ final class ExpertLayers {
   }
 
   /**
-   * Of each batch the layer's output (N, H), in the compute type.
+   * Of each batch the layer's output (N, H), in the compute type; nothing without halves.
    *
    * @param counted whether the router's choices count for the step's balance
    */
@@ -97,7 +98,7 @@ final class ExpertLayers {
       List<TokenBatch> batches,
       List<Half> halves,
       boolean counted) {
-    if (batches.isEmpty()) {
+    if (halves.isEmpty()) {
       return List.of();
     }
     try (Scope local = scope.child()) {

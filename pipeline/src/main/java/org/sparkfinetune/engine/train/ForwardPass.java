@@ -122,6 +122,7 @@ final class ForwardPass {
       List<Kept> kept = new ArrayList<>();
       try (Scope layerScope = scope.child()) {
         Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
+        // Of a layer with experts, which compute all batches together.
         List<ExpertLayers.Half> halves = new ArrayList<>();
         for (int i = 0; i < batches.size(); i++) {
           try (Scope local = layerScope.child()) {
@@ -141,12 +142,10 @@ final class ForwardPass {
             kept.add(new Kept(inputs.keep(x.get(i)), rest.stream().map(keptStore::keep).toList()));
           }
         }
-        if (config.experts().in(layer)) {
-          boolean counted = mode instanceof DecoderLayers.Mode.Training;
-          experts
-              .forward(layerScope, layer, gathered, batches, halves, counted)
-              .forEach(out -> y.add(stored(scope, out)));
-        }
+        boolean counted = mode instanceof DecoderLayers.Mode.Training;
+        experts
+            .forward(layerScope, layer, gathered, batches, halves, counted)
+            .forEach(out -> y.add(stored(scope, out)));
       }
       after.accept(kept);
       x = y;

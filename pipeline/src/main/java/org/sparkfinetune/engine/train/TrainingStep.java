@@ -191,10 +191,11 @@ final class TrainingStep {
     try (Scope layerScope = scope.child()) {
       Weights.Gathered gathered = weights.layer(layerScope, group, version);
       List<ForwardPass.Kept> all = activations.kept().get(layer);
-      List<Tensor> dInputs =
+      Optional<ThroughExperts> through =
           config.experts().in(layer)
-              ? expertsBackward(layerScope, layer, gathered, mode, batches, angles, all, dx)
-              : List.of();
+              ? Optional.of(
+                  throughExperts(layerScope, layer, gathered, mode, batches, angles, all, dx))
+              : Optional.empty();
       for (int i = 0; i < batches.size(); i++) {
         try (Scope local = layerScope.child()) {
           LayerInputs inputs =
@@ -204,8 +205,8 @@ final class TrainingStep {
             Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
             List<Tensor> rest = kept.rest().stream().map(stored -> stored.open(local)).toList();
             back =
-                config.experts().in(layer)
-                    ? experts.attentionBackward(local, dx.get(i), dInputs.get(i), x, rest, inputs)
+                through.isPresent()
+                    ? through.get().attentionBackward(experts, local, i, dx.get(i), x, rest, inputs)
                     : ops.layerBackward(local, dx.get(i), x, rest, inputs, base(group));
           }
           dx.set(i, back.get(0).moveTo(scope)).close();
@@ -216,8 +217,28 @@ final class TrainingStep {
     weights.trainable(group).ifPresent(gradients::added);
   }
 
-  /** Of each batch the gradient of the experts' input. */
-  private List<Tensor> expertsBackward(
+  /**
+   * What came back through a layer's experts.
+   *
+   * @param dInputs of each batch the gradient of the experts' input
+   * @param attention what led to attention, if it had to be computed again for a batch that is the
+   *     only one: of several it would take too much memory
+   */
+  private record ThroughExperts(List<Tensor> dInputs, List<Tensor> attention) {
+    List<Tensor> attentionBackward(
+        ExpertLayers experts,
+        Scope scope,
+        int batch,
+        Tensor dy,
+        Tensor x,
+        List<Tensor> kept,
+        LayerInputs inputs) {
+      List<Tensor> known = kept.isEmpty() ? attention : kept;
+      return experts.attentionBackward(scope, dy, dInputs.get(batch), x, known, inputs);
+    }
+  }
+
+  private ThroughExperts throughExperts(
       Scope scope,
       int layer,
       Weights.Gathered gathered,
@@ -226,17 +247,25 @@ final class TrainingStep {
       List<RotaryEmbedding.Angles> angles,
       List<ForwardPass.Kept> kept,
       List<Tensor> dx) {
+    LayerKeep again = batches.size() == 1 ? LayerKeep.ATTENTION : LayerKeep.NOTHING;
     List<Tensor> inputs = new ArrayList<>();
+    List<Tensor> attention = new ArrayList<>();
     for (int i = 0; i < batches.size(); i++) {
       try (Scope local = scope.child()) {
         LayerInputs beside =
             layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
         Tensor x = ops.cast(local, kept.get(i).x().open(local), precision.compute());
         List<Tensor> rest = kept.get(i).rest().stream().map(stored -> stored.open(local)).toList();
-        inputs.add(experts.input(local, x, rest, beside).moveTo(scope));
+        ExpertLayers.Half half =
+            rest.isEmpty()
+                ? experts.attention(local, x, beside, again)
+                : experts.half(local, rest, beside);
+        inputs.add(half.n().moveTo(scope));
+        half.rest().forEach(tensor -> attention.add(tensor.moveTo(scope)));
       }
     }
-    return experts.backward(scope, layer, gathered, batches, inputs, dx);
+    return new ThroughExperts(
+        experts.backward(scope, layer, gathered, batches, inputs, dx), attention);
   }
 
   /** Base weights have gradients where the group holds no frozen ones. */

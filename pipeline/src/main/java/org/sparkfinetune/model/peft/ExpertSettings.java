@@ -1,6 +1,5 @@
 package org.sparkfinetune.model.peft;
 
-import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainConfig;
@@ -31,9 +30,11 @@ public final class ExpertSettings {
           "router_aux_loss_coef is %s, but the model (%s) has no experts to balance. Leave the key out."
               .formatted(coefficient, model.modelType()));
     }
-    if (experts
-        && config.model().adapter().isEmpty()
-        && config.lora().targetModules().equals(List.of("all-linear"))) {
+  }
+
+  /** A line where a word of the configuration means less than of other models. */
+  public static void say(AdapterConfig lora, DecoderConfig model) {
+    if (model.experts().exist() && lora.modules().targets() instanceof LoraModules.AllLinear) {
       LOG.info(
           "all-linear is {} here: experts and routers of a mixture stay as they are.",
           LinearModule.adaptable(model).stream().map(LinearModule::shortName).toList());

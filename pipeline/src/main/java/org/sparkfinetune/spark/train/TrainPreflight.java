@@ -53,7 +53,8 @@ public final class TrainPreflight {
     ModelSource source = new ModelFolders(store).located(config.model());
     ModelAndTokenizer model = ModelAndTokenizer.check(source, store);
     checkBeginning(config, store);
-    checkLora(config.with(source), model.model(), store);
+    checkLora(config.with(source), model.model(), store)
+        .ifPresent(lora -> ExpertSettings.say(lora, model.model()));
     return new TrainPreflight(loaded, source, model);
   }
 

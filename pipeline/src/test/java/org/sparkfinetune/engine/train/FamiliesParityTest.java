@@ -197,6 +197,13 @@ class FamiliesParityTest {
     return models().stream().filter(name -> name.contains("moe")).toList();
   }
 
+  /** Experts of a group lie on either rank, and some on both. */
+  @ParameterizedTest
+  @MethodSource("mixtures")
+  void qlora_of_experts_on_two_ranks_is_pefts(String model) throws Exception {
+    run(model, "qlora").compareSteps(2, 1e-4, 1e-3);
+  }
+
   /** On two ranks, of which each sees a part of the tokens. */
   @ParameterizedTest
   @MethodSource("mixtures")
