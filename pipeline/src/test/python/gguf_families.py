@@ -14,6 +14,7 @@ CHANGED = {
     "gemma3": dict(query_pre_attn_scalar=12, num_hidden_layers=7, layer_types=None),
     "gemma3-images": dict(query_pre_attn_scalar=12, num_hidden_layers=7, sliding_window_pattern=6),
     "mistral": dict(sliding_window=None), "ministral": None,
+    "qwen3moe-listed": dict(mlp_only_layers=[], norm_topk_prob=True, use_sliding_window=False, attention_bias=False), "qwen3moe-step": None,
     "qwen2-window": None, "qwen3-window": None, "llama-dynamic": None,
 }
 PROMPTS = [[1, 5, 9, 33, 71], [1, 17, 40, 8, 80, 12, 95, 33, 2, 61, 7, 44, 28, 90, 3, 55, 19]]

@@ -62,12 +62,21 @@ def nf4(weight):
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj")
 
 
+def quantize(model, quantized, dtype):
+    """The linears of layers, and each expert's gate, up and down by itself; routers stay."""
+    for name, module in model.named_modules():
+        if name.split(".")[-1] in LINEARS:
+            module.weight.data = quantized(module.weight.data).to(dtype)
+        if name.endswith(".experts"):
+            for gate_up, down in zip(module.gate_up_proj.data, module.down_proj.data):
+                for weight in (*gate_up.chunk(2), down):
+                    weight.copy_(quantized(weight.clone()).to(dtype))
+
+
 def load(folder, dtype=torch.float32, quantized=None):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
     if quantized:
-        for name, module in model.named_modules():
-            if name.split(".")[-1] in LINEARS:
-                module.weight.data = quantized(module.weight.data).to(dtype)
+        quantize(model, quantized, dtype)
     return model
 
 
@@ -76,7 +85,7 @@ def decays(name, parameter):
     return not any(re.search(p, name) for p in (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"))
 
 
-def train(model, rows, steps, rows_per_step=4, lr=2e-3, schedule="constant", warmup=0, decay=0.0, clip=0.3, cross=False, loraplus=None):
+def train(model, rows, steps, rows_per_step=4, lr=2e-3, schedule="constant", warmup=0, decay=0.0, clip=0.3, cross=False, loraplus=None, extra=lambda: 0):
     trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     groups = [dict(params=[p for n, p in trained if decays(n, p)], weight_decay=decay),
               dict(params=[p for n, p in trained if not decays(n, p)], weight_decay=0.0)]
@@ -91,7 +100,7 @@ def train(model, rows, steps, rows_per_step=4, lr=2e-3, schedule="constant", war
         first = step % per_epoch * rows_per_step
         sums = [forward(model, row, cross)[1:] for row in rows[first : first + rows_per_step]]
         tokens = sum(n for _, n in sums)
-        loss = sum(s for s, _ in sums) / tokens
+        loss = sum(s for s, _ in sums) / tokens + extra()
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_([p for _, p in trained], clip if clip > 0 else float("inf"))

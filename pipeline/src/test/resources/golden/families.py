@@ -6,7 +6,8 @@ needs: torch transformers peft bitsandbytes safetensors; parity.py of src/test/p
 Each sample goes through the model by itself: windows, and factors that depend on a length, are then its own.
 For each model NAME: NAME/ the model; NAME-gradients.safetensors every seventh element of the gradient of the mean loss of all rows;
 NAME-lora, NAME-qlora 20 steps (NF4 decoded as parity.py does); NAME-greedy.json what follows prompts. Of models that read images too also
-NAME-merged.safetensors, every seventh element of all tensors that PEFT's merged model is saved with.
+NAME-merged.safetensors, every seventh element of all tensors that PEFT's merged model is saved with. Of a mixture of experts loss,
+logits and gradients are those with LoRA on attention, and of LoRA, embedding and head; NAME-aux is LoRA with the load-balancing loss.
 """
 import importlib.metadata, json, math, shutil, sys, tempfile, zlib
 from pathlib import Path
@@ -17,6 +18,7 @@ sys.path.insert(0, str(here.parents[1] / "python"))
 import parity
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers.models.qwen3_moe.modeling_qwen3_moe import load_balancing_loss_func
 
 torch.set_num_threads(1); torch.use_deterministic_algorithms(True)
 out = here / "variants" / "families"
@@ -68,11 +70,18 @@ models = {
     "ministral3": dict(model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown),
     "gemma3-images": dict(model_type="gemma3", mm_tokens_per_image=4, image_token_index=95, vision_config=dict(tower, model_type="siglip_vision_model"), text_config=dict(small, model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, sliding_window_pattern=3)),
     "mistral3-images": dict(model_type="mistral3", tie_word_embeddings=False, vision_config=dict(tower, model_type="pixtral", head_dim=8), text_config=dict(small, model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown)),
+    "qwen3moe": dict(model_type="qwen3_moe", num_hidden_layers=2, **heads, head_dim=12, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=20, norm_topk_prob=True, rope_theta=1000000.0),
+    "qwen3moe-step": dict(model_type="qwen3_moe", num_hidden_layers=4, **heads, head_dim=8, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=16, decoder_sparse_step=2, tie_word_embeddings=True),
+    "qwen3moe-listed": dict(model_type="qwen3_moe", num_hidden_layers=3, **heads, head_dim=8, num_experts=4, num_experts_per_tok=1, moe_intermediate_size=24, mlp_only_layers=[1], use_sliding_window=True, sliding_window=6, attention_bias=True),
     "llama-dynamic": dict(model_type="llama", num_hidden_layers=2, **heads, max_position_embeddings=12, rope_scaling=dict(rope_type="dynamic", factor=4.0)),
 }
 
+ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+def has_experts(model): return hasattr(model.config, "num_experts")
+
 def adapter(model, folder, g):
-    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules="all-linear", exclude_modules=".*(vision_tower|multi_modal_projector).*" if hasattr(model.config, "vision_config") else None))
+    targets = ATTENTION if has_experts(model) else "all-linear"
+    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules=targets, exclude_modules=".*(vision_tower|multi_modal_projector).*" if hasattr(model.config, "vision_config") else None))
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))
@@ -96,6 +105,28 @@ def greedy(model, prompt, count):
 
 def loader(settings): return AutoModelForImageTextToText if "text_config" in settings else AutoModelForCausalLM
 
+def untied(model):
+    """PEFT parts what modules_to_save trains from what it is tied to."""
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone()); model.model.embed_tokens.weight = torch.nn.Parameter(model.model.embed_tokens.weight.detach().clone())
+    return model
+
+def attention_gradients(model):
+    """-> sums of by_sample, gradients of the mean loss"""
+    for p in (model.base_model.model.lm_head.weight, model.base_model.model.model.embed_tokens.weight): p.requires_grad_(True)
+    sums = [by_sample(model, row) for row in rows]
+    (sum(s for _, s, _ in sums) / sum(n for _, _, n in sums)).backward()
+    return sums, {n.replace("base_model.model.", "").replace(".default", ""): p.grad for n, p in model.named_parameters() if p.requires_grad}
+
+def balance(model, coefficient):
+    """The load-balancing loss over all tokens of a step: samples go through the model by themselves, so logits are collected."""
+    seen = {n: [] for n, m in model.named_modules() if n.endswith(".mlp.gate")}
+    for n, m in model.named_modules():
+        if n in seen: m.register_forward_hook(lambda module, inputs, output, n=n: seen[n].append(output[0]))
+    def loss():
+        all = tuple(torch.cat(logits) for logits in seen.values()); [logits.clear() for logits in seen.values()]
+        return coefficient * load_balancing_loss_func(all, model.config.num_experts, model.config.num_experts_per_tok)
+    return loss
+
 def save(folder, settings, g):
     """A random model whose weights bfloat16 holds."""
     torch.manual_seed(7)
@@ -113,16 +144,13 @@ def write(name, settings):
     g = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     folder = out / name; save(folder, settings, g)
     def load(dtype=torch.float32, quantized=None):
-        m = loader(settings).from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
-        if quantized:
-            for n, module in m.named_modules():
-                if n.split(".")[-1] in parity.LINEARS: module.weight.data = quantized(module.weight.data).to(dtype)
+        experts = dict(experts_implementation="eager") if "num_experts" in settings else {}
+        m = loader(settings).from_pretrained(folder, dtype=dtype, attn_implementation="eager", **experts).eval()
+        if quantized: parity.quantize(m, quantized, dtype)
         return m
     model = load(); sums = [by_sample(model, row) for row in rows]
-    loss = sum(s for _, s, _ in sums) / sum(n for _, _, n in sums); loss.backward()
-    save_file(every_seventh({n.replace(".language_model.", "."): p.grad for n, p in model.named_parameters() if p.grad is not None}), out / f"{name}-gradients.safetensors", metadata={"format": "pt"})
     prompts = [[int(t) for t in rows[0][0][:5]], [int(t) for t in rows[1][0][:17]]]
-    dump(f"{name}-greedy.json", dict(loss=loss.item(), logits=sums[0][0].detach().flatten()[::7].tolist(), answers=[dict(prompt=p, greedy=greedy(model, p, 24)) for p in prompts]))
+    answers = [dict(prompt=p, greedy=greedy(model, p, 24)) for p in prompts]
     tuned = adapter(load(), out / f"{name}-lora.start", g)
     dump(f"{name}-lora.json", dict(steps=parity.train(tuned, rows, steps=20)))
     save_file(every_seventh(get_peft_model_state_dict(tuned, save_embedding_layers=False)), out / f"{name}-lora.safetensors", metadata={"format": "pt"})
@@ -131,6 +159,14 @@ def write(name, settings):
         with tempfile.TemporaryDirectory() as merged:
             PeftModel.from_pretrained(load(), out / f"{name}-lora.start").merge_and_unload().save_pretrained(merged)
             save_file(every_seventh(load_file(f"{merged}/model.safetensors")), out / f"{name}-merged.safetensors", metadata={"format": "pt"})
+    if has_experts(model):
+        tuned = PeftModel.from_pretrained(load(), out / f"{name}-lora.start", is_trainable=True)
+        dump(f"{name}-aux.json", dict(steps=parity.train(tuned, rows, steps=20, extra=balance(tuned, 0.05))))
+        sums, gradients = attention_gradients(PeftModel.from_pretrained(untied(load()), out / f"{name}-lora.start", is_trainable=True))
+    loss = sum(s for _, s, _ in sums) / sum(n for _, _, n in sums)
+    if not has_experts(model): loss.backward(); gradients = {n.replace(".language_model.", "."): p.grad for n, p in model.named_parameters() if p.grad is not None}
+    save_file(every_seventh(gradients), out / f"{name}-gradients.safetensors", metadata={"format": "pt"})
+    dump(f"{name}-greedy.json", dict(loss=loss.item(), logits=sums[0][0].detach().flatten()[::7].tolist(), answers=answers))
     for kind, dtype in (("qlora", torch.float32), ("qlora-bfloat16", torch.bfloat16)):
         tuned = PeftModel.from_pretrained(load(dtype, parity.nf4), out / f"{name}-lora.start", is_trainable=True)
         dump(f"{name}-{kind}.json", dict(steps=parity.train(tuned, rows, steps=20)))

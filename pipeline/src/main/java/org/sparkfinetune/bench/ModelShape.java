@@ -18,9 +18,12 @@ import org.sparkfinetune.model.family.DecoderConfigReader;
  * @param configJson its {@code config.json}, which the made model gets unchanged
  */
 public record ModelShape(DecoderConfig config, String configJson) {
-  /** What {@link #named} knows: the shipped sample, two that benchmarks use, Llama 3's sizes. */
+  /**
+   * What {@link #named} knows: the shipped sample, two that benchmarks use, Llama 3's sizes, a
+   * mixture of experts.
+   */
   public static final List<String> NAMES =
-      List.of("sample", "llama-135m", "slice-1b", "llama-3-8b", "llama-3-70b");
+      List.of("sample", "llama-135m", "slice-1b", "llama-3-8b", "llama-3-70b", "qwen3-30b-a3b");
 
   /**
    * The shape of that name, or of a model that there is.

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.quant.DoubleQuantization;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.quant.PrequantizedWeight;
@@ -41,9 +42,9 @@ final class Nf4Model {
     this.drawing = drawing;
   }
 
-  /** The linears of layers are quantised, all else is not, as transformers does it. */
+  /** The linears of layers are quantised, all else is not; routers of experts are no linears. */
   static boolean quantizes(NamedShape tensor) {
-    return tensor.name().contains(".layers.") && tensor.shape().size() == 2;
+    return LinearModule.isWeight(tensor.name());
   }
 
   List<TensorSpec> specs(NamedShape tensor) {

@@ -180,7 +180,11 @@ public record TrainConfig(
               otherwise = "0.3",
               range = "[0,)",
               doc = "the global gradient norm is clipped to it; 0: not clipped")
-          double maxGradNorm) {
+          double maxGradNorm,
+      @Key(
+              range = "[0,)",
+              doc = "of a mixture of experts: weight of the load-balancing loss; without it none")
+          Optional<Double> routerAuxLossCoef) {
     public Optimization {
       KeyTable.check(
           Optimization.class,
@@ -193,7 +197,8 @@ public record TrainConfig(
           adamBeta1,
           adamBeta2,
           adamEpsilon,
-          maxGradNorm);
+          maxGradNorm,
+          routerAuxLossCoef);
       lrSchedulerKwargs = lrSchedulerKwargs.map(Map::copyOf);
       double end =
           new ScheduleOptions(lrSchedulerType, lrSchedulerKwargs.orElse(Map.of()))

@@ -119,8 +119,9 @@ public final class CpuProbe {
     /** As a method and what it keeps make them. */
     public static LayerProducts of(
         DecoderConfig model, Method method, GradientCheckpointing checkpointing) {
-      double layer = model.linearParametersPerLayer();
-      double down = (double) model.hiddenSize() * model.intermediateSize();
+      int layers = model.numHiddenLayers();
+      double layer = (double) model.activeLinearParameters() / layers;
+      double down = (double) model.hiddenSize() * model.activeIntermediateSize();
       double again =
           switch (checkpointing) {
             case ON -> layer - down;
@@ -128,7 +129,6 @@ public final class CpuProbe {
             case OFF -> 0;
           };
       double gradients = (method == Method.FULL ? 2 : 1) * layer;
-      int layers = model.numHiddenLayers();
       return new LayerProducts(2 * layers * layer, 2 * layers * (gradients + again));
     }
 

@@ -17,7 +17,7 @@ final class LayerBuffers {
   LayerBuffers(Workload work) {
     this.work = work;
     this.hidden = work.model().hiddenSize();
-    this.inner = work.model().intermediateSize();
+    this.inner = work.model().activeIntermediateSize();
     this.queries = work.model().queryWidth();
     this.compute = work.widths().compute();
   }

@@ -75,7 +75,7 @@ public record Timing(
     double tokens = work.stepTokens();
     LayerProducts products =
         LayerProducts.of(work.model(), work.method(), work.kept().checkpointing());
-    double layers = (double) work.model().numHiddenLayers() * work.layerLinears();
+    double layers = work.model().linearParameters();
     double attention =
         (double) work.model().numHiddenLayers()
             * work.model().numAttentionHeads()

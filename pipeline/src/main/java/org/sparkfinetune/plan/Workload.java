@@ -10,6 +10,7 @@ import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
+import org.sparkfinetune.model.peft.ExpertSettings;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -65,6 +66,7 @@ record Workload(
   }
 
   static Workload of(TrainConfig config, DecoderConfig model, Device device, int ranks) {
+    ExpertSettings.check(config, model);
     boolean cpu = device.kind() == Device.Kind.CPU;
     boolean bf16 = config.compute().bf16();
     int compute = bf16 && device.bfloat16() == Device.Bfloat16.COMPUTED ? 2 : 4;
@@ -163,8 +165,9 @@ record Workload(
     return kept.inputs() == Inputs.IN_A_FILE;
   }
 
+  /** Weights of linears that are there at a time: a layer's, but of experts a few. */
   long layerLinears() {
-    return model.linearParametersPerLayer();
+    return model.linearParametersOfLayer(BufferSizes.EXPERTS_TOGETHER);
   }
 
   long embedding() {
@@ -248,12 +251,18 @@ record Workload(
     return (trainsEmbedding() ? embedding() : 0) + (hasHead() && trainsHead() ? embedding() : 0);
   }
 
-  /** Stored bytes of one layer's frozen weights. */
+  /** Stored bytes of one layer's frozen weights that are there at a time. */
   long frozenOfLayer() {
-    long norms = model.normParametersPerLayer() * widths.plain();
+    return method == Method.FULL
+        ? 0
+        : stored(layerLinears()) + model.normParametersPerLayer() * widths.plain();
+  }
+
+  /** Bytes of frozen linears. */
+  private long stored(long linears) {
     return switch (method) {
-      case QLORA -> Math.round(layerLinears() * NF4_BYTES) + norms;
-      case LORA -> layerLinears() * widths.plain() + norms;
+      case QLORA -> Math.round(linears * NF4_BYTES);
+      case LORA -> linears * widths.plain();
       case FULL -> 0;
     };
   }
@@ -265,7 +274,8 @@ record Workload(
     }
     long heads = hasHead() && !trainsHead() ? embedding() : 0;
     long embeddings = trainsEmbedding() ? 0 : embedding();
-    return model.numHiddenLayers() * frozenOfLayer()
+    return stored(model.linearParameters())
+        + model.numHiddenLayers() * model.normParametersPerLayer() * widths.plain()
         + (heads + embeddings + model.hiddenSize()) * widths.plain();
   }
 

@@ -13,9 +13,11 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
+import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.store.Store;
 
 final class ModelMakerTest {
@@ -55,6 +57,23 @@ final class ModelMakerTest {
     assertThat(ModelShape.named("llama-3-70b").config().parameters()).isEqualTo(70_553_706_496L);
     assertThat(ModelShape.named("llama-135m").config().parameters()).isEqualTo(134_515_008L);
     assertThat(ModelShape.named("slice-1b").config().parameters()).isEqualTo(374_360_064L);
+    assertThat(ModelShape.named("qwen3-30b-a3b").config().parameters()).isEqualTo(30_532_122_624L);
+  }
+
+  @Test
+  void experts_are_quantised_one_by_one_and_routers_are_not() {
+    Path mixture =
+        Path.of("src/test/resources/golden/variants/families/qwen3moe-listed/config.json");
+    ModelMaker.write(ModelShape.named(mixture.toString()), 1, folder, ModelMaker.Storage.NF4);
+
+    try (ModelFolder model =
+        ModelFolder.open(
+            new org.apache.hadoop.fs.Path(folder.toUri()), new Store(new Configuration(false)))) {
+      assertThat(model.weights().stream().map(NamedShape::name).filter(model::isQuantized))
+          .hasSize(3 * 4 + 2 * 4 * 3 + 3)
+          .contains("model.layers.2.mlp.experts.3.down_proj.weight")
+          .doesNotContain("model.layers.2.mlp.gate.weight");
+    }
   }
 
   @Test

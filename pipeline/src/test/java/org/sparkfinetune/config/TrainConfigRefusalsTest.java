@@ -185,7 +185,8 @@ class TrainConfigRefusalsTest {
                     0.9,
                     0.999,
                     1e-8,
-                    0))
+                    0,
+                    Optional.empty()))
         .isInstanceOf(UserError.class)
         .hasMessage("learning_rate is NaN; allowed: a number above 0");
     assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))

@@ -47,7 +47,17 @@ class TrainConfigTest {
 
   private static Optimization constant(double warmupRatio) {
     return new Optimization(
-        2e-4, LrSchedulerType.CONSTANT, Optional.empty(), warmupRatio, 0, 0, 0.9, 0.999, 1e-8, 0.3);
+        2e-4,
+        LrSchedulerType.CONSTANT,
+        Optional.empty(),
+        warmupRatio,
+        0,
+        0,
+        0.9,
+        0.999,
+        1e-8,
+        0.3,
+        Optional.empty());
   }
 
   @Test
@@ -129,7 +139,8 @@ class TrainConfigTest {
                     0.8,
                     0.95,
                     1e-6,
-                    1),
+                    1,
+                    Optional.of(0.001)),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
                 7,
                 "file:/runs/two",
@@ -443,6 +454,7 @@ class TrainConfigTest {
     adam_beta2: 0.95
     adam_epsilon: 1e-6
     max_grad_norm: 1
+    router_aux_loss_coef: 0.001
     optim: adamw_torch_fused
     num_train_epochs: 1.5
     max_steps: 100

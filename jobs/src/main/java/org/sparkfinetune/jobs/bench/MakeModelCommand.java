@@ -13,7 +13,10 @@ import picocli.CommandLine.TypeConversionException;
 @Command(
     name = "make-model",
     description = "Writes a model with random bf16 weights in Hugging Face layout.",
-    footer = {"", "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b."})
+    footer = {
+      "",
+      "Named shapes: sample, llama-135m, slice-1b, llama-3-8b, llama-3-70b, qwen3-30b-a3b."
+    })
 public final class MakeModelCommand implements Runnable {
   @Option(
       names = "--shape",

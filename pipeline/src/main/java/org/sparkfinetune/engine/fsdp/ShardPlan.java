@@ -1,7 +1,9 @@
 package org.sparkfinetune.engine.fsdp;
 
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** The frozen groups of a model, who holds them, and where each begins in every shard file. */
 public final class ShardPlan {
@@ -9,6 +11,9 @@ public final class ShardPlan {
 
   private final Map<String, FrozenLayout> groups;
   private final ShardRanks ranks;
+
+  /** Of each rank's file by its position: where groups begin. */
+  private final Map<Integer, Map<String, Long>> offsets = new ConcurrentHashMap<>();
 
   /**
    * @param groups each split between {@code ranks}
@@ -36,14 +41,21 @@ public final class ShardPlan {
 
   /** Where a group's slice begins in the shard file of the rank at {@code position}. */
   long offset(String group, int position) {
+    Long offset = offsets.computeIfAbsent(position, this::offsets).get(group);
+    if (offset == null) {
+      throw new IllegalArgumentException("no frozen group " + group);
+    }
+    return offset;
+  }
+
+  private Map<String, Long> offsets(int position) {
+    Map<String, Long> offsets = new HashMap<>();
     long at = 0;
     for (Map.Entry<String, FrozenLayout> entry : groups.entrySet()) {
-      if (entry.getKey().equals(group)) {
-        return at;
-      }
+      offsets.put(entry.getKey(), at);
       at += FrozenLayout.align(entry.getValue().sliceBytes(position), PAGE);
     }
-    throw new IllegalArgumentException("no frozen group " + group);
+    return offsets;
   }
 
   /** Bytes of this rank's shard file. */

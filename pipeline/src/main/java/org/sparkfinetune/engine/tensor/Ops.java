@@ -40,6 +40,11 @@ public final class Ops {
     return onDevice;
   }
 
+  /** What layers with experts compute. */
+  public ExpertOps experts() {
+    return new ExpertOps(torch);
+  }
+
   // ---- making and moving ------------------------------------------------------------------------
 
   /** Memory of undefined content. */

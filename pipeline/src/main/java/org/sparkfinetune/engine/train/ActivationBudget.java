@@ -167,7 +167,7 @@ public final class ActivationBudget {
         case NOTHING -> 0;
         case ATTENTION -> attended;
         case EVERYTHING ->
-            attended + (2 * hidden + 2L * model.intermediateSize() + after) * compute;
+            attended + (2 * hidden + 2L * model.activeIntermediateSize() + after) * compute;
       };
     }
   }

@@ -168,7 +168,7 @@ final class AdapterSaver {
     return lora.modules().targets() instanceof AllLinear
         ? lora.withTargets(
             new Names(
-                LinearModule.of(model.recipe().config()).stream()
+                LinearModule.adaptable(model.recipe().config()).stream()
                     .map(LinearModule::shortName)
                     .sorted()
                     .toList()))

@@ -40,6 +40,9 @@ public final class BufferSizes {
    */
   public static final int KERNELS = 512;
 
+  /** Experts that are gathered together: all of a layer's would be as large as a model. */
+  public static final int EXPERTS_TOGETHER = 4;
+
   /** Rows of a frozen head that are decoded at a time, at least. */
   public static final int LEAST_HEAD_ROWS = 256;
 
@@ -68,7 +71,7 @@ public final class BufferSizes {
    * layers, and the more memory a layer's activations take.
    */
   public static int batchTokens(DecoderConfig model) {
-    int tokens = WIDEST / model.intermediateSize();
+    int tokens = WIDEST / model.activeIntermediateSize();
     return Math.max(LEAST_BATCH_TOKENS, Math.min(tokens, MOST_BATCH_TOKENS));
   }
 }

@@ -23,6 +23,7 @@ final class ForwardPass {
   private final Weights weights;
   private final DecoderLayers layers;
   private final EmbeddingTable embedding;
+  private final ExpertLayers experts;
   private final ActivationStore inputStore;
   private final ActivationStore keptStore;
 
@@ -33,6 +34,7 @@ final class ForwardPass {
     this.weights = model.weights();
     this.layers = model.layers();
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.experts = model.experts();
     this.inputStore = model.inputs();
     this.keptStore = model.kept();
   }
@@ -77,12 +79,22 @@ final class ForwardPass {
   /** Forward alone: what the last layer gives for each batch. */
   List<Tensor> output(
       Scope scope, List<TokenBatch> batches, List<RotaryEmbedding.Angles> angles, long version) {
+    return output(scope, batches, angles, version, new DecoderLayers.Mode.Evaluation());
+  }
+
+  /** The same as a training step computes it. */
+  List<Tensor> output(
+      Scope scope,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      long version,
+      DecoderLayers.Mode mode) {
     return run(
         scope,
         batches,
         angles,
         version,
-        new DecoderLayers.Mode.Evaluation(),
+        mode,
         LayerKeep.NOTHING,
         ActivationStore.IN_MEMORY,
         layer -> layer.forEach(Kept::close));
@@ -110,17 +122,30 @@ final class ForwardPass {
       List<Kept> kept = new ArrayList<>();
       try (Scope layerScope = scope.child()) {
         Weights.Gathered gathered = weights.layer(layerScope, ModelGroups.layer(layer), version);
+        // Of a layer with experts, which compute all batches together.
+        List<ExpertLayers.Half> halves = new ArrayList<>();
         for (int i = 0; i < batches.size(); i++) {
           try (Scope local = layerScope.child()) {
             LayerInputs weightsAndMasks =
                 layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
             Tensor typed = ops.cast(local, x.get(i), precision.compute());
-            List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
-            y.add(stored(scope, out.get(0)));
-            List<Tensor> rest = out.subList(1, out.size());
+            List<Tensor> rest;
+            if (config.experts().in(layer)) {
+              ExpertLayers.Half half = experts.attention(local, typed, weightsAndMasks, keep);
+              halves.add(half.in(layerScope));
+              rest = half.rest();
+            } else {
+              List<Tensor> out = ops.layer(local, typed, weightsAndMasks, keep);
+              y.add(stored(scope, out.get(0)));
+              rest = out.subList(1, out.size());
+            }
             kept.add(new Kept(inputs.keep(x.get(i)), rest.stream().map(keptStore::keep).toList()));
           }
         }
+        boolean counted = mode instanceof DecoderLayers.Mode.Training;
+        experts
+            .forward(layerScope, layer, gathered, batches, halves, counted)
+            .forEach(out -> y.add(stored(scope, out)));
       }
       after.accept(kept);
       x = y;

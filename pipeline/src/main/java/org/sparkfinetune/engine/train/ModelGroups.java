@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
+import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -48,6 +49,22 @@ final class ModelGroups {
     NF4
   }
 
+  /**
+   * @param first of its experts
+   */
+  record ExpertGroup(String name, int first, int count) {}
+
+  /** A layer's experts, in order. */
+  static List<ExpertGroup> experts(DecoderConfig config, int layer) {
+    List<ExpertGroup> groups = new ArrayList<>();
+    int all = config.experts().in(layer) ? config.experts().count() : 0;
+    for (int first = 0; first < all; first += BufferSizes.EXPERTS_TOGETHER) {
+      int count = Math.min(BufferSizes.EXPERTS_TOGETHER, all - first);
+      groups.add(new ExpertGroup(layer(layer) + ".experts." + first, first, count));
+    }
+    return groups;
+  }
+
   static String layer(int layer) {
     return "layers." + layer;
   }
@@ -57,6 +74,9 @@ final class ModelGroups {
     groups.add(single(EMBED, DecoderWeights.embedTokens(config), method));
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       groups.add(layer(config, layer, method));
+      for (ExpertGroup group : experts(config, layer)) {
+        groups.add(experts(config, layer, group, method));
+      }
     }
     groups.add(single(NORM, DecoderWeights.finalNorm(config), method));
     if (hasHead(config, method)) {
@@ -89,7 +109,7 @@ final class ModelGroups {
   }
 
   private static Group layer(DecoderConfig config, int layer, Method method) {
-    List<NamedShape> all = DecoderWeights.layer(config, layer);
+    List<NamedShape> all = DecoderWeights.withoutExperts(config, layer);
     if (!(method instanceof Method.Lora lora)) {
       return new Group(layer(layer), List.of(), List.of(), all);
     }
@@ -97,9 +117,22 @@ final class ModelGroups {
     if (lora.base() == Base.PLAIN) {
       return new Group(layer(layer), List.of(), all, trained);
     }
-    List<NamedShape> linears = all.stream().filter(w -> w.shape().size() == 2).toList();
-    List<NamedShape> rest = all.stream().filter(w -> w.shape().size() == 1).toList();
+    List<NamedShape> linears =
+        all.stream().filter(weight -> LinearModule.isWeight(weight.name())).toList();
+    List<NamedShape> rest = all.stream().filter(weight -> !linears.contains(weight)).toList();
     return new Group(layer(layer), linears, rest, trained);
+  }
+
+  /** Frozen with every method that a model with experts is trained by. */
+  private static Group experts(DecoderConfig config, int layer, ExpertGroup group, Method method) {
+    List<NamedShape> weights = new ArrayList<>();
+    for (int expert = 0; expert < group.count(); expert++) {
+      weights.addAll(DecoderWeights.expert(config, layer, group.first() + expert));
+    }
+    boolean quantized = method instanceof Method.Lora lora && lora.base() == Base.NF4;
+    return quantized
+        ? new Group(group.name(), weights, List.of(), List.of())
+        : new Group(group.name(), List.of(), weights, List.of());
   }
 
   /** The slots of a layer's script, in order. */

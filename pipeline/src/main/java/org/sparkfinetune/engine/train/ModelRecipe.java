@@ -29,6 +29,7 @@ import org.sparkfinetune.model.peft.LoraTargets;
  * @param keep of each layer's forward until its backward
  * @param inputs where layers' inputs wait for the backward
  * @param activationMemory bytes that may wait in memory for the backward, if the user said so
+ * @param routerBalance coefficient of the loss that balances experts, 0 for none
  */
 record ModelRecipe(
     DecoderConfig config,
@@ -42,7 +43,38 @@ record ModelRecipe(
     LayerKeep keep,
     Inputs inputs,
     OptionalLong activationMemory,
-    Sharding sharding) {
+    Sharding sharding,
+    double routerBalance) {
+
+  /** Without a loss that balances experts. */
+  ModelRecipe(
+      DecoderConfig config,
+      ModelGroups.Method method,
+      double dropout,
+      long seed,
+      double loraPlusRatio,
+      Precision precision,
+      PlainType plainType,
+      TokenBatch.Attention attention,
+      LayerKeep keep,
+      Inputs inputs,
+      OptionalLong activationMemory,
+      Sharding sharding) {
+    this(
+        config,
+        method,
+        dropout,
+        seed,
+        loraPlusRatio,
+        precision,
+        plainType,
+        attention,
+        keep,
+        inputs,
+        activationMemory,
+        sharding,
+        0);
+  }
 
   enum Inputs {
     IN_MEMORY,
@@ -72,7 +104,8 @@ record ModelRecipe(
         },
         config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY,
         config.parallelism().activationMemory(),
-        Sharding.of(config.parallelism()));
+        Sharding.of(config.parallelism()),
+        config.optimization().routerAuxLossCoef().orElse(0.0));
   }
 
   /** Bytes in memory that wait for the backward of all layers, for one token. */

@@ -34,6 +34,8 @@ final class RankModel implements AutoCloseable {
   private final ShardPlan plan;
   private final Weights weights;
   private final DecoderLayers layers;
+  private final RouterBalance balance;
+  private final ExpertLayers experts;
   private final ActivationStore inputs;
   private final ActivationStore kept;
 
@@ -58,6 +60,8 @@ final class RankModel implements AutoCloseable {
     this.layers =
         new DecoderLayers(
             ops, recipe.config(), recipe.precision(), dropout, recipe.loraTargets(), scope);
+    this.balance = new RouterBalance(recipe.routerBalance(), recipe.config());
+    this.experts = new ExpertLayers(ops, recipe.config(), weights, balance);
     this.kept = new ActivationBlocks(ops, scope);
     this.inputs =
         switch (recipe.inputs()) {
@@ -136,6 +140,16 @@ final class RankModel implements AutoCloseable {
 
   DecoderLayers layers() {
     return layers;
+  }
+
+  /** What layers with experts compute. */
+  ExpertLayers experts() {
+    return experts;
+  }
+
+  /** The loss that balances experts. */
+  RouterBalance balance() {
+    return balance;
   }
 
   /** Where the inputs of layers wait. */

@@ -37,6 +37,8 @@ final class TrainingStep {
   private final EmbeddingTable embedding;
   private final HeadOfModel head;
   private final ActivationBudget budget;
+  private final ExpertLayers experts;
+  private final RouterBalance balance;
   private final PhaseClock clock;
 
   TrainingStep(RankModel model, PhaseClock clock) {
@@ -51,11 +53,13 @@ final class TrainingStep {
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
     this.head = new HeadOfModel(ops, precision, config, weights);
     this.budget = ActivationBudget.of(model);
+    this.experts = model.experts();
+    this.balance = model.balance();
     this.clock = clock;
   }
 
   /**
-   * @param loss mean over the trained tokens of the global step
+   * @param loss mean over the trained tokens of the global step, and what balances experts
    * @param gradNorm 2-norm over all trained parameters of all ranks, before clipping
    */
   record Outcome(double loss, double gradNorm, long trainedTokens, long tokens) {}
@@ -77,6 +81,11 @@ final class TrainingStep {
     try (Gradients gradients = new Gradients(ops, exchange, step)) {
       double lossSum = 0;
       List<List<TokenBatch>> groups = budget.groups(batches);
+      balance.reset();
+      if (balance.isOn() && groups.size() > 1) {
+        groups.forEach(group -> countRoutes(step, group));
+        balance.complete(exchange, step);
+      }
       for (int i = 0; i < groups.size(); i++) {
         if (i == groups.size() - 1) {
           gradients.lastBatches();
@@ -98,6 +107,7 @@ final class TrainingStep {
           batches.stream().map(batch -> layers.angles(scope, batch)).toList();
       ForwardPass.Activations activations =
           clock.in(Phase.FORWARD, () -> forward.run(scope, batches, angles, version, mode, keep));
+      balance.complete(exchange, step);
       List<Tensor> dx = new ArrayList<>();
       double lossSum =
           clock.in(
@@ -117,6 +127,16 @@ final class TrainingStep {
                 .ifPresent(group -> embeddingBackward(scope, group, batches, dx, gradients));
           });
       return lossSum;
+    }
+  }
+
+  /** The balance of a whole step has to be known before the first backward. */
+  private void countRoutes(long step, List<TokenBatch> batches) {
+    try (Scope scope = ops.torch().scope()) {
+      List<RotaryEmbedding.Angles> angles =
+          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+      DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
+      clock.in(Phase.FORWARD, () -> forward.output(scope, batches, angles, step - 1, mode));
     }
   }
 
@@ -171,15 +191,24 @@ final class TrainingStep {
     List<Optional<String>> names = layers.gradientNames(layer);
     try (Scope layerScope = scope.child()) {
       Weights.Gathered gathered = weights.layer(layerScope, group, version);
+      List<ForwardPass.Kept> all = activations.kept().get(layer);
+      Optional<ThroughExperts> through =
+          config.experts().in(layer)
+              ? Optional.of(
+                  throughExperts(layerScope, layer, gathered, mode, batches, angles, all, dx))
+              : Optional.empty();
       for (int i = 0; i < batches.size(); i++) {
         try (Scope local = layerScope.child()) {
           LayerInputs inputs =
               layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
           List<Tensor> back;
-          try (ForwardPass.Kept kept = activations.kept().get(layer).get(i)) {
+          try (ForwardPass.Kept kept = all.get(i)) {
             Tensor x = ops.cast(local, kept.x().open(local), precision.compute());
             List<Tensor> rest = kept.rest().stream().map(stored -> stored.open(local)).toList();
-            back = ops.layerBackward(local, dx.get(i), x, rest, inputs, base(group));
+            back =
+                through.isPresent()
+                    ? through.get().attentionBackward(experts, local, i, dx.get(i), x, rest, inputs)
+                    : ops.layerBackward(local, dx.get(i), x, rest, inputs, base(group));
           }
           dx.set(i, back.get(0).moveTo(scope)).close();
           flat.ifPresent(g -> addAll(local, g, names, back));
@@ -187,6 +216,57 @@ final class TrainingStep {
       }
     }
     weights.trainable(group).ifPresent(gradients::added);
+  }
+
+  /**
+   * What came back through a layer's experts.
+   *
+   * @param dInputs of each batch the gradient of the experts' input
+   * @param attention what led to attention, if it had to be computed again for a batch that is the
+   *     only one: of several it would take too much memory
+   */
+  private record ThroughExperts(List<Tensor> dInputs, List<Tensor> attention) {
+    List<Tensor> attentionBackward(
+        ExpertLayers experts,
+        Scope scope,
+        int batch,
+        Tensor dy,
+        Tensor x,
+        List<Tensor> kept,
+        LayerInputs inputs) {
+      List<Tensor> known = kept.isEmpty() ? attention : kept;
+      return experts.attentionBackward(scope, dy, dInputs.get(batch), x, known, inputs);
+    }
+  }
+
+  private ThroughExperts throughExperts(
+      Scope scope,
+      int layer,
+      Weights.Gathered gathered,
+      DecoderLayers.Mode mode,
+      List<TokenBatch> batches,
+      List<RotaryEmbedding.Angles> angles,
+      List<ForwardPass.Kept> kept,
+      List<Tensor> dx) {
+    LayerKeep again = batches.size() == 1 ? LayerKeep.ATTENTION : LayerKeep.NOTHING;
+    List<Tensor> inputs = new ArrayList<>();
+    List<Tensor> attention = new ArrayList<>();
+    for (int i = 0; i < batches.size(); i++) {
+      try (Scope local = scope.child()) {
+        LayerInputs beside =
+            layers.inputs(local, layer, gathered, batches.get(i), angles.get(i), mode);
+        Tensor x = ops.cast(local, kept.get(i).x().open(local), precision.compute());
+        List<Tensor> rest = kept.get(i).rest().stream().map(stored -> stored.open(local)).toList();
+        ExpertLayers.Half half =
+            rest.isEmpty()
+                ? experts.attention(local, x, beside, again)
+                : experts.half(local, rest, beside);
+        inputs.add(half.n().moveTo(scope));
+        half.rest().forEach(tensor -> attention.add(tensor.moveTo(scope)));
+      }
+    }
+    return new ThroughExperts(
+        experts.backward(scope, layer, gathered, batches, inputs, dx), attention);
   }
 
   /** Base weights have gradients where the group holds no frozen ones. */
@@ -228,6 +308,7 @@ final class TrainingStep {
     NonFinite.checkGradients(exchange.rank(), step, parts);
     double[] own = {lossSum, squares};
     double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
-    return new Outcome(sums[0] / Math.max(1, trained), Math.sqrt(sums[1]), trained, tokens);
+    double loss = sums[0] / Math.max(1, trained) + balance.loss();
+    return new Outcome(loss, Math.sqrt(sums[1]), trained, tokens);
   }
 }

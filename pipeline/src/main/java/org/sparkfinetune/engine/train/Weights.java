@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -125,6 +126,23 @@ final class Weights {
     return new Gathered(tensors);
   }
 
+  /** Of each of some experts gate, up and down, in buffers that the next call overwrites. */
+  List<List<Tensor>> experts(ModelGroups.ExpertGroup group) {
+    List<NamedShape> all = new ArrayList<>(group(group.name()).quantized());
+    all.addAll(group(group.name()).plain());
+    Map<String, Tensor> tensors = new HashMap<>();
+    decode(group.name(), tensor -> buffer("expert " + all.indexOf(tensor), tensor), tensors);
+    List<List<Tensor>> experts = new ArrayList<>();
+    int each = all.size() / group.count();
+    for (int first = 0; first < all.size(); first += each) {
+      experts.add(
+          all.subList(first, first + each).stream()
+              .map(tensor -> tensorOf(tensors, tensor.name()))
+              .toList());
+    }
+    return experts;
+  }
+
   /** Any other group's weights, in memory of {@code scope}. */
   Gathered whole(Scope scope, String name, long version) {
     Map<String, Tensor> tensors = new HashMap<>();
@@ -199,8 +217,12 @@ final class Weights {
   /** Layers have equal shapes, so a tensor's name within its layer finds its buffer. */
   private Tensor layerBuffer(String group, NamedShape tensor) {
     String within = tensor.name().substring(tensor.name().indexOf(group) + group.length());
+    return buffer(within, tensor);
+  }
+
+  private Tensor buffer(String name, NamedShape tensor) {
     return layerBuffers.computeIfAbsent(
-        within, key -> ops.empty(buffers, precision.compute(), tensor.dimensions()));
+        name, key -> ops.empty(buffers, precision.compute(), tensor.dimensions()));
   }
 
   private void addTrainable(Scope scope, String name, long version, Map<String, Tensor> tensors) {

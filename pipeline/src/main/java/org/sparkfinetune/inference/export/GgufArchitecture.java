@@ -9,6 +9,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.RopeScaling;
@@ -42,6 +43,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
           Map.entry("ministral3", new GgufArchitecture("mistral3", true, Windows.IGNORED)),
           Map.entry("qwen2", new GgufArchitecture("qwen2", false, Windows.IGNORED)),
           Map.entry("qwen3", new GgufArchitecture("qwen3", false, Windows.IGNORED)),
+          Map.entry("qwen3_moe", new GgufArchitecture("qwen3moe", false, Windows.IGNORED)),
           Map.entry("smollm3", new GgufArchitecture("smollm3", true, Windows.IGNORED)),
           Map.entry("granite", new GgufArchitecture("granite", true, Windows.IGNORED)),
           Map.entry("olmo2", new GgufArchitecture("olmo2", false, Windows.IGNORED)),
@@ -77,6 +79,7 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
     }
     switch (name) {
       case "smollm3" -> requirePattern(config, "no positions in every fourth layer", noRope(4));
+      case "qwen3moe" -> requireExperts(config);
       case "gemma2" -> {
         requireScale(config);
         requirePattern(config, "a window in every second layer", slides(2));
@@ -117,6 +120,15 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
         throw refused(
             config, "llama.cpp takes %s, which layer %s differs from".formatted(pattern, i));
       }
+    }
+  }
+
+  private static void requireExperts(DecoderConfig config) {
+    if (config.experts().weighting() != Experts.Weighting.SHARE) {
+      throw refused(config, "llama.cpp takes norm_topk_prob to be true");
+    }
+    if (config.experts().layers().size() < config.numHiddenLayers()) {
+      throw refused(config, "llama.cpp has no layers without experts");
     }
   }
 
@@ -172,6 +184,11 @@ record GgufArchitecture(String name, boolean interleaved, Windows windows) {
       metadata.put(prefix + "embedding_scale", (float) family.scales().embedding());
       metadata.put(prefix + "residual_scale", (float) family.scales().residual());
       metadata.put(prefix + "logit_scale", (float) (1 / family.scales().logits()));
+    }
+    if (config.experts().exist()) {
+      metadata.put(prefix + "expert_count", config.experts().count());
+      metadata.put(prefix + "expert_used_count", config.experts().perToken());
+      metadata.put(prefix + "expert_feed_forward_length", config.experts().intermediateSize());
     }
     rope(config).ifPresent(rope -> put(metadata, rope, config));
   }

@@ -135,7 +135,7 @@ public final class GgufExport {
     if (!tensor.isMatrix()) {
       return new Codec.Plain(DType.F32, F32_CODE);
     }
-    boolean fits = tensor.shape().get(1) % type.block == 0;
+    boolean fits = tensor.rowLength() % type.block == 0;
     return type == Type.Q8_0 && fits
         ? new Codec.Blocks()
         : new Codec.Plain(DType.F16, Type.F16.code);

@@ -31,6 +31,11 @@ final class GgufTensors {
           LinearModule.GATE_UP_PROJ, "ffn_up",
           LinearModule.DOWN_PROJ, "ffn_down");
 
+  private static final String ROUTER = "ffn_gate_inp.weight";
+
+  private static final List<String> EXPERTS =
+      List.of("ffn_gate_exps", "ffn_up_exps", "ffn_down_exps");
+
   private final MergedWeights weights;
   private final DecoderConfig config;
   private final GgufArchitecture architecture;
@@ -52,8 +57,14 @@ final class GgufTensors {
       return shape.stream().reduce(1L, Math::multiplyExact);
     }
 
+    /** Whether it is written in the type asked for: routers stay float32, as converters do it. */
     boolean isMatrix() {
-      return shape.size() == 2;
+      return shape.size() >= 2 && !name.endsWith(ROUTER);
+    }
+
+    /** Numbers that lie together, the last dimension. */
+    long rowLength() {
+      return shape.get(shape.size() - 1);
     }
   }
 
@@ -66,11 +77,52 @@ final class GgufTensors {
     List<Tensor> tensors = new ArrayList<>();
     GgufArchitecture.rope(config).ifPresent(rope -> tensors.addAll(factors(rope)));
     for (NamedShape weight : weights.weights()) {
+      if (!names.containsKey(weight.name())) {
+        continue;
+      }
       tensors.add(
           new Tensor(
               Objects.requireNonNull(names.get(weight.name())), weight.shape(), lazily(weight)));
     }
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      tensors.addAll(experts(layer));
+    }
     return tensors;
+  }
+
+  /** Gate, up and down of a layer's experts, those of all experts in one tensor. */
+  private List<Tensor> experts(int layer) {
+    if (!config.experts().in(layer)) {
+      return List.of();
+    }
+    List<Tensor> tensors = new ArrayList<>();
+    for (int part = 0; part < EXPERTS.size(); part++) {
+      List<NamedShape> all = new ArrayList<>();
+      for (int expert = 0; expert < config.experts().count(); expert++) {
+        all.add(DecoderWeights.expert(config, layer, expert).get(part));
+      }
+      List<Long> shape = new ArrayList<>(all.get(0).shape());
+      shape.add(0, (long) all.size());
+      String name = "blk." + layer + "." + EXPERTS.get(part) + ".weight";
+      tensors.add(new Tensor(name, shape, joined(all)));
+    }
+    return tensors;
+  }
+
+  /** Weights of one shape behind each other. */
+  private WeightValues joined(List<NamedShape> all) {
+    long each = all.get(0).elements();
+    List<WeightValues> values = all.stream().map(this::lazily).toList();
+    return (first, out, count) -> {
+      for (int done = 0; done < count; ) {
+        long at = first + done;
+        int part = (int) Math.min(count - done, each - at % each);
+        float[] piece = new float[part];
+        values.get((int) (at / each)).read(at % each, piece, part);
+        System.arraycopy(piece, 0, out, done, part);
+        done += part;
+      }
+    };
   }
 
   private WeightValues lazily(NamedShape weight) {
@@ -131,6 +183,8 @@ final class GgufTensors {
               block + LINEARS.get(module) + part);
         }
       }
+      DecoderWeights.router(config, layer)
+          .ifPresent(router -> names.put(router.name(), block + ROUTER));
       LayerNorms norms = LayerNorms.of(config, layer);
       putNorm(names, norms.attention(), block + "attn_norm.weight");
       putNorm(names, norms.mlp(), block + "ffn_norm.weight");

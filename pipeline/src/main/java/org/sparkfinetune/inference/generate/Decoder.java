@@ -2,14 +2,19 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
@@ -111,7 +116,7 @@ final class Decoder {
     return inputs.stream()
         .flatMap(
             input ->
-                java.util.stream.IntStream.range(0, input.tokens().length)
+                IntStream.range(0, input.tokens().length)
                     .mapToObj(
                         i ->
                             new Column(
@@ -154,13 +159,95 @@ final class Decoder {
     linears.apply(List.of(layer.o()), attended, n, List.of(projected));
     add(x, normalised(projected, layer.norms().afterAttention()));
     float[] normed = normalised(x, layer.norms().mlp());
-    int inner = config.intermediateSize();
-    List<float[]> parts = apply(layer.gateUp(), normed, n, inner, inner);
+    if (layer.mlp() instanceof Mixture mixture) {
+      mixture(mixture, normed, n, projected);
+    } else if (layer.mlp() instanceof Dense dense) {
+      dense(dense, config.intermediateSize(), normed, n, projected);
+    }
+    add(x, normalised(projected, layer.norms().afterMlp()));
+  }
+
+  /**
+   * @param inner its intermediate size
+   */
+  private void dense(Dense mlp, int inner, float[] x, int n, float[] result) {
+    List<float[]> parts = apply(mlp.gateUp(), x, n, inner, inner);
     float[] gate = parts.get(0);
     float[] up = parts.get(1);
     inBlocks(gate.length, (from, to) -> activate(gate, up, from, to));
-    linears.apply(List.of(layer.down()), gate, n, List.of(projected));
-    add(x, normalised(projected, layer.norms().afterMlp()));
+    linears.apply(List.of(mlp.down()), gate, n, List.of(result));
+  }
+
+  /** Every expert once, with all columns that the router gives it. */
+  private void mixture(Mixture mlp, float[] x, int n, float[] result) {
+    Experts experts = config.experts();
+    int h = config.hiddenSize();
+    float[] probabilities = new float[n * experts.count()];
+    linears.apply(List.of(mlp.router()), x, n, List.of(probabilities));
+    List<List<Routed>> routed = routed(probabilities, n);
+    Arrays.fill(result, 0);
+    for (int e = 0; e < experts.count(); e++) {
+      List<Routed> own = routed.get(e);
+      if (own.isEmpty()) {
+        continue;
+      }
+      float[] inputs = new float[own.size() * h];
+      for (int i = 0; i < own.size(); i++) {
+        System.arraycopy(x, own.get(i).column() * h, inputs, i * h, h);
+      }
+      float[] results = new float[inputs.length];
+      dense(mlp.experts().get(e), experts.intermediateSize(), inputs, own.size(), results);
+      for (int i = 0; i < own.size(); i++) {
+        Routed to = own.get(i);
+        kernels.addScaled(to.weight(), results, i * h, result, to.column() * h, h);
+      }
+    }
+  }
+
+  /** A column that an expert computes, and what its result is multiplied with. */
+  private record Routed(int column, float weight) {}
+
+  /**
+   * The columns of each expert.
+   *
+   * @param logits the router's (n, experts); become probabilities
+   */
+  private List<List<Routed>> routed(float[] logits, int n) {
+    Experts experts = config.experts();
+    List<List<Routed>> routed = new ArrayList<>();
+    for (int e = 0; e < experts.count(); e++) {
+      routed.add(new ArrayList<>());
+    }
+    for (int column = 0; column < n; column++) {
+      int first = column * experts.count();
+      softmax(logits, first, experts.count());
+      List<Integer> chosen =
+          IntStream.range(0, experts.count())
+              .boxed()
+              .sorted(Comparator.comparing(e -> -logits[first + e]))
+              .limit(experts.perToken())
+              .toList();
+      float sum = 0;
+      for (int e : chosen) {
+        sum += logits[first + e];
+      }
+      float divisor = experts.weighting() == Experts.Weighting.SHARE ? sum : 1;
+      for (int e : chosen) {
+        routed.get(e).add(new Routed(column, logits[first + e] / divisor));
+      }
+    }
+    return routed;
+  }
+
+  private void softmax(float[] x, int from, int count) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = from; i < from + count; i++) {
+      max = Math.max(max, x[i]);
+    }
+    float sum = kernels.exponentials(x, from, count, max);
+    for (int i = from; i < from + count; i++) {
+      x[i] /= sum;
+    }
   }
 
   private void activate(float[] gate, float[] up, int from, int to) {

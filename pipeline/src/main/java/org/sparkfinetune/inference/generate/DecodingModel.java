@@ -119,9 +119,21 @@ public final class DecodingModel implements AutoCloseable {
    * The weights of one decoder layer.
    *
    * @param qkv q, k and v, or one that holds all three
-   * @param gateUp gate and up, or one that holds both
    */
-  record Layer(List<Linear> qkv, Linear o, List<Linear> gateUp, Linear down, Norms norms) {}
+  record Layer(List<Linear> qkv, Linear o, Mlp mlp, Norms norms) {}
+
+  /** What follows attention. */
+  sealed interface Mlp {
+    /**
+     * {@code down(act(gate x) * up x)}.
+     *
+     * @param gateUp gate and up, or one that holds both
+     */
+    record Dense(List<Linear> gateUp, Linear down) implements Mlp {}
+
+    /** Of some experts those that the router gives a token. */
+    record Mixture(Linear router, List<Dense> experts) implements Mlp {}
+  }
 
   /**
    * Factors of a layer's norms, as they are multiplied with; empty where the family has none.

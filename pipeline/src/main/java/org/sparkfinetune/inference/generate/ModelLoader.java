@@ -7,11 +7,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
 import org.sparkfinetune.inference.generate.DecodingModel.Norms;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
@@ -151,8 +153,9 @@ final class ModelLoader implements AutoCloseable {
     return new Layer(
         linears(prefix, LinearModule.Q_PROJ, LinearModule.V_PROJ),
         linear(prefix, LinearModule.O_PROJ),
-        linears(prefix, LinearModule.GATE_PROJ, LinearModule.UP_PROJ),
-        linear(prefix, LinearModule.DOWN_PROJ),
+        DecoderWeights.router(folder.config(), index)
+            .<Mlp>map(router -> new Mlp.Mixture(router(router), experts(index)))
+            .orElseGet(() -> dense(prefix)),
         new Norms(
             norm(norms.attention()),
             norm(norms.mlp()),
@@ -160,6 +163,38 @@ final class ModelLoader implements AutoCloseable {
             norm(norms.key()),
             norm(norms.afterAttention()),
             norm(norms.afterMlp())));
+  }
+
+  private Mlp.Dense dense(String prefix) {
+    return new Mlp.Dense(
+        linears(prefix, LinearModule.GATE_PROJ, LinearModule.UP_PROJ),
+        linear(prefix, LinearModule.DOWN_PROJ));
+  }
+
+  /** A router is never quantised here. */
+  private Linear router(NamedShape weight) {
+    int out = Math.toIntExact(weight.shape().get(0));
+    int in = Math.toIntExact(weight.shape().get(1));
+    Matrix matrix =
+        folder.isQuantized(weight.name())
+            ? matrix(weight.name(), out, in)
+            : plain(weight.name(), out, in);
+    return new Linear(matrix, new float[0], Optional.empty());
+  }
+
+  private List<Mlp.Dense> experts(int layer) {
+    DecoderConfig config = folder.config();
+    return IntStream.range(0, config.experts().count())
+        .mapToObj(expert -> DecoderWeights.expert(config, layer, expert))
+        .map(weights -> weights.stream().map(this::expertLinear).toList())
+        .map(linears -> new Mlp.Dense(linears.subList(0, 2), linears.get(2)))
+        .toList();
+  }
+
+  private Linear expertLinear(NamedShape weight) {
+    int out = Math.toIntExact(weight.shape().get(0));
+    int in = Math.toIntExact(weight.shape().get(1));
+    return new Linear(matrix(weight.name(), out, in), new float[0], Optional.empty());
   }
 
   /** Those at the slots of the two and between, fused or not. */

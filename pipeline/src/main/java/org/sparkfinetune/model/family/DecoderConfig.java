@@ -17,6 +17,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  * @param biases which linears have one
  * @param layers the attention of each layer
  * @param names what the model calls the decoder's modules
+ * @param experts in the place of some layers' MLP
  */
 public record DecoderConfig(
     String modelType,
@@ -33,7 +34,8 @@ public record DecoderConfig(
     Biases biases,
     DecoderFamily family,
     List<LayerAttention> layers,
-    ModuleNames names) {
+    ModuleNames names,
+    Experts experts) {
 
   /** Which linears have a bias: q, k and v; o; gate, up and down. */
   public record Biases(boolean qkv, boolean output, boolean mlp) {
@@ -78,7 +80,43 @@ public record DecoderConfig(
         DecoderFamily.LLAMA,
         Collections.nCopies(
             numHiddenLayers, LayerAttention.full(new Rope(ropeTheta, headDim, ropeScaling))),
-        ModuleNames.DECODER);
+        ModuleNames.DECODER,
+        Experts.NONE);
+  }
+
+  /** Without experts. */
+  public DecoderConfig(
+      String modelType,
+      int hiddenSize,
+      int intermediateSize,
+      int numAttentionHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int vocabSize,
+      OptionalInt padding,
+      int maxPositionEmbeddings,
+      double rmsNormEps,
+      boolean tieWordEmbeddings,
+      Biases biases,
+      DecoderFamily family,
+      List<LayerAttention> layers) {
+    this(
+        modelType,
+        hiddenSize,
+        intermediateSize,
+        numAttentionHeads,
+        numKeyValueHeads,
+        headDim,
+        vocabSize,
+        padding,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        tieWordEmbeddings,
+        biases,
+        family,
+        layers,
+        ModuleNames.DECODER,
+        Experts.NONE);
   }
 
   /** The same with a head of its own. */
@@ -98,7 +136,8 @@ public record DecoderConfig(
         biases,
         family,
         layers,
-        names);
+        names,
+        experts);
   }
 
   public int numHiddenLayers() {
@@ -142,9 +181,53 @@ public record DecoderConfig(
         : OptionalLong.of((long) (maxPositionEmbeddings * factor));
   }
 
-  /** Weights of the linears of one layer, without biases. */
-  public long linearParametersPerLayer() {
-    return 2L * hiddenSize * (queryWidth() + keyWidth()) + 3L * hiddenSize * intermediateSize;
+  /**
+   * Weights of the linears of the layer that has most, of its experts only some, without biases.
+   *
+   * @param some experts that are counted
+   */
+  public long linearParametersOfLayer(int some) {
+    boolean dense = experts.layers().size() < numHiddenLayers();
+    return attentionParameters()
+        + Math.max(dense ? denseParameters() : 0, experts.exist() ? mixtureParameters(some) : 0);
+  }
+
+  /** Weights of the linears of all layers, without biases. */
+  public long linearParameters() {
+    return linearParameters(experts.count());
+  }
+
+  /** Those of them that compute one token. */
+  public long activeLinearParameters() {
+    return linearParameters(experts.perToken());
+  }
+
+  private long linearParameters(int some) {
+    int mixtures = experts.layers().size();
+    return numHiddenLayers() * attentionParameters()
+        + (numHiddenLayers() - mixtures) * denseParameters()
+        + mixtures * mixtureParameters(some);
+  }
+
+  private long attentionParameters() {
+    return 2L * hiddenSize * (queryWidth() + keyWidth());
+  }
+
+  private long denseParameters() {
+    return 3L * hiddenSize * intermediateSize;
+  }
+
+  /** The router and some experts. */
+  private long mixtureParameters(int some) {
+    return (long) experts.count() * hiddenSize + some * experts.parametersOfOne(this);
+  }
+
+  /** Numbers between gate and down that one token has in the layer that has most. */
+  public int activeIntermediateSize() {
+    int ofExperts = experts.perToken() * experts.intermediateSize();
+    return experts.layers().size() < numHiddenLayers()
+        ? Math.max(intermediateSize, ofExperts)
+        : ofExperts;
   }
 
   /** Weights of the norms of one layer. */
@@ -155,7 +238,8 @@ public record DecoderConfig(
   /** All weights, without biases. */
   public long parameters() {
     long embedding = (long) vocabSize * hiddenSize;
-    return numHiddenLayers() * (linearParametersPerLayer() + normParametersPerLayer())
+    return linearParameters()
+        + numHiddenLayers() * normParametersPerLayer()
         + hiddenSize
         + (tieWordEmbeddings ? embedding : 2 * embedding);
   }

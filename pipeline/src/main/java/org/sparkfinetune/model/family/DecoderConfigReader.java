@@ -4,12 +4,15 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.ParserWords;
@@ -40,6 +43,21 @@ public final class DecoderConfigReader {
     MINISTRAL3(1_000_000, false, "sliding_window"),
     QWEN2(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
     QWEN3(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
+    QWEN3_MOE(
+        10_000,
+        false,
+        "sliding_window",
+        "use_sliding_window",
+        "max_window_layers",
+        "num_experts",
+        "num_local_experts",
+        "num_experts_per_tok",
+        "moe_intermediate_size",
+        "norm_topk_prob",
+        "decoder_sparse_step",
+        "mlp_only_layers",
+        "router_aux_loss_coef",
+        "output_router_logits"),
     SMOLLM3(2_000_000, true, "no_rope_layers", "sliding_window", "use_sliding_window"),
     GRANITE(
         10_000,
@@ -174,7 +192,31 @@ public final class DecoderConfigReader {
         biases(),
         switches(hidden),
         attention(layers, headDim),
-        names);
+        names,
+        family == Family.QWEN3_MOE ? experts(layers) : Experts.NONE);
+  }
+
+  /** The loss that balances them is a run's own: every file has its coefficient. */
+  private Experts experts(int layers) {
+    String key = json.hasNonNull("num_experts") ? "num_experts" : "num_local_experts";
+    int count = config.positive(key, 128);
+    int perToken = config.positive("num_experts_per_tok", 8);
+    config.require(
+        perToken <= count, "num_experts_per_tok", "no more than %s = %s".formatted(key, count));
+    int step = config.positive("decoder_sparse_step", 1);
+    Set<Integer> dense = new HashSet<>();
+    json.path("mlp_only_layers").forEach(layer -> dense.add(layer.asInt(-1)));
+    return new Experts(
+        count,
+        perToken,
+        config.positive("moe_intermediate_size", 768),
+        config.flag("norm_topk_prob", false)
+            ? Experts.Weighting.SHARE
+            : Experts.Weighting.PROBABILITY,
+        IntStream.range(0, layers)
+            .filter(layer -> (layer + 1) % step == 0 && !dense.contains(layer))
+            .boxed()
+            .collect(Collectors.toSet()));
   }
 
   /** Python's: -1 is the last. Another token than the vocabulary has is none. */
@@ -195,13 +237,13 @@ public final class DecoderConfigReader {
       case MINISTRAL3 -> 11;
       case PHI3 -> 32_000;
       case SMOLLM3 -> 128_004;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, GRANITE -> null;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, QWEN3_MOE, GRANITE -> null;
     };
   }
 
   private int usualKeyValueHeads(int heads) {
     return switch (family) {
-      case GEMMA2, GEMMA3_TEXT, SMOLLM3 -> 4;
+      case GEMMA2, GEMMA3_TEXT, SMOLLM3, QWEN3_MOE -> 4;
       case MISTRAL, MINISTRAL, MINISTRAL3 -> 8;
       case QWEN2, QWEN3 -> 32;
       case LLAMA, GRANITE, OLMO2, OLMO3, PHI3 -> heads;
@@ -212,14 +254,25 @@ public final class DecoderConfigReader {
     return switch (family) {
       case QWEN3, MINISTRAL3 -> 128;
       case GEMMA2, GEMMA3_TEXT -> 256;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 -> even;
+      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3_MOE, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 ->
+          even;
     };
   }
 
   private double usualEps() {
     return switch (family) {
       case OLMO2, OLMO3, PHI3, MINISTRAL3 -> 1e-5;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, SMOLLM3, GRANITE, GEMMA2, GEMMA3_TEXT -> 1e-6;
+      case LLAMA,
+          MISTRAL,
+          MINISTRAL,
+          QWEN2,
+          QWEN3,
+          QWEN3_MOE,
+          SMOLLM3,
+          GRANITE,
+          GEMMA2,
+          GEMMA3_TEXT ->
+          1e-6;
     };
   }
 
@@ -233,7 +286,7 @@ public final class DecoderConfigReader {
   private DecoderFamily switches(int hidden) {
     return switch (family) {
       case LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, QWEN2, SMOLLM3 -> DecoderFamily.LLAMA;
-      case QWEN3 -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
+      case QWEN3, QWEN3_MOE -> like(QkNorm.PER_HEAD, Norms.BEFORE, Linears.SPLIT, Scales.NONE);
       case PHI3 -> like(QkNorm.NONE, Norms.BEFORE, Linears.FUSED, Scales.NONE);
       case GRANITE -> like(QkNorm.NONE, Norms.BEFORE, Linears.SPLIT, graniteScales());
       case OLMO2, OLMO3 ->
@@ -313,7 +366,17 @@ public final class DecoderConfigReader {
           Optional.of(
               slides ? ropes.ofWindows("rope_local_base_freq", 10_000) : ropes.ofFullAttention());
       case SMOLLM3 -> turns(layer) ? Optional.of(ropes.ofAllLayers()) : Optional.empty();
-      case LLAMA, MISTRAL, MINISTRAL, MINISTRAL3, QWEN2, QWEN3, GRANITE, OLMO2, PHI3, GEMMA2 ->
+      case LLAMA,
+          MISTRAL,
+          MINISTRAL,
+          MINISTRAL3,
+          QWEN2,
+          QWEN3,
+          QWEN3_MOE,
+          GRANITE,
+          OLMO2,
+          PHI3,
+          GEMMA2 ->
           Optional.of(ropes.ofAllLayers());
     };
   }
@@ -333,12 +396,12 @@ public final class DecoderConfigReader {
     int usual =
         switch (family) {
           case MISTRAL, MINISTRAL, OLMO3, GEMMA2, GEMMA3_TEXT -> 4096;
-          case QWEN2, QWEN3 -> config.flag("use_sliding_window", false) ? 4096 : 0;
+          case QWEN2, QWEN3, QWEN3_MOE -> config.flag("use_sliding_window", false) ? 4096 : 0;
           case LLAMA, SMOLLM3, GRANITE, OLMO2, PHI3, MINISTRAL3 -> 0;
         };
     boolean off =
         switch (family) {
-          case QWEN2, QWEN3, SMOLLM3 -> !config.flag("use_sliding_window", false);
+          case QWEN2, QWEN3, QWEN3_MOE, SMOLLM3 -> !config.flag("use_sliding_window", false);
           case LLAMA,
               MISTRAL,
               MINISTRAL,
@@ -357,11 +420,13 @@ public final class DecoderConfigReader {
   /** Which layers have the window. */
   private IntPredicate slides(int layers, int window) {
     JsonNode types = json.path("layer_types");
-    if (types.isArray() && family != Family.MISTRAL && family != Family.MINISTRAL3) {
+    boolean listed =
+        family != Family.MISTRAL && family != Family.MINISTRAL3 && family != Family.QWEN3_MOE;
+    if (types.isArray() && listed) {
       return byType(types, layers, window);
     }
     return switch (family) {
-      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, MINISTRAL3, PHI3 -> layer -> true;
+      case LLAMA, GRANITE, OLMO2, MISTRAL, MINISTRAL, MINISTRAL3, PHI3, QWEN3_MOE -> layer -> true;
       case QWEN2, QWEN3 -> layer -> layer >= config.positive("max_window_layers", 28);
       case SMOLLM3 -> layer -> !turns(layer);
       case GEMMA2 -> layer -> layer % 2 == 0;

@@ -3,6 +3,7 @@ package org.sparkfinetune.model.family;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.sparkfinetune.model.family.DecoderFamily.Norms;
 import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -90,14 +91,40 @@ public final class DecoderWeights {
     return slots;
   }
 
-  /** The weights that a layer has. */
+  /** The weights that a layer has, those of experts at the end. */
   public static List<NamedShape> layer(DecoderConfig config, int layer) {
-    return layerSlots(config, layer).stream().flatMap(Optional::stream).toList();
+    List<NamedShape> weights = new ArrayList<>(withoutExperts(config, layer));
+    for (int expert = 0;
+        config.experts().in(layer) && expert < config.experts().count();
+        expert++) {
+      weights.addAll(expert(config, layer, expert));
+    }
+    return weights;
+  }
+
+  /** The same without experts; the router is one of them. */
+  public static List<NamedShape> withoutExperts(DecoderConfig config, int layer) {
+    return Stream.concat(
+            layerSlots(config, layer).stream().flatMap(Optional::stream),
+            router(config, layer).stream())
+        .toList();
+  }
+
+  /** The router (experts, hidden) of a layer that has experts. */
+  public static Optional<NamedShape> router(DecoderConfig config, int layer) {
+    return config.experts().in(layer)
+        ? Optional.of(Experts.router(config, layer))
+        : Optional.empty();
+  }
+
+  /** An expert's gate and up (intermediate, hidden), and down (hidden, intermediate). */
+  public static List<NamedShape> expert(DecoderConfig config, int layer, int expert) {
+    return Experts.expert(config, layer, expert);
   }
 
   /** The norms that a layer has. */
   public static List<NamedShape> norms(DecoderConfig config, int layer) {
-    return layer(config, layer).stream().filter(weight -> isNorm(weight.name())).toList();
+    return withoutExperts(config, layer).stream().filter(weight -> isNorm(weight.name())).toList();
   }
 
   /** Whether a weight is that of a norm. */
@@ -113,7 +140,7 @@ public final class DecoderWeights {
   private static List<Optional<NamedShape>> linears(DecoderConfig config, int layer, Part part) {
     List<Optional<NamedShape>> slots =
         new ArrayList<>(java.util.Collections.nCopies(LinearModule.SLOTS, Optional.empty()));
-    for (LinearModule module : LinearModule.of(config)) {
+    for (LinearModule module : LinearModule.of(config, layer)) {
       String name = layerPrefix(layer) + module.path();
       if (part == Part.WEIGHT) {
         slots.set(

@@ -79,12 +79,27 @@ public enum LinearModule {
   }
 
   /** Those that a layer has, by their slots. */
+  public static List<LinearModule> of(DecoderConfig config, int layer) {
+    return config.experts().in(layer) ? ofAttention(config) : of(config);
+  }
+
+  /** Those that a layer has without experts. */
   public static List<LinearModule> of(DecoderConfig config) {
     return config.family().linears() == Linears.FUSED ? FUSED : SPLIT;
   }
 
+  /** Those that may carry LoRA: beside experts attention's alone. */
+  public static List<LinearModule> adaptable(DecoderConfig config) {
+    return config.experts().exist() ? ofAttention(config) : of(config);
+  }
+
+  private static List<LinearModule> ofAttention(DecoderConfig config) {
+    return of(config).stream().filter(module -> module.slot < GATE_PROJ.slot).toList();
+  }
+
   /** Whether a weight's name is that of a linear, of any family. */
   public static boolean isWeight(String name) {
-    return Arrays.stream(values()).anyMatch(module -> name.endsWith(module.path + ".weight"));
+    return Experts.isWeight(name)
+        || Arrays.stream(values()).anyMatch(module -> name.endsWith(module.path + ".weight"));
   }
 }

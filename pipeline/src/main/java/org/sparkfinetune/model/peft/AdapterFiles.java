@@ -126,8 +126,13 @@ public final class AdapterFiles implements AutoCloseable {
     List<String> strange = modules.stream().filter(name -> !linears.contains(name)).toList();
     if (!strange.isEmpty()) {
       throw new UserError(
-          "The adapter %s has LoRA for %s, but no linear of the decoder's layers has that name. Was it trained for another model, or for images?"
-              .formatted(folder, some(strange)));
+          "The adapter %s has LoRA for %s, but no linear of the decoder's layers has that name. %s"
+              .formatted(
+                  folder,
+                  some(strange),
+                  model.experts().exist()
+                      ? "Of a mixture of experts adapters on attention alone are read."
+                      : "Was it trained for another model, or for images?"));
     }
     Set<String> wanted = new TreeSet<>(new LoraTargets(model, config).all());
     List<String> missing = wanted.stream().filter(name -> !modules.contains(name)).toList();

@@ -13,6 +13,7 @@ import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
+import org.sparkfinetune.model.peft.LoraModules.AllLinear;
 import org.sparkfinetune.model.peft.LoraModules.Expression;
 import org.sparkfinetune.model.peft.LoraModules.Names;
 import org.sparkfinetune.model.peft.LoraModules.Targets;
@@ -28,6 +29,17 @@ public final class LoraTargets {
 
   /** The trained embeddings of single tokens. */
   public static final String TOKEN_ROWS = "model.embed_tokens.token_adapter.trainable_tokens_delta";
+
+  /** Modules of an MLP with experts, by transformers' names of either version. */
+  private static final List<String> FROZEN_BESIDE_EXPERTS =
+      List.of(
+          "",
+          ".gate",
+          ".experts",
+          ".experts.gate_up_proj",
+          ".experts.0.gate_proj",
+          ".experts.0.up_proj",
+          ".experts.0.down_proj");
 
   private final DecoderConfig config;
   private final LoraModules wanted;
@@ -95,6 +107,7 @@ public final class LoraTargets {
    */
   public static LoraTargets asked(DecoderConfig config, AdapterConfig lora) {
     LoraModules wanted = lora.modules();
+    refuseExperts(config, wanted.targets());
     requireEachName(config, "lora_target_modules", wanted.targets());
     wanted.excluded().ifPresent(excluded -> requireEachName(config, "exclude_modules", excluded));
     for (int layer : wanted.layersToTransform()) {
@@ -111,6 +124,23 @@ public final class LoraTargets {
     targets.requireClear("rank_pattern", lora.ranks().rankPattern());
     targets.requireClear("alpha_pattern", lora.ranks().alphaPattern());
     return targets;
+  }
+
+  /** PEFT would put adapters on what a name or an expression matches of them too. */
+  private static void refuseExperts(DecoderConfig config, Targets targets) {
+    if (targets instanceof AllLinear) {
+      return;
+    }
+    for (int layer : config.experts().layers()) {
+      String mlp = DecoderWeights.layerPrefix(layer) + "mlp";
+      for (String frozen : FROZEN_BESIDE_EXPERTS) {
+        if (targets.matches(mlp + frozen)) {
+          throw new UserError(
+              "lora_target_modules: \"%s\" matches %s: a mixture of experts is trained with adapters on attention, its experts and routers stay as they are. Allowed are all-linear, the names %s, or one regular expression that matches those alone."
+                  .formatted(text(targets), mlp + frozen, shortNames(config)));
+        }
+      }
+    }
   }
 
   private static void requireEachName(DecoderConfig config, String key, Targets targets) {
@@ -166,14 +196,14 @@ public final class LoraTargets {
   }
 
   private static List<String> shortNames(DecoderConfig config) {
-    return LinearModule.of(config).stream().map(LinearModule::shortName).toList();
+    return LinearModule.adaptable(config).stream().map(LinearModule::shortName).toList();
   }
 
   /** Names of all linears of a model's layers. */
   static List<String> linears(DecoderConfig config) {
     List<String> names = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      for (LinearModule module : LinearModule.of(config)) {
+      for (LinearModule module : LinearModule.adaptable(config)) {
         names.add(name(config, layer, module));
       }
     }
@@ -195,13 +225,13 @@ public final class LoraTargets {
 
   /** The modules of a layer that carry LoRA. */
   public List<LinearModule> modules(int layer) {
-    return LinearModule.of(config).stream().filter(module -> has(layer, module)).toList();
+    return LinearModule.adaptable(config).stream().filter(module -> has(layer, module)).toList();
   }
 
   /** What the product of each of a layer's linears is multiplied by, by their slots. */
   public double[] scales(int layer) {
     double[] scales = new double[LinearModule.SLOTS];
-    for (LinearModule module : LinearModule.of(config)) {
+    for (LinearModule module : LinearModule.adaptable(config)) {
       scales[module.slot()] = ranks.scaling(name(config, layer, module));
     }
     return scales;

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.LoraOptions;
 import org.sparkfinetune.config.TrainConfig;
@@ -41,7 +42,8 @@ final class RunIdentities {
           "seed");
 
   /** The same, left out where they are not given: runs that began before they were there go on. */
-  private static final List<String> OPTIONS = LoraOptions.KEYS;
+  private static final List<String> OPTIONS =
+      Stream.concat(LoraOptions.KEYS.stream(), Stream.of("router_aux_loss_coef")).toList();
 
   private static final Set<String> NOT_GIVEN = Set.of("", "[]", "true");
 

@@ -16,6 +16,7 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
+import org.sparkfinetune.model.peft.ExpertSettings;
 import org.sparkfinetune.report.mlflow.MlflowSettings;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
@@ -52,7 +53,8 @@ public final class TrainPreflight {
     ModelSource source = new ModelFolders(store).located(config.model());
     ModelAndTokenizer model = ModelAndTokenizer.check(source, store);
     checkBeginning(config, store);
-    checkLora(config.with(source), model.model(), store);
+    checkLora(config.with(source), model.model(), store)
+        .ifPresent(lora -> ExpertSettings.say(lora, model.model()));
     return new TrainPreflight(loaded, source, model);
   }
 
@@ -109,6 +111,7 @@ public final class TrainPreflight {
    */
   public static Optional<AdapterConfig> checkLora(
       TrainConfig config, DecoderConfig model, Store store) {
+    ExpertSettings.check(config, model);
     if (config.method() == Method.FULL) {
       return Optional.empty();
     }

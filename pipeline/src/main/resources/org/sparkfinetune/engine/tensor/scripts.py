@@ -681,6 +681,11 @@ class Ops(Module):
       return torch.gelu(gate, approximate="tanh")
     return torch.silu(gate)
 
+  def activated_backward(self: __torch__.Ops, dy: Tensor, gate: Tensor, activation: int) -> Tensor:
+    if activation == 1:
+      return torch.gelu_backward(dy, gate, approximate="tanh")
+    return torch.silu_backward(dy, gate)
+
   def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float]) -> List[Tensor]:
     gate = self.linear(n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4])
     if torch.numel(w[7]) == 0:
@@ -728,9 +733,8 @@ class Ops(Module):
   # x (N, H): the layer's input, dy (N, H), kept: what `layer` returned after y; the rest is computed
   # again, but for y itself -> [dx, 21 gradients of lora, and if `base` 20 of w]; float32
   def layer_backward(self: __torch__.Ops, dy: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
-    headDim, window, qkNorm, norm, activation = kinds
-    eps, attention, residual, cap = numbers
-    n = torch.size(x, 0)
+    _headDim, _window, _qkNorm, norm, activation = kinds
+    eps, _attention, residual, _cap = numbers
     none = torch.empty([0], dtype=6, device=x.device)
     if torch.len(kept) == 14:
       q, k, v, attended, saved, h, q0, k0, o, n1, n2, gate, up, down = kept
@@ -751,10 +755,7 @@ class Ops(Module):
         down = self.linear(active * up, w[8], w[15], lora[12], lora[13], lora[20], masks[6], scales[6])
       ddown, dw19 = self.rms_norm_backward(ddown, down, w[19], eps, norm, base)
     dm, da6, db6, dc6, dw8, dbias6 = self.linear_backward(ddown, active * up, w[8], w[15], lora[12], lora[13], lora[20], masks[6], scales[6], base)
-    if activation == 1:
-      dgate = torch.gelu_backward(dm * up, gate, approximate="tanh")
-    else:
-      dgate = torch.silu_backward(dm * up, gate)
+    dgate = self.activated_backward(dm * up, gate, activation)
     dup = torch.mul_(dm, active)
     if torch.numel(w[7]) == 0:
       dn, da4, db4, dc4, dw6, dbias4 = self.linear_backward(torch.cat([dgate, dup], 1), n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4], base)
@@ -765,6 +766,19 @@ class Ops(Module):
       dn = torch.add_(dn, dn_up)
     dh, dw5 = self.rms_norm_backward(dn, h, w[5], eps, norm, base)
     dh = torch.add_(dh, dy)
+    dx, da0, db0, da1, db1, da2, db2, da3, db3, dc0, dc1, dc2, dc3, dw0, dw1, dw2, dw3, dw4, dbias0, dbias1, dbias2, dbias3, dw16, dw17, dw18 = self.attention_half_back(dh, x, n1, q, k, v, attended, saved, q0, k0, o, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, base)
+    out = [dx, da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6, dc0, dc1, dc2, dc3, dc4, dc5, dc6]
+    if base:
+      out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6, dw16, dw17, dw18, dw19]
+    return out
+
+  # dh (N, H): the gradient of h = x + r attention(before(x))
+  # -> [dx, 12 gradients of lora, and those of w0 to w4, of the biases of q, k, v, o, and of w16 to w18]
+  def attention_half_back(self: __torch__.Ops, dh: Tensor, x: Tensor, n1: Tensor, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, saved: Tensor, q0: Tensor, k0: Tensor, o: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
+    headDim, window, qkNorm, norm, _activation = kinds
+    eps, attention, residual, cap = numbers
+    n = torch.size(x, 0)
+    none = torch.empty([0], dtype=6, device=x.device)
     dout, dw18 = self.rms_norm_backward(self.times(dh, residual), o, w[18], eps, norm, base)
     dattended, da3, db3, dc3, dw4, dbias3 = self.linear_backward(dout, torch.reshape(attended, [n, -1]), w[4], w[12], lora[6], lora[7], lora[17], masks[3], scales[3], base)
     dq, dk, dv = self.attention_backward(torch.view(dattended, [n, -1, headDim]), q, k, v, attended, saved, cuts, attention, window, cap)
@@ -783,10 +797,89 @@ class Ops(Module):
       dn_v, da2, db2, dc2, dw3, dbias2 = self.linear_backward(dv, n1, w[3], w[11], lora[4], lora[5], lora[16], masks[2], scales[2], base)
       dn1 = torch.add_(torch.add_(dn1, dn_k), dn_v)
     dx, dw0 = self.rms_norm_backward(dn1, x, w[0], eps, norm, base)
-    out = [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, da4, db4, da5, db5, da6, db6, dc0, dc1, dc2, dc3, dc4, dc5, dc6]
-    if base:
-      out = out + [dw0, dw1, dw2, dw3, dw4, dw5, dw6, dw7, dw8, dbias0, dbias1, dbias2, dbias3, dbias4, dbias5, dbias6, dw16, dw17, dw18, dw19]
+    return [torch.add_(dx, dh), da0, db0, da1, db1, da2, db2, da3, db3, dc0, dc1, dc2, dc3, dw0, dw1, dw2, dw3, dw4, dbias0, dbias1, dbias2, dbias3, dw16, dw17, dw18]
+
+  # ---- a layer with experts in the place of the MLP -------------------------------------------------
+  # E experts, of which K compute a token, each of I; M tokens of all batches, without padding
+  # keep: 0 nothing, else what leads to attention -> [h, n2 (N, H)] + [q, k, v, attention, saved, h, q and k before their norm, o]
+  def attention_half(self: __torch__.Ops, x: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], keep: int) -> List[Tensor]:
+    _headDim, _window, _qkNorm, norm, _activation = kinds
+    eps, _attention, residual, _cap = numbers
+    attended = self.layer_attention(x, self.rms_norm(x, w[0], eps, norm), w, lora, masks, scales, cos, sin, cuts, kinds, numbers, False)
+    h = attended[5]
+    out = [h, self.rms_norm(h, w[5], eps, norm)]
+    if keep > 0:
+      out = out + attended
     return out
+
+  # dy (N, H), dn2 (N, H): gradients of the layer's output and of the experts' input; kept: what attention_half kept
+  # -> [dx, 21 gradients of lora]; float32
+  def attention_half_backward(self: __torch__.Ops, dy: Tensor, dn2: Tensor, x: Tensor, kept: List[Tensor], w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], base: bool) -> List[Tensor]:
+    _headDim, _window, _qkNorm, norm, _activation = kinds
+    eps, _attention, residual, _cap = numbers
+    n1 = self.rms_norm(x, w[0], eps, norm)
+    if torch.len(kept) == 9:
+      q, k, v, attended, saved, h, q0, k0, o = kept
+    else:
+      q, k, v, attended, saved, h, q0, k0, o = self.layer_attention(x, n1, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, True)
+    dh, _0 = self.rms_norm_backward(dn2, h, w[5], eps, norm, base)
+    back = self.attention_half_back(torch.add_(dh, dy), x, n1, q, k, v, attended, saved, q0, k0, o, w, lora, masks, scales, cos, sin, cuts, kinds, numbers, base)
+    none = torch.empty([0], dtype=6, device=x.device)
+    return [back[0], back[1], back[2], back[3], back[4], back[5], back[6], back[7], back[8], none, none, none, none, none, none, back[9], back[10], back[11], back[12], none, none, none]
+
+  # n: (M, H), router: (E, H); share: a weight is the probability divided by the sum of the token's K
+  # -> [probabilities (M, E) float32, experts (M, K), weights (M, K), order (M K): token times K plus place, by expert and
+  # token, tokens of each expert (E), sums of probabilities (E) float64]
+  def route(self: __torch__.Ops, n: Tensor, router: Tensor, perToken: int, share: bool) -> List[Tensor]:
+    p = torch.softmax(torch.linear(n, router), -1, 6)
+    weights, experts = torch.topk(p, perToken, -1)
+    if share:
+      weights = weights / torch.sum(weights, [-1], True)
+    flat = torch.view(experts, [-1])
+    order = torch.argsort(flat, stable=True, dim=0, descending=False)
+    counts = torch.bincount(flat, None, torch.size(router, 0))
+    return [p, experts, torch.to(weights, n.dtype), order, counts, torch.sum(p, [0], dtype=7)]
+
+  # dn (M, H) += the gradient through the router of dweights (M K) float32; balance: (E), of every token's probabilities, or empty
+  def route_backward(self: __torch__.Ops, dn: Tensor, dweights: Tensor, p: Tensor, experts: Tensor, router: Tensor, share: bool, balance: Tensor) -> Tensor:
+    d = torch.view(dweights, torch.size(experts))
+    if share:
+      top = torch.gather(p, 1, experts)
+      total = torch.sum(top, [-1], True)
+      d = (d - torch.sum(d * top, [-1], True) / total) / total
+    dp = torch.scatter_add_(torch.zeros_like(p), 1, experts, d)
+    if torch.numel(balance) > 0:
+      dp = torch.add_(dp, balance)
+    dlogits = p * (dp - torch.sum(dp * p, [-1], True))
+    return torch.add_(dn, torch.matmul(torch.to(dlogits, dn.dtype), router))
+
+  # out (M, H) += weight times the expert's result, for its `count` tokens from `first` on in `order`; products have
+  # `to` rows; gate, up: (I, H), down: (H, I)
+  def expert(self: __torch__.Ops, out: Tensor, n: Tensor, weights: Tensor, order: Tensor, first: int, count: int, to: int, gate: Tensor, up: Tensor, down: Tensor, activation: int) -> Tensor:
+    places = torch.narrow(order, 0, first, count)
+    tokens = torch.floor_divide(places, torch.size(weights, 1))
+    x = self.pad_rows(torch.index_select(n, 0, tokens), to)
+    m = torch.mul_(self.activated(torch.linear(x, gate), activation), torch.linear(x, up))
+    y = torch.narrow(torch.linear(m, down), 0, 0, count)
+    weight = torch.unsqueeze(torch.index_select(torch.view(weights, [-1]), 0, places), 1)
+    return torch.index_add_(out, 0, tokens, y * weight)
+
+  # dn (M, H) += the gradient through the expert of dm (M, H), dweights (M K) float32 = that of the tokens' weights
+  def expert_backward(self: __torch__.Ops, dn: Tensor, dweights: Tensor, dm: Tensor, n: Tensor, weights: Tensor, order: Tensor, first: int, count: int, to: int, gate: Tensor, up: Tensor, down: Tensor, activation: int) -> Tensor:
+    places = torch.narrow(order, 0, first, count)
+    tokens = torch.floor_divide(places, torch.size(weights, 1))
+    x = self.pad_rows(torch.index_select(n, 0, tokens), to)
+    g = torch.linear(x, gate)
+    u = torch.linear(x, up)
+    active = self.activated(g, activation)
+    dmiddle = torch.matmul(self.pad_rows(torch.index_select(dm, 0, tokens), to), down)
+    product = torch.sum(torch.to(active * u, 6) * dmiddle, [1])
+    _0 = torch.index_copy_(dweights, 0, places, torch.narrow(product, 0, 0, count))
+    weight = torch.unsqueeze(torch.index_select(torch.view(weights, [-1]), 0, places), 1)
+    dmiddle = torch.mul_(dmiddle, self.pad_rows(weight, to))
+    dgate = self.activated_backward(dmiddle * u, g, activation)
+    dx = torch.add_(torch.matmul(dgate, gate), torch.matmul(torch.mul_(dmiddle, active), up))
+    return torch.index_add_(dn, 0, tokens, torch.narrow(dx, 0, 0, count))
 
   def times(self: __torch__.Ops, x: Tensor, factor: float) -> Tensor:
     if factor == 1.:

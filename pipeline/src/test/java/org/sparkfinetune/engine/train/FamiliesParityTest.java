@@ -27,6 +27,7 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -36,6 +37,7 @@ import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.testing.TestLora;
 
 /** Tiny models of every family beside transformers and PEFT, see {@code families.py}. */
 class FamiliesParityTest {
@@ -59,7 +61,9 @@ class FamiliesParityTest {
   }
 
   static List<String> quantized() throws IOException {
-    return ALL ? models() : List.of("gemma3", "olmo3", "phi3-longrope", "qwen3");
+    return ALL
+        ? models()
+        : List.of("gemma3", "olmo3", "phi3-longrope", "qwen3", "qwen3moe", "qwen3moe-step");
   }
 
   @ParameterizedTest
@@ -100,7 +104,10 @@ class FamiliesParityTest {
 
   private double step(Torch torch, String name, LayerKeep keep, Map<String, float[]> gradients) {
     ProcessGroup exchange = InProcessGroup.group(1, ExchangeSettings.defaults()).get(0);
+    Path start = FAMILIES.resolve(name + "-lora.start/adapter_model.safetensors");
     try (BaseModel base = BaseModel.open(FAMILIES.resolve(name).toUri().toString(), STORE);
+        Checkpoint adapter =
+            Checkpoint.openFile(new org.apache.hadoop.fs.Path(start.toUri()), STORE);
         exchange;
         RankModel model =
             RankModel.load(
@@ -108,7 +115,7 @@ class FamiliesParityTest {
                 torch,
                 exchange,
                 base.weights(),
-                base.weights(),
+                trained(base, adapter),
                 Files.createDirectories(scratch.resolve(keep.name())),
                 Optional.empty())) {
       model.weights().trainable().forEach(group -> group.publish(0));
@@ -121,10 +128,20 @@ class FamiliesParityTest {
     }
   }
 
+  /** All weights; of a mixture of experts LoRA on attention, embedding and head. */
+  private static ModelGroups.Method method(BaseModel base) {
+    return base.config().experts().exist()
+        ? new ModelGroups.Method.Lora(
+            TestLora.targets(base.config(), 2, 2, List.of("all-linear")),
+            List.of("embed_tokens", "lm_head"),
+            ModelGroups.Base.PLAIN)
+        : new ModelGroups.Method.Full();
+  }
+
   private static ModelRecipe recipe(BaseModel base, LayerKeep keep) {
     return new ModelRecipe(
         base.config(),
-        new ModelGroups.Method.Full(),
+        method(base),
         0,
         0,
         7,
@@ -135,6 +152,17 @@ class FamiliesParityTest {
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+  }
+
+  private static WeightSource trained(BaseModel base, Checkpoint adapter) {
+    CheckpointWeights lora = new CheckpointWeights(adapter);
+    return (name, first, out, count) -> {
+      if (name.contains(".lora_")) {
+        lora.read("base_model.model." + name, first, out, count);
+      } else {
+        base.weights().read(name, first, out, count);
+      }
+    };
   }
 
   private static List<TokenBatch> batches() {
@@ -186,6 +214,40 @@ class FamiliesParityTest {
             .isEqualTo(!decoders);
       }
     }
+  }
+
+  static List<String> mixtures() throws IOException {
+    return models().stream().filter(name -> name.contains("moe")).toList();
+  }
+
+  /** Experts of a group lie on either rank, and some on both. */
+  @ParameterizedTest
+  @MethodSource("mixtures")
+  void qlora_of_experts_on_two_ranks_is_pefts(String model) throws Exception {
+    run(model, "qlora").compareSteps(2, 1e-4, 1e-3);
+  }
+
+  /** On two ranks, of which each sees a part of the tokens. */
+  @ParameterizedTest
+  @MethodSource("mixtures")
+  void the_loss_that_balances_experts_is_transformers(String model) throws Exception {
+    balanced(model).compareSteps(2, 1e-4, 1e-3);
+  }
+
+  @ParameterizedTest
+  @MethodSource("mixtures")
+  void the_balance_is_that_of_the_whole_step_where_it_runs_in_groups(String model)
+      throws Exception {
+    balanced(model).with("activation_memory", 1).compareSteps(1, 1e-4, 1e-3);
+  }
+
+  private Variant balanced(String model) throws Exception {
+    return new Variant("families/" + model + "-aux", scratch)
+        .model("families/" + model)
+        .with("dataset_path", Variant.VARIANTS.resolve("rows.safetensors").toUri())
+        .with("method", "lora")
+        .with("router_aux_loss_coef", 0.05)
+        .adapter(FAMILIES.resolve(model + "-lora.start"));
   }
 
   private Variant run(String model, String method) throws Exception {

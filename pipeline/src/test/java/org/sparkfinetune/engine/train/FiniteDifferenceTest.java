@@ -37,7 +37,6 @@ import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
-import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraTargets;
@@ -178,8 +177,7 @@ class FiniteDifferenceTest {
         true,
         new DecoderConfig.Biases(true, true, true),
         family,
-        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())),
-        ModuleNames.DECODER);
+        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())));
   }
 
   private Map<String, float[]> compare(SmallModel model) {

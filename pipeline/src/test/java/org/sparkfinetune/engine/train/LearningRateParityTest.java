@@ -30,7 +30,8 @@ class LearningRateParityTest {
                   0.9,
                   0.999,
                   1e-8,
-                  0),
+                  0,
+                  Optional.empty()),
               run.path("steps").asLong());
       for (int step = 1; step <= run.path("steps").asInt(); step++) {
         assertThat(ours.at(step))

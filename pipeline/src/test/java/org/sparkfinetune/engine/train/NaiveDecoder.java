@@ -2,13 +2,16 @@ package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.RopeScaling;
 
@@ -137,7 +140,11 @@ final class NaiveDecoder {
       double[] o = linear(r, t, prefix + "self_attn.o_proj", attended);
       double[] h = branch(x[t], after ? norm(o, prefix + "post_attention_layernorm") : o);
       String mlpNorm = both ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-      double[] down = mlp(r, t, prefix + "mlp.", before ? norm(h, prefix + mlpNorm) : h);
+      double[] normed = before ? norm(h, prefix + mlpNorm) : h;
+      double[] down =
+          config.experts().in(layer)
+              ? mixture(r, t, prefix + "mlp.", normed)
+              : mlp(r, t, prefix + "mlp.", normed);
       y[t] = branch(h, after ? norm(down, prefix + "post_feedforward_layernorm") : down);
     }
     return y;
@@ -174,6 +181,30 @@ final class NaiveDecoder {
       gate[i] = activated(gate[i]) * up[i];
     }
     return linear(r, t, prefix + "down_proj", gate);
+  }
+
+  /** The likeliest experts' results times their probabilities, or shares of them. */
+  private double[] mixture(int r, int t, String prefix, double[] x) {
+    double[] logits = multiply(weights.get(prefix + "gate.weight"), x);
+    double all = logSumExp(logits);
+    List<Integer> chosen =
+        IntStream.range(0, logits.length)
+            .boxed()
+            .sorted(Comparator.comparingDouble(expert -> -logits[expert]))
+            .limit(config.experts().perToken())
+            .toList();
+    double sum =
+        config.experts().weighting() == Experts.Weighting.SHARE
+            ? chosen.stream().mapToDouble(expert -> Math.exp(logits[expert] - all)).sum()
+            : 1;
+    double[] y = new double[x.length];
+    for (int expert : chosen) {
+      double[] own = mlp(r, t, prefix + "experts." + expert + ".", x);
+      for (int i = 0; i < y.length; i++) {
+        y[i] += Math.exp(logits[expert] - all) / sum * own[i];
+      }
+    }
+    return y;
   }
 
   private double activated(double x) {

@@ -11,6 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,10 +20,10 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily;
+import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
-import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
@@ -42,7 +44,8 @@ class NaiveModelParityTest {
 
   private void compare(Torch torch, int seed) {
     Random random = new Random(seed);
-    DecoderConfig config = config(random);
+    DecoderConfig dense = config(random);
+    DecoderConfig config = seed % 4 == 0 ? mixture(dense, random) : dense;
     double scale = 0.5 + random.nextDouble();
     SmallModel model = SmallModel.draw(config, method(config, scale, random), scale, 0, random);
     List<PackedRow> rows =
@@ -91,8 +94,49 @@ class NaiveModelParityTest {
         random.nextBoolean(),
         new DecoderConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()),
         random.nextBoolean() ? DecoderFamily.LLAMA : family(random),
-        layers,
-        ModuleNames.DECODER);
+        layers);
+  }
+
+  /** The same with experts in about half of the layers. */
+  private static DecoderConfig mixture(DecoderConfig dense, Random random) {
+    int count = 1 + random.nextInt(7);
+    Set<Integer> layers =
+        IntStream.range(0, dense.numHiddenLayers())
+            .filter(layer -> layer == 0 || random.nextBoolean())
+            .boxed()
+            .collect(Collectors.toSet());
+    DecoderFamily family =
+        new DecoderFamily(
+            dense.family().qkNorm(),
+            DecoderFamily.Norms.BEFORE,
+            dense.family().normWeight(),
+            dense.family().activation(),
+            DecoderFamily.Linears.SPLIT,
+            dense.family().rotation(),
+            dense.family().scales(),
+            dense.family().softCaps());
+    return new DecoderConfig(
+        dense.modelType(),
+        dense.hiddenSize(),
+        dense.intermediateSize(),
+        dense.numAttentionHeads(),
+        dense.numKeyValueHeads(),
+        dense.headDim(),
+        dense.vocabSize(),
+        dense.padding(),
+        dense.maxPositionEmbeddings(),
+        dense.rmsNormEps(),
+        dense.tieWordEmbeddings(),
+        dense.biases(),
+        family,
+        dense.layers(),
+        dense.names(),
+        new Experts(
+            count,
+            1 + random.nextInt(count),
+            1 + random.nextInt(20),
+            any(Experts.Weighting.values(), random),
+            layers));
   }
 
   /** Switches in any combination, whether a family has it or not. */
@@ -158,6 +202,12 @@ class NaiveModelParityTest {
             List.of("model\\.layers\\.0\\..*(k|o|up|qkv)_proj"));
     List<List<String>> saved =
         List.of(List.of(), List.of("embed_tokens"), List.of("lm_head", "embed_tokens"));
+    if (config.experts().exist()) {
+      return new ModelGroups.Method.Lora(
+          TestLora.targets(config, 1 + random.nextInt(5), scale, targets.get(0)),
+          saved.get(random.nextInt(3)),
+          ModelGroups.Base.PLAIN);
+    }
     return random.nextBoolean()
         ? new ModelGroups.Method.Full()
         : new ModelGroups.Method.Lora(

@@ -63,9 +63,13 @@ class SupportMatrixTest {
     families.forEach(
         (type, configs) ->
             table.append(
-                "\n| `%s` | %s | yes | yes | yes | %s | yes |"
-                    .formatted(type, beside(configs), gguf(configs))));
+                "\n| `%s` | %s | %s | yes | yes | %s | yes |"
+                    .formatted(type, beside(configs), methods(configs), gguf(configs))));
     return table.toString();
+  }
+
+  private static String methods(List<DecoderConfig> configs) {
+    return configs.stream().anyMatch(config -> config.experts().exist()) ? "qlora, lora" : "yes";
   }
 
   /** The golden models: those of families.py, and the Llamas of variants.py. */
@@ -109,6 +113,9 @@ class SupportMatrixTest {
       }
       if (!family.softCaps().equals(llama.softCaps())) {
         all.add("soft caps");
+      }
+      if (config.experts().exist()) {
+        all.add("experts");
       }
       if (config.biases().qkv() && !config.biases().output()) {
         all.add("biases of q, k, v");
