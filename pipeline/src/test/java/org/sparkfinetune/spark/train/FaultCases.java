@@ -33,9 +33,7 @@ final class FaultCases {
                   case ONE_EXECUTOR -> c.moment() == Moment.FORWARD;
                   case FLIPPED_BIT -> c.moment() == Moment.SAVE;
                   case AWAY_AT_SIGTERM -> c.moment() == Moment.BACKWARD;
-                  case SIGTERM ->
-                      EnumSet.of(Moment.LOADING, Moment.BACKWARD, Moment.SAVE, Moment.EVALUATION)
-                          .contains(c.moment());
+                  case SIGTERM -> c.moment() == Moment.LOADING || c.moment() == Moment.EVALUATION;
                   default -> false;
                 });
   }
