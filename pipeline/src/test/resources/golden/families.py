@@ -69,6 +69,7 @@ models = {
     "gemma3": dict(model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, layer_types=[slide, slide, full], rope_scaling=dict(rope_type="linear", factor=8.0), rope_theta=1000000.0, rope_local_base_freq=10000.0),
     "ministral3": dict(model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown),
     "gemma3-images": dict(model_type="gemma3", mm_tokens_per_image=4, image_token_index=95, vision_config=dict(tower, model_type="siglip_vision_model"), text_config=dict(small, model_type="gemma3_text", num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=12, query_pre_attn_scalar=10, sliding_window=6, sliding_window_pattern=3)),
+    "qwen3vl-images": dict(model_type="qwen3_vl", tie_word_embeddings=True, vision_config=dict(depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=32, patch_size=14, num_position_embeddings=16, deepstack_visual_indexes=[0]), text_config=dict(small, model_type="qwen3_vl_text", num_hidden_layers=2, **heads, head_dim=12, rope_parameters=dict(rope_type="default", rope_theta=5000000.0, mrope_section=[2, 2, 2], mrope_interleaved=True))),
     "mistral3-images": dict(model_type="mistral3", tie_word_embeddings=False, vision_config=dict(tower, model_type="pixtral", head_dim=8), text_config=dict(small, model_type="ministral3", num_hidden_layers=2, **heads, head_dim=10, rope_parameters=grown)),
     "qwen3moe": dict(model_type="qwen3_moe", num_hidden_layers=2, **heads, head_dim=12, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=20, norm_topk_prob=True, rope_theta=1000000.0),
     "qwen3moe-step": dict(model_type="qwen3_moe", num_hidden_layers=4, **heads, head_dim=8, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=16, decoder_sparse_step=2, tie_word_embeddings=True),
@@ -81,7 +82,7 @@ def has_experts(model): return hasattr(model.config, "num_experts")
 
 def adapter(model, folder, g):
     targets = ATTENTION if has_experts(model) else "all-linear"
-    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules=targets, exclude_modules=".*(vision_tower|multi_modal_projector).*" if hasattr(model.config, "vision_config") else None))
+    model = get_peft_model(model, LoraConfig(bias="none", lora_dropout=0.0, task_type="CAUSAL_LM", r=2, lora_alpha=4, target_modules=targets, exclude_modules=".*(vision_tower|multi_modal_projector|visual).*" if hasattr(model.config, "vision_config") else None))
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "lora_A" in n: p.copy_((torch.rand(p.shape, generator=g) * 2 - 1) / math.sqrt(p.shape[1]))

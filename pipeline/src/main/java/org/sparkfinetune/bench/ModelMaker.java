@@ -103,7 +103,7 @@ public final class ModelMaker {
       tensors.add(DecoderWeights.lmHead(config));
     }
     return tensors.stream()
-        .map(tensor -> new NamedShape(config.names().inFile(tensor.name()), tensor.shape()))
+        .map(tensor -> new NamedShape(config.names().inModel(tensor.name()), tensor.shape()))
         .toList();
   }
 

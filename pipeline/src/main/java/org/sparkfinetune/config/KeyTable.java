@@ -149,9 +149,12 @@ public final class KeyTable {
         .map(known -> "did you mean " + known + "?")
         .orElseGet(
             () ->
-                "the keys of %s are: %s"
-                    .formatted(
-                        command, keys.stream().map(Entry::name).collect(Collectors.joining(", "))));
+                isCommand()
+                    ? "%s --help lists all keys".formatted(command)
+                    : "the keys of %s are: %s"
+                        .formatted(
+                            command,
+                            keys.stream().map(Entry::name).collect(Collectors.joining(", "))));
   }
 
   private void addAll(Class<?> shape, boolean optional) {

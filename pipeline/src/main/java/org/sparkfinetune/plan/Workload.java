@@ -1,6 +1,7 @@
 package org.sparkfinetune.plan;
 
-import java.util.function.Predicate;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
@@ -199,51 +200,47 @@ record Workload(
     if (method == Method.FULL) {
       return layerLinears() + model.normParametersPerLayer();
     }
-    return IntStream.range(0, model.numHiddenLayers()).mapToLong(this::lora).max().orElse(0);
+    LoraTargets targets = targets();
+    return IntStream.range(0, model.numHiddenLayers())
+        .mapToLong(layer -> numbers(targets.weights(layer)))
+        .max()
+        .orElse(0);
   }
 
-  private long lora(int layer) {
-    return lora(layer, weight -> true);
+  private LoraTargets targets() {
+    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model);
   }
 
-  private long lora(int layer, Predicate<NamedShape> counted) {
-    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
-        .weights(layer)
-        .stream()
-        .filter(counted)
-        .mapToLong(weight -> weight.elements())
-        .sum();
+  private static long numbers(List<NamedShape> weights) {
+    return weights.stream().mapToLong(NamedShape::elements).sum();
   }
 
   /** What of {@link #trained} learns: not the first values of adapters that were parts of W. */
   long learning() {
-    long fixed =
-        method == Method.FULL
-            ? 0
-            : IntStream.range(0, model.numHiddenLayers())
-                .mapToLong(layer -> lora(layer, weight -> LoraTargets.isFirst(weight.name())))
-                .sum();
-    return trained() - fixed;
+    return trained()
+        - adapters().stream()
+            .filter(weight -> LoraTargets.isFirst(weight.name()))
+            .mapToLong(NamedShape::elements)
+            .sum();
   }
 
   /** All numbers that are kept as trained ones are. */
   long trained() {
-    if (method == Method.FULL) {
-      return model.parameters();
-    }
-    long adapters = 0;
-    for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
-      adapters += lora(layer);
-    }
-    return adapters + trainedEmbeddings() + tokenRows();
+    return method == Method.FULL ? model.parameters() : numbers(adapters()) + trainedEmbeddings();
   }
 
-  /** Trained embeddings of single tokens. */
-  private long tokenRows() {
-    return AdapterConfig.targets(config, AdapterConfig.of(config.lora()), model)
-        .tokenRows()
-        .map(NamedShape::elements)
-        .orElse(0L);
+  /** Of all layers, and the trained embeddings of single tokens. */
+  private List<NamedShape> adapters() {
+    if (method == Method.FULL) {
+      return List.of();
+    }
+    LoraTargets targets = targets();
+    List<NamedShape> weights = new ArrayList<>();
+    for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
+      weights.addAll(targets.weights(layer));
+    }
+    targets.tokenRows().ifPresent(weights::add);
+    return weights;
   }
 
   /** Trained numbers of embedding and head. */

@@ -115,7 +115,7 @@ final class MergedWeights implements AutoCloseable {
   String nameInFile(NamedShape weight) {
     return model.checkpoint().names().contains(weight.name())
         ? model.checkpoint().inFile(weight.name())
-        : config().names().inFile(weight.name());
+        : config().names().inModel(weight.name());
   }
 
   /** The type that the base has for a weight. */

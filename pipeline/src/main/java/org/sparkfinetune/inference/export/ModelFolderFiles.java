@@ -62,7 +62,7 @@ final class ModelFolderFiles {
       dtype.ifPresent(
           type -> config.put(config.has("dtype") ? "dtype" : "torch_dtype", torchName(type)));
       tie(config, tied);
-      if (config.path(TEXT) instanceof ObjectNode text) {
+      if (config.path(TEXT) instanceof ObjectNode text && text.has(TIED)) {
         tie(text, tied);
       }
       return config;

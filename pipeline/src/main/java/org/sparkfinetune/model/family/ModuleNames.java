@@ -9,8 +9,8 @@ import java.util.Map;
 public enum ModuleNames {
   DECODER,
   /**
-   * In a model that reads images too, its modules begin with {@code model.language_model}; files
-   * call them {@code language_model.model} and {@code language_model.lm_head}.
+   * In a model that reads images too, its modules begin with {@code model.language_model}; many
+   * files call them {@code language_model.model} and {@code language_model.lm_head}.
    */
   LANGUAGE_MODEL;
 
@@ -20,16 +20,11 @@ public enum ModuleNames {
           "language_model.lm_head.", "lm_head.",
           "model.language_model.", "model.");
 
-  /** As the module, or a parameter of it, is called in the model, and so by PEFT. */
+  /** As the module, or a parameter of it, is called in the model, and so by PEFT and new files. */
   public String inModel(String name) {
     return this == LANGUAGE_MODEL && name.startsWith("model.")
         ? "model.language_model." + name.substring("model.".length())
         : name;
-  }
-
-  /** As files call it. */
-  public String inFile(String name) {
-    return this == LANGUAGE_MODEL ? "language_model." + name : name;
   }
 
   /** As it is called here, whichever of the spellings the name has. */

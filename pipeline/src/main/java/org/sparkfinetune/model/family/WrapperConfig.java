@@ -31,6 +31,9 @@ final class WrapperConfig {
           "vision_feature_select_strategy",
           "image_seq_length",
           "image_token_index",
+          "video_token_id",
+          "vision_start_token_id",
+          "vision_end_token_id",
           "mm_tokens_per_image",
           "boi_token_index",
           "eoi_token_index",
@@ -43,7 +46,8 @@ final class WrapperConfig {
   /** Models around a decoder, with what is meant where files say nothing. */
   private enum Wrapper {
     GEMMA3("gemma3_text", true),
-    MISTRAL3("mistral", false);
+    MISTRAL3("mistral", false),
+    QWEN3_VL("qwen3_vl_text", false);
 
     private final String textType;
     private final boolean tied;
@@ -63,7 +67,8 @@ final class WrapperConfig {
       Map.of(
           "gemma3_text", sizes(2304, 9216, 26, 8, 262_208, 131_072),
           "mistral", sizes(4096, 14_336, 32, 32, 32_000, 131_072),
-          "ministral3", sizes(4096, 14_336, 34, 32, 131_072, 262_144));
+          "ministral3", sizes(4096, 14_336, 34, 32, 131_072, 262_144),
+          "qwen3_vl_text", sizes(4096, 22_016, 32, 32, 151_936, 128_000));
 
   private WrapperConfig() {}
 
@@ -106,6 +111,13 @@ final class WrapperConfig {
                 text.put(key, size);
               }
             });
+    if (text.path("model_type").asText().equals("qwen3_vl_text")) {
+      // All three of an image token's positions are a text token's one, so this is Qwen3.
+      text.put("model_type", "qwen3");
+      if (!text.has("rope_theta") && !text.path("rope_parameters").has("rope_theta")) {
+        text.put("rope_theta", 500_000.0);
+      }
+    }
     // The head is the wrapper's, and so is what quantised the file.
     text.put(TIED, config.flag(TIED, text.path(TIED).asBoolean(wrapper.tied)));
     if (whole.hasNonNull(QUANTIZATION)) {

@@ -16,6 +16,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -41,7 +42,7 @@ import org.sparkfinetune.testing.TestLora;
 
 /** Tiny models of every family beside transformers and PEFT, see {@code families.py}. */
 class FamiliesParityTest {
-  /** QLoRA of every family takes half a minute: without this property, some families alone. */
+  /** Training every family takes minutes: without this property, some families alone. */
   private static final boolean ALL = Boolean.getBoolean("families.all");
 
   private static final Path FAMILIES = Variant.VARIANTS.resolve("families");
@@ -60,10 +61,10 @@ class FamiliesParityTest {
     }
   }
 
-  static List<String> quantized() throws IOException {
+  static List<String> trained() throws IOException {
     return ALL
         ? models()
-        : List.of("gemma3", "olmo3", "phi3-longrope", "qwen3", "qwen3moe", "qwen3moe-step");
+        : List.of("mistral3-images", "gemma3", "olmo3", "phi3-longrope", "qwen3moe-step");
   }
 
   @ParameterizedTest
@@ -73,7 +74,7 @@ class FamiliesParityTest {
     try (Torch torch = Torch.start(1)) {
       for (LayerKeep keep : LayerKeep.values()) {
         Map<String, float[]> gradients = new TreeMap<>();
-        double loss = step(torch, model, keep, gradients);
+        double loss = step(torch, model, base -> recipe(base, keep), batches(100), gradients);
         double expected = golden.path("loss").asDouble();
         compare(
             model + " logits",
@@ -102,7 +103,12 @@ class FamiliesParityTest {
     assertThat(apart).as(what).isLessThanOrEqualTo(Math.max(1e-5 * largest, 1e-8));
   }
 
-  private double step(Torch torch, String name, LayerKeep keep, Map<String, float[]> gradients) {
+  private double step(
+      Torch torch,
+      String name,
+      Function<BaseModel, ModelRecipe> recipe,
+      List<TokenBatch> batches,
+      Map<String, float[]> gradients) {
     ProcessGroup exchange = InProcessGroup.group(1, ExchangeSettings.defaults()).get(0);
     Path start = FAMILIES.resolve(name + "-lora.start/adapter_model.safetensors");
     try (BaseModel base = BaseModel.open(FAMILIES.resolve(name).toUri().toString(), STORE);
@@ -111,16 +117,18 @@ class FamiliesParityTest {
         exchange;
         RankModel model =
             RankModel.load(
-                recipe(base, keep),
+                recipe.apply(base),
                 torch,
                 exchange,
                 base.weights(),
                 trained(base, adapter),
-                Files.createDirectories(scratch.resolve(keep.name())),
+                Files.createTempDirectory(scratch, "rank"),
                 Optional.empty())) {
       model.weights().trainable().forEach(group -> group.publish(0));
-      TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches());
-      gradients.put("logits", GoldenRun.logits(model, batches().get(0)));
+      int groups = ActivationBudget.of(model).groups(batches).size();
+      assertThat(groups > 1).isEqualTo(model.recipe().activationMemory().isPresent());
+      TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches);
+      gradients.put("logits", GoldenRun.logits(model, batches.get(0)));
       GoldenRun.gradients(model, gradients);
       return outcome.loss();
     } catch (IOException e) {
@@ -165,7 +173,7 @@ class FamiliesParityTest {
     };
   }
 
-  private static List<TokenBatch> batches() {
+  private static List<TokenBatch> batches(int tokens) {
     org.apache.hadoop.fs.Path file =
         new org.apache.hadoop.fs.Path(Variant.VARIANTS.resolve("rows.safetensors").toUri());
     List<PackedRow> rows = RowsInMemory.read(file, STORE).rows();
@@ -173,11 +181,11 @@ class FamiliesParityTest {
         java.util.stream.IntStream.range(0, rows.size())
             .mapToObj(i -> new StepRow(rows.get(i), i))
             .toList();
-    return TokenBatch.of(own, 100, TokenBatch.Attention.WITHIN_SAMPLES);
+    return TokenBatch.of(own, tokens, TokenBatch.Attention.WITHIN_SAMPLES);
   }
 
   @ParameterizedTest
-  @MethodSource("models")
+  @MethodSource("trained")
   void lora_on_two_ranks_is_pefts(String model) throws Exception {
     Variant variant = run(model, "lora");
     variant.compareSteps(2, 1e-4, 1e-3);
@@ -185,13 +193,13 @@ class FamiliesParityTest {
   }
 
   @ParameterizedTest
-  @MethodSource("quantized")
+  @MethodSource("trained")
   void qlora_is_pefts(String model) throws Exception {
     run(model, "qlora").compareSteps(1, 1e-4, 1e-3);
   }
 
   @ParameterizedTest
-  @MethodSource("quantized")
+  @MethodSource("trained")
   void qlora_in_bfloat16_is_pefts(String model) throws Exception {
     run(model, "qlora-bfloat16").with("bf16", true).compareLosses(1, step -> 5e-3 * Math.log(96));
   }
@@ -217,7 +225,9 @@ class FamiliesParityTest {
   }
 
   static List<String> mixtures() throws IOException {
-    return models().stream().filter(name -> name.contains("moe")).toList();
+    return ALL
+        ? models().stream().filter(name -> name.contains("moe")).toList()
+        : List.of("qwen3moe-step");
   }
 
   /** Experts of a group lie on either rank, and some on both. */
@@ -236,9 +246,47 @@ class FamiliesParityTest {
 
   @ParameterizedTest
   @MethodSource("mixtures")
-  void the_balance_is_that_of_the_whole_step_where_it_runs_in_groups(String model)
-      throws Exception {
-    balanced(model).with("activation_memory", 1).compareSteps(1, 1e-4, 1e-3);
+  void the_balance_is_that_of_the_whole_step_where_it_runs_in_groups(String model) {
+    Map<String, float[]> whole = new TreeMap<>();
+    Map<String, float[]> inGroups = new TreeMap<>();
+    try (Torch torch = Torch.start(1)) {
+      double loss =
+          step(torch, model, base -> balanced(base, OptionalLong.empty()), batches(40), whole);
+      OptionalLong little = OptionalLong.of(40_000);
+      assertThat(step(torch, model, base -> balanced(base, little), batches(40), inGroups))
+          .isCloseTo(loss, within(1e-6 * loss));
+    }
+    assertThat(whole).hasSizeGreaterThan(10).containsOnlyKeys(inGroups.keySet());
+    whole.forEach((name, gradient) -> compare(name, seventh(gradient), inGroups.get(name)));
+  }
+
+  private static float[] seventh(float[] all) {
+    float[] some = new float[(all.length + 6) / 7];
+    for (int i = 0; i < some.length; i++) {
+      some[i] = all[7 * i];
+    }
+    return some;
+  }
+
+  private static ModelRecipe balanced(BaseModel base, OptionalLong activationMemory) {
+    ModelRecipe plain = recipe(base, LayerKeep.NOTHING);
+    return new ModelRecipe(
+        plain.config(),
+        new ModelGroups.Method.Lora(
+            TestLora.targets(base.config(), 2, 2, List.of("all-linear")),
+            List.of(),
+            ModelGroups.Base.PLAIN),
+        0,
+        0,
+        1,
+        plain.precision(),
+        plain.plainType(),
+        plain.attention(),
+        plain.keep(),
+        plain.inputs(),
+        activationMemory,
+        plain.sharding(),
+        0.05);
   }
 
   private Variant balanced(String model) throws Exception {

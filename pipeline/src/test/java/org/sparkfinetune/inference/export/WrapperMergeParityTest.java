@@ -29,7 +29,7 @@ final class WrapperMergeParityTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"gemma3-images", "mistral3-images"})
+  @ValueSource(strings = {"gemma3-images", "mistral3-images", "qwen3vl-images"})
   void the_merged_model_has_the_wrappers_names_and_its_other_tensors(String name)
       throws IOException {
     Path output = folder.resolve("merged");
