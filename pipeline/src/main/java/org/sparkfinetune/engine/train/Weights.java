@@ -17,6 +17,7 @@ import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
@@ -33,6 +34,7 @@ final class Weights {
   private final Sharding sharding;
   private final FrozenReader frozen;
   private final Optional<LoraTargets> lora;
+  private final ModuleNames names;
   private final Map<String, ModelGroups.Group> groups = new LinkedHashMap<>();
   private final Map<String, TrainableGroup> trainable = new LinkedHashMap<>();
   private final Map<String, List<CompletableFuture<ByteBuffer>>> fetched = new HashMap<>();
@@ -53,6 +55,7 @@ final class Weights {
     this.sharding = recipe.sharding();
     this.frozen = frozen;
     this.lora = recipe.loraTargets();
+    this.names = recipe.config().names();
     this.buffers = buffers;
     groups.forEach(group -> this.groups.put(group.name(), group));
     trainable.forEach(group -> this.trainable.put(group.name(), group));
@@ -202,7 +205,7 @@ final class Weights {
         String module = name.substring(0, name.indexOf(".lora_"));
         ops.subtractProduct(
             scope,
-            tensorOf(tensors, module + ".weight"),
+            tensorOf(tensors, names.here(module + ".weight")),
             tensorOf(tensors, LoraTargets.first(name)),
             tensorOf(tensors, LoraTargets.first(LoraTargets.nameB(module))),
             targets.scaling(module));

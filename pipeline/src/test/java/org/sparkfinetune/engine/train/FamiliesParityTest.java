@@ -204,6 +204,26 @@ class FamiliesParityTest {
     run(model, "qlora-bfloat16").with("bf16", true).compareLosses(1, step -> 5e-3 * Math.log(96));
   }
 
+  /** The base weights that adapters are on are called otherwise than in the adapter's file. */
+  @Test
+  void parts_of_a_base_that_reads_images_train_like_any_other_adapter() throws Exception {
+    double plain = firstLoss("use_dora", false);
+    assertThat(firstLoss("init_lora_weights", "olora")).isCloseTo(plain, within(1e-5));
+    assertThat(firstLoss("use_dora", true)).isCloseTo(plain, within(1e-5));
+  }
+
+  /** Before the first step every new adapter leaves the model as it is. */
+  private double firstLoss(String key, Object value) throws Exception {
+    return run("gemma3-images", "lora")
+        .without("adapter")
+        .with("lora_r", 2)
+        .with("max_steps", 1)
+        .with(key, value)
+        .run(2)
+        .get(0)
+        .loss();
+  }
+
   @Test
   void full_training_leaves_what_reads_images_as_it_was() throws Exception {
     run("gemma3-images", "lora").without("adapter").with("method", "full").run(2);
