@@ -200,10 +200,7 @@ public record TrainConfig(
           maxGradNorm,
           routerAuxLossCoef);
       lrSchedulerKwargs = lrSchedulerKwargs.map(Map::copyOf);
-      double end =
-          new ScheduleOptions(lrSchedulerType, lrSchedulerKwargs.orElse(Map.of()))
-              .number("lr_end")
-              .orElse(0);
+      double end = options(lrSchedulerType, lrSchedulerKwargs).number("lr_end").orElse(0);
       if (end >= learningRate) {
         throw new UserError(
             "lr_scheduler_kwargs.lr_end is %s, which is not below learning_rate, %s"
@@ -213,7 +210,12 @@ public record TrainConfig(
 
     /** {@code lr_scheduler_kwargs}, of the schedule that there is. */
     public ScheduleOptions schedule() {
-      return new ScheduleOptions(lrSchedulerType, lrSchedulerKwargs.orElse(Map.of()));
+      return options(lrSchedulerType, lrSchedulerKwargs);
+    }
+
+    private static ScheduleOptions options(
+        LrSchedulerType type, Optional<Map<String, String>> given) {
+      return new ScheduleOptions(type, given.orElse(Map.of()));
     }
   }
 

@@ -1,16 +1,19 @@
 package org.sparkfinetune.engine.train;
 
+import org.sparkfinetune.config.ScheduleOptions;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 
 /** The learning rate of a step, as transformers' schedulers of the same names give it. */
 final class LearningRate {
   private final Optimization optimization;
+  private final ScheduleOptions options;
   private final long totalSteps;
   private final long warmupSteps;
 
   LearningRate(Optimization optimization, long totalSteps) {
     this.optimization = optimization;
+    this.options = optimization.schedule();
     this.totalSteps = totalSteps;
     this.warmupSteps =
         optimization.warmupSteps() > 0
@@ -56,7 +59,7 @@ final class LearningRate {
       return progress;
     }
     double factor =
-        switch (optimization.schedule().shape("warmup_type", "linear")) {
+        switch (options.shape("warmup_type", "linear")) {
           case "cosine" -> 0.5 * (1 - Math.cos(Math.PI * progress));
           case "1-sqrt" -> 1 - Math.sqrt(1 - progress);
           default -> progress;
@@ -76,7 +79,7 @@ final class LearningRate {
     }
     double progress = (done - warmupSteps - stable) / decay;
     double factor =
-        switch (optimization.schedule().shape("decay_type", "cosine")) {
+        switch (options.shape("decay_type", "cosine")) {
           case "linear" -> 1 - progress;
           case "1-sqrt" -> 1 - Math.sqrt(progress);
           default -> cosine(progress, number("num_cycles", 0.5));
@@ -104,6 +107,6 @@ final class LearningRate {
   }
 
   private double number(String option, double otherwise) {
-    return optimization.schedule().number(option).orElse(otherwise);
+    return options.number(option).orElse(otherwise);
   }
 }

@@ -46,36 +46,6 @@ record ModelRecipe(
     Sharding sharding,
     double routerBalance) {
 
-  /** Without a loss that balances experts. */
-  ModelRecipe(
-      DecoderConfig config,
-      ModelGroups.Method method,
-      double dropout,
-      long seed,
-      double loraPlusRatio,
-      Precision precision,
-      PlainType plainType,
-      TokenBatch.Attention attention,
-      LayerKeep keep,
-      Inputs inputs,
-      OptionalLong activationMemory,
-      Sharding sharding) {
-    this(
-        config,
-        method,
-        dropout,
-        seed,
-        loraPlusRatio,
-        precision,
-        plainType,
-        attention,
-        keep,
-        inputs,
-        activationMemory,
-        sharding,
-        0);
-  }
-
   enum Inputs {
     IN_MEMORY,
     IN_A_FILE

@@ -101,7 +101,7 @@ final class Decoder {
     for (int t = 0; t < n; t++) {
       model.embedding().row(columns[t].token(), x, t * config.hiddenSize());
     }
-    scale(x, config.family().scales().embedding());
+    scale(x, 0, x.length, config.family().scales().embedding());
     Map<Optional<Rope>, float[]> rotations = new HashMap<>();
     ropes.forEach(rope -> rotations.put(rope, rotation(columns, rope)));
     for (int i = 0; i < config.numHiddenLayers(); i++) {
@@ -282,8 +282,8 @@ final class Decoder {
     return results;
   }
 
-  private static void scale(float[] x, double factor) {
-    for (int i = 0; i < x.length && factor != 1; i++) {
+  private static void scale(float[] x, int at, int count, double factor) {
+    for (int i = at; i < at + count && factor != 1; i++) {
       x[i] *= (float) factor;
     }
   }
@@ -321,19 +321,13 @@ final class Decoder {
         config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
     for (int t = 0; t < n; t++) {
       rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
-      grow(q, t * queries, queries, growth.factor(columns[t].position()));
+      scale(q, t * queries, queries, growth.factor(columns[t].position()));
       rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
       columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
     }
     float[] attended = new float[n * queries];
     attend(index, columns, q, attended);
     return attended;
-  }
-
-  private static void grow(float[] q, int at, int count, float factor) {
-    for (int i = at; i < at + count && factor != 1; i++) {
-      q[i] *= factor;
-    }
   }
 
   /** Rotate-half: of the part of a head that turns, element i of the first half with the second. */

@@ -84,41 +84,6 @@ public record DecoderConfig(
         Experts.NONE);
   }
 
-  /** Without experts. */
-  public DecoderConfig(
-      String modelType,
-      int hiddenSize,
-      int intermediateSize,
-      int numAttentionHeads,
-      int numKeyValueHeads,
-      int headDim,
-      int vocabSize,
-      OptionalInt padding,
-      int maxPositionEmbeddings,
-      double rmsNormEps,
-      boolean tieWordEmbeddings,
-      Biases biases,
-      DecoderFamily family,
-      List<LayerAttention> layers) {
-    this(
-        modelType,
-        hiddenSize,
-        intermediateSize,
-        numAttentionHeads,
-        numKeyValueHeads,
-        headDim,
-        vocabSize,
-        padding,
-        maxPositionEmbeddings,
-        rmsNormEps,
-        tieWordEmbeddings,
-        biases,
-        family,
-        layers,
-        ModuleNames.DECODER,
-        Experts.NONE);
-  }
-
   /** The same with a head of its own. */
   DecoderConfig untied() {
     return new DecoderConfig(

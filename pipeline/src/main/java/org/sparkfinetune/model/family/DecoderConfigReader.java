@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -14,7 +13,6 @@ import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderFamily.Activation;
@@ -34,77 +32,6 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
  * than the user's.
  */
 public final class DecoderConfigReader {
-
-  /** The families that can be read, by their {@code model_type}. */
-  enum Family {
-    LLAMA(10_000, false),
-    MISTRAL(10_000, false, "sliding_window"),
-    MINISTRAL(10_000, false, "sliding_window"),
-    MINISTRAL3(1_000_000, false, "sliding_window"),
-    QWEN2(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
-    QWEN3(10_000, false, "sliding_window", "use_sliding_window", "max_window_layers"),
-    QWEN3_MOE(
-        10_000,
-        false,
-        "sliding_window",
-        "use_sliding_window",
-        "max_window_layers",
-        "num_experts",
-        "num_local_experts",
-        "num_experts_per_tok",
-        "moe_intermediate_size",
-        "norm_topk_prob",
-        "decoder_sparse_step",
-        "mlp_only_layers",
-        "router_aux_loss_coef",
-        "output_router_logits"),
-    SMOLLM3(2_000_000, true, "no_rope_layers", "sliding_window", "use_sliding_window"),
-    GRANITE(
-        10_000,
-        false,
-        "embedding_multiplier",
-        "residual_multiplier",
-        "attention_multiplier",
-        "logits_scaling"),
-    OLMO2(10_000, false),
-    OLMO3(500_000, false, "sliding_window"),
-    PHI3(10_000, false, "sliding_window", "original_max_position_embeddings"),
-    GEMMA2(
-        10_000,
-        true,
-        "sliding_window",
-        "query_pre_attn_scalar",
-        "attn_logit_softcapping",
-        "final_logit_softcapping"),
-    GEMMA3_TEXT(
-        1_000_000,
-        true,
-        "sliding_window",
-        "sliding_window_pattern",
-        "_sliding_window_pattern",
-        "rope_local_base_freq",
-        "query_pre_attn_scalar",
-        "attn_logit_softcapping",
-        "final_logit_softcapping");
-
-    private final double theta;
-    private final boolean tied;
-    private final Set<String> keys;
-
-    Family(double theta, boolean tied, String... keys) {
-      this.theta = theta;
-      this.tied = tied;
-      this.keys = Set.of(keys);
-    }
-
-    String modelType() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-
-    boolean isGemma() {
-      return this == GEMMA2 || this == GEMMA3_TEXT;
-    }
-  }
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -169,8 +96,9 @@ public final class DecoderConfigReader {
     refuseOtherArithmetic();
     int hidden = config.positive("hidden_size");
     int heads = config.positive("num_attention_heads");
-    int keyValueHeads = config.positive("num_key_value_heads", usualKeyValueHeads(heads));
-    int headDim = config.positive("head_dim", usualHeadDim(hidden / heads));
+    int keyValueHeads =
+        config.positive("num_key_value_heads", or(family.usual().keyValueHeads(), heads));
+    int headDim = config.positive("head_dim", or(family.usual().headDim(), hidden / heads));
     config.require(
         heads % keyValueHeads == 0,
         "num_key_value_heads",
@@ -187,8 +115,8 @@ public final class DecoderConfigReader {
         config.positive("vocab_size"),
         padding(),
         config.positive("max_position_embeddings", 0),
-        json.path("rms_norm_eps").asDouble(usualEps()),
-        config.flag("tie_word_embeddings", family.tied),
+        json.path("rms_norm_eps").asDouble(family.usual().rmsNormEps()),
+        config.flag("tie_word_embeddings", family.usual().tied()),
         biases(),
         switches(hidden),
         attention(layers, headDim),
@@ -221,8 +149,11 @@ public final class DecoderConfigReader {
 
   /** Python's: -1 is the last. Another token than the vocabulary has is none. */
   private OptionalInt padding() {
-    JsonNode id =
-        json.has("pad_token_id") ? json.path("pad_token_id") : JSON.valueToTree(usualPadding());
+    if (!json.has("pad_token_id")) {
+      OptionalInt usual = family.usual().padding();
+      return usual.orElse(0) < config.positive("vocab_size") ? usual : OptionalInt.empty();
+    }
+    JsonNode id = json.path("pad_token_id");
     int vocabulary = config.positive("vocab_size");
     if (!id.isInt() || Math.abs((long) id.asInt()) > vocabulary || id.asInt() == vocabulary) {
       return OptionalInt.empty();
@@ -230,50 +161,8 @@ public final class DecoderConfigReader {
     return OptionalInt.of(Math.floorMod(id.asInt(), vocabulary));
   }
 
-  private @Nullable Integer usualPadding() {
-    return switch (family) {
-      case GEMMA2, GEMMA3_TEXT -> 0;
-      case OLMO2, OLMO3 -> 1;
-      case MINISTRAL3 -> 11;
-      case PHI3 -> 32_000;
-      case SMOLLM3 -> 128_004;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3, QWEN3_MOE, GRANITE -> null;
-    };
-  }
-
-  private int usualKeyValueHeads(int heads) {
-    return switch (family) {
-      case GEMMA2, GEMMA3_TEXT, SMOLLM3, QWEN3_MOE -> 4;
-      case MISTRAL, MINISTRAL, MINISTRAL3 -> 8;
-      case QWEN2, QWEN3 -> 32;
-      case LLAMA, GRANITE, OLMO2, OLMO3, PHI3 -> heads;
-    };
-  }
-
-  private int usualHeadDim(int even) {
-    return switch (family) {
-      case QWEN3, MINISTRAL3 -> 128;
-      case GEMMA2, GEMMA3_TEXT -> 256;
-      case LLAMA, MISTRAL, MINISTRAL, QWEN2, QWEN3_MOE, SMOLLM3, GRANITE, OLMO2, OLMO3, PHI3 ->
-          even;
-    };
-  }
-
-  private double usualEps() {
-    return switch (family) {
-      case OLMO2, OLMO3, PHI3, MINISTRAL3 -> 1e-5;
-      case LLAMA,
-          MISTRAL,
-          MINISTRAL,
-          QWEN2,
-          QWEN3,
-          QWEN3_MOE,
-          SMOLLM3,
-          GRANITE,
-          GEMMA2,
-          GEMMA3_TEXT ->
-          1e-6;
-    };
+  private static int or(int usual, int otherwise) {
+    return usual == 0 ? otherwise : usual;
   }
 
   private DecoderConfig.Biases biases() {
@@ -346,7 +235,7 @@ public final class DecoderConfigReader {
   private List<LayerAttention> attention(int layers, int headDim) {
     boolean growing = family == Family.MINISTRAL3;
     RopeReader ropes =
-        new RopeReader(config, headDim, family.theta, family == Family.PHI3, growing);
+        new RopeReader(config, headDim, family.usual().theta(), family == Family.PHI3, growing);
     int window = window();
     IntPredicate slides = slides(layers, window);
     List<LayerAttention> all = new ArrayList<>();
@@ -361,7 +250,9 @@ public final class DecoderConfigReader {
     return switch (family) {
       case OLMO3 ->
           Optional.of(
-              slides ? ropes.ofWindows("rope_theta", family.theta) : ropes.ofFullAttention());
+              slides
+                  ? ropes.ofWindows("rope_theta", family.usual().theta())
+                  : ropes.ofFullAttention());
       case GEMMA3_TEXT ->
           Optional.of(
               slides ? ropes.ofWindows("rope_local_base_freq", 10_000) : ropes.ofFullAttention());
@@ -467,11 +358,11 @@ public final class DecoderConfigReader {
       config.require(json.path(dropout).asDouble(0) == 0, dropout, "0");
     }
     config.require(
-        family.keys.contains("sliding_window") || !json.hasNonNull("sliding_window"),
+        family.keys().contains("sliding_window") || !json.hasNonNull("sliding_window"),
         "sliding_window",
         "null: attention of " + family.modelType() + " has no window");
     refuseOtherQuantization();
-    ConfigKeys.refuseUnknown(config, family.modelType(), family.keys);
+    ConfigKeys.refuseUnknown(config, family.modelType(), family.keys());
   }
 
   private void refuseOtherQuantization() {

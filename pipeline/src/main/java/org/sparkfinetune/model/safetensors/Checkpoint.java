@@ -93,10 +93,18 @@ public final class Checkpoint implements AutoCloseable {
    * The same tensors under other names.
    *
    * @param names from a file's name to the new one
+   * @throws UserError if two get the same one
    */
   public Checkpoint named(UnaryOperator<String> names) {
     Map<String, Stored> renamed = new LinkedHashMap<>();
-    tensors.forEach((name, stored) -> renamed.put(names.apply(name), stored));
+    tensors.forEach(
+        (name, stored) -> {
+          if (renamed.put(names.apply(name), stored) != null) {
+            throw new UserError(
+                "The model %s has two tensors for %s. Keep one of them."
+                    .formatted(folder, Names.quoted(names.apply(name))));
+          }
+        });
     return new Checkpoint(folder, renamed, shards);
   }
 

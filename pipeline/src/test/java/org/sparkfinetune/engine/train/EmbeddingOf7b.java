@@ -7,6 +7,8 @@ import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
@@ -37,6 +39,7 @@ import org.sparkfinetune.testing.TestLora;
  * saves it: a process of its own, whose heap is less than a third of that tensor.
  */
 final class EmbeddingOf7b {
+  private static final Logger LOG = LoggerFactory.getLogger(EmbeddingOf7b.class);
   private static final int VOCABULARY = 152_064;
   private static final int HIDDEN = 3584;
   private static final DecoderConfig CONFIG =
@@ -83,12 +86,13 @@ final class EmbeddingOf7b {
       }
       model.weights().trainable().forEach(group -> group.publish(1));
       new AdapterSaver(model, store, 1).result(config, AdapterConfig.of(config.lora()));
-      System.out.println("loss " + outcome.loss());
+      LOG.info("loss {}", outcome.loss());
     }
     check(new org.apache.hadoop.fs.Path(config.outputDir(), "adapter"), store);
-    System.out.printf(
-        "%.0f s, anonymous memory at most %.2f GB%n",
-        (System.nanoTime() - begin) * 1e-9, memory.peakAnonymousBytes() * 1e-9);
+    LOG.info(
+        "{} s, anonymous memory at most {} MB",
+        Math.round((System.nanoTime() - begin) * 1e-9),
+        Math.round(memory.peakAnonymousBytes() * 1e-6));
     System.exit(0);
   }
 
@@ -119,7 +123,8 @@ final class EmbeddingOf7b {
         LayerKeep.NOTHING,
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
-        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
+        0);
   }
 
   private static WeightSource drawn() {

@@ -12,7 +12,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
@@ -26,6 +25,8 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
@@ -54,6 +55,7 @@ import org.sparkfinetune.store.Store;
  * there from the start: JAVA_TOOL_OPTIONS="-Xms3g -XX:+AlwaysPreTouch".
  */
 class FailuresTest {
+  private static final Logger LOG = LoggerFactory.getLogger(FailuresTest.class);
   private static final int FAILURES = Integer.getInteger("failures", 5);
 
   /** Until then pools fill and code is compiled. */
@@ -92,7 +94,7 @@ class FailuresTest {
         if (i + 1 > WARM_UP) {
           measured.add(bytes);
         }
-        System.out.printf(Locale.ROOT, "%d failures: %.1f MiB%n", i + 1, bytes / 1048576.0);
+        LOG.info("{} failures: {} KiB", i + 1, bytes >> 10);
       }
     }
     timer.shutdownNow();

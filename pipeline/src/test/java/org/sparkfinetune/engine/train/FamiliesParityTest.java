@@ -159,7 +159,8 @@ class FamiliesParityTest {
         keep,
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
-        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
+        0);
   }
 
   private static WeightSource trained(BaseModel base, Checkpoint adapter) {
@@ -310,12 +311,7 @@ class FamiliesParityTest {
   }
 
   private Variant balanced(String model) throws Exception {
-    return new Variant("families/" + model + "-aux", scratch)
-        .model("families/" + model)
-        .with("dataset_path", Variant.VARIANTS.resolve("rows.safetensors").toUri())
-        .with("method", "lora")
-        .with("router_aux_loss_coef", 0.05)
-        .adapter(FAMILIES.resolve(model + "-lora.start"));
+    return run(model, "aux").with("method", "lora").with("router_aux_loss_coef", 0.05);
   }
 
   private Variant run(String model, String method) throws Exception {

@@ -33,10 +33,12 @@ import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
 import org.sparkfinetune.model.family.DecoderFamily.Rotation;
 import org.sparkfinetune.model.family.DecoderFamily.Scales;
 import org.sparkfinetune.model.family.DecoderFamily.SoftCaps;
+import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.family.LinearModule;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.LoraTargets;
@@ -177,7 +179,9 @@ class FiniteDifferenceTest {
         true,
         new DecoderConfig.Biases(true, true, true),
         family,
-        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())));
+        List.of(new LayerAttention(5, Optional.of(rope)), new LayerAttention(0, Optional.empty())),
+        ModuleNames.DECODER,
+        Experts.NONE);
   }
 
   private Map<String, float[]> compare(SmallModel model) {

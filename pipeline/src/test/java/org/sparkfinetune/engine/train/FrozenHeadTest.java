@@ -78,7 +78,8 @@ class FrozenHeadTest {
               LayerKeep.NOTHING,
               ModelRecipe.Inputs.IN_MEMORY,
               OptionalLong.empty(),
-              new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+              new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
+              0);
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();

@@ -268,7 +268,8 @@ final class GoldenRun {
         keep,
         inputs,
         activationMemory,
-        new Sharding(sharding, prefetch));
+        new Sharding(sharding, prefetch),
+        0);
   }
 
   static TrainingStep trainingStep(RankModel model) {

@@ -24,6 +24,7 @@ import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
 import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
+import org.sparkfinetune.model.family.ModuleNames;
 import org.sparkfinetune.model.family.RopeScaling;
 import org.sparkfinetune.testing.TestLora;
 
@@ -94,7 +95,9 @@ class NaiveModelParityTest {
         random.nextBoolean(),
         new DecoderConfig.Biases(random.nextBoolean(), random.nextBoolean(), random.nextBoolean()),
         random.nextBoolean() ? DecoderFamily.LLAMA : family(random),
-        layers);
+        layers,
+        ModuleNames.DECODER,
+        Experts.NONE);
   }
 
   /** The same with experts in about half of the layers. */

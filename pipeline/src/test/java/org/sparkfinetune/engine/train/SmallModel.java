@@ -94,7 +94,8 @@ record SmallModel(
         LayerKeep.NOTHING,
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
-        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER));
+        new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
+        0);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {

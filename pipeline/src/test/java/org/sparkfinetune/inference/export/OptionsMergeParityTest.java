@@ -40,7 +40,7 @@ final class OptionsMergeParityTest {
 
   @TempDir Path folder;
 
-  private static org.apache.hadoop.fs.Path path(Path path) {
+  static org.apache.hadoop.fs.Path path(Path path) {
     return new org.apache.hadoop.fs.Path(path.toUri());
   }
 
@@ -58,7 +58,7 @@ final class OptionsMergeParityTest {
     return output;
   }
 
-  private static float[] floats(Checkpoint file, String name) {
+  static float[] floats(Checkpoint file, String name) {
     TensorInfo info = file.info(name);
     ByteBuffer bytes = ByteBuffer.allocate((int) info.byteCount());
     file.read(name, 0, bytes);

@@ -1,11 +1,12 @@
 package org.sparkfinetune.inference.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.sparkfinetune.inference.export.OptionsMergeParityTest.floats;
+import static org.sparkfinetune.inference.export.OptionsMergeParityTest.path;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -16,8 +17,6 @@ import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
-import org.sparkfinetune.model.safetensors.Floats;
-import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.store.Store;
 
 /** What PEFT merges into models that read images too, see {@code families.py}. */
@@ -60,18 +59,5 @@ final class WrapperMergeParityTest {
     assertThat(config.path("text_config")).isEqualTo(base.path("text_config"));
     assertThat(config.path("model_type")).isEqualTo(base.path("model_type"));
     assertThat(config.path("dtype").asText()).isEqualTo("float32");
-  }
-
-  private static org.apache.hadoop.fs.Path path(Path path) {
-    return new org.apache.hadoop.fs.Path(path.toUri());
-  }
-
-  private static float[] floats(Checkpoint file, String name) {
-    TensorInfo info = file.info(name);
-    ByteBuffer bytes = ByteBuffer.allocate((int) info.byteCount());
-    file.read(name, 0, bytes);
-    float[] values = new float[(int) info.elements()];
-    Floats.toFloats(info.dtype(), bytes.flip(), values, 0, values.length);
-    return values;
   }
 }
