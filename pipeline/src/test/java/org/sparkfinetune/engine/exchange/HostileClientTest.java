@@ -104,7 +104,7 @@ class HostileClientTest {
   void garbage_closes_the_connection(Encryption encryption) throws IOException {
     open(encryption);
     Random random = new Random(7);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 72; i++) {
       byte[] garbage = new byte[random.nextInt(300)];
       random.nextBytes(garbage);
       if (i % 2 == 0 && garbage.length > 12) {
