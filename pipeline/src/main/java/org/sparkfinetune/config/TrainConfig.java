@@ -35,7 +35,8 @@ public record TrainConfig(
         String outputDir,
     Reporting reporting,
     Checkpointing checkpointing,
-    BestModel best) {
+    BestModel best,
+    EvalMetrics evalMetrics) {
   public TrainConfig {
     KeyTable.check(TrainConfig.class, method, seed, outputDir);
     if (method == Method.FULL && model.adapter().isPresent()) {
@@ -51,6 +52,11 @@ public record TrainConfig(
                   best.loadBestModelAtEnd()
                       ? "load_best_model_at_end"
                       : "early_stopping_patience"));
+    }
+    if (evalMetrics.needAnswers() && !reporting.evaluates()) {
+      throw new UserError(
+          "eval_metrics or eval_custom_metrics asks for %s, but eval_strategy is no; set eval_strategy to epoch or steps"
+              .formatted(String.join(", ", evalMetrics.names())));
     }
     LoraOptions.InitialWeights first = lora.options().initLoraWeights();
     if (method == Method.QLORA && first.how().ofBase() && model.adapter().isEmpty()) {
@@ -75,7 +81,8 @@ public record TrainConfig(
         outputDir,
         reporting,
         checkpointing,
-        best);
+        best,
+        evalMetrics);
   }
 
   /** Which weights are trained, and how the frozen ones are stored. */
@@ -348,7 +355,8 @@ public record TrainConfig(
       @Key(
               otherwise = "loss",
               doc =
-                  "what makes an evaluation the best: loss, or loss/NAME of a source of a mixture")
+                  "what makes an evaluation the best: loss, loss/NAME of a source of a mixture, or"
+                      + " one of eval_metrics")
           String metricForBestModel,
       @Key(doc = "whether more of it is better; without it not of a loss")
           Optional<Boolean> greaterIsBetter,
@@ -392,8 +400,9 @@ public record TrainConfig(
      *
      * @throws UserError if it is none of them
      */
-    public double of(double loss, Map<String, Double> lossBySource) {
+    public double of(double loss, Map<String, Double> lossBySource, Map<String, Double> ofAnswers) {
       Map<String, Double> all = new TreeMap<>();
+      ofAnswers.forEach((name, its) -> all.put(EVAL + name, its));
       lossBySource.forEach((source, its) -> all.put(EVAL + LOSS + "/" + source, its));
       // As transformers calls that of one of several data sets.
       lossBySource.forEach((source, its) -> all.put(EVAL + source + "_" + LOSS, its));
@@ -405,7 +414,7 @@ public record TrainConfig(
                 .formatted(
                     metricForBestModel,
                     all.keySet().stream()
-                        .filter(name -> name.startsWith(EVAL + LOSS))
+                        .filter(name -> name.startsWith(EVAL + LOSS) || !name.endsWith("_" + LOSS))
                         .collect(Collectors.joining(", "))));
       }
       return value;

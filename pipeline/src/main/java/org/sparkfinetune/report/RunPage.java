@@ -45,6 +45,7 @@ final class RunPage {
     figures();
     curves();
     lossBySource();
+    answers();
     report.summary().ifPresent(this::time);
     report.summary().ifPresent(this::memory);
     attempts();
@@ -95,15 +96,16 @@ final class RunPage {
   private void curves() {
     List<Point> evaluations =
         report.evaluations().stream().map(e -> new Point(e.step(), e.evalLoss())).toList();
-    List<LineChart> charts =
-        List.of(
-            chart(
-                "Loss",
-                training("training", MetricsLine.Train::loss),
-                new Series("evaluation", Ink.TWO, evaluations)),
-            chart("Learning rate", training("", MetricsLine.Train::learningRate)),
-            chart("Gradient norm before clipping", training("", MetricsLine.Train::gradNorm)),
-            chart("Tokens a second", training("", MetricsLine.Train::tokensPerSecond)));
+    List<LineChart> charts = new ArrayList<>();
+    charts.add(
+        chart(
+            "Loss",
+            training("training", MetricsLine.Train::loss),
+            new Series("evaluation", Ink.TWO, evaluations)));
+    metrics().forEach(name -> charts.add(chart(name, evaluated(name))));
+    charts.add(chart("Learning rate", training("", MetricsLine.Train::learningRate)));
+    charts.add(chart("Gradient norm before clipping", training("", MetricsLine.Train::gradNorm)));
+    charts.add(chart("Tokens a second", training("", MetricsLine.Train::tokensPerSecond)));
     page.text("h2", "Over the optimizer steps").raw("<div class=\"charts\">\n");
     charts.stream().filter(chart -> !chart.isEmpty()).forEach(chart -> page.raw(chart.svg()));
     page.raw("</div>\n");
@@ -112,6 +114,48 @@ final class RunPage {
     }
     if (attempts.size() > 1) {
       page.text("p", "Dashed lines: a new attempt began.");
+    }
+  }
+
+  /** Metrics of answers that some evaluation has. */
+  private List<String> metrics() {
+    return report.evaluations().stream()
+        .flatMap(evaluation -> evaluation.metrics().keySet().stream())
+        .distinct()
+        .toList();
+  }
+
+  private Series evaluated(String metric) {
+    List<Point> points =
+        report.evaluations().stream()
+            .filter(evaluation -> Double.isFinite(value(evaluation, metric)))
+            .map(evaluation -> new Point(evaluation.step(), value(evaluation, metric)))
+            .toList();
+    return new Series("", Ink.TWO, points);
+  }
+
+  private static double value(MetricsLine.Eval evaluation, String metric) {
+    return evaluation.metrics().getOrDefault(metric, Double.NaN);
+  }
+
+  /** The same questions at each evaluation: how answers change over the run. */
+  private void answers() {
+    List<MetricsLine.Eval> answered =
+        report.evaluations().stream().filter(line -> !line.answers().isEmpty()).toList();
+    if (answered.isEmpty()) {
+      return;
+    }
+    page.text("h2", "What the model writes");
+    List<MetricsLine.Answer> first = answered.get(0).answers();
+    for (int i = 0; i < first.size(); i++) {
+      page.text("pre", first.get(i).prompt()).raw("<div class=\"wide\"><table>\n");
+      row("expected", first.get(i).expected());
+      for (MetricsLine.Eval line : answered) {
+        if (i < line.answers().size()) {
+          row("step " + line.step(), line.answers().get(i).answer());
+        }
+      }
+      page.raw("</table></div>\n");
     }
   }
 

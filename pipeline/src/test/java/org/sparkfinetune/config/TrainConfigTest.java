@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
+import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
 import org.sparkfinetune.config.Parallelism.ExchangeMode;
 import org.sparkfinetune.config.Parallelism.Fsdp;
@@ -83,7 +84,8 @@ class TrainConfigTest {
                 "runs/one",
                 new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
                 new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
-                new BestModel(false, "loss", Optional.empty(), OptionalInt.empty(), 0)));
+                new BestModel(false, "loss", Optional.empty(), OptionalInt.empty(), 0),
+                new EvalMetrics(Set.of(Metric.LOSS), Optional.empty(), 50, OptionalInt.empty())));
     assertThat(load(folder, REQUIRED).notes()).isEmpty();
   }
 
@@ -152,7 +154,12 @@ class TrainConfigTest {
                     true),
                 new Checkpointing(
                     IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5),
-                new BestModel(true, "eval_sql_loss", Optional.of(true), OptionalInt.of(3), 0.01)));
+                new BestModel(true, "eval_sql_loss", Optional.of(true), OptionalInt.of(3), 0.01),
+                new EvalMetrics(
+                    Set.of(Metric.LOSS, Metric.EXECUTION_MATCH),
+                    Optional.of(Map.of("right", "answer = expected")),
+                    7,
+                    OptionalInt.of(9))));
   }
 
   @Test
@@ -478,6 +485,10 @@ class TrainConfigTest {
     greater_is_better: true
     early_stopping_patience: 3
     early_stopping_threshold: 0.01
+    eval_metrics: [loss, execution_match]
+    eval_custom_metrics: {right: answer = expected}
+    eval_generate_samples: 7
+    eval_max_new_tokens: 9
     """;
   }
 }

@@ -126,7 +126,8 @@ final class TrainBenchmark {
             List.of(),
             store,
             new ResumeState(new RunIdentity(Map.of()), work.rowsPerStep(), Optional.empty()),
-            spark.sparkContext().longAccumulator("layers loaded"));
+            spark.sparkContext().longAccumulator("layers loaded"),
+            Optional.empty());
     ExchangeSettings exchange =
         RunExchange.settings(context.getConf(), config.parallelism().exchange());
     CompletableFuture<double[]> clock = CompletableFuture.supplyAsync(() -> firstTimes(folder));

@@ -23,6 +23,14 @@ public record Conversation(List<Message> messages, TemplateInputs inputs) {
     this(messages, TemplateInputs.NONE);
   }
 
+  /** Without the assistant's last answer, if it ends with one. */
+  public Conversation question() {
+    int last = messages.size() - 1;
+    return last >= 0 && messages.get(last).role() == Role.ASSISTANT
+        ? new Conversation(messages.subList(0, last), inputs)
+        : this;
+  }
+
   /**
    * What templates get besides messages: JSON arrays as texts, empty where there is none.
    *

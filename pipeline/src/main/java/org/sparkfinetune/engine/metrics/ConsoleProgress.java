@@ -93,13 +93,19 @@ public final class ConsoleProgress {
   }
 
   private String text(MetricsLine.Eval line) {
-    return String.format(
-        Locale.ROOT,
-        "step %d/%d  eval loss %.4f over %d tokens",
-        line.step(),
-        schedule.totalSteps(),
-        line.evalLoss(),
-        line.evalTrainedTokens());
+    StringBuilder text =
+        new StringBuilder(
+            String.format(
+                Locale.ROOT,
+                "step %d/%d  eval loss %.4f over %d tokens",
+                line.step(),
+                schedule.totalSteps(),
+                line.evalLoss(),
+                line.evalTrainedTokens()));
+    line.metrics()
+        .forEach(
+            (name, value) -> text.append(String.format(Locale.ROOT, "  %s %.4g", name, value)));
+    return text.toString();
   }
 
   private String left() {

@@ -1,13 +1,17 @@
 package org.sparkfinetune.engine.metrics;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** A line of {@code metrics.jsonl}: doubles in full precision, non-finite ones as strings. */
 public sealed interface MetricsLine {
@@ -110,6 +114,8 @@ public sealed interface MetricsLine {
    * @param evalLoss mean over all trained tokens of the test split
    * @param evalTrainedTokens how many those are
    * @param lossBySource the same of each source of a mixture, in their order
+   * @param metrics of the model's answers, by name
+   * @param answers some of them, the same questions each time
    */
   record Eval(
       long step,
@@ -117,17 +123,26 @@ public sealed interface MetricsLine {
       double evalLoss,
       long evalTrainedTokens,
       Map<String, Double> lossBySource,
+      Map<String, Double> metrics,
+      List<Answer> answers,
       double runtime)
       implements MetricsLine {
+    private static final String PREFIX = "eval_";
+    private static final String LOSS = "eval_loss";
     private static final String BY_SOURCE = "eval_loss/";
+    private static final String TRAINED_TOKENS = "eval_trained_tokens";
+    private static final String ANSWERS = "eval_answers";
+    private static final Set<String> OTHERS = Set.of(LOSS, TRAINED_TOKENS, ANSWERS);
 
     public Eval {
       lossBySource = Collections.unmodifiableMap(new LinkedHashMap<>(lossBySource));
+      metrics = Collections.unmodifiableMap(new LinkedHashMap<>(metrics));
+      answers = List.copyOf(answers);
     }
 
     /** Of what is no mixture. */
     public Eval(long step, double epoch, double evalLoss, long evalTrainedTokens, double runtime) {
-      this(step, epoch, evalLoss, evalTrainedTokens, Map.of(), runtime);
+      this(step, epoch, evalLoss, evalTrainedTokens, Map.of(), Map.of(), List.of(), runtime);
     }
 
     /** Without the time of it. */
@@ -142,13 +157,30 @@ public sealed interface MetricsLine {
               .objectNode()
               .put("step", step)
               .put("epoch", epoch)
-              .put("eval_loss", evalLoss)
-              .put("eval_trained_tokens", evalTrainedTokens);
+              .put(LOSS, evalLoss)
+              .put(TRAINED_TOKENS, evalTrainedTokens);
       lossBySource.forEach((source, loss) -> node.put(BY_SOURCE + source, loss));
+      metrics.forEach((name, value) -> node.put(PREFIX + name, value));
+      if (!answers.isEmpty()) {
+        ArrayNode list = node.putArray(ANSWERS);
+        for (Answer one : answers) {
+          list.addObject()
+              .put("prompt", one.prompt())
+              .put("expected", one.expected())
+              .put("answer", one.answer());
+        }
+      }
       putKnown(node, "runtime", runtime);
       return node.toString();
     }
   }
+
+  /**
+   * What the model wrote.
+   *
+   * @param prompt the last of the question's messages
+   */
+  record Answer(String prompt, String expected, String answer) {}
 
   private static void putKnown(ObjectNode node, String key, double value) {
     if (!Double.isNaN(value)) {
@@ -167,22 +199,36 @@ public sealed interface MetricsLine {
     if (!(node instanceof ObjectNode) || !node.path("step").isIntegralNumber()) {
       return Optional.empty();
     }
-    return Optional.of(node.has("eval_loss") ? eval(node) : train(node));
+    return Optional.of(node.has(Eval.LOSS) ? eval(node) : train(node));
   }
 
   private static Eval eval(JsonNode node) {
     Map<String, Double> bySource = new LinkedHashMap<>();
+    Map<String, Double> metrics = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> field : node.properties()) {
-      if (field.getKey().startsWith(Eval.BY_SOURCE)) {
-        bySource.put(field.getKey().substring(Eval.BY_SOURCE.length()), number(field.getValue()));
+      String name = field.getKey();
+      if (name.startsWith(Eval.BY_SOURCE)) {
+        bySource.put(name.substring(Eval.BY_SOURCE.length()), number(field.getValue()));
+      } else if (name.startsWith(Eval.PREFIX) && !Eval.OTHERS.contains(name)) {
+        metrics.put(name.substring(Eval.PREFIX.length()), number(field.getValue()));
       }
+    }
+    List<Answer> answers = new ArrayList<>();
+    for (JsonNode one : node.path(Eval.ANSWERS)) {
+      answers.add(
+          new Answer(
+              one.path("prompt").asText(),
+              one.path("expected").asText(),
+              one.path("answer").asText()));
     }
     return new Eval(
         node.path("step").asLong(),
         node.path("epoch").asDouble(),
-        number(node.path("eval_loss")),
-        node.path("eval_trained_tokens").asLong(),
+        number(node.path(Eval.LOSS)),
+        node.path(Eval.TRAINED_TOKENS).asLong(),
         bySource,
+        metrics,
+        answers,
         number(node.path("runtime")));
   }
 

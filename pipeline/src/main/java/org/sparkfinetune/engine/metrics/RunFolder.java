@@ -79,6 +79,11 @@ public record RunFolder(Path root) {
     return new Path(tokenized(), "run.json");
   }
 
+  /** Which questions evaluations ask. */
+  public Path questions() {
+    return new Path(tokenized(), "questions.bin");
+  }
+
   public Path checkpoints() {
     return in("checkpoints");
   }

@@ -76,13 +76,14 @@ public final class TensorBoardWriter implements AutoCloseable {
   }
 
   /**
-   * {@code eval/loss}, of a mixture {@code eval/loss/SOURCE}, {@code runtime}, {@code
-   * samples_per_second}, {@code steps_per_second}.
+   * {@code eval/loss}, of a mixture {@code eval/loss/SOURCE}, metrics of answers, {@code runtime},
+   * {@code samples_per_second}, {@code steps_per_second}.
    */
   public void evaluation(MetricsLine.Eval line, Speed speed) {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("eval/loss", line.evalLoss());
     line.lossBySource().forEach((source, loss) -> values.put("eval/loss/" + source, loss));
+    line.metrics().forEach((name, value) -> values.put("eval/" + name, value));
     values.put("eval/runtime", speed.seconds());
     values.put("eval/samples_per_second", speed.samplesPerSecond());
     values.put("eval/steps_per_second", speed.stepsPerSecond());

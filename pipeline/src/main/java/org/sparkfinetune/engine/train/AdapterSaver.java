@@ -53,11 +53,16 @@ final class AdapterSaver {
     RunFolder folder = RunFolder.of(config.outputDir());
     // What a start that was killed in this place left half-written.
     store.sweep(config.method() == Method.FULL ? folder.model() : folder.adapter());
+    trained(config, lora, config.method() == Method.FULL ? folder.model() : folder.adapter());
+  }
+
+  /** An adapter, or a model where all weights are trained. */
+  void trained(TrainConfig config, AdapterConfig lora, Path folder) {
     if (config.method() == Method.FULL) {
-      model(folder.model(), config.model());
-      ModelFiles.copy(config.model(), folder.model(), store);
+      model(folder, config.model());
+      ModelFiles.copy(config.model(), folder, store);
     } else {
-      adapter(folder.adapter(), config.model(), lora);
+      adapter(folder, config.model(), lora);
     }
   }
 

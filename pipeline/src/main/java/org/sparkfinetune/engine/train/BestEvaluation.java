@@ -46,7 +46,7 @@ final class BestEvaluation {
   }
 
   void evaluated(Evaluated evaluated) {
-    double value = settings.of(evaluated.loss(), evaluated.lossBySource());
+    double value = settings.of(evaluated.loss(), evaluated.lossBySource(), evaluated.ofAnswers());
     boolean first = step == 0 && !Double.isNaN(value);
     boolean better = first || isBetter(value);
     boolean enough = better && Math.abs(value - best) > settings.earlyStoppingThreshold();

@@ -181,6 +181,7 @@ public final class ParityRun {
               rows,
               new Evaluation.TestRows(new RowsInMemory(List.of()), List.of()),
               log,
+              Optional.empty(),
               new BestEvaluation(config.best()),
               new PhaseClock())
           .run(0, step -> Trainer.Next.STEP);

@@ -60,6 +60,7 @@ public final class RankRun {
    * @param scratch a local folder that may vanish afterwards
    * @param tokenizedPath Hadoop URI of the packed rows
    * @param testSources of the packed test rows of a mixture; empty where nothing is mixed
+   * @param answers measures what the model writes, if that was asked for; the caller closes it
    * @param attempt starts of this run before
    * @param stopRequested whether the run should save and end after the step it is in
    */
@@ -71,6 +72,7 @@ public final class RankRun {
       Path scratch,
       String tokenizedPath,
       List<SourceRows> testSources,
+      Optional<AnswerEvaluation> answers,
       int attempt,
       ProgressListener progress,
       BooleanSupplier stopRequested) {}
@@ -267,6 +269,7 @@ public final class RankRun {
             job.train(),
             new Evaluation.TestRows(job.test(), environment.testSources()),
             recorder.isPresent() ? recorder.get() : new Unrecorded(),
+            environment.answers().map(own -> ofRanks(job, own)),
             best,
             job.clock());
     Checkpointer.Setting setting =
@@ -286,6 +289,10 @@ public final class RankRun {
       checkpointer.finish();
       return done;
     }
+  }
+
+  private AnswersOfRanks ofRanks(Job job, AnswerEvaluation own) {
+    return new AnswersOfRanks(job.model(), config, lora, store, environment.scratch(), own);
   }
 
   private Trainer.Next after(long step, Checkpointer checkpointer) {

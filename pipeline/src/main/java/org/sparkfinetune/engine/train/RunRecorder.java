@@ -191,6 +191,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
             evaluated.loss(),
             evaluated.trainedTokens(),
             evaluated.lossBySource(),
+            evaluated.ofAnswers(),
+            evaluated.answers(),
             seconds());
     metrics.write(line);
     tensorBoard.evaluation(line, new Speed(evaluated.seconds(), evaluationRows, evaluationRows));

@@ -3,11 +3,13 @@ package org.sparkfinetune.engine.train;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.slf4j.MDC;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -28,6 +30,7 @@ final class Trainer {
   private final TrainingStep trainingStep;
   private final int batchTokens;
   private final Evaluation evaluation;
+  private final Optional<AnswersOfRanks> answers;
   private final BestEvaluation best;
   private final PhaseClock clock;
 
@@ -39,6 +42,7 @@ final class Trainer {
       PackedRows train,
       Evaluation.TestRows test,
       TrainingEvents events,
+      Optional<AnswersOfRanks> answers,
       BestEvaluation best,
       PhaseClock clock) {
     this.model = model;
@@ -49,6 +53,7 @@ final class Trainer {
     this.train = train;
     this.test = test;
     this.events = events;
+    this.answers = answers;
     this.best = best;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
@@ -152,6 +157,10 @@ final class Trainer {
     }
     long start = System.nanoTime();
     Evaluation.Result result = clock.in(Phase.FORWARD, () -> evaluation.run(step, test));
+    AnswersOfRanks.Result answered =
+        clock.in(
+            Phase.FORWARD,
+            () -> answers.map(ofRanks -> ofRanks.run(step)).orElse(AnswersOfRanks.Result.NONE));
     TrainingEvents.Evaluated evaluated =
         new TrainingEvents.Evaluated(
             step,
@@ -159,6 +168,8 @@ final class Trainer {
             result.loss(),
             result.trainedTokens(),
             result.lossBySource(),
+            answered.metrics(),
+            answered.first(),
             (System.nanoTime() - start) * 1e-9);
     events.evaluated(evaluated);
     if (step > 0) {
@@ -185,12 +196,20 @@ final class Trainer {
         int rows,
         double seconds) {}
 
+    /**
+     * After an evaluation.
+     *
+     * @param ofAnswers metrics of what the model wrote, by name
+     * @param answers some of them
+     */
     record Evaluated(
         long step,
         double epoch,
         double loss,
         long trainedTokens,
         Map<String, Double> lossBySource,
+        Map<String, Double> ofAnswers,
+        List<Answer> answers,
         double seconds) {}
 
     void step(Step step);

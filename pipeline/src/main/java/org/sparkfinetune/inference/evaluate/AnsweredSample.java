@@ -18,6 +18,12 @@ public record AnsweredSample(Conversation conversation, String expected, String 
     return new AnsweredSample(conversation, expected(conversation).content(), answer.strip());
   }
 
+  /** The last message before the expected answer. */
+  public String prompt() {
+    List<Message> messages = conversation.messages();
+    return messages.size() > 1 ? messages.get(messages.size() - 2).content() : "";
+  }
+
   /** The last message. */
   public static Message expected(Conversation conversation) {
     List<Message> messages = conversation.messages();

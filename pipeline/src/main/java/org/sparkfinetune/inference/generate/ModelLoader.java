@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.Workers;
@@ -51,19 +52,48 @@ final class ModelLoader implements AutoCloseable {
   private final Optional<AdapterFiles> adapter;
   private final BaseForm form;
   private final UnnamedFile unnamed = UnnamedFile.create();
+  private final BaseMatrices base;
 
-  private ModelLoader(ModelFolder folder, Optional<AdapterFiles> adapter, BaseForm form) {
+  /**
+   * The base model's matrices, which adapters leave as they are.
+   *
+   * @param made by name
+   */
+  record BaseMatrices(UnnamedFile file, Map<String, Matrix> made) {
+    static BaseMatrices in(UnnamedFile file) {
+      return new BaseMatrices(file, new ConcurrentHashMap<>());
+    }
+  }
+
+  private ModelLoader(
+      ModelFolder folder,
+      Optional<AdapterFiles> adapter,
+      BaseForm form,
+      Optional<BaseMatrices> base) {
     this.folder = folder;
     this.adapter = adapter;
     this.form = form;
+    this.base = base.orElseGet(() -> BaseMatrices.in(unnamed));
   }
 
   static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Store store) {
+    return open(model, adapter, form, Optional.empty(), store);
+  }
+
+  /**
+   * @param base to take matrices from that were made before, and to leave others in; without it the
+   *     model has its own
+   */
+  static ModelLoader open(
+      Path model, Optional<Path> adapter, BaseForm form, Optional<BaseMatrices> base, Store store) {
     ModelFolder folder = ModelFolder.open(model, store);
     try {
       ModelLoader loader =
           new ModelLoader(
-              folder, adapter.map(path -> AdapterFiles.open(path, folder.config(), store)), form);
+              folder,
+              adapter.map(path -> AdapterFiles.open(path, folder.config(), store)),
+              form,
+              base);
       loader.adapter.ifPresent(loader::check);
       return loader;
     } catch (RuntimeException e) {
@@ -143,7 +173,7 @@ final class ModelLoader implements AutoCloseable {
       return table(head);
     }
     return adapter.stream().anyMatch(AdapterFiles::untiesHead)
-        ? plain(DecoderWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
+        ? ofBase(DecoderWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
         : embedding;
   }
 
@@ -285,15 +315,23 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private Matrix matrix(String name, int out, int in) {
+    return base.made().computeIfAbsent(name, weight -> made(weight, out, in));
+  }
+
+  private Matrix made(String name, int out, int in) {
     if (folder.isQuantized(name)) {
       PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
       Matrix.Form decoded =
           weight.dtype() == DType.F32 || in % 2 != 0 ? Matrix.Form.FLOATS : Matrix.Form.PAIRS;
       return new Nf4Matrix(
-          out, in, bytes(name, weight.packedBytes()), scales(weight.absmax()), decoded);
+          out,
+          in,
+          bytes(name, weight.packedBytes(), base.file()),
+          scales(weight.absmax()),
+          decoded);
     }
     return switch (form) {
-      case AS_STORED -> plain(name, out, in);
+      case AS_STORED -> plain(name, out, in, base.file());
       case NF4 -> quantized(name, out, in, in % 2 == 0 ? Matrix.Form.PAIRS : Matrix.Form.FLOATS);
       case NF4_FLOAT32 -> quantized(name, out, in, Matrix.Form.FLOATS);
     };
@@ -302,7 +340,7 @@ final class ModelLoader implements AutoCloseable {
   private Nf4Matrix quantized(String name, int out, int in, Matrix.Form decoded) {
     WeightValues values = folder.values(name);
     long elements = (long) out * in;
-    ByteBuffer packed = unnamed.allocate((elements + 1) / 2);
+    ByteBuffer packed = base.file().allocate((elements + 1) / 2);
     float[] piece = new float[(int) Math.min(PIECE, elements)];
     float[] absmax = new float[Nf4Codec.blocks(piece.length)];
     for (long at = 0; at < elements; at += PIECE) {
@@ -325,12 +363,16 @@ final class ModelLoader implements AutoCloseable {
   }
 
   private PlainMatrix plain(String name, int out, int in) {
+    return plain(name, out, in, unnamed);
+  }
+
+  private PlainMatrix plain(String name, int out, int in, UnnamedFile to) {
     TensorInfo info = folder.checkpoint().info(name);
-    return new PlainMatrix(out, in, bytes(name, info.byteCount()), info.dtype());
+    return new PlainMatrix(out, in, bytes(name, info.byteCount(), to), info.dtype());
   }
 
   /** In place if the checkpoint is on a local disk, else copied to one. */
-  private ByteBuffer bytes(String name, long count) {
+  private ByteBuffer bytes(String name, long count, UnnamedFile to) {
     if (count > Integer.MAX_VALUE) {
       throw new UserError(
           "%s has %s bytes; weights of more than 2 GiB cannot be decoded with here."
@@ -341,10 +383,15 @@ final class ModelLoader implements AutoCloseable {
         .map(name, 0, count)
         .orElseGet(
             () -> {
-              ByteBuffer copy = unnamed.allocate(count);
+              ByteBuffer copy = to.allocate(count);
               folder.checkpoint().read(name, 0, copy);
               return copy.flip();
             });
+  }
+
+  private PlainMatrix ofBase(String name, int out, int in) {
+    return (PlainMatrix)
+        base.made().computeIfAbsent(name, weight -> plain(weight, out, in, base.file()));
   }
 
   /** The embedding or the head; what an adapter trained whole replaces the base's. */
@@ -354,7 +401,7 @@ final class ModelLoader implements AutoCloseable {
     Optional<AdapterFiles> saved =
         adapter.filter(files -> files.savedParameters().contains(shape.name()));
     if (saved.isEmpty()) {
-      return plain(shape.name(), out, in);
+      return ofBase(shape.name(), out, in);
     }
     String tensor = AdapterNames.saved(shape.name());
     requireShape(saved.get(), tensor, out, in);

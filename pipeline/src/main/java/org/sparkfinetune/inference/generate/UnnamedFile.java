@@ -15,15 +15,22 @@ import org.sparkfinetune.errors.RunFailure;
  */
 final class UnnamedFile implements AutoCloseable {
   private final FileChannel channel;
+  private final Path folder;
   private long end;
 
-  private UnnamedFile(FileChannel channel) {
+  private UnnamedFile(FileChannel channel, Path folder) {
     this.channel = channel;
+    this.folder = folder;
   }
 
+  /** In the JVM's folder for such files. */
   static UnnamedFile create() {
+    return create(Path.of(System.getProperty("java.io.tmpdir")));
+  }
+
+  static UnnamedFile create(Path folder) {
     try {
-      Path file = Files.createTempFile("spark-finetune-weights-", ".bin");
+      Path file = Files.createTempFile(folder, "spark-finetune-weights-", ".bin");
       FileChannel channel =
           FileChannel.open(
               file,
@@ -31,9 +38,9 @@ final class UnnamedFile implements AutoCloseable {
               StandardOpenOption.WRITE,
               StandardOpenOption.DELETE_ON_CLOSE);
       Files.deleteIfExists(file);
-      return new UnnamedFile(channel);
+      return new UnnamedFile(channel, folder);
     } catch (IOException e) {
-      throw failed(e);
+      throw failed(folder, e);
     }
   }
 
@@ -44,14 +51,14 @@ final class UnnamedFile implements AutoCloseable {
       end += (bytes + 63) & ~63L;
       return buffer;
     } catch (IOException e) {
-      throw failed(e);
+      throw failed(folder, e);
     }
   }
 
-  private static RunFailure failed(IOException e) {
+  private static RunFailure failed(Path folder, IOException e) {
     return new RunFailure(
-        "Weights could not be kept in %s: %s. Is there space? -Djava.io.tmpdir names another folder."
-            .formatted(System.getProperty("java.io.tmpdir"), e.getMessage()),
+        "Weights could not be kept in %s: %s. Is there space? -Djava.io.tmpdir names another folder, of executors spark.local.dir."
+            .formatted(folder, e.getMessage()),
         e);
   }
 
@@ -60,7 +67,7 @@ final class UnnamedFile implements AutoCloseable {
     try {
       channel.close();
     } catch (IOException e) {
-      throw failed(e);
+      throw failed(folder, e);
     }
   }
 }

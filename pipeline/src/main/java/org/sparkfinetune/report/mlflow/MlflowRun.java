@@ -197,6 +197,7 @@ public final class MlflowRun {
       evaluation
           .lossBySource()
           .forEach((source, loss) -> values.put(EVALUATED + "/" + source, loss));
+      evaluation.metrics().forEach((name, value) -> values.put("eval_" + name, value));
     }
     return values;
   }

@@ -20,6 +20,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
+import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
@@ -138,6 +139,7 @@ public final class TrainDriver {
     TokenizedDataset tokenized = rows.take(choice, tokenize);
     double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
     checkBest(tokenized);
+    Optional<RunAnswers> answers = answers(choice, tokenize, tokenizer);
     explain(tokenized);
     warn(tokenized, choice, tokenizer);
     resume.leaveOthersBehind(folder, store);
@@ -179,7 +181,8 @@ public final class TrainDriver {
                       tokenized.testSources(),
                       store,
                       resume.next(),
-                      watch.loading(context, layers * plan.worldSize()));
+                      watch.loading(context, layers * plan.worldSize()),
+                      answers);
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
     summarize(reports, attempts[0], tokenizeSeconds);
@@ -201,7 +204,27 @@ public final class TrainDriver {
     }
     Map<String, Double> sources = new TreeMap<>();
     tokenized.testSources().forEach(source -> sources.put(source.source(), 0.0));
-    config.best().of(0, sources);
+    Map<String, Double> answers = new TreeMap<>();
+    RunAnswers.metrics(config).forEach(metric -> answers.put(metric.name(), 0.0));
+    config.best().of(0, sources, answers);
+  }
+
+  /** What evaluations ask the model, if metrics need answers. */
+  private Optional<RunAnswers> answers(
+      RunRows.Choice choice, TokenizeJob tokenize, TokenizerFiles files) {
+    if (!config.evalMetrics().needAnswers()) {
+      return Optional.empty();
+    }
+    LOG.debug("metrics of answers: {}", RunAnswers.metrics(config));
+    ChatTemplate template =
+        choice
+            .found()
+            .map(TokenizeJob.Found::template)
+            .orElseGet(() -> tokenize.template(choice.request()));
+    EvaluationQuestions.Asked asked =
+        new EvaluationQuestions(spark, folder, store)
+            .choose(config, template, files, choice.replacedBy().isPresent());
+    return Optional.of(new RunAnswers(asked, files, template, store));
   }
 
   private static double secondsSince(long nanos) {

@@ -19,6 +19,7 @@ import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.train.AnswerEvaluation;
 import org.sparkfinetune.engine.train.RankRun;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.ResumeState;
@@ -47,10 +48,12 @@ public final class TrainTask implements RankTask {
   private final int rowsPerStep;
   private final @Nullable String checkpoint;
   private final LongAccumulator loadedLayers;
+  private final @Nullable RunAnswers answers;
 
   /**
    * @param testSources see {@link RankRun.Environment}
    * @param loadedLayers counts layers of all ranks
+   * @param answers what evaluations ask, if they do
    */
   public TrainTask(
       String configFile,
@@ -59,7 +62,8 @@ public final class TrainTask implements RankTask {
       List<SourceRows> testSources,
       Store store,
       ResumeState continuation,
-      LongAccumulator loadedLayers) {
+      LongAccumulator loadedLayers,
+      Optional<RunAnswers> answers) {
     this.configFile = configFile;
     this.modelId = model.modelId();
     this.revision = model.revision();
@@ -72,6 +76,7 @@ public final class TrainTask implements RankTask {
     this.rowsPerStep = continuation.rowsPerStep();
     this.checkpoint = continuation.checkpoint().map(Path::toString).orElse(null);
     this.loadedLayers = loadedLayers;
+    this.answers = answers.orElse(null);
   }
 
   @Override
@@ -81,6 +86,18 @@ public final class TrainTask implements RankTask {
             .train(Optional.of(configFile), List.of())
             .config()
             .with(model());
+    Optional<AnswerEvaluation> measures =
+        Optional.ofNullable(answers)
+            .map(asked -> asked.open(config, context.cores(), context.scratch()));
+    try {
+      return run(context, config, measures);
+    } finally {
+      measures.ifPresent(AnswerEvaluation::close);
+    }
+  }
+
+  private byte[] run(RankContext context, TrainConfig config, Optional<AnswerEvaluation> measures)
+      throws IOException {
     RankRun.Environment environment =
         new RankRun.Environment(
             context.exchange(),
@@ -90,6 +107,7 @@ public final class TrainTask implements RankTask {
             context.scratch(),
             tokenizedPath,
             testSources,
+            measures,
             context.attempt(),
             progressListener(context),
             stopRequested(context, config));

@@ -88,7 +88,7 @@ class SteeringParityTest {
         resumed.restore(best.counters());
         best = resumed;
         double value = run.path("values").path(step++).asDouble();
-        best.evaluated(new Evaluated(step, 0, value, 1, Map.of(), 0));
+        best.evaluated(new Evaluated(step, 0, value, 1, Map.of(), Map.of(), List.of(), 0));
       }
       assertThat(best.resultingStep()).isEqualTo(OptionalLong.of(run.path("step").asLong()));
       assertThat(best.summary().get(0).value()).isEqualTo(run.path("best").asDouble());
@@ -103,8 +103,10 @@ class SteeringParityTest {
     BestModel settings =
         config("early_stopping_patience", 1, "metric_for_best_model", "eval_hard_loss").best();
     BestEvaluation best = new BestEvaluation(settings);
-    best.evaluated(new Evaluated(1, 0, 1, 1, Map.of("easy", 1.0, "hard", 4.0), 0));
-    best.evaluated(new Evaluated(2, 0, 2, 1, Map.of("easy", 1.0, "hard", 3.0), 0));
+    best.evaluated(
+        new Evaluated(1, 0, 1, 1, Map.of("easy", 1.0, "hard", 4.0), Map.of(), List.of(), 0));
+    best.evaluated(
+        new Evaluated(2, 0, 2, 1, Map.of("easy", 1.0, "hard", 3.0), Map.of(), List.of(), 0));
     assertThat(best.endsRun()).isFalse();
     assertThat(best.resultingStep()).isEmpty();
     assertThat(best.summary().get(0).metric()).isEqualTo("eval_hard_loss");
@@ -112,8 +114,8 @@ class SteeringParityTest {
     assertThat(settings.isGreaterBetter()).isFalse();
     BestModel slash = config("metric_for_best_model", "loss/hard").best();
     assertThat(slash.isGreaterBetter()).isFalse();
-    assertThat(slash.of(1, Map.of("hard", 2.0))).isEqualTo(2);
-    assertThatThrownBy(() -> slash.of(1, Map.of("easy", 2.0)))
+    assertThat(slash.of(1, Map.of("hard", 2.0), Map.of())).isEqualTo(2);
+    assertThatThrownBy(() -> slash.of(1, Map.of("easy", 2.0), Map.of()))
         .hasMessage(
             "metric_for_best_model is loss/hard, but an evaluation gives eval_loss, eval_loss/easy");
   }

@@ -29,6 +29,7 @@ import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
+import org.sparkfinetune.inference.evaluate.SampleResult;
 import org.sparkfinetune.inference.export.Merge;
 import org.sparkfinetune.inference.export.Merge.MergeRequest;
 import org.sparkfinetune.model.family.DecoderWeights;
@@ -132,7 +133,7 @@ class TrainDriverClusterTest {
 
   /** The embedding is trained too, and the head that was tied to it stays what it was. */
   @Test
-  void evaluate_measures_the_loss_that_the_run_was_evaluated_with() throws IOException {
+  void evaluate_measures_what_the_ranks_measured_with_the_same_answers() throws IOException {
     Path run = folder.resolve("answers");
     sample.train(
         spark,
@@ -146,7 +147,13 @@ class TrainDriverClusterTest {
         "--max_seq_length",
         "48",
         "--overlong",
-        "truncate");
+        "truncate",
+        "--eval_metrics",
+        "exact_match",
+        "--eval_custom_metrics",
+        "{right: answer = expected, letters: length(answer)}",
+        "--eval_max_new_tokens",
+        "8");
     List<JsonNode> recorded = SampleRun.metrics(run, "eval_loss");
     JsonNode last = recorded.get(recorded.size() - 1);
 
@@ -162,18 +169,38 @@ class TrainDriverClusterTest {
                         Optional.empty()),
                     sample.data().toString(),
                     Optional.empty(),
-                    Set.of(Metric.LOSS),
+                    Set.of(Metric.LOSS, Metric.EXACT_MATCH),
                     false,
                     Optional.of(folder.toString()),
                     Optional.empty(),
-                    Sampling.greedy(1, 1)));
+                    Sampling.greedy(8, 1)));
 
+    assertThatAnswersAreThoseOf(report, last);
     Mean loss = report.models().get("adapter").loss().orElseThrow();
     assertThat(loss.tokens()).isEqualTo(last.path("eval_trained_tokens").asLong());
     assertThat(loss.value()).isCloseTo(last.path("eval_loss").asDouble(), within(1e-4));
     assertThat(report.about().get("loss_over"))
         .isEqualTo("the assistant's turns, max_seq_length 48 (longer ones: truncate)");
     assertThatMergingUntiesTheHead(run.resolve("adapter"));
+  }
+
+  private static void assertThatAnswersAreThoseOf(EvaluationReport report, JsonNode evaluation) {
+    List<SampleResult> samples = report.models().get("adapter").samples();
+    assertThat(evaluation.path("eval_answers")).hasSize(2);
+    for (int i = 0; i < 2; i++) {
+      JsonNode answer = evaluation.path("eval_answers").path(i);
+      assertThat(answer.path("answer").asText())
+          .isEqualTo(samples.get(i).answer().orElseThrow().text());
+      assertThat(answer.path("expected").asText()).isEqualTo(report.expected().get(i));
+    }
+    assertThat(evaluation.path("eval_letters").asDouble())
+        .isEqualTo(
+            samples.stream()
+                .mapToInt(sample -> sample.answer().orElseThrow().text().length())
+                .average()
+                .orElseThrow());
+    assertThat(evaluation.path("eval_right")).isEqualTo(evaluation.path("eval_exact_match"));
+    assertThat(evaluation.path("eval_generated_tokens").asInt()).isBetween(4, 32);
   }
 
   private static void assertThatMergingUntiesTheHead(Path adapter) throws IOException {
