@@ -28,8 +28,8 @@ OPTIONS = {
     "pissa": "--init_lora_weights pissa", "pissa_niter_4": "--init_lora_weights pissa_niter_4", "olora": "--init_lora_weights olora",
     "rank_pattern": "--rank_pattern {q_proj:4,down_proj:1} --alpha_pattern {q_proj:16}",
     "layers_to_transform": "--layers_to_transform 1 --layers_pattern layers",
-    "exclude_modules": "--target_modules all-linear --exclude_modules .*mlp.*",
-    "expression": "--target_modules .*layers[.](0[.]self_attn|1[.]mlp)[.](q|down)_proj",
+    "exclude_modules": "--lora_target_modules all-linear --exclude_modules .*mlp.*",
+    "expression": "--lora_target_modules .*layers[.](0[.]self_attn|1[.]mlp)[.](q|down)_proj",
     "modules_to_save": "--modules_to_save lm_head,embed_tokens", "norms": "--modules_to_save input_layernorm",
     "loraplus": "--loraplus_lr_ratio 16",
 }
@@ -47,8 +47,8 @@ def make(folder, names):
     for name, settings in families.models.items():
         if names and name not in names: continue
         save(name, settings)
-        attention = "--target_modules " + ",".join(families.ATTENTION)
-        cases.append(f"{name} {name} {attention if 'num_experts' in settings else '--target_modules all-linear'}")
+        attention = "--lora_target_modules " + ",".join(families.ATTENTION)
+        cases.append(f"{name} {name} {attention if 'num_experts' in settings else '--lora_target_modules all-linear'}")
         changed = CHANGED.get(name, {})
         if changed is None: continue
         # llama.cpp expects Phi-3's own tokens where a name has phi3 in it.

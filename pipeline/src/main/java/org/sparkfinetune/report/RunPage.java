@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
 import org.sparkfinetune.engine.metrics.MaskedSample;
@@ -27,6 +28,12 @@ final class RunPage {
   /** With a blank, where a narrow page may break it. */
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss", Locale.ROOT).withZone(ZoneOffset.UTC);
+
+  private static final Set<String> NO_MEASURES =
+      Set.of(
+          MetricsLine.Eval.GENERATED_TOKENS,
+          MetricsLine.Eval.TRUNCATED_ANSWERS,
+          MetricsLine.Eval.GENERATE_RUNTIME);
 
   private final RunReport report;
   private final List<Attempt> attempts;
@@ -117,10 +124,11 @@ final class RunPage {
     }
   }
 
-  /** Metrics of answers that some evaluation has. */
+  /** Metrics of answers that some evaluation has, without what answering took. */
   private List<String> metrics() {
     return report.evaluations().stream()
         .flatMap(evaluation -> evaluation.metrics().keySet().stream())
+        .filter(name -> !NO_MEASURES.contains(name))
         .distinct()
         .toList();
   }

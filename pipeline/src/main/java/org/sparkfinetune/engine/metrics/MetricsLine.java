@@ -132,6 +132,12 @@ public sealed interface MetricsLine {
     private static final String BY_SOURCE = "eval_loss/";
     private static final String TRAINED_TOKENS = "eval_trained_tokens";
     private static final String ANSWERS = "eval_answers";
+
+    /** What answering took, among {@link #metrics}. */
+    public static final String GENERATED_TOKENS = "generated_tokens";
+
+    public static final String TRUNCATED_ANSWERS = "truncated_answers";
+    public static final String GENERATE_RUNTIME = "generate_runtime";
     private static final Set<String> OTHERS = Set.of(LOSS, TRAINED_TOKENS, ANSWERS);
 
     public Eval {

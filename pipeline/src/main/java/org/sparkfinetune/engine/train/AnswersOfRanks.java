@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
 import org.sparkfinetune.engine.train.AnswerEvaluation.Answered;
 import org.sparkfinetune.engine.train.AnswerEvaluation.Score;
@@ -73,9 +74,9 @@ final class AnswersOfRanks {
       metrics.put(name, sums[at] / sums[at + 1]);
       at += 2;
     }
-    metrics.put("generated_tokens", sums[at]);
-    metrics.put("truncated_answers", sums[at + 1]);
-    metrics.put("generate_runtime", (System.nanoTime() - start) * 1e-9);
+    metrics.put(MetricsLine.Eval.GENERATED_TOKENS, sums[at]);
+    metrics.put(MetricsLine.Eval.TRUNCATED_ANSWERS, sums[at + 1]);
+    metrics.put(MetricsLine.Eval.GENERATE_RUNTIME, (System.nanoTime() - start) * 1e-9);
     return new Result(metrics, own.first());
   }
 
