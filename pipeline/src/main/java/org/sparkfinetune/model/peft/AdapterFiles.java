@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -14,8 +15,6 @@ import java.util.function.Consumer;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.family.DecoderConfig;
@@ -36,10 +35,9 @@ import org.sparkfinetune.store.Store;
  * B (out, r).
  */
 public final class AdapterFiles implements AutoCloseable {
-  private static final Logger LOG = LoggerFactory.getLogger(AdapterFiles.class);
-  private static final String CONFIG = "adapter_config.json";
-  private static final String WEIGHTS = "adapter_model.safetensors";
-  private static final String WEIGHT = ".weight";
+  static final String CONFIG = "adapter_config.json";
+  static final String WEIGHTS = "adapter_model.safetensors";
+  static final String WEIGHT = ".weight";
   private static final int MAX_CONFIG_BYTES = 1 << 20;
 
   /** Elements read at a time. */
@@ -90,7 +88,7 @@ public final class AdapterFiles implements AutoCloseable {
   public static AdapterFiles open(Path folder, DecoderConfig model, Store store) {
     AdapterFiles files = open(folder, store);
     try {
-      files.fitTo(model);
+      new AdapterFit(folder, files, model).fit();
       return files;
     } catch (UserError e) {
       files.close();
@@ -118,65 +116,6 @@ public final class AdapterFiles implements AutoCloseable {
               .formatted(folder, files.saved));
     }
     return files;
-  }
-
-  private void fitTo(DecoderConfig model) {
-    List<String> linears = LoraTargets.linears(model);
-    leaveUntrained(linears);
-    List<String> strange = modules.stream().filter(name -> !linears.contains(name)).toList();
-    if (!strange.isEmpty()) {
-      throw new UserError(
-          "The adapter %s has LoRA for %s, but no linear of the decoder's layers has that name. %s"
-              .formatted(
-                  folder,
-                  some(strange),
-                  model.experts().exist()
-                      ? "Of a mixture of experts adapters on attention alone are read."
-                      : "Was it trained for another model, or for images?"));
-    }
-    Set<String> wanted = new TreeSet<>(new LoraTargets(model, config).all());
-    List<String> missing = wanted.stream().filter(name -> !modules.contains(name)).toList();
-    List<String> unexpected = modules.stream().filter(name -> !wanted.contains(name)).toList();
-    modules.retainAll(wanted);
-    if (modules.isEmpty()) {
-      throw new UserError(
-          "The adapter %s has no LoRA weights for any of the %s linears that its %s names (%s). A folder whose %s was not saved whole looks so; train or save it again."
-              .formatted(folder, wanted.size(), CONFIG, some(List.copyOf(wanted)), WEIGHTS));
-    }
-    if (!missing.isEmpty()) {
-      LOG.warn(
-          "The adapter {} lacks the weights of {} of the {} linears that its {} names ({}): those are computed as in the base model (PEFT says: found missing adapter keys while loading the checkpoint).",
-          folder,
-          missing.size(),
-          wanted.size(),
-          CONFIG,
-          some(missing));
-    }
-    if (!unexpected.isEmpty()) {
-      LOG.warn(
-          "The adapter {} has weights for {} linears that its {} does not name ({}): they are not used, as in PEFT.",
-          folder,
-          unexpected.size(),
-          CONFIG,
-          some(unexpected));
-    }
-    warnOfMissingModules();
-    fitTokens(model);
-  }
-
-  private void fitTokens(DecoderConfig model) {
-    if (tokenRows) {
-      TensorInfo rows = weights.info(AdapterNames.saved(LoraTargets.TOKEN_ROWS));
-      check(
-          rows.shape()[1] == model.hiddenSize(),
-          rows,
-          "(tokens, hidden_size) with the model's hidden_size, " + model.hiddenSize());
-    } else if (!config.tokens().isEmpty()) {
-      LOG.warn(
-          "The adapter {} lacks the embeddings of the tokens that its {} has in trainable_token_indices: the base model's are used.",
-          folder,
-          CONFIG);
-    }
   }
 
   /** Whether it holds embeddings of single tokens. */
@@ -208,52 +147,6 @@ public final class AdapterFiles implements AutoCloseable {
     };
   }
 
-  /**
-   * PEFT's all-linear gives an image encoder adapters too. B begins at zero and, where all that was
-   * trained on are texts, stays so: such an adapter adds nothing.
-   */
-  private void leaveUntrained(List<String> linears) {
-    List<String> untrained =
-        modules.stream()
-            .filter(name -> !linears.contains(name))
-            .filter(name -> name.startsWith("model.") && isZero(AdapterNames.loraB(name)))
-            .toList();
-    modules.removeAll(untrained);
-    if (!untrained.isEmpty()) {
-      LOG.info(
-          "The adapter {} has LoRA for {} linears outside of the decoder ({}), whose B is zero: they add nothing and are left out.",
-          folder,
-          untrained.size(),
-          some(untrained));
-    }
-  }
-
-  private boolean isZero(String tensor) {
-    for (float value : floats(tensor)) {
-      if (value != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private void warnOfMissingModules() {
-    for (String module : config.modulesToSave()) {
-      if (saved.stream().noneMatch(name -> ("." + name).endsWith("." + module + WEIGHT))) {
-        LOG.warn(
-            "The adapter {} lacks {}, which its {} has in modules_to_save: the base model's is used.",
-            folder,
-            module,
-            CONFIG);
-      }
-    }
-  }
-
-  private static String some(List<String> names) {
-    return String.join(", ", names.subList(0, Math.min(3, names.size())))
-        + (names.size() > 3 ? ", …" : "");
-  }
-
   /** The configuration alone. */
   public static AdapterConfig readConfig(Path folder, Store store) {
     Path path = new Path(folder, CONFIG);
@@ -273,6 +166,11 @@ public final class AdapterFiles implements AutoCloseable {
     } catch (IOException e) {
       throw new RunFailure("Reading " + path + " failed: " + e.getMessage(), e);
     }
+  }
+
+  /** Leaves the others out. */
+  void keep(Collection<String> linears) {
+    modules.retainAll(linears);
   }
 
   private void sort(String tensor) {
@@ -345,7 +243,7 @@ public final class AdapterFiles implements AutoCloseable {
     }
   }
 
-  private void check(boolean right, TensorInfo found, String expected) {
+  void check(boolean right, TensorInfo found, String expected) {
     if (!right) {
       throw new UserError(
           "%s: %s is %s %s, supported is %s."
