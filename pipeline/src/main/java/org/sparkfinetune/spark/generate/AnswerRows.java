@@ -159,6 +159,12 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       String text = row.getString(column);
       return new TextPrompt.Plain(text.hashCode(), text);
     }
+    Conversation question = conversation(row, column).question();
+    return new TextPrompt.Chat(EncodedConversation.number(question), question);
+  }
+
+  /** A column of messages with what templates get beside them. */
+  public static Conversation conversation(Row row, int column) {
     List<Message> messages = new ArrayList<>();
     for (Object element : row.getList(column)) {
       if (element == null) {
@@ -166,8 +172,7 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       }
       messages.add(MessageJson.message(json((Row) element), "messages[" + messages.size() + "]"));
     }
-    Conversation question = question(new Conversation(messages, inputs(row)));
-    return new TextPrompt.Chat(EncodedConversation.number(question), question);
+    return new Conversation(messages, inputs(row));
   }
 
   private static JsonNode json(Row row) {

@@ -76,7 +76,7 @@ public final class GenerateJob implements AutoCloseable {
    */
   public Dataset<Row> answer(
       Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
-    boolean conversations = isConversations(rows, column);
+    boolean conversations = isConversations(rows.schema(), column);
     return answer(
         rows,
         column,
@@ -102,8 +102,17 @@ public final class GenerateJob implements AutoCloseable {
             Encoders.row(AnswerRows.schema(rows.schema())));
   }
 
-  private static boolean isConversations(Dataset<Row> rows, String column) {
-    StructType schema = rows.schema();
+  /**
+   * The columns of answered rows.
+   *
+   * @throws UserError as {@link #answer}
+   */
+  public static StructType answered(StructType rows, String column) {
+    boolean unused = isConversations(rows, column);
+    return AnswerRows.schema(rows);
+  }
+
+  private static boolean isConversations(StructType schema, String column) {
     if (!Arrays.asList(schema.fieldNames()).contains(column)) {
       throw new UserError(
           "column is %s, but the input has %s."
@@ -152,7 +161,7 @@ public final class GenerateJob implements AutoCloseable {
 
   private void write(GenerateConfig.Batch batch, ModelChoice model, Sampling sampling, Path to) {
     Dataset<Row> rows = read(batch);
-    boolean conversations = isConversations(rows, batch.column());
+    boolean conversations = isConversations(rows.schema(), batch.column());
     AnsweringModel answering = AnsweringModel.of(model, sampling, store);
     try (AnsweringProgress progress =
         new AnsweringProgress(context, "generate", rows.count(), answering.layers())) {
@@ -173,7 +182,7 @@ public final class GenerateJob implements AutoCloseable {
       input.check(row -> checkPrompt(row, column, Prompt.ANY));
       Dataset<Row> rows = input.rows();
       // Of texts and conversations in one column Spark makes texts.
-      Prompt kind = isConversations(rows, column) ? Prompt.CONVERSATION : Prompt.TEXT;
+      Prompt kind = isConversations(rows.schema(), column) ? Prompt.CONVERSATION : Prompt.TEXT;
       input.check(row -> checkPrompt(row, column, kind));
       return rows;
     }

@@ -99,7 +99,8 @@ public final class TokenizedHash {
    * @throws UserError if a row is no conversation, or a file cannot be read, as when the data set
    *     is replaced at this moment
    */
-  static String dataset(SparkSession spark, DatasetSplit train, Optional<DatasetSplit> test) {
+  public static String dataset(
+      SparkSession spark, DatasetSplit train, Optional<DatasetSplit> test) {
     return RowsHash.ofDataset(
         rows(spark, train), test.map(split -> rows(spark, split)).orElseGet(RowsHash::new));
   }

@@ -34,7 +34,7 @@ import org.sparkfinetune.spark.train.SampleRun;
 /** Batch inference on two executor processes, one of which is killed. */
 final class GenerateJobClusterTest {
   /** {@code -Dprompts=10000} asks for more; a test of every build has to be short. */
-  private static final int PROMPTS = Integer.getInteger("prompts", 320);
+  private static final int PROMPTS = Integer.getInteger("prompts", 160);
 
   private static final int TASKS = 8;
 

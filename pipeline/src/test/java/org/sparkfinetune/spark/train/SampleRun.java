@@ -30,7 +30,7 @@ public final class SampleRun {
   private final Path data;
 
   /** Prepares 64 conversations, and 4 for evaluation. */
-  SampleRun(Path folder) throws IOException {
+  public SampleRun(Path folder) throws IOException {
     data = Files.createDirectories(folder.resolve("data"));
     List<String> conversations = new ArrayList<>();
     try (Stream<String> rows = Files.lines(SAMPLE.resolve("rows.jsonl"))) {
@@ -107,7 +107,7 @@ public final class SampleRun {
     }
   }
 
-  Path data() {
+  public Path data() {
     return data;
   }
 

@@ -1,0 +1,141 @@
+package org.sparkfinetune.spark.ml;
+
+import static org.apache.spark.sql.functions.avg;
+import static org.apache.spark.sql.functions.col;
+
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.UUID;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.ml.evaluation.Evaluator;
+import org.apache.spark.ml.param.Param;
+import org.apache.spark.ml.param.ParamMap;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.sparkfinetune.config.EvaluateConfig.Metric;
+import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.AnswerMetric;
+import org.sparkfinetune.inference.evaluate.AnswerMetrics;
+import org.sparkfinetune.inference.evaluate.AnsweredSample;
+import org.sparkfinetune.spark.generate.AnswerRows;
+
+/**
+ * The mean of one of {@code evaluate}'s metrics over rows that {@link FineTunedModel} answered: the
+ * conversation's last turn is what was expected. Rows that cannot be judged do not count; one
+ * without an answer is 0.
+ */
+public final class AnswerEvaluator extends Evaluator {
+  private static final long serialVersionUID = 1L;
+
+  private final String uid;
+  private final Param<String> metricName;
+  private final Param<String> messagesCol;
+
+  public AnswerEvaluator() {
+    this("answerEvaluator_" + UUID.randomUUID());
+  }
+
+  /** For {@code copy}. */
+  public AnswerEvaluator(String uid) {
+    this.uid = uid;
+    this.metricName = new Param<>(this, "metricName", "one of evaluate's metrics but loss");
+    this.messagesCol = new Param<>(this, "messagesCol", "column of conversations");
+    setDefault(metricName, "exact_match");
+    setDefault(messagesCol, "messages");
+  }
+
+  @Override
+  public String uid() {
+    return uid;
+  }
+
+  @Override
+  public Param<?>[] params() {
+    return new Param<?>[] {metricName, messagesCol};
+  }
+
+  /** As in {@code metrics} of {@code evaluate}. */
+  public AnswerEvaluator setMetricName(String value) {
+    set(metricName, value);
+    return this;
+  }
+
+  public AnswerEvaluator setMessagesCol(String value) {
+    set(messagesCol, value);
+    return this;
+  }
+
+  /**
+   * @return not-a-number where no row can be judged
+   * @throws UserError if there is no such metric
+   */
+  @Override
+  public double evaluate(Dataset<?> dataset) {
+    String name = getOrDefault(metricName);
+    AnswerMetric unused = metric(name);
+    Row mean =
+        dataset
+            .toDF()
+            .select(col(getOrDefault(messagesCol)), col("answer"))
+            .mapPartitions(new Scores(name), Encoders.DOUBLE())
+            .select(avg(col("value")))
+            .first();
+    return mean.isNullAt(0) ? Double.NaN : mean.getDouble(0);
+  }
+
+  private static AnswerMetric metric(String name) {
+    List<Metric> answered =
+        Arrays.stream(Metric.values()).filter(metric -> metric != Metric.LOSS).toList();
+    return AnswerMetrics.of(answered, Optional.empty()).stream()
+        .filter(metric -> metric.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new UserError(
+                    "metricName is %s; allowed are %s."
+                        .formatted(
+                            name,
+                            String.join(
+                                ", ", answered.stream().map(metric -> metric.text()).toList()))));
+  }
+
+  /** (messages, answer) to scores. */
+  private static final class Scores implements MapPartitionsFunction<Row, Double> {
+    private static final long serialVersionUID = 1L;
+    private final String metric;
+
+    Scores(String metric) {
+      this.metric = metric;
+    }
+
+    @Override
+    public Iterator<Double> call(Iterator<Row> rows) {
+      AnswerMetric judge = metric(metric);
+      List<Double> scores = new java.util.ArrayList<>();
+      rows.forEachRemaining(
+          row -> {
+            String answer = row.isNullAt(1) ? "" : row.getString(1);
+            OptionalDouble score =
+                judge.score(AnsweredSample.of(AnswerRows.conversation(row, 0), answer));
+            if (score.isPresent()) {
+              scores.add(row.isNullAt(1) ? 0 : score.getAsDouble());
+            }
+          });
+      return scores.iterator();
+    }
+  }
+
+  @Override
+  public boolean isLargerBetter() {
+    return true;
+  }
+
+  @Override
+  public AnswerEvaluator copy(ParamMap extra) {
+    return defaultCopy(extra);
+  }
+}
