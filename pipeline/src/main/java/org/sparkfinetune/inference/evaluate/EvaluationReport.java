@@ -23,12 +23,14 @@ import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
  * @param about model, adapter, base, data: key to value
  * @param questions prompts, in order
  * @param expected answers, in order
+ * @param metrics of answers, in the order in which they are shown
  * @param models name ({@code base}, {@code adapter}) to result; the last is the one of interest
  */
 public record EvaluationReport(
     Map<String, String> about,
     List<Conversation> questions,
     List<String> expected,
+    List<AnswerMetric> metrics,
     Map<String, ModelResult> models) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int SHOWN = 10;
@@ -37,6 +39,7 @@ public record EvaluationReport(
     about = new LinkedHashMap<>(about);
     questions = List.copyOf(questions);
     expected = List.copyOf(expected);
+    metrics = List.copyOf(metrics);
     models = new LinkedHashMap<>(models);
   }
 
@@ -45,8 +48,8 @@ public record EvaluationReport(
     ObjectNode root = JSON.createObjectNode();
     about.forEach(root::put);
     root.put("num_samples", questions.size());
-    ObjectNode metrics = root.putObject("metrics");
-    models.forEach((name, result) -> metrics.set(name, metrics(result)));
+    ObjectNode measured = root.putObject("metrics");
+    models.forEach((name, result) -> measured.set(name, measured(result)));
     difference().ifPresent(text -> root.set("difference", text));
     ArrayNode samples = root.putArray("samples");
     for (int i = 0; i < questions.size(); i++) {
@@ -63,7 +66,7 @@ public record EvaluationReport(
     }
   }
 
-  private static ObjectNode metrics(ModelResult result) {
+  private ObjectNode measured(ModelResult result) {
     ObjectNode node = JSON.createObjectNode();
     result
         .loss()
@@ -73,19 +76,23 @@ public record EvaluationReport(
               node.put("perplexity", Math.exp(loss.value()));
               node.put("loss_tokens", loss.tokens());
             });
-    result.exactMatch().ifPresent(p -> node.set("exact_match", proportion(p)));
-    result.normalisedMatch().ifPresent(p -> node.set("normalised_match", proportion(p)));
-    result
-        .executionMatch()
-        .ifPresent(
-            p -> {
-              node.set("execution_match", proportion(p));
-              ObjectNode kinds = node.putObject("verdicts");
-              result
-                  .kinds()
-                  .forEach((kind, count) -> kinds.put(kind.name().toLowerCase(Locale.ROOT), count));
-            });
+    for (AnswerMetric metric : metrics) {
+      measured(metric, result).ifPresent(value -> node.set(metric.name(), value));
+    }
+    if (!result.kinds().isEmpty()) {
+      ObjectNode kinds = node.putObject("verdicts");
+      result
+          .kinds()
+          .forEach((kind, count) -> kinds.put(kind.name().toLowerCase(Locale.ROOT), count));
+    }
     return node;
+  }
+
+  private static Optional<ObjectNode> measured(AnswerMetric metric, ModelResult result) {
+    return switch (metric.scale()) {
+      case HIT -> result.share(metric.name()).map(EvaluationReport::proportion);
+      case GRADE -> result.mean(metric.name()).map(EvaluationReport::grade);
+    };
   }
 
   private static ObjectNode interval(double value, double low, double high) {
@@ -94,6 +101,10 @@ public record EvaluationReport(
     node.put("low", low);
     node.put("high", high);
     return node;
+  }
+
+  private static ObjectNode grade(Mean mean) {
+    return interval(mean.value(), mean.low(), mean.high()).put("of", mean.tokens());
   }
 
   private static ObjectNode proportion(Proportion p) {
@@ -143,17 +154,20 @@ public record EvaluationReport(
     return node;
   }
 
-  private static ObjectNode sample(SampleResult result) {
+  private ObjectNode sample(SampleResult result) {
     ObjectNode node = JSON.createObjectNode();
     result.loss().ifPresent(loss -> node.put("loss", loss.sum() / Math.max(1, loss.tokens())));
-    result
-        .generated()
-        .ifPresent(
-            text -> {
-              node.put("generated", text);
-              node.put("exact_match", result.exact());
-              node.put("normalised_match", result.normalised());
-            });
+    result.answer().ifPresent(answer -> node.put("generated", answer.text()));
+    for (AnswerMetric metric : metrics) {
+      Optional.ofNullable(result.scores().get(metric.name()))
+          .ifPresent(
+              score -> {
+                switch (metric.scale()) {
+                  case HIT -> node.put(metric.name(), score == 1);
+                  case GRADE -> node.put(metric.name(), score);
+                }
+              });
+    }
     result
         .verdict()
         .ifPresent(
@@ -179,7 +193,7 @@ public record EvaluationReport(
                 Locale.ROOT,
                 "   %-10s %s%s%n",
                 model.getKey(),
-                sample.generated().orElse("").strip().replace("\n", "\\n"),
+                sample.answer().map(SampleResult.Answer::text).orElse("").replace("\n", "\\n"),
                 sample.verdict().map(v -> "   [" + words(v) + "]").orElse("")));
       }
     }
@@ -191,7 +205,7 @@ public record EvaluationReport(
     return verdict.reason().isEmpty() ? kind : kind + ": " + verdict.reason();
   }
 
-  private static String summary(String name, ModelResult result) {
+  private String summary(String name, ModelResult result) {
     StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-8s", name));
     result
         .loss()
@@ -205,9 +219,9 @@ public record EvaluationReport(
                         loss.low(),
                         loss.high(),
                         Math.exp(loss.value()))));
-    append(line, "exact", result.exactMatch());
-    append(line, "normalised", result.normalisedMatch());
-    append(line, "execution", result.executionMatch());
+    for (AnswerMetric metric : metrics) {
+      append(line, metric.name().replace("_match", ""), result.share(metric.name()));
+    }
     return line.append(System.lineSeparator()).toString();
   }
 

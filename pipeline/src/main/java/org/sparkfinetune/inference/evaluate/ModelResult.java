@@ -17,20 +17,27 @@ public record ModelResult(List<SampleResult> samples) {
     return parts.isEmpty() ? Optional.empty() : Optional.of(Mean.of(parts));
   }
 
-  /** Of the samples that have an answer. */
-  public Optional<Proportion> exactMatch() {
-    return share(answered().stream().filter(SampleResult::exact).count(), answered().size());
+  /** The share of hits of a metric of zeros and ones, among the samples that it can judge. */
+  public Optional<Proportion> share(String metric) {
+    List<Double> scores = scores(metric);
+    return scores.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            Proportion.of(scores.stream().filter(score -> score == 1).count(), scores.size()));
   }
 
-  public Optional<Proportion> normalisedMatch() {
-    return share(answered().stream().filter(SampleResult::normalised).count(), answered().size());
+  /** The mean of a metric over the samples that it can judge. */
+  public Optional<Mean> mean(String metric) {
+    List<Double> scores = scores(metric);
+    return scores.isEmpty()
+        ? Optional.empty()
+        : Optional.of(Mean.of(scores.stream().map(score -> new Mean.Part(score, 1)).toList()));
   }
 
-  /** Of the samples that could be judged. */
-  public Optional<Proportion> executionMatch() {
-    List<Verdict> judged =
-        verdicts().stream().filter(v -> v.kind() != Verdict.Kind.UNJUDGED).toList();
-    return share(judged.stream().filter(Verdict::isMatch).count(), judged.size());
+  private List<Double> scores(String metric) {
+    return samples.stream()
+        .flatMap(sample -> Optional.ofNullable(sample.scores().get(metric)).stream())
+        .toList();
   }
 
   /** How many of each kind. */
@@ -40,16 +47,8 @@ public record ModelResult(List<SampleResult> samples) {
     return kinds;
   }
 
-  private List<SampleResult> answered() {
-    return samples.stream().filter(sample -> sample.generated().isPresent()).toList();
-  }
-
   private List<Verdict> verdicts() {
     return samples.stream().flatMap(sample -> sample.verdict().stream()).toList();
-  }
-
-  private static Optional<Proportion> share(long hits, long count) {
-    return count == 0 ? Optional.empty() : Optional.of(Proportion.of(hits, count));
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.sparkfinetune.inference.evaluate;
 
+import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 
@@ -7,28 +8,24 @@ import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
  * What a model made of one sample; of each metric only if it was asked for.
  *
  * @param loss over the sample's trained tokens
+ * @param scores name of a metric to score, without those that cannot judge this sample
+ * @param verdict of running both queries
  */
 public record SampleResult(
     Optional<Mean.Part> loss,
-    Optional<String> generated,
-    boolean exact,
-    boolean normalised,
+    Optional<Answer> answer,
+    Map<String, Double> scores,
     Optional<Verdict> verdict) {
-
-  /** Comparisons of an answer with the expected text. */
-  public static final class Answer {
-    private Answer() {}
-
-    /** Equal but for spaces around, as the reference's sibling recipe measures. */
-    public static boolean isExact(String expected, String generated) {
-      return expected.strip().equals(generated.strip());
-    }
-
-    /** Equal as SQL but for spaces, case of words, kinds of quotes and a last semicolon. */
-    public static boolean isNormalisedEqual(String expected, String generated) {
-      return SqlText.normalised(expected).equals(SqlText.normalised(generated));
-    }
+  public SampleResult {
+    scores = Map.copyOf(scores);
   }
+
+  /**
+   * What a model wrote, stripped.
+   *
+   * @param isTruncated whether it ended at {@code max_new_tokens} or the end of the context
+   */
+  public record Answer(String text, boolean isTruncated) {}
 
   /**
    * What became of a generated query.
@@ -55,10 +52,14 @@ public record SampleResult(
       TOO_LARGE,
       /** Not one query: it would write, attach a file, or is several statements. */
       NOT_A_QUERY,
-      /** The expected query or the schema does not run in SQLite: nothing can be said. */
+      /**
+       * The expected query or the schema does not run in SQLite: nothing can be said, whatever was
+       * generated.
+       */
       UNJUDGED
     }
 
+    /** True for {@link Kind#MATCH}. */
     public boolean isMatch() {
       return kind == Kind.MATCH;
     }

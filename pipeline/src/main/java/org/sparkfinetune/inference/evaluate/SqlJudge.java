@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +19,10 @@ import org.sparkfinetune.inference.evaluate.Sqlite.Result;
  * Runs an expected and a generated query on made-up databases of a schema and compares results.
  * Rows may come in any order unless the expected query has an ORDER BY; columns may be named in any
  * way but have to be the same, in the same order. Safe for any number of threads.
+ *
+ * <p>Whether a sample can be judged is decided before the generated query is looked at: by running
+ * the expected query on databases that are made from it alone, with a limit of steps and not of
+ * time. So all models are measured on the same samples, on any machine.
  */
 public final class SqlJudge {
   private static final int DATABASES = 5;
@@ -25,12 +30,15 @@ public final class SqlJudge {
   /** More are tried while the expected query finds nothing. */
   private static final int MOST_DATABASES = 12;
 
+  /** A second or two. The expected query of a sample ends, or not, the same everywhere. */
+  private static final long EXPECTED_STEPS = 100_000_000;
+
   private static final Set<String> QUERY_WORDS = Set.of("select", "with", "values");
 
   private final Duration timeLimit;
 
   /**
-   * @param timeLimit of one query on one database
+   * @param timeLimit of one generated query on one database
    */
   public SqlJudge(Duration timeLimit) {
     this.timeLimit = timeLimit;
@@ -47,21 +55,46 @@ public final class SqlJudge {
    * @param schema CREATE TABLE statements
    */
   public Verdict judge(String schema, String expected, String generated) {
+    return unjudged(schema, expected)
+        .or(() -> noQuery(generated))
+        .orElseGet(() -> compared(schema, expected, generated));
+  }
+
+  /** Why nothing can be said about any query. */
+  private Optional<Verdict> unjudged(String schema, String expected) {
+    for (int seed = 0; seed < DATABASES; seed++) {
+      try {
+        filled(schema, expected, List.of(expected), seed).close();
+      } catch (SQLException | Limit e) {
+        return Optional.of(new Verdict(Kind.UNJUDGED, "the expected query: " + message(e)));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** What is wrong with a text that is not one query. */
+  private static Optional<Verdict> noQuery(String generated) {
     List<List<SqlText.Token>> statements = SqlText.statements(generated);
     if (statements.isEmpty()) {
-      return new Verdict(Kind.SYNTAX_ERROR, "there is no query");
+      return Optional.of(new Verdict(Kind.SYNTAX_ERROR, "there is no query"));
     }
     if (statements.size() > 1) {
-      return new Verdict(Kind.NOT_A_QUERY, statements.size() + " statements");
+      return Optional.of(new Verdict(Kind.NOT_A_QUERY, statements.size() + " statements"));
     }
     String first = statements.get(0).get(0).text();
     if (first.matches(
         "(?i)attach|detach|pragma|insert|update|delete|replace|drop|alter|create|vacuum|begin|commit|reindex|analyze|explain|savepoint|release|rollback|end")) {
-      return new Verdict(Kind.NOT_A_QUERY, "a " + first.toUpperCase(Locale.ROOT) + " statement");
+      return Optional.of(
+          new Verdict(Kind.NOT_A_QUERY, "a " + first.toUpperCase(Locale.ROOT) + " statement"));
     }
     if (!QUERY_WORDS.contains(first.toLowerCase(Locale.ROOT)) && !first.equals("(")) {
-      return new Verdict(Kind.SYNTAX_ERROR, "a query begins with SELECT, not '" + first + "'");
+      return Optional.of(
+          new Verdict(Kind.SYNTAX_ERROR, "a query begins with SELECT, not '" + first + "'"));
     }
+    return Optional.empty();
+  }
+
+  private Verdict compared(String schema, String expected, String generated) {
     boolean foundRows = false;
     for (int seed = 0; seed < (foundRows ? DATABASES : MOST_DATABASES); seed++) {
       Comparison comparison = compare(schema, expected, generated, seed);
@@ -73,40 +106,66 @@ public final class SqlJudge {
     return new Verdict(Kind.MATCH, foundRows ? "" : "no database gave any rows");
   }
 
-  private record Comparison(Verdict verdict, boolean foundRows) {}
+  private record Comparison(Verdict verdict, boolean foundRows) {
+    /** Nothing speaks against a match, and nothing for it. */
+    static final Comparison NO_EVIDENCE = new Comparison(new Verdict(Kind.MATCH, ""), false);
+  }
 
   private static Comparison decided(Kind kind, String reason) {
     return new Comparison(new Verdict(kind, reason), false);
   }
 
   private Comparison compare(String schema, String expected, String generated, int seed) {
-    try (Sqlite database = Sqlite.inMemory(timeLimit)) {
-      List<RowMaker.Rows> rows;
-      Result right;
-      try {
-        createTables(database, schema);
-        rows = fill(database, List.of(expected, generated), seed);
-        right = database.query(expected);
+    // The expected query may fail on the generated query's values, as a sum that overflows.
+    for (List<String> queries : List.of(List.of(expected, generated), List.of(expected))) {
+      try (Filled filled = filled(schema, expected, queries, seed)) {
+        Result made;
+        try {
+          made = filled.database().query(generated, timeLimit);
+        } catch (Limit e) {
+          return decided(e.kind(), message(e));
+        } catch (SQLException e) {
+          return decided(kind(message(e)), message(e));
+        }
+        return compare(schema, expected, filled.rows(), filled.right(), made);
       } catch (SQLException | Limit e) {
-        return decided(Kind.UNJUDGED, "the expected query: " + message(e));
+        continue;
       }
-      Result made;
-      try {
-        made = database.query(generated);
-      } catch (Limit e) {
-        return decided(e.kind(), message(e));
-      } catch (SQLException e) {
-        return decided(kind(message(e)), message(e));
-      }
-      return compare(schema, expected, rows, right, made);
-    } catch (SQLException e) {
-      return decided(Kind.UNJUDGED, "SQLite: " + message(e));
+    }
+    return Comparison.NO_EVIDENCE;
+  }
+
+  /**
+   * A database with rows.
+   *
+   * @param right the expected query's result
+   */
+  private record Filled(Sqlite database, List<RowMaker.Rows> rows, Result right)
+      implements AutoCloseable {
+    @Override
+    public void close() throws SQLException {
+      database.close();
     }
   }
 
-  private Comparison compare(
-      String schema, String expected, List<RowMaker.Rows> rows, Result right, Result made)
-      throws SQLException {
+  /**
+   * @param queries whose literals turn up in rows
+   */
+  private static Filled filled(String schema, String expected, List<String> queries, int seed)
+      throws SQLException, Limit {
+    Sqlite database = Sqlite.inMemory();
+    try {
+      createTables(database, schema);
+      List<RowMaker.Rows> rows = fill(database, queries, seed);
+      return new Filled(database, rows, database.query(expected, EXPECTED_STEPS));
+    } catch (SQLException | Limit | RuntimeException e) {
+      database.close();
+      throw e;
+    }
+  }
+
+  private static Comparison compare(
+      String schema, String expected, List<RowMaker.Rows> rows, Result right, Result made) {
     boolean found = !right.rows().isEmpty() && !isOneEmptyRow(right);
     if (right.columns() != made.columns()) {
       return decided(
@@ -116,12 +175,13 @@ public final class SqlJudge {
     if (ordered ? right.rows().equals(made.rows()) : counted(right).equals(counted(made))) {
       return new Comparison(new Verdict(Kind.MATCH, ""), found);
     }
-    Result again = onShuffledRows(schema, expected, rows);
+    Optional<Result> again = onShuffledRows(schema, expected, rows);
     boolean sameRows = counted(right).equals(counted(made));
-    if (!counted(again).equals(counted(right))
-        || (sameRows && !again.rows().equals(right.rows()))) {
+    if (again.isEmpty()
+        || !counted(again.get()).equals(counted(right))
+        || (sameRows && !again.get().rows().equals(right.rows()))) {
       // The expected query itself may give either, as with LIMIT among equals: it tells nothing.
-      return new Comparison(new Verdict(Kind.MATCH, ""), false);
+      return Comparison.NO_EVIDENCE;
     }
     return sameRows
         ? decided(Kind.OTHER_ORDER, "the same rows in another order")
@@ -134,15 +194,15 @@ public final class SqlJudge {
         && result.rows().get(0).stream().allMatch(v -> v == null || v.equals(0.0));
   }
 
-  private Result onShuffledRows(String schema, String expected, List<RowMaker.Rows> rows)
-      throws SQLException {
-    try (Sqlite database = Sqlite.inMemory(timeLimit)) {
+  private static Optional<Result> onShuffledRows(
+      String schema, String expected, List<RowMaker.Rows> rows) {
+    try (Sqlite database = Sqlite.inMemory()) {
       createTables(database, schema);
       new RowMaker(database.connection(), new Literals(Set.of(), List.of()), 0)
           .insert(RowMaker.shuffled(rows, 1));
-      return database.query(expected);
-    } catch (Limit e) {
-      throw new SQLException(e.getMessage(), e);
+      return Optional.of(database.query(expected, EXPECTED_STEPS));
+    } catch (SQLException | Limit e) {
+      return Optional.empty();
     }
   }
 

@@ -7,6 +7,8 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 import org.sqlite.ProgressHandler;
@@ -23,7 +25,6 @@ final class Sqlite implements AutoCloseable {
   private static final int STEPS_BETWEEN_CHECKS = 20_000;
 
   private final Connection connection;
-  private final Duration timeLimit;
 
   /** A query ran into a limit. */
   static final class Limit extends Exception {
@@ -47,19 +48,18 @@ final class Sqlite implements AutoCloseable {
    */
   record Result(int columns, List<List<@Nullable Object>> rows) {}
 
-  private Sqlite(Connection connection, Duration timeLimit) {
+  private Sqlite(Connection connection) {
     this.connection = connection;
-    this.timeLimit = timeLimit;
   }
 
-  static Sqlite inMemory(Duration timeLimit) throws SQLException {
+  static Sqlite inMemory() throws SQLException {
     SQLiteConfig config = new SQLiteConfig();
     config.enableLoadExtension(false);
     config.setPragma(Pragma.LIMIT_ATTACHED, "0");
     config.setPragma(Pragma.LIMIT_LENGTH, Integer.toString(MAX_VALUE_BYTES));
     config.setPragma(Pragma.LIMIT_SQL_LENGTH, "100000");
     config.setPragma(Pragma.LIMIT_EXPR_DEPTH, "200");
-    return new Sqlite(config.createConnection("jdbc:sqlite::memory:"), timeLimit);
+    return new Sqlite(config.createConnection("jdbc:sqlite::memory:"));
   }
 
   Connection connection() {
@@ -76,8 +76,26 @@ final class Sqlite implements AutoCloseable {
     execute("PRAGMA query_only = ON");
   }
 
-  Result query(String sql) throws SQLException, Limit {
+  /** The result, unless the query takes longer. */
+  Result query(String sql, Duration timeLimit) throws SQLException, Limit {
     long deadline = System.nanoTime() + timeLimit.toNanos();
+    return query(
+        sql,
+        () -> System.nanoTime() > deadline,
+        "still running after %s ms".formatted(timeLimit.toMillis()));
+  }
+
+  /** The result, unless the query takes more instructions of SQLite's virtual machine. */
+  Result query(String sql, long steps) throws SQLException, Limit {
+    long[] left = {steps};
+    return query(
+        sql,
+        () -> (left[0] -= STEPS_BETWEEN_CHECKS) < 0,
+        String.format(Locale.ROOT, "still running after %,d steps", steps));
+  }
+
+  private Result query(String sql, BooleanSupplier isOver, String message)
+      throws SQLException, Limit {
     boolean[] late = {false};
     ProgressHandler.setHandler(
         connection,
@@ -85,7 +103,7 @@ final class Sqlite implements AutoCloseable {
         new ProgressHandler() {
           @Override
           protected int progress() {
-            late[0] |= System.nanoTime() > deadline;
+            late[0] |= isOver.getAsBoolean();
             return late[0] ? 1 : 0;
           }
         });
@@ -94,8 +112,7 @@ final class Sqlite implements AutoCloseable {
       return read(rows);
     } catch (SQLException e) {
       if (late[0]) {
-        throw new Limit(
-            Verdict.Kind.TIME_OUT, "still running after %s ms".formatted(timeLimit.toMillis()));
+        throw new Limit(Verdict.Kind.TIME_OUT, message);
       }
       throw e;
     } finally {

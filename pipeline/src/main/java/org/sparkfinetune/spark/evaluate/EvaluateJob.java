@@ -27,6 +27,8 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.AnswerMetrics;
+import org.sparkfinetune.inference.evaluate.AnsweredSample;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
 import org.sparkfinetune.inference.evaluate.ModelResult;
 import org.sparkfinetune.model.hub.HubFolder;
@@ -87,7 +89,8 @@ public final class EvaluateJob {
         new EvaluationReport(
             about(config, model, extent),
             samples.stream().map(AnswerRows::question).toList(),
-            samples.stream().map(EvaluateRows::expected).toList(),
+            samples.stream().map(said -> AnsweredSample.expected(said).content()).toList(),
+            AnswerMetrics.of(config.metrics(), Optional.empty()),
             results);
     Path file = new Path(output(config), "evaluation.json");
     store.replace(file, report.json());
@@ -234,7 +237,9 @@ public final class EvaluateJob {
                   .repartition(tasks)
                   .mapPartitions(
                       new EvaluateRows(shared, config.metrics(), extent, threads, counts),
-                      Encoders.row(EvaluateRows.RESULT))
+                      Encoders.row(
+                          EvaluateRows.result(
+                              AnswerMetrics.of(config.metrics(), Optional.empty()))))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));
       return new ModelResult(results.stream().map(EvaluateRows::read).toList());

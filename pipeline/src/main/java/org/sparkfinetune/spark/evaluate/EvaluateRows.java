@@ -1,8 +1,10 @@
 package org.sparkfinetune.spark.evaluate;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
@@ -14,15 +16,17 @@ import org.apache.spark.sql.types.StructType;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.data.conversation.Conversation;
-import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.tokenize.LossExtent;
+import org.sparkfinetune.inference.evaluate.AnswerMetric;
+import org.sparkfinetune.inference.evaluate.AnswerMetric.Judgement;
+import org.sparkfinetune.inference.evaluate.AnswerMetrics;
+import org.sparkfinetune.inference.evaluate.AnsweredSample;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.SampleResult;
 import org.sparkfinetune.inference.evaluate.SampleResult.Answer;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
-import org.sparkfinetune.inference.evaluate.SchemaText;
-import org.sparkfinetune.inference.evaluate.SqlJudge;
+import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
@@ -41,22 +45,11 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
           .add("index", DataTypes.IntegerType)
           .add("conversation", DataTypes.BinaryType);
 
-  static final StructType RESULT =
-      new StructType()
-          .add("index", DataTypes.IntegerType)
-          .add("loss", DataTypes.DoubleType)
-          .add("tokens", DataTypes.LongType)
-          .add("generated", DataTypes.StringType)
-          .add("exact", DataTypes.BooleanType)
-          .add("normalised", DataTypes.BooleanType)
-          .add("kind", DataTypes.StringType)
-          .add("reason", DataTypes.StringType);
+  private static final int SCORES = 7;
 
   private final Broadcast<AnsweringModel> model;
-  private final boolean loss;
+  private final Set<Metric> metrics;
   private final LossExtent extent;
-  private final boolean answer;
-  private final boolean execute;
   private final int threads;
   private final AnsweringProgress.Counts counts;
 
@@ -67,12 +60,31 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
       int threads,
       AnsweringProgress.Counts counts) {
     this.model = model;
-    this.loss = metrics.contains(Metric.LOSS);
+    this.metrics = metrics;
     this.extent = extent;
-    this.execute = metrics.contains(Metric.EXECUTION_MATCH);
-    this.answer = execute || metrics.contains(Metric.EXACT_MATCH);
     this.threads = threads;
     this.counts = counts;
+  }
+
+  /** Columns of a result: scores by the names of their metrics are the last. */
+  static StructType result(List<AnswerMetric> metrics) {
+    StructType result =
+        new StructType()
+            .add("index", DataTypes.IntegerType)
+            .add("loss", DataTypes.DoubleType)
+            .add("tokens", DataTypes.LongType)
+            .add("generated", DataTypes.StringType)
+            .add("truncated", DataTypes.BooleanType)
+            .add("kind", DataTypes.StringType)
+            .add("reason", DataTypes.StringType);
+    for (AnswerMetric metric : metrics) {
+      result = result.add(metric.name(), DataTypes.DoubleType);
+    }
+    return result;
+  }
+
+  private List<AnswerMetric> ofAnswers() {
+    return AnswerMetrics.of(metrics, Optional.empty());
   }
 
   @Override
@@ -88,27 +100,34 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
           indexes.add(row.getInt(0));
           conversations.add(ConversationCoder.decode(row.getAs(1)).get(0));
         });
+    List<AnswerMetric> judges = ofAnswers();
     // First, and it takes little: a conversation is done when it is answered.
     List<Optional<TextGenerator.Loss>> losses = new ArrayList<>();
     for (Conversation conversation : conversations) {
-      losses.add(loss ? measured(conversation, generator) : Optional.empty());
-      if (!answer) {
+      losses.add(
+          metrics.contains(Metric.LOSS) ? measured(conversation, generator) : Optional.empty());
+      if (judges.isEmpty()) {
         counts.rowsDone().add(1);
       }
     }
     List<Completion> answers =
-        answer
-            ? generator.complete(
+        judges.isEmpty()
+            ? List.of()
+            : generator.complete(
                 conversations.stream()
                     .map(AnswerRows::question)
                     .<TextPrompt>map(c -> new TextPrompt.Chat(EncodedConversation.number(c), c))
                     .toList(),
-                TextListener.ends(() -> counts.rowsDone().add(1)))
-            : List.of();
+                TextListener.ends(() -> counts.rowsDone().add(1)));
     List<Row> results = new ArrayList<>();
     for (int i = 0; i < indexes.size(); i++) {
-      Optional<Completion> made = answer ? Optional.of(answers.get(i)) : Optional.empty();
-      results.add(result(indexes.get(i), conversations.get(i), losses.get(i), made));
+      @Nullable Object[] result = new Object[SCORES + judges.size()];
+      result[0] = indexes.get(i);
+      losses.get(i).ifPresent(loss -> put(loss, result));
+      if (!answers.isEmpty()) {
+        put(conversations.get(i), answers.get(i), judges, result);
+      }
+      results.add(RowFactory.create(result));
     }
     return results.iterator();
   }
@@ -118,48 +137,51 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     return Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0);
   }
 
-  private Row result(
-      int index,
+  private static void put(TextGenerator.Loss loss, @Nullable Object[] result) {
+    result[1] = loss.loss();
+    result[2] = (long) loss.tokens();
+  }
+
+  private static void put(
       Conversation conversation,
-      Optional<TextGenerator.Loss> measured,
-      Optional<Completion> made) {
-    String expected = expected(conversation);
-    Optional<String> text = made.map(completion -> completion.text().strip());
-    Optional<Verdict> verdict =
-        execute ? text.map(query -> verdict(conversation, expected, query)) : Optional.empty();
-    return RowFactory.create(
-        index,
-        measured.<@Nullable Double>map(TextGenerator.Loss::loss).orElse(null),
-        measured.<@Nullable Long>map(l -> (long) l.tokens()).orElse(null),
-        text.<@Nullable String>map(t -> t).orElse(null),
-        text.filter(t -> Answer.isExact(expected, t)).isPresent(),
-        text.filter(t -> Answer.isNormalisedEqual(expected, t)).isPresent(),
-        verdict.<@Nullable String>map(v -> v.kind().name()).orElse(null),
-        verdict.<@Nullable String>map(Verdict::reason).orElse(null));
-  }
-
-  private static Verdict verdict(Conversation conversation, String expected, String generated) {
-    return SchemaText.of(conversation)
-        .map(schema -> SqlJudge.standard().judge(schema, expected, generated))
-        .orElseGet(
-            () -> new Verdict(Verdict.Kind.UNJUDGED, "the prompt has no CREATE TABLE statement"));
-  }
-
-  static String expected(Conversation conversation) {
-    List<Message> messages = conversation.messages();
-    return messages.get(messages.size() - 1).content();
+      Completion made,
+      List<AnswerMetric> judges,
+      @Nullable Object[] result) {
+    AnsweredSample sample = AnsweredSample.of(conversation, made.text());
+    result[3] = sample.answer();
+    result[4] = made.finish() == Generated.Finish.LENGTH;
+    for (int i = 0; i < judges.size(); i++) {
+      Judgement judgement = judges.get(i).judge(sample);
+      if (judgement.score().isPresent()) {
+        result[SCORES + i] = judgement.score().getAsDouble();
+      }
+      judgement
+          .verdict()
+          .ifPresent(
+              verdict -> {
+                result[5] = verdict.kind().name();
+                result[6] = verdict.reason();
+              });
+    }
   }
 
   static SampleResult read(Row row) {
+    Map<String, Double> scores = new HashMap<>();
+    for (int i = SCORES; i < row.size(); i++) {
+      if (!row.isNullAt(i)) {
+        scores.put(row.schema().fieldNames()[i], row.getDouble(i));
+      }
+    }
     return new SampleResult(
         row.isNullAt(1)
             ? Optional.empty()
             : Optional.of(new Mean.Part(row.getDouble(1), row.getLong(2))),
-        Optional.ofNullable(row.getString(3)),
-        row.getBoolean(4),
-        row.getBoolean(5),
-        row.isNullAt(6)
+        row.isNullAt(3)
             ? Optional.empty()
-            : Optional.of(new Verdict(Verdict.Kind.valueOf(row.getString(6)), row.getString(7))));
+            : Optional.of(new Answer(row.getString(3), row.getBoolean(4))),
+        scores,
+        row.isNullAt(5)
+            ? Optional.empty()
+            : Optional.of(new Verdict(Verdict.Kind.valueOf(row.getString(5)), row.getString(6))));
   }
 }

@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.inference.evaluate.ModelResult.Proportion;
-import org.sparkfinetune.inference.evaluate.SampleResult.Answer;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 final class SqlJudgeTest {
@@ -64,18 +63,46 @@ final class SqlJudgeTest {
         .contains("expected", "extra");
   }
 
+  private static Verdict.Kind kind(String schema, String expected, String generated) {
+    return SqlJudge.standard().judge(schema, expected, generated).kind();
+  }
+
   @Test
-  void texts_that_differ_in_spelling_alone_are_equal_when_normalised() {
-    assertThat(
-            Answer.isNormalisedEqual(
-                "SELECT a FROM t WHERE b = 'X'", "select  a from t where b=\"X\" ;"))
-        .isTrue();
-    assertThat(
-            Answer.isNormalisedEqual(
-                "SELECT a FROM t WHERE b = 'X'", "SELECT a FROM t WHERE b = 'x'"))
-        .isFalse();
-    assertThat(Answer.isExact("SELECT 1", " SELECT 1\n")).isTrue();
-    assertThat(Answer.isExact("SELECT 1", "select 1")).isFalse();
+  void whether_a_sample_can_be_judged_depends_on_the_expected_query_alone() {
+    String schema = "CREATE TABLE t (a INTEGER)";
+    List<String> answers =
+        List.of("", "no query", "SELECT 1; SELECT 2", "DROP TABLE t", "SELECT b FROM t", "SELECT");
+    for (String answer : answers) {
+      assertThat(kind(schema, "SELECT DAYOFWEEK(a) FROM t", answer))
+          .as(answer)
+          .isEqualTo(Verdict.Kind.UNJUDGED);
+      assertThat(kind("", "SELECT a FROM t", answer)).as(answer).isEqualTo(Verdict.Kind.UNJUDGED);
+      assertThat(kind(schema, "SELECT a FROM t", answer))
+          .as(answer)
+          .isNotEqualTo(Verdict.Kind.UNJUDGED);
+    }
+  }
+
+  @Test
+  void values_of_an_answer_on_which_the_expected_query_fails_are_left_out() {
+    String schema = "CREATE TABLE t (a INTEGER)";
+    // The sum of two such values is none of SQLite's integers.
+    String huge = " WHERE a <> 9223372036854775000 AND a <> 9223372036854775001";
+    assertThat(kind(schema, "SELECT SUM(a) FROM t", "SELECT SUM(a) FROM t" + huge))
+        .isEqualTo(Verdict.Kind.MATCH);
+    assertThat(kind(schema, "SELECT SUM(a) FROM t", "SELECT MAX(a) FROM t" + huge))
+        .isEqualTo(Verdict.Kind.OTHER_ROWS);
+  }
+
+  @Test
+  void an_expected_query_ends_at_a_number_of_steps_which_is_the_same_on_every_machine() {
+    String endless =
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT COUNT(*) FROM c";
+    assertThat(SqlJudge.standard().judge("CREATE TABLE t (a INTEGER)", endless, "SELECT 1"))
+        .isEqualTo(
+            new Verdict(
+                Verdict.Kind.UNJUDGED,
+                "the expected query: still running after 100,000,000 steps"));
   }
 
   @Test

@@ -51,8 +51,7 @@ class PromotionTest {
             new SampleResult(
                 Optional.of(new Mean.Part(10 * loss, 10)),
                 Optional.empty(),
-                false,
-                false,
+                Map.of(),
                 Optional.empty())));
   }
 

@@ -299,8 +299,8 @@ final class GenerateJobSparkTest {
     var result = report.models().get("base");
     // An untrained model is as good as guessing among its vocabulary.
     assertThat(result.loss().orElseThrow().value()).isBetween(5.0, 10.0);
-    assertThat(result.executionMatch().orElseThrow().hits()).isZero();
-    assertThat(result.executionMatch().orElseThrow().count()).isEqualTo(5);
+    assertThat(result.share("execution_match").orElseThrow().hits()).isZero();
+    assertThat(result.share("execution_match").orElseThrow().count()).isEqualTo(5);
     assertThat(Files.readString(folder.resolve("evaluation.json")))
         .contains("\"execution_match\"", "\"expected\" : \"SELECT a FROM t\"");
   }
