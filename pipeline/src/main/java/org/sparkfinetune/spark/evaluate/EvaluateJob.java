@@ -27,6 +27,7 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.AnswerMetric;
 import org.sparkfinetune.inference.evaluate.AnswerMetrics;
 import org.sparkfinetune.inference.evaluate.AnsweredSample;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
@@ -49,6 +50,9 @@ public final class EvaluateJob {
   private static final Logger LOG = LoggerFactory.getLogger(EvaluateJob.class);
   private static final int TASKS_PER_CORE = 4;
 
+  /** Of an answer, unless the user says more. */
+  private static final int MOST_TOKENS = 512;
+
   private final SparkSession spark;
   private final JavaSparkContext context;
   private final Store store;
@@ -63,40 +67,61 @@ public final class EvaluateJob {
    * Runs to the end and writes {@code evaluation.json}.
    *
    * @throws UserError if there is no test split, or it has a conversation without an answer, or
-   *     model and adapter are not there or do not fit together
+   *     model and adapters are not there or do not fit together
    */
   public EvaluationReport run(EvaluateConfig config) {
+    List<AnswerMetric> metrics = AnswerMetrics.of(config.metrics(), config.answerPattern());
     List<Conversation> samples = samples(config);
-    ModelChoice model = resolved(config.model());
-    // Before others are measured, which may take hours: what is wrong with it is told at once.
-    AnsweringModel answering = answering(model, config);
-    LossExtent extent = RunOfAdapter.lossExtent(model, store);
+    Map<String, ModelChoice> candidates = candidates(config);
+    // Before others are measured, which may take hours: what is wrong with one is told at once.
+    Map<String, AnsweringModel> answering = answering(candidates, config);
+    String last = List.copyOf(candidates.keySet()).get(candidates.size() - 1);
+    ModelChoice model = Objects.requireNonNull(candidates.get(last));
+    LossExtent extent = extent(candidates, model, config);
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, store));
-    Map<String, AnsweringModel> models = new LinkedHashMap<>();
+    Map<String, ModelChoice> others = new LinkedHashMap<>();
     if (model.adapter().isPresent() && config.compareBase()) {
-      models.put("base", answering(model.withoutAdapter(), config));
+      others.put("base", model.withoutAdapter());
     }
-    promotion
-        .flatMap(to -> to.incumbent(model))
-        .ifPresent(there -> models.put("promoted", answering(there, config)));
-    String last = model.adapter().isPresent() ? "adapter" : "base";
-    models.put(last, answering);
-    Map<String, ModelResult> results = measure(models, config, extent, samples);
-    ModelResult result = Objects.requireNonNull(results.get(last));
-    Map<String, ModelResult> others = new LinkedHashMap<>(results);
-    others.remove(last);
+    promotion.flatMap(to -> to.incumbent(model)).ifPresent(there -> others.put("promoted", there));
+    Map<String, AnsweringModel> models = answering(others, config);
+    models.putAll(answering);
+    Map<String, Object> about = about(config, candidates, extent);
+    if (!metrics.isEmpty()) {
+      int maxNewTokens = maxNewTokens(config, models, samples);
+      about.put("max_new_tokens", maxNewTokens);
+      models.replaceAll((name, one) -> one.withMaxNewTokens(maxNewTokens));
+    }
+    Map<String, ModelResult> results = measure(models, config, metrics, extent, samples);
     EvaluationReport report =
         new EvaluationReport(
-            about(config, model, extent),
+            about,
             samples.stream().map(AnswerRows::question).toList(),
-            samples.stream().map(said -> AnsweredSample.expected(said).content()).toList(),
-            AnswerMetrics.of(config.metrics(), Optional.empty()),
+            samples.stream().map(AnsweredSample::expectedText).toList(),
+            metrics,
             results);
     Path file = new Path(output(config), "evaluation.json");
     store.replace(file, report.json());
     LOG.info("Written: {}", file);
-    promotion.ifPresent(to -> to.decide(model, result, others, report.json()));
+    ModelResult result = Objects.requireNonNull(results.remove(last));
+    promotion.ifPresent(to -> to.decide(model, result, results, report.json()));
     return report;
+  }
+
+  /** Name in the report to what is to be measured, besides what it is compared with. */
+  private Map<String, ModelChoice> candidates(EvaluateConfig config) {
+    List<String> adapters = config.adapter().orElse(List.of());
+    List<String> names =
+        switch (adapters.size()) {
+          case 0 -> List.of("base");
+          case 1 -> List.of("adapter");
+          default -> AdapterNames.of(adapters);
+        };
+    Map<String, ModelChoice> candidates = new LinkedHashMap<>();
+    for (int i = 0; i < names.size(); i++) {
+      candidates.put(names.get(i), resolved(config.candidates().get(i)));
+    }
+    return candidates;
   }
 
   /** Base and template are those of the adapter's run for the base model alone too. */
@@ -107,11 +132,68 @@ public final class EvaluateJob {
         RunOfAdapter.template(model, store));
   }
 
-  private Map<String, String> about(EvaluateConfig config, ModelChoice model, LossExtent extent) {
-    Map<String, String> about = new LinkedHashMap<>();
-    about.put("model_id", model.modelId());
-    model.adapter().ifPresent(adapter -> about.put("adapter", adapter));
-    about.put("base", model.base().map(MergeBase::text).orElse(""));
+  private Map<String, AnsweringModel> answering(
+      Map<String, ModelChoice> choices, EvaluateConfig config) {
+    Map<String, AnsweringModel> models = new LinkedHashMap<>();
+    choices.forEach(
+        (name, choice) -> models.put(name, AnsweringModel.of(choice, config.sampling(), store)));
+    return models;
+  }
+
+  /** One for all models, so that losses can be compared: that of the last. */
+  private LossExtent extent(
+      Map<String, ModelChoice> candidates, ModelChoice last, EvaluateConfig config) {
+    LossExtent extent = RunOfAdapter.lossExtent(last, store);
+    candidates.forEach(
+        (name, choice) -> {
+          LossExtent own = RunOfAdapter.lossExtent(choice, store);
+          if (config.metrics().contains(Metric.LOSS) && !own.equals(extent)) {
+            LOG.warn(
+                "Losses of all models are over {}, as the last adapter's run took them; that of {} took them over {}.",
+                extent.words(),
+                name,
+                own.words());
+          }
+          if (config.compareBase() && !choice.base().equals(last.base())) {
+            LOG.warn(
+                "The base model is measured as {}, on which the last adapter was trained; {} was trained on {}. Say --base to measure all on the same weights.",
+                last.base().map(MergeBase::text).orElse(""),
+                name,
+                choice.base().map(MergeBase::text).orElse(""));
+          }
+        });
+    return extent;
+  }
+
+  /** What was asked for, or else twice what the longest expected answer needs. */
+  private static int maxNewTokens(
+      EvaluateConfig config, Map<String, AnsweringModel> models, List<Conversation> samples) {
+    int longest =
+        models.values().stream().mapToInt(model -> model.longestAnswer(samples)).max().orElse(0);
+    int limit = config.maxNewTokens().orElse(Math.max(1, Math.min(MOST_TOKENS, 2 * longest)));
+    if (longest > limit) {
+      LOG.warn(
+          "max_new_tokens is {}, and the longest expected answer has {} tokens: it cannot be given.",
+          limit,
+          longest);
+    }
+    return limit;
+  }
+
+  private Map<String, Object> about(
+      EvaluateConfig config, Map<String, ModelChoice> candidates, LossExtent extent) {
+    Map<String, Object> about = new LinkedHashMap<>();
+    List<ModelChoice> choices = List.copyOf(candidates.values());
+    ModelChoice last = choices.get(choices.size() - 1);
+    about.put("model_id", last.modelId());
+    if (choices.size() > 1) {
+      Map<String, String> adapters = new LinkedHashMap<>();
+      candidates.forEach((name, choice) -> adapters.put(name, choice.adapter().orElse("")));
+      about.put("adapters", adapters);
+    } else {
+      last.adapter().ifPresent(adapter -> about.put("adapter", adapter));
+    }
+    about.put("base", last.base().map(MergeBase::text).orElse(""));
     about.put("dataset_path", config.datasetPath());
     if (config.metrics().contains(Metric.LOSS)) {
       about.put("loss_over", extent.words());
@@ -125,8 +207,9 @@ public final class EvaluateJob {
         .or(
             () ->
                 config
-                    .model()
                     .adapter()
+                    .filter(adapters -> adapters.size() == 1)
+                    .map(adapters -> adapters.get(0))
                     .filter(this::isFolder)
                     .map(Path::new)
                     .map(this::folderOf)
@@ -163,19 +246,22 @@ public final class EvaluateJob {
     if (samples.isEmpty()) {
       throw new UserError("dataset_path is %s, whose test split is empty.".formatted(path));
     }
+    warnOfCalls(config, samples);
+    return samples;
+  }
+
+  private static void warnOfCalls(EvaluateConfig config, List<Conversation> samples) {
     long calls =
         samples.stream()
-            .map(Conversation::messages)
-            .filter(said -> !said.get(said.size() - 1).extras().toolCalls().isEmpty())
+            .filter(said -> !AnsweredSample.expected(said).extras().toolCalls().isEmpty())
             .count();
-    if (calls > 0) {
+    if (calls > 0 && !config.metrics().contains(Metric.JSON_MATCH)) {
       LOG.warn(
           "{} of {} expected answers call tools. How a call is written is the template's matter, so"
-              + " texts are not compared well there: look at the loss.",
+              + " metrics that compare texts leave them out: add json_match to metrics.",
           calls,
           samples.size());
     }
-    return samples;
   }
 
   private static Conversation answered(Conversation conversation, int number) {
@@ -188,14 +274,11 @@ public final class EvaluateJob {
     return conversation;
   }
 
-  private AnsweringModel answering(ModelChoice model, EvaluateConfig config) {
-    return AnsweringModel.of(model, config.sampling(), store);
-  }
-
   /** One after the other. */
   private Map<String, ModelResult> measure(
       Map<String, AnsweringModel> models,
       EvaluateConfig config,
+      List<AnswerMetric> metrics,
       LossExtent extent,
       List<Conversation> samples) {
     Map<String, ModelResult> results = new LinkedHashMap<>();
@@ -208,7 +291,7 @@ public final class EvaluateJob {
       models.forEach(
           (name, model) -> {
             progress.enter("evaluate " + name);
-            results.put(name, measure(model, config, extent, samples, progress.counts()));
+            results.put(name, measure(model, config, metrics, extent, samples, progress.counts()));
           });
     }
     return results;
@@ -217,6 +300,7 @@ public final class EvaluateJob {
   private ModelResult measure(
       AnsweringModel model,
       EvaluateConfig config,
+      List<AnswerMetric> metrics,
       LossExtent extent,
       List<Conversation> samples,
       AnsweringProgress.Counts counts) {
@@ -236,10 +320,8 @@ public final class EvaluateJob {
                   .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
                   .repartition(tasks)
                   .mapPartitions(
-                      new EvaluateRows(shared, config.metrics(), extent, threads, counts),
-                      Encoders.row(
-                          EvaluateRows.result(
-                              AnswerMetrics.of(config.metrics(), Optional.empty()))))
+                      new EvaluateRows(shared, config, extent, threads, counts),
+                      Encoders.row(EvaluateRows.result(metrics)))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));
       return new ModelResult(results.stream().map(EvaluateRows::read).toList());
