@@ -46,10 +46,4 @@ public record Sampling(
   public static Sampling greedy(int maxNewTokens, int batchSize) {
     return new Sampling(maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize);
   }
-
-  /** The same with answers of another length. */
-  public Sampling withMaxNewTokens(int other) {
-    return new Sampling(
-        other, doSample, temperature, topP, topK, repetitionPenalty, stop, seed, batchSize);
-  }
 }

@@ -20,8 +20,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
-import org.sparkfinetune.config.ModelChoice;
-import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
@@ -40,8 +38,6 @@ import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.generate.AnswerRows;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.AnsweringProgress;
-import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.store.PromotedFolder;
 import org.sparkfinetune.store.Store;
 
@@ -49,9 +45,6 @@ import org.sparkfinetune.store.Store;
 public final class EvaluateJob {
   private static final Logger LOG = LoggerFactory.getLogger(EvaluateJob.class);
   private static final int TASKS_PER_CORE = 4;
-
-  /** Of an answer, unless the user says more. */
-  private static final int MOST_TOKENS = 512;
 
   private final SparkSession spark;
   private final JavaSparkContext context;
@@ -72,133 +65,37 @@ public final class EvaluateJob {
   public EvaluationReport run(EvaluateConfig config) {
     List<AnswerMetric> metrics = AnswerMetrics.of(config.metrics(), config.answerPattern());
     List<Conversation> samples = samples(config);
-    Map<String, ModelChoice> candidates = candidates(config);
-    // Before others are measured, which may take hours: what is wrong with one is told at once.
-    Map<String, AnsweringModel> answering = answering(candidates, config);
-    String last = List.copyOf(candidates.keySet()).get(candidates.size() - 1);
-    ModelChoice model = Objects.requireNonNull(candidates.get(last));
-    LossExtent extent = extent(candidates, model, config);
+    // Before any is measured, which may take hours: what is wrong with one is told at once.
+    EvaluatedModels evaluated = EvaluatedModels.of(config, store);
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, store));
-    Map<String, ModelChoice> others = new LinkedHashMap<>();
-    if (model.adapter().isPresent() && config.compareBase()) {
-      others.put("base", model.withoutAdapter());
-    }
-    promotion.flatMap(to -> to.incumbent(model)).ifPresent(there -> others.put("promoted", there));
-    Map<String, AnsweringModel> models = answering(others, config);
-    models.putAll(answering);
-    Map<String, Object> about = about(config, candidates, extent);
+    Map<String, AnsweringModel> models =
+        evaluated.all(promotion.flatMap(to -> to.incumbent(evaluated.last())));
+    LossExtent extent = evaluated.extent();
+    Map<String, Object> about = evaluated.about(extent);
     if (!metrics.isEmpty()) {
-      int maxNewTokens = maxNewTokens(config, models, samples);
+      int maxNewTokens = evaluated.maxNewTokens(samples);
       about.put("max_new_tokens", maxNewTokens);
-      models.replaceAll((name, one) -> one.withMaxNewTokens(maxNewTokens));
+      models.replaceAll((name, model) -> model.withMaxNewTokens(maxNewTokens));
     }
-    Map<String, ModelResult> results = measure(models, config, metrics, extent, samples);
     EvaluationReport report =
         new EvaluationReport(
             about,
             samples.stream().map(AnswerRows::question).toList(),
             samples.stream().map(AnsweredSample::expectedText).toList(),
             metrics,
-            results);
+            measure(models, config, metrics, extent, samples));
     Path file = new Path(output(config), "evaluation.json");
     store.replace(file, report.json());
     LOG.info("Written: {}", file);
-    ModelResult result = Objects.requireNonNull(results.remove(last));
-    promotion.ifPresent(to -> to.decide(model, result, results, report.json()));
+    promotion.ifPresent(to -> decide(to, evaluated, report));
     return report;
   }
 
-  /** Name in the report to what is to be measured, besides what it is compared with. */
-  private Map<String, ModelChoice> candidates(EvaluateConfig config) {
-    List<String> adapters = config.adapter().orElse(List.of());
-    List<String> names =
-        switch (adapters.size()) {
-          case 0 -> List.of("base");
-          case 1 -> List.of("adapter");
-          default -> AdapterNames.of(adapters);
-        };
-    Map<String, ModelChoice> candidates = new LinkedHashMap<>();
-    for (int i = 0; i < names.size(); i++) {
-      candidates.put(names.get(i), resolved(config.candidates().get(i)));
-    }
-    return candidates;
-  }
-
-  /** Base and template are those of the adapter's run for the base model alone too. */
-  private ModelChoice resolved(ModelChoice named) {
-    ModelChoice model = new ModelFolders(store).located(named);
-    return model.with(
-        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), store)),
-        RunOfAdapter.template(model, store));
-  }
-
-  private Map<String, AnsweringModel> answering(
-      Map<String, ModelChoice> choices, EvaluateConfig config) {
-    Map<String, AnsweringModel> models = new LinkedHashMap<>();
-    choices.forEach(
-        (name, choice) -> models.put(name, AnsweringModel.of(choice, config.sampling(), store)));
-    return models;
-  }
-
-  /** One for all models, so that losses can be compared: that of the last. */
-  private LossExtent extent(
-      Map<String, ModelChoice> candidates, ModelChoice last, EvaluateConfig config) {
-    LossExtent extent = RunOfAdapter.lossExtent(last, store);
-    candidates.forEach(
-        (name, choice) -> {
-          LossExtent own = RunOfAdapter.lossExtent(choice, store);
-          if (config.metrics().contains(Metric.LOSS) && !own.equals(extent)) {
-            LOG.warn(
-                "Losses of all models are over {}, as the last adapter's run took them; that of {} took them over {}.",
-                extent.words(),
-                name,
-                own.words());
-          }
-          if (config.compareBase() && !choice.base().equals(last.base())) {
-            LOG.warn(
-                "The base model is measured as {}, on which the last adapter was trained; {} was trained on {}. Say --base to measure all on the same weights.",
-                last.base().map(MergeBase::text).orElse(""),
-                name,
-                choice.base().map(MergeBase::text).orElse(""));
-          }
-        });
-    return extent;
-  }
-
-  /** What was asked for, or else twice what the longest expected answer needs. */
-  private static int maxNewTokens(
-      EvaluateConfig config, Map<String, AnsweringModel> models, List<Conversation> samples) {
-    int longest =
-        models.values().stream().mapToInt(model -> model.longestAnswer(samples)).max().orElse(0);
-    int limit = config.maxNewTokens().orElse(Math.max(1, Math.min(MOST_TOKENS, 2 * longest)));
-    if (longest > limit) {
-      LOG.warn(
-          "max_new_tokens is {}, and the longest expected answer has {} tokens: it cannot be given.",
-          limit,
-          longest);
-    }
-    return limit;
-  }
-
-  private Map<String, Object> about(
-      EvaluateConfig config, Map<String, ModelChoice> candidates, LossExtent extent) {
-    Map<String, Object> about = new LinkedHashMap<>();
-    List<ModelChoice> choices = List.copyOf(candidates.values());
-    ModelChoice last = choices.get(choices.size() - 1);
-    about.put("model_id", last.modelId());
-    if (choices.size() > 1) {
-      Map<String, String> adapters = new LinkedHashMap<>();
-      candidates.forEach((name, choice) -> adapters.put(name, choice.adapter().orElse("")));
-      about.put("adapters", adapters);
-    } else {
-      last.adapter().ifPresent(adapter -> about.put("adapter", adapter));
-    }
-    about.put("base", last.base().map(MergeBase::text).orElse(""));
-    about.put("dataset_path", config.datasetPath());
-    if (config.metrics().contains(Metric.LOSS)) {
-      about.put("loss_over", extent.words());
-    }
-    return about;
+  private static void decide(
+      Promotion promotion, EvaluatedModels evaluated, EvaluationReport report) {
+    Map<String, ModelResult> others = new LinkedHashMap<>(report.models());
+    ModelResult result = Objects.requireNonNull(others.remove(evaluated.lastName()));
+    promotion.decide(evaluated.last(), result, others, report.json());
   }
 
   private String output(EvaluateConfig config) {

@@ -16,6 +16,7 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.data.conversation.Conversation;
+import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
@@ -106,7 +107,11 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
       int longest = 0;
       for (Conversation conversation : answered) {
         int prompt = conversations.prompt(AnswerRows.question(conversation)).length;
-        longest = Math.max(longest, conversations.tokenize(conversation).length() - prompt);
+        List<Message> messages = conversation.messages();
+        // A template may leave out what was thought, or begin the answer in the prompt.
+        int text = tokenizer.encode(messages.get(messages.size() - 1).content()).length;
+        int answer = Math.max(text, conversations.tokenize(conversation).length() - prompt);
+        longest = Math.max(longest, answer);
       }
       return longest;
     }
