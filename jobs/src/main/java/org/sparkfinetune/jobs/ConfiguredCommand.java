@@ -75,9 +75,11 @@ final class ConfiguredCommand implements Callable<Integer> {
             done(jobs::evaluate),
             "Measures a model on the test split: loss, equal texts, and (text-to-SQL) equal"
                 + " results",
-            "of running expected and generated query in SQLite. The base model is measured beside"
-                + " it.",
+            "of running expected and generated query in SQLite; by metrics also numbers, JSON, tool",
+            "calls, what a regular expression finds, ROUGE-L and chrF. The base model, or several",
+            "adapters, are measured beside it, with paired differences and their intervals.",
             "",
+            "  evaluate --model_id MODEL --adapter RUN-A/adapter,RUN-B/adapter --dataset_path data",
             "  evaluate --model_id MODEL --adapter RUN/adapter --dataset_path data"));
   }
 

@@ -8,7 +8,8 @@ import org.sparkfinetune.errors.UserError;
 
 /**
  * {@code --key value}, {@code --key=value}, a boolean's {@code --key} alone and a list's {@code
- * --key a b}, as transformers' argument parser takes them. A value in brackets or braces is YAML.
+ * --key a b}, as transformers' argument parser takes them. A value in brackets or braces is YAML,
+ * unless it is a regular expression.
  */
 final class CommandLineKeys {
 
@@ -26,7 +27,7 @@ final class CommandLineKeys {
       }
       int equals = argument.indexOf('=');
       if (equals > 0) {
-        given.add(one(argument.substring(2, equals), argument.substring(equals + 1)));
+        given.add(one(table, argument.substring(2, equals), argument.substring(equals + 1)));
         continue;
       }
       List<String> words = new ArrayList<>();
@@ -41,10 +42,10 @@ final class CommandLineKeys {
   private static Given many(KeyTable table, String name, List<String> words) {
     Optional<KeyTable.Entry> key = table.find(name);
     if (words.size() == 1) {
-      return one(name, words.get(0));
+      return one(table, name, words.get(0));
     }
     if (words.isEmpty() && key.filter(KeyTable.Entry::isFlag).isPresent()) {
-      return one(name, "true");
+      return one(table, name, "true");
     }
     boolean isUnknown = key.isEmpty() && !table.isGroup(name);
     if (isUnknown || (!words.isEmpty() && key.filter(KeyTable.Entry::takesMany).isPresent())) {
@@ -57,9 +58,11 @@ final class CommandLineKeys {
                 .formatted(name, words.size(), String.join(" ", words)));
   }
 
-  private static Given one(String name, String text) {
+  private static Given one(KeyTable table, String name, String text) {
     YamlNode plain = YamlNode.ofText(text, PLACE);
-    boolean isYaml = text.startsWith("[") || text.startsWith("{");
+    boolean isYaml =
+        (text.startsWith("[") || text.startsWith("{"))
+            && table.find(name).filter(KeyTable.Entry::isExpression).isEmpty();
     return new Given(name, isYaml ? YamlReader.read(text, line -> PLACE).orElse(plain) : plain);
   }
 

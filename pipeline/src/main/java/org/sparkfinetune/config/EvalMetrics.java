@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
+import org.sparkfinetune.config.Key.Meaning;
 import org.sparkfinetune.errors.UserError;
 
 /** What the evaluations of a training run measure, beside the loss by answers of the model. */
@@ -20,6 +21,10 @@ public record EvalMetrics(
                 "what evaluations measure: the loss always; for the others the model answers rows of"
                     + " the test split")
         Set<Metric> evalMetrics,
+    @Key(
+            meaning = Meaning.EXPRESSION,
+            doc = "for pattern_match: a regular expression; its first group counts if it has one")
+        Optional<String> answerPattern,
     @Key(
             doc =
                 "metrics of your own by name: SQL over prompt, expected and answer, or class: and an"
@@ -36,8 +41,14 @@ public record EvalMetrics(
 
   public EvalMetrics {
     KeyTable.check(
-        EvalMetrics.class, evalMetrics, evalCustomMetrics, evalGenerateSamples, evalMaxNewTokens);
+        EvalMetrics.class,
+        evalMetrics,
+        answerPattern,
+        evalCustomMetrics,
+        evalGenerateSamples,
+        evalMaxNewTokens);
     evalMetrics = Set.copyOf(evalMetrics);
+    EvaluateConfig.checkPattern("eval_metrics", evalMetrics, answerPattern);
     for (String name : evalCustomMetrics.orElse(Map.of()).keySet()) {
       boolean known = isMetric(name) || name.contains("loss");
       if (known || !name.matches(NAME)) {

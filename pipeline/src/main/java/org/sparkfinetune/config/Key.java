@@ -9,6 +9,9 @@ import java.lang.annotation.Target;
  * Makes a record component a key of YAML and command line. Reading, checking, {@code --help} and
  * the resolved {@code config.yaml} all follow from it. A key is required unless it has a default or
  * its component is optional.
+ *
+ * <p>A key behind a group of keys that has one of the same name takes that one's place: the group
+ * is given its own default.
  */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
@@ -63,6 +66,8 @@ import java.lang.annotation.Target;
     JSON,
     /** One character. */
     CHARACTER,
+    /** A regular expression; brackets are no YAML on the command line. */
+    EXPRESSION,
     /** Several, with commas or spaces between. */
     WORDS,
     /** The same for names of modules; a text that no name could be is one regular expression. */

@@ -162,14 +162,21 @@ public final class KeyTable {
       Key key = component.getAnnotation(Key.class);
       if (key != null) {
         Entry entry = Entry.of(component);
-        int end = keys.size();
-        keys.add(
-            find(key.after()).map(before -> keys.indexOf(before) + 1).orElse(end),
-            new Entry(entry.name, key, entry.type, optional || entry.optional));
+        add(new Entry(entry.name, key, entry.type, optional || entry.optional));
       } else {
         boolean isOptional = component.getType() == Optional.class;
         group(component).ifPresent(group -> addAll(group, isOptional));
       }
+    }
+  }
+
+  private void add(Entry entry) {
+    Optional<Entry> ofGroup = keys.stream().filter(k -> k.name.equals(entry.name)).findFirst();
+    if (ofGroup.isPresent()) {
+      keys.set(keys.indexOf(ofGroup.get()), entry);
+    } else {
+      int end = keys.size();
+      keys.add(find(entry.key.after()).map(k -> keys.indexOf(k) + 1).orElse(end), entry);
     }
   }
 
@@ -273,6 +280,11 @@ public final class KeyTable {
     /** True where the command line takes the key alone for {@code true}. */
     boolean isFlag() {
       return type.arity() == KeyType.Arity.FLAG;
+    }
+
+    /** True where the command line takes brackets and braces as they are. */
+    boolean isExpression() {
+      return key.meaning() == Key.Meaning.EXPRESSION;
     }
 
     /** True where the command line takes several values after the key. */

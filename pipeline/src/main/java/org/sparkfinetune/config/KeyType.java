@@ -182,6 +182,7 @@ record KeyType<T>(
       case CHARACTER ->
           KeyType.<String>scalar("a character", CsvFormat::character, CsvFormat::isCharacter)
               .writing(CsvFormat::shown);
+      case EXPRESSION -> text("a regular expression");
       case TEXT, PATH_AS_WRITTEN, WORDS, MODULES, BYTES -> text("a text");
     };
   }
@@ -197,21 +198,36 @@ record KeyType<T>(
     return scalar(allowed, Optional::of, text -> !text.isBlank());
   }
 
-  /** A list, or one string: words with commas or spaces between, or else its only item. */
+  /**
+   * A list, or one string: words with commas or spaces between, models with commas, or else its
+   * only item.
+   */
   private static KeyType<List<String>> texts(Key key) {
     Predicate<String> isNothing = key.meaning() == Meaning.TEXT ? String::isEmpty : String::isBlank;
     boolean mayBeEmpty = key.otherwise().equals(Key.EMPTY);
-    return KeyType.<List<String>>one(
-            "texts",
-            node ->
-                switch (key.meaning()) {
-                  case WORDS -> words(node, "[,\\s]+");
-                  case MODULES -> isExpression(node) ? node.scalars() : words(node, "[,\\s]+");
-                  case TEXT, PATH, PATH_AS_WRITTEN, MODEL, CHAT_TEMPLATE, JSON, CHARACTER, BYTES ->
-                      node.scalars();
-                },
-            texts -> (mayBeEmpty || !texts.isEmpty()) && texts.stream().noneMatch(isNothing))
-        .withArity(Arity.MANY);
+    KeyType<List<String>> texts =
+        KeyType.<List<String>>one(
+                "texts",
+                node ->
+                    switch (key.meaning()) {
+                      case WORDS -> words(node, "[,\\s]+");
+                      case MODEL -> words(node, "\\s*,\\s*");
+                      case MODULES -> isExpression(node) ? node.scalars() : words(node, "[,\\s]+");
+                      case TEXT,
+                          PATH,
+                          PATH_AS_WRITTEN,
+                          CHAT_TEMPLATE,
+                          JSON,
+                          CHARACTER,
+                          EXPRESSION,
+                          BYTES ->
+                          node.scalars();
+                    },
+                list -> (mayBeEmpty || !list.isEmpty()) && list.stream().noneMatch(isNothing))
+            .withArity(Arity.MANY);
+    return key.meaning() == Meaning.MODEL
+        ? texts.locating((list, folder) -> list.stream().map(folder::pathOrId).toList())
+        : texts;
   }
 
   private static boolean isExpression(YamlNode node) {

@@ -223,7 +223,7 @@ final class Values {
         arguments.add(
             type == Optional.class
                 ? group.filter(this::isGiven).map(this::record)
-                : record(group.get()));
+                : without(shape, group.get()).record(group.get()));
       } else {
         continue;
       }
@@ -241,6 +241,16 @@ final class Values {
     } catch (ReflectiveOperationException e) {
       throw new Bug("The record " + shape + " cannot be made.", e);
     }
+  }
+
+  /** With a group's own defaults for those of its keys that are the record's. */
+  private Values without(Class<? extends Record> shape, Class<? extends Record> group) {
+    List<String> own = KeyTable.keysOf(shape).stream().map(KeyTable.Entry::name).toList();
+    Map<String, @Nullable Object> changed = new LinkedHashMap<>(values);
+    KeyTable.keysOf(group).stream()
+        .filter(key -> own.contains(key.name()))
+        .forEach(key -> changed.put(key.name(), key.otherwise().orElse(null)));
+    return new Values(table, changed, places);
   }
 
   private boolean isGiven(Class<? extends Record> group) {

@@ -3,6 +3,7 @@ package org.sparkfinetune.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -19,6 +20,12 @@ final class AfterTrainingConfigTest {
 
   private GenerateConfig generate(String... arguments) {
     return loader.generate(Optional.empty(), List.of(arguments)).config();
+  }
+
+  private EvaluateConfig evaluate(String... arguments) {
+    List<String> all = new ArrayList<>(List.of("--model_id", "m", "--dataset_path", "d"));
+    all.addAll(List.of(arguments));
+    return loader.evaluate(Optional.empty(), all).config();
   }
 
   private MergeConfig merge(String... arguments) {
@@ -40,7 +47,10 @@ final class AfterTrainingConfigTest {
         loader
             .evaluate(Optional.empty(), List.of("--model_id", "m", "--dataset_path", "d"))
             .config();
-    assertThat(evaluate.metrics()).containsExactlyInAnyOrder(Metric.values());
+    assertThat(evaluate.metrics())
+        .containsExactlyInAnyOrder(Metric.LOSS, Metric.EXACT_MATCH, Metric.EXECUTION_MATCH);
+    assertThat(evaluate.maxNewTokens()).isEmpty();
+    assertThat(evaluate.candidates()).containsExactly(evaluate.model());
     assertThat(evaluate.compareBase()).isTrue();
     assertThat(merge("--model_id", "m", "--output", "o"))
         .isEqualTo(
@@ -130,5 +140,46 @@ final class AfterTrainingConfigTest {
         .hasMessageContaining("2 were given");
     assertThatThrownBy(() -> generate("--model_id", "m", "--input", "rows.parquet"))
         .hasMessageContaining("output is missing");
+  }
+
+  @Test
+  void evaluate_takes_several_adapters_and_a_length_of_its_own() {
+    EvaluateConfig config =
+        evaluate("--adapter", "runs/a/adapter, owner/b", "--max_new_tokens", "7", "--top_k", "3");
+    assertThat(config.candidates())
+        .extracting(ModelChoice::adapter)
+        .containsExactly(Optional.of("runs/a/adapter"), Optional.of("owner/b"));
+    assertThat(config.model().adapter()).isEmpty();
+    assertThat(config.maxNewTokens()).hasValue(7);
+    assertThat(config.sampling().topK()).isEqualTo(3);
+    assertThat(evaluate("--adapter", "a", "b").adapter()).contains(List.of("a", "b"));
+    assertThat(evaluate("--adapter", "[\"with, comma\"]").adapter())
+        .contains(List.of("with, comma"));
+    String yaml =
+        loader
+            .evaluate(
+                Optional.empty(), List.of("--model_id=m", "--dataset_path=d", "--adapter=a,b"))
+            .yaml();
+    assertThat(yaml).containsOnlyOnce("adapter:").containsOnlyOnce("max_new_tokens: null");
+  }
+
+  @Test
+  void evaluate_says_what_does_not_go_together() {
+    assertThatThrownBy(() -> evaluate("--adapter", "a,b", "--promote_to", "best"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("promote_to is best, which takes one adapter, and adapter has 2");
+    assertThatThrownBy(() -> evaluate("--adapter", "a,b,a"))
+        .hasMessageContaining("adapter has a more than once");
+    assertThatThrownBy(() -> evaluate("--metrics", "pattern_match"))
+        .hasMessageContaining("metrics has pattern_match, which looks for answer_pattern");
+    assertThatThrownBy(() -> evaluate("--answer_pattern", "x"))
+        .hasMessageContaining("answer_pattern is x, and nothing looks for it; add pattern_match");
+    assertThatThrownBy(() -> evaluate("--metrics", "pattern_match", "--answer_pattern", "[a-"))
+        .hasMessageContaining("answer_pattern is [a-, which is no regular expression of Java's: ");
+    assertThat(evaluate("--metrics", "pattern_match", "--answer_pattern", "[A-D]").answerPattern())
+        .contains("[A-D]");
+    assertThatThrownBy(() -> evaluate("--metrics", "bleu"))
+        .hasMessageContaining("metrics is bleu; allowed: one or more of loss, exact_match,")
+        .hasMessageContaining("rouge_l, chrf");
   }
 }

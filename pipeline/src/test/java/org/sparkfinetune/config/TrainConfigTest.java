@@ -85,7 +85,12 @@ class TrainConfigTest {
                 new Reporting(10, Set.of(Reporter.TENSORBOARD), IntervalStrategy.EPOCH, 10, false),
                 new Checkpointing(IntervalStrategy.EPOCH, 500, 3, new ResumeFrom.Auto(), 3),
                 new BestModel(false, "loss", Optional.empty(), OptionalInt.empty(), 0),
-                new EvalMetrics(Set.of(Metric.LOSS), Optional.empty(), 50, OptionalInt.empty())));
+                new EvalMetrics(
+                    Set.of(Metric.LOSS),
+                    Optional.empty(),
+                    Optional.empty(),
+                    50,
+                    OptionalInt.empty())));
     assertThat(load(folder, REQUIRED).notes()).isEmpty();
   }
 
@@ -156,7 +161,8 @@ class TrainConfigTest {
                     IntervalStrategy.NO, 30, 2, new ResumeFrom.Path("runs/x/checkpoints/y"), 5),
                 new BestModel(true, "eval_sql_loss", Optional.of(true), OptionalInt.of(3), 0.01),
                 new EvalMetrics(
-                    Set.of(Metric.LOSS, Metric.EXECUTION_MATCH),
+                    Set.of(Metric.LOSS, Metric.EXECUTION_MATCH, Metric.PATTERN_MATCH),
+                    Optional.of("Answer: (.*)"),
                     Optional.of(Map.of("right", "answer = expected")),
                     7,
                     OptionalInt.of(9))));
@@ -485,7 +491,8 @@ class TrainConfigTest {
     greater_is_better: true
     early_stopping_patience: 3
     early_stopping_threshold: 0.01
-    eval_metrics: [loss, execution_match]
+    eval_metrics: [loss, execution_match, pattern_match]
+    answer_pattern: "Answer: (.*)"
     eval_custom_metrics: {right: answer = expected}
     eval_generate_samples: 7
     eval_max_new_tokens: 9

@@ -100,6 +100,14 @@ public final class ConversationTokenizer {
     return encode(List.of(prepare(conversation, AddGenerationPrompt.YES))).get(0).ids();
   }
 
+  /** How many tokens a conversation's last turn has with what the template ends it with. */
+  public int answerLength(Conversation conversation) {
+    List<Message> messages = conversation.messages();
+    // A template may leave out what was thought, or begin the answer in the prompt.
+    int text = tokenizer.encode(messages.get(messages.size() - 1).content()).length;
+    return Math.max(text, tokenize(conversation).length() - prompt(conversation.question()).length);
+  }
+
   /**
    * @param special those that the template wrote
    * @param forged whether contents spell any

@@ -124,7 +124,8 @@ public final class AnsweredQuestions implements AnswerEvaluation {
   }
 
   private static Answer shown(AnsweredSample sample) {
-    return new Answer(sample.prompt(), sample.expected(), sample.answer());
+    return new Answer(
+        sample.prompt(), AnsweredSample.expectedText(sample.conversation()), sample.answer());
   }
 
   @Override

@@ -29,4 +29,12 @@ public record AnsweredSample(Conversation conversation, String expected, String 
     List<Message> messages = conversation.messages();
     return messages.get(messages.size() - 1);
   }
+
+  /** The expected answer for reports: its text, or the tools that it calls, as JSON. */
+  public static String expectedText(Conversation conversation) {
+    Message message = expected(conversation);
+    return message.extras().toolCalls().isEmpty()
+        ? message.content()
+        : JsonMatch.text(message.extras().toolCalls());
+  }
 }

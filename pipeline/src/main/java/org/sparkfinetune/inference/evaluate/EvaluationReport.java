@@ -9,31 +9,31 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.inference.evaluate.ModelResult.Difference;
 import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
 import org.sparkfinetune.inference.evaluate.ModelResult.Proportion;
-import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 /**
- * {@code evaluation.json} and its summary in words.
+ * {@code evaluation.json}, and by {@link EvaluationSummary} the same in words.
  *
- * @param about model, adapter, base, data: key to value
+ * @param about model, adapters, base, data: key to value, a text, number or mapping
  * @param questions prompts, in order
  * @param expected answers, in order
  * @param metrics of answers, in the order in which they are shown
  * @param models name ({@code base}, {@code adapter}) to result; the last is the one of interest
  */
 public record EvaluationReport(
-    Map<String, String> about,
+    Map<String, Object> about,
     List<Conversation> questions,
     List<String> expected,
     List<AnswerMetric> metrics,
     Map<String, ModelResult> models) {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final int SHOWN = 10;
 
   public EvaluationReport {
     about = new LinkedHashMap<>(about);
@@ -43,14 +43,60 @@ public record EvaluationReport(
     models = new LinkedHashMap<>(models);
   }
 
+  /** A model before another in the order of the report. */
+  record Pair(String from, String to) {}
+
+  /** Every two models, each with those behind it. */
+  List<Pair> pairs() {
+    List<String> names = List.copyOf(models.keySet());
+    List<Pair> pairs = new ArrayList<>();
+    for (int to = 1; to < names.size(); to++) {
+      for (int from = 0; from < to; from++) {
+        pairs.add(new Pair(names.get(from), names.get(to)));
+      }
+    }
+    return pairs;
+  }
+
+  /** Metric, the loss among them, to what is added from one model to another. */
+  Map<String, Difference> differences(Pair pair) {
+    ModelResult from = model(pair.from());
+    ModelResult to = model(pair.to());
+    Map<String, Difference> differences = new LinkedHashMap<>();
+    to.lossSince(from).ifPresent(difference -> differences.put("loss", difference));
+    for (AnswerMetric metric : metrics) {
+      to.since(from, metric.name())
+          .ifPresent(difference -> differences.put(metric.name(), difference));
+    }
+    return differences;
+  }
+
+  private ModelResult model(String name) {
+    return Objects.requireNonNull(models.get(name), name);
+  }
+
+  /** A table of the metrics and ten samples, for the terminal. */
+  public String summary() {
+    return new EvaluationSummary(this).text();
+  }
+
   /** The whole report. */
   public String json() {
     ObjectNode root = JSON.createObjectNode();
-    about.forEach(root::put);
+    about.forEach((key, value) -> root.set(key, JSON.valueToTree(value)));
     root.put("num_samples", questions.size());
     ObjectNode measured = root.putObject("metrics");
     models.forEach((name, result) -> measured.set(name, measured(result)));
-    difference().ifPresent(text -> root.set("difference", text));
+    List<Pair> pairs = pairs();
+    if (!pairs.isEmpty()) {
+      List<String> names = List.copyOf(models.keySet());
+      root.set("difference", json(new Pair(names.get(0), names.get(names.size() - 1))));
+      ArrayNode each = root.putArray("differences");
+      for (Pair pair : pairs) {
+        ObjectNode node = each.addObject().put("from", pair.from()).put("to", pair.to());
+        node.setAll(json(pair));
+      }
+    }
     ArrayNode samples = root.putArray("samples");
     for (int i = 0; i < questions.size(); i++) {
       samples.add(sample(i));
@@ -85,61 +131,36 @@ public record EvaluationReport(
           .kinds()
           .forEach((kind, count) -> kinds.put(kind.name().toLowerCase(Locale.ROOT), count));
     }
+    result.truncated().ifPresent(count -> node.put("truncated", count));
     return node;
   }
 
   private static Optional<ObjectNode> measured(AnswerMetric metric, ModelResult result) {
     return switch (metric.scale()) {
-      case HIT -> result.share(metric.name()).map(EvaluationReport::proportion);
-      case GRADE -> result.mean(metric.name()).map(EvaluationReport::grade);
+      case HIT -> result.share(metric.name()).map(EvaluationReport::json);
+      case GRADE -> result.mean(metric.name()).map(EvaluationReport::json);
     };
   }
 
   private static ObjectNode interval(double value, double low, double high) {
-    ObjectNode node = JSON.createObjectNode();
-    node.put("value", value);
-    node.put("low", low);
-    node.put("high", high);
-    return node;
+    return JSON.createObjectNode().put("value", value).put("low", low).put("high", high);
   }
 
-  private static ObjectNode grade(Mean mean) {
+  private static ObjectNode json(Mean mean) {
     return interval(mean.value(), mean.low(), mean.high()).put("of", mean.tokens());
   }
 
-  private static ObjectNode proportion(Proportion p) {
-    ObjectNode node = interval(p.value(), p.low(), p.high());
-    node.put("hits", p.hits());
-    node.put("of", p.count());
-    return node;
+  private static ObjectNode json(Proportion p) {
+    return interval(p.value(), p.low(), p.high()).put("hits", p.hits()).put("of", p.count());
   }
 
-  /** Points of execution match from the first model to the last, on the same samples. */
-  private Optional<ObjectNode> difference() {
-    if (models.size() < 2) {
-      return Optional.empty();
-    }
-    List<ModelResult> both = List.copyOf(models.values());
-    List<Integer> differences = new ArrayList<>();
-    for (int i = 0; i < questions.size(); i++) {
-      Optional<Verdict> before = both.get(0).samples().get(i).verdict();
-      Optional<Verdict> after = both.get(1).samples().get(i).verdict();
-      boolean judged =
-          before.isPresent()
-              && after.isPresent()
-              && before.get().kind() != Verdict.Kind.UNJUDGED
-              && after.get().kind() != Verdict.Kind.UNJUDGED;
-      if (judged) {
-        differences.add((after.get().isMatch() ? 1 : 0) - (before.get().isMatch() ? 1 : 0));
-      }
-    }
-    if (differences.isEmpty()) {
-      return Optional.empty();
-    }
-    Mean mean = Mean.of(differences.stream().map(d -> new Mean.Part(d, 1)).toList());
+  private ObjectNode json(Pair pair) {
     ObjectNode node = JSON.createObjectNode();
-    node.set("execution_match", interval(mean.value(), mean.low(), mean.high()));
-    return Optional.of(node);
+    differences(pair)
+        .forEach(
+            (name, d) ->
+                node.set(name, interval(d.value(), d.low(), d.high()).put("of", d.count())));
+    return node;
   }
 
   private ObjectNode sample(int i) {
@@ -157,7 +178,10 @@ public record EvaluationReport(
   private ObjectNode sample(SampleResult result) {
     ObjectNode node = JSON.createObjectNode();
     result.loss().ifPresent(loss -> node.put("loss", loss.sum() / Math.max(1, loss.tokens())));
-    result.answer().ifPresent(answer -> node.put("generated", answer.text()));
+    result
+        .answer()
+        .ifPresent(
+            answer -> node.put("generated", answer.text()).put("truncated", answer.isTruncated()));
     for (AnswerMetric metric : metrics) {
       Optional.ofNullable(result.scores().get(metric.name()))
           .ifPresent(
@@ -171,70 +195,9 @@ public record EvaluationReport(
     result
         .verdict()
         .ifPresent(
-            verdict -> {
-              node.put("verdict", verdict.kind().name().toLowerCase(Locale.ROOT));
-              node.put("reason", verdict.reason());
-            });
+            verdict ->
+                node.put("verdict", verdict.kind().name().toLowerCase(Locale.ROOT))
+                    .put("reason", verdict.reason()));
     return node;
-  }
-
-  /** A table of the metrics and ten samples, for the terminal. */
-  public String summary() {
-    StringBuilder text = new StringBuilder();
-    text.append(String.format(Locale.ROOT, "%d samples%n", questions.size()));
-    models.forEach((name, result) -> text.append(summary(name, result)));
-    int shown = Math.min(SHOWN, questions.size());
-    for (int i = 0; i < shown; i++) {
-      text.append(String.format(Locale.ROOT, "%n%d. expected   %s%n", i + 1, expected.get(i)));
-      for (Map.Entry<String, ModelResult> model : models.entrySet()) {
-        SampleResult sample = model.getValue().samples().get(i);
-        text.append(
-            String.format(
-                Locale.ROOT,
-                "   %-10s %s%s%n",
-                model.getKey(),
-                sample.answer().map(SampleResult.Answer::text).orElse("").replace("\n", "\\n"),
-                sample.verdict().map(v -> "   [" + words(v) + "]").orElse("")));
-      }
-    }
-    return text.toString();
-  }
-
-  private static String words(Verdict verdict) {
-    String kind = verdict.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
-    return verdict.reason().isEmpty() ? kind : kind + ": " + verdict.reason();
-  }
-
-  private String summary(String name, ModelResult result) {
-    StringBuilder line = new StringBuilder(String.format(Locale.ROOT, "%-8s", name));
-    result
-        .loss()
-        .ifPresent(
-            loss ->
-                line.append(
-                    String.format(
-                        Locale.ROOT,
-                        "  loss %.4f (%.4f to %.4f)  perplexity %.2f",
-                        loss.value(),
-                        loss.low(),
-                        loss.high(),
-                        Math.exp(loss.value()))));
-    for (AnswerMetric metric : metrics) {
-      append(line, metric.name().replace("_match", ""), result.share(metric.name()));
-    }
-    return line.append(System.lineSeparator()).toString();
-  }
-
-  private static void append(StringBuilder line, String name, Optional<Proportion> share) {
-    share.ifPresent(
-        p ->
-            line.append(
-                String.format(
-                    Locale.ROOT,
-                    "  %s %.1f %% (%.1f to %.1f)",
-                    name,
-                    100 * p.value(),
-                    100 * p.low(),
-                    100 * p.high())));
   }
 }

@@ -1,9 +1,12 @@
 package org.sparkfinetune.inference.evaluate;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 /** All samples of one model, and what they add up to. */
@@ -19,25 +22,55 @@ public record ModelResult(List<SampleResult> samples) {
 
   /** The share of hits of a metric of zeros and ones, among the samples that it can judge. */
   public Optional<Proportion> share(String metric) {
-    List<Double> scores = scores(metric);
+    List<Mean.Part> scores = scores(metric);
     return scores.isEmpty()
         ? Optional.empty()
         : Optional.of(
-            Proportion.of(scores.stream().filter(score -> score == 1).count(), scores.size()));
+            Proportion.of(scores.stream().filter(part -> part.sum() == 1).count(), scores.size()));
   }
 
   /** The mean of a metric over the samples that it can judge. */
   public Optional<Mean> mean(String metric) {
-    List<Double> scores = scores(metric);
-    return scores.isEmpty()
-        ? Optional.empty()
-        : Optional.of(Mean.of(scores.stream().map(score -> new Mean.Part(score, 1)).toList()));
+    List<Mean.Part> scores = scores(metric);
+    return scores.isEmpty() ? Optional.empty() : Optional.of(Mean.of(scores));
   }
 
-  private List<Double> scores(String metric) {
-    return samples.stream()
-        .flatMap(sample -> Optional.ofNullable(sample.scores().get(metric)).stream())
-        .toList();
+  private List<Mean.Part> scores(String metric) {
+    return samples.stream().flatMap(sample -> sample.score(metric).stream()).toList();
+  }
+
+  /** How much higher the loss is than another model's, on the samples that both have one of. */
+  public Optional<Difference> lossSince(ModelResult before) {
+    return since(before, SampleResult::loss);
+  }
+
+  /** How much higher a metric is than for another model, on the samples that are judged of both. */
+  public Optional<Difference> since(ModelResult before, String metric) {
+    return since(before, sample -> sample.score(metric));
+  }
+
+  private Optional<Difference> since(
+      ModelResult before, Function<SampleResult, Optional<Mean.Part>> measured) {
+    List<Mean.Part> earlier = new ArrayList<>();
+    List<Mean.Part> later = new ArrayList<>();
+    for (int i = 0; i < samples.size(); i++) {
+      Optional<Mean.Part> then = measured.apply(before.samples.get(i));
+      Optional<Mean.Part> now = measured.apply(samples.get(i));
+      if (then.isPresent() && now.isPresent()) {
+        earlier.add(then.get());
+        later.add(now.get());
+      }
+    }
+    return later.isEmpty() ? Optional.empty() : Optional.of(Difference.of(earlier, later));
+  }
+
+  /** How many answers ended at {@code max_new_tokens}; nothing where none was asked for. */
+  public Optional<Long> truncated() {
+    List<SampleResult.Answer> answers =
+        samples.stream().flatMap(sample -> sample.answer().stream()).toList();
+    return answers.isEmpty()
+        ? Optional.empty()
+        : Optional.of(answers.stream().filter(SampleResult.Answer::isTruncated).count());
   }
 
   /** How many of each kind. */
@@ -65,14 +98,46 @@ public record ModelResult(List<SampleResult> samples) {
       double sum = parts.stream().mapToDouble(Part::sum).sum();
       long tokens = parts.stream().mapToLong(Part::tokens).sum();
       double mean = tokens == 0 ? Double.NaN : sum / tokens;
-      double squares = 0;
-      for (Part part : parts) {
-        double residual = part.sum() - mean * part.tokens();
-        squares += residual * residual;
+      double half =
+          half(parts.stream().mapToDouble(p -> (p.sum() - mean * p.tokens()) / tokens).toArray());
+      return new Mean(mean, mean - half, mean + half, tokens);
+    }
+
+    /**
+     * Half of an interval.
+     *
+     * @param residuals what each sample adds to the deviation of an estimate
+     */
+    private static double half(double[] residuals) {
+      int n = residuals.length;
+      double squares = Arrays.stream(residuals).map(r -> r * r).sum();
+      return n < 2 ? Double.NaN : Z * Math.sqrt(squares * n / (n - 1));
+    }
+  }
+
+  /**
+   * A difference of two means with its 95 % interval, paired: both are over the same samples, and
+   * what is hard for both does not widen it.
+   *
+   * @param count of samples
+   */
+  public record Difference(double value, double low, double high, int count) {
+
+    /** What is added from {@code before} to {@code after}, sample by sample. */
+    static Difference of(List<Mean.Part> before, List<Mean.Part> after) {
+      Mean first = Mean.of(before);
+      Mean second = Mean.of(after);
+      double value = second.value() - first.value();
+      double[] residuals = new double[after.size()];
+      for (int i = 0; i < residuals.length; i++) {
+        Mean.Part a = before.get(i);
+        Mean.Part b = after.get(i);
+        residuals[i] =
+            (b.sum() - second.value() * b.tokens()) / second.tokens()
+                - (a.sum() - first.value() * a.tokens()) / first.tokens();
       }
-      int n = parts.size();
-      double error = n < 2 ? Double.NaN : Math.sqrt(squares * n / (n - 1)) / tokens;
-      return new Mean(mean, mean - Z * error, mean + Z * error, tokens);
+      double half = Mean.half(residuals);
+      return new Difference(value, value - half, value + half, residuals.length);
     }
   }
 

@@ -20,6 +20,11 @@ public record SampleResult(
     scores = Map.copyOf(scores);
   }
 
+  /** A metric's score as that of one thing, for means. */
+  Optional<Mean.Part> score(String metric) {
+    return Optional.ofNullable(scores.get(metric)).map(score -> new Mean.Part(score, 1));
+  }
+
   /**
    * What a model wrote, stripped.
    *

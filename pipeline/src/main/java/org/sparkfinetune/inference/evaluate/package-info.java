@@ -1,8 +1,9 @@
 /**
- * Whether a model's SQL is right: equal texts, and equal results of running both queries.
+ * Whether a model's answers are right, each metric by itself: equal texts, numbers or JSON, how
+ * much of a text is there, and of SQL equal results of running both queries.
  *
- * <p>May use {@code conversation} and SQLite (in this JVM, in memory). Neither Spark nor a model:
- * {@code launch} brings both.
+ * <p>May use {@code conversation}, the names of metrics in {@code config}, and SQLite (in this JVM,
+ * in memory). Neither Spark nor a model: {@code spark.evaluate} brings both.
  *
  * <p>The decision a newcomer would question: the databases are made up. Data sets such as
  * sql-create-context have schemas and no rows, so rows are made from the schema and from the

@@ -20,13 +20,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
-import org.sparkfinetune.config.ModelChoice;
-import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.AnswerMetric;
 import org.sparkfinetune.inference.evaluate.AnswerMetrics;
 import org.sparkfinetune.inference.evaluate.AnsweredSample;
 import org.sparkfinetune.inference.evaluate.EvaluationReport;
@@ -36,11 +35,8 @@ import org.sparkfinetune.model.hub.HubId;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
-import org.sparkfinetune.spark.generate.AnswerRows;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.AnsweringProgress;
-import org.sparkfinetune.spark.model.ModelFolders;
-import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.store.PromotedFolder;
 import org.sparkfinetune.store.Store;
 
@@ -63,60 +59,42 @@ public final class EvaluateJob {
    * Runs to the end and writes {@code evaluation.json}.
    *
    * @throws UserError if there is no test split, or it has a conversation without an answer, or
-   *     model and adapter are not there or do not fit together
+   *     model and adapters are not there or do not fit together
    */
   public EvaluationReport run(EvaluateConfig config) {
+    List<AnswerMetric> metrics = AnswerMetrics.of(config.metrics(), config.answerPattern());
     List<Conversation> samples = samples(config);
-    ModelChoice model = resolved(config.model());
-    // Before others are measured, which may take hours: what is wrong with it is told at once.
-    AnsweringModel answering = answering(model, config);
-    LossExtent extent = RunOfAdapter.lossExtent(model, store);
+    // Before any is measured, which may take hours: what is wrong with one is told at once.
+    EvaluatedModels evaluated = EvaluatedModels.of(config, store);
     Optional<Promotion> promotion = config.promoteTo().map(to -> new Promotion(to, store));
-    Map<String, AnsweringModel> models = new LinkedHashMap<>();
-    if (model.adapter().isPresent() && config.compareBase()) {
-      models.put("base", answering(model.withoutAdapter(), config));
+    Map<String, AnsweringModel> models =
+        evaluated.all(promotion.flatMap(to -> to.incumbent(evaluated.last())));
+    LossExtent extent = evaluated.extent();
+    Map<String, Object> about = evaluated.about(extent);
+    if (!metrics.isEmpty()) {
+      int maxNewTokens = evaluated.maxNewTokens(samples);
+      about.put("max_new_tokens", maxNewTokens);
+      models.replaceAll((name, model) -> model.withMaxNewTokens(maxNewTokens));
     }
-    promotion
-        .flatMap(to -> to.incumbent(model))
-        .ifPresent(there -> models.put("promoted", answering(there, config)));
-    String last = model.adapter().isPresent() ? "adapter" : "base";
-    models.put(last, answering);
-    Map<String, ModelResult> results = measure(models, config, extent, samples);
-    ModelResult result = Objects.requireNonNull(results.get(last));
-    Map<String, ModelResult> others = new LinkedHashMap<>(results);
-    others.remove(last);
     EvaluationReport report =
         new EvaluationReport(
-            about(config, model, extent),
-            samples.stream().map(AnswerRows::question).toList(),
-            samples.stream().map(said -> AnsweredSample.expected(said).content()).toList(),
-            AnswerMetrics.of(config.metrics(), Optional.empty()),
-            results);
+            about,
+            samples.stream().map(Conversation::question).toList(),
+            samples.stream().map(AnsweredSample::expectedText).toList(),
+            metrics,
+            measure(models, config, metrics, extent, samples));
     Path file = new Path(output(config), "evaluation.json");
     store.replace(file, report.json());
     LOG.info("Written: {}", file);
-    promotion.ifPresent(to -> to.decide(model, result, others, report.json()));
+    promotion.ifPresent(to -> decide(to, evaluated, report));
     return report;
   }
 
-  /** Base and template are those of the adapter's run for the base model alone too. */
-  private ModelChoice resolved(ModelChoice named) {
-    ModelChoice model = new ModelFolders(store).located(named);
-    return model.with(
-        Optional.of(RunOfAdapter.base(model.base(), model.adapter(), store)),
-        RunOfAdapter.template(model, store));
-  }
-
-  private Map<String, String> about(EvaluateConfig config, ModelChoice model, LossExtent extent) {
-    Map<String, String> about = new LinkedHashMap<>();
-    about.put("model_id", model.modelId());
-    model.adapter().ifPresent(adapter -> about.put("adapter", adapter));
-    about.put("base", model.base().map(MergeBase::text).orElse(""));
-    about.put("dataset_path", config.datasetPath());
-    if (config.metrics().contains(Metric.LOSS)) {
-      about.put("loss_over", extent.words());
-    }
-    return about;
+  private static void decide(
+      Promotion promotion, EvaluatedModels evaluated, EvaluationReport report) {
+    Map<String, ModelResult> others = new LinkedHashMap<>(report.models());
+    ModelResult result = Objects.requireNonNull(others.remove(evaluated.lastName()));
+    promotion.decide(evaluated.last(), result, others, report.json());
   }
 
   private String output(EvaluateConfig config) {
@@ -125,8 +103,9 @@ public final class EvaluateJob {
         .or(
             () ->
                 config
-                    .model()
                     .adapter()
+                    .filter(adapters -> adapters.size() == 1)
+                    .map(adapters -> adapters.get(0))
                     .filter(this::isFolder)
                     .map(Path::new)
                     .map(this::folderOf)
@@ -163,19 +142,22 @@ public final class EvaluateJob {
     if (samples.isEmpty()) {
       throw new UserError("dataset_path is %s, whose test split is empty.".formatted(path));
     }
+    warnOfCalls(config, samples);
+    return samples;
+  }
+
+  private static void warnOfCalls(EvaluateConfig config, List<Conversation> samples) {
     long calls =
         samples.stream()
-            .map(Conversation::messages)
-            .filter(said -> !said.get(said.size() - 1).extras().toolCalls().isEmpty())
+            .filter(said -> !AnsweredSample.expected(said).extras().toolCalls().isEmpty())
             .count();
-    if (calls > 0) {
+    if (calls > 0 && !config.metrics().contains(Metric.JSON_MATCH)) {
       LOG.warn(
           "{} of {} expected answers call tools. How a call is written is the template's matter, so"
-              + " texts are not compared well there: look at the loss.",
+              + " metrics that compare texts leave them out: add json_match to metrics.",
           calls,
           samples.size());
     }
-    return samples;
   }
 
   private static Conversation answered(Conversation conversation, int number) {
@@ -188,14 +170,11 @@ public final class EvaluateJob {
     return conversation;
   }
 
-  private AnsweringModel answering(ModelChoice model, EvaluateConfig config) {
-    return AnsweringModel.of(model, config.sampling(), store);
-  }
-
   /** One after the other. */
   private Map<String, ModelResult> measure(
       Map<String, AnsweringModel> models,
       EvaluateConfig config,
+      List<AnswerMetric> metrics,
       LossExtent extent,
       List<Conversation> samples) {
     Map<String, ModelResult> results = new LinkedHashMap<>();
@@ -208,7 +187,7 @@ public final class EvaluateJob {
       models.forEach(
           (name, model) -> {
             progress.enter("evaluate " + name);
-            results.put(name, measure(model, config, extent, samples, progress.counts()));
+            results.put(name, measure(model, config, metrics, extent, samples, progress.counts()));
           });
     }
     return results;
@@ -217,6 +196,7 @@ public final class EvaluateJob {
   private ModelResult measure(
       AnsweringModel model,
       EvaluateConfig config,
+      List<AnswerMetric> metrics,
       LossExtent extent,
       List<Conversation> samples,
       AnsweringProgress.Counts counts) {
@@ -236,10 +216,8 @@ public final class EvaluateJob {
                   .createDataset(rows, Encoders.row(EvaluateRows.INPUT))
                   .repartition(tasks)
                   .mapPartitions(
-                      new EvaluateRows(shared, config.metrics(), extent, threads, counts),
-                      Encoders.row(
-                          EvaluateRows.result(
-                              AnswerMetrics.of(config.metrics(), Optional.empty()))))
+                      new EvaluateRows(shared, config, extent, threads, counts),
+                      Encoders.row(EvaluateRows.result(metrics)))
                   .collectAsList());
       results.sort(Comparator.comparingInt(row -> row.getInt(0)));
       return new ModelResult(results.stream().map(EvaluateRows::read).toList());

@@ -14,6 +14,7 @@ import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.EvaluateConfig;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.EncodedConversation;
@@ -32,7 +33,6 @@ import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
-import org.sparkfinetune.spark.generate.AnswerRows;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.AnsweringProgress;
 
@@ -49,18 +49,20 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
 
   private final Broadcast<AnsweringModel> model;
   private final Set<Metric> metrics;
+  private final String answerPattern;
   private final LossExtent extent;
   private final int threads;
   private final AnsweringProgress.Counts counts;
 
   EvaluateRows(
       Broadcast<AnsweringModel> model,
-      Set<Metric> metrics,
+      EvaluateConfig config,
       LossExtent extent,
       int threads,
       AnsweringProgress.Counts counts) {
     this.model = model;
-    this.metrics = metrics;
+    this.metrics = config.metrics();
+    this.answerPattern = config.answerPattern().orElse("");
     this.extent = extent;
     this.threads = threads;
     this.counts = counts;
@@ -83,10 +85,6 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     return result;
   }
 
-  private List<AnswerMetric> ofAnswers() {
-    return AnswerMetrics.of(metrics, Optional.empty());
-  }
-
   @Override
   public Iterator<Row> call(Iterator<Row> rows) {
     if (!rows.hasNext()) {
@@ -100,7 +98,8 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
           indexes.add(row.getInt(0));
           conversations.add(ConversationCoder.decode(row.getAs(1)).get(0));
         });
-    List<AnswerMetric> judges = ofAnswers();
+    List<AnswerMetric> judges =
+        AnswerMetrics.of(metrics, Optional.of(answerPattern).filter(text -> !text.isEmpty()));
     // First, and it takes little: a conversation is done when it is answered.
     List<Optional<TextGenerator.Loss>> losses = new ArrayList<>();
     for (Conversation conversation : conversations) {
@@ -115,7 +114,7 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
             ? List.of()
             : generator.complete(
                 conversations.stream()
-                    .map(AnswerRows::question)
+                    .map(Conversation::question)
                     .<TextPrompt>map(c -> new TextPrompt.Chat(EncodedConversation.number(c), c))
                     .toList(),
                 TextListener.ends(() -> counts.rowsDone().add(1)));

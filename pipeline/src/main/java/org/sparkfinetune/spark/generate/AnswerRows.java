@@ -22,7 +22,6 @@ import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.Conversation.Message;
-import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.conversation.MessageJson;
@@ -196,15 +195,5 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
       }
     }
     return MessageJson.inputs(inputs);
-  }
-
-  /** Without the assistant's last turn, if there is one: that is what is to be generated. */
-  public static Conversation question(Conversation conversation) {
-    List<Message> messages = conversation.messages();
-    boolean answered =
-        !messages.isEmpty() && messages.get(messages.size() - 1).role() == Role.ASSISTANT;
-    return answered
-        ? new Conversation(messages.subList(0, messages.size() - 1), conversation.inputs())
-        : conversation;
   }
 }

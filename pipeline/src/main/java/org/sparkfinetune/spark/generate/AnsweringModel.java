@@ -15,9 +15,12 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
+import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel;
@@ -69,6 +72,39 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
     this.store = store;
+  }
+
+  private AnsweringModel(AnsweringModel other, GenerationSettings settings) {
+    this.modelId = other.modelId;
+    this.adapter = other.adapter;
+    this.form = other.form;
+    this.files = other.files;
+    this.template = other.template;
+    this.settings = settings;
+    this.stop = other.stop;
+    this.batchSize = other.batchSize;
+    this.store = other.store;
+  }
+
+  /** The same model, not loaded, with answers of another length. */
+  public AnsweringModel withMaxNewTokens(int maxNewTokens) {
+    return new AnsweringModel(
+        this,
+        new GenerationSettings(
+            maxNewTokens, settings.choice(), settings.repetitionPenalty(), settings.stopIds()));
+  }
+
+  /**
+   * How many tokens the longest answer has with what the template ends it with.
+   *
+   * @param answered conversations that end with an answer
+   */
+  public int longestAnswer(List<Conversation> answered) {
+    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
+      ConversationTokenizer conversations =
+          new ConversationTokenizer(tokenizer, template, LossTarget.EVERY_TOKEN);
+      return answered.stream().mapToInt(conversations::answerLength).max().orElse(0);
+    }
   }
 
   /**

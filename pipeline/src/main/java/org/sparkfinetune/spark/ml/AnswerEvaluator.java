@@ -42,7 +42,8 @@ public final class AnswerEvaluator extends Evaluator {
   /** For {@code copy}. */
   public AnswerEvaluator(String uid) {
     this.uid = uid;
-    this.metricName = new Param<>(this, "metricName", "one of evaluate's metrics but loss");
+    this.metricName =
+        new Param<>(this, "metricName", "one of evaluate's metrics but loss and pattern_match");
     this.messagesCol = new Param<>(this, "messagesCol", "column of conversations");
     setDefault(metricName, "exact_match");
     setDefault(messagesCol, "messages");
@@ -89,7 +90,9 @@ public final class AnswerEvaluator extends Evaluator {
 
   private static AnswerMetric metric(String name) {
     List<Metric> answered =
-        Arrays.stream(Metric.values()).filter(metric -> metric != Metric.LOSS).toList();
+        Arrays.stream(Metric.values())
+            .filter(metric -> metric != Metric.LOSS && metric != Metric.PATTERN_MATCH)
+            .toList();
     return AnswerMetrics.of(answered, Optional.empty()).stream()
         .filter(metric -> metric.name().equals(name))
         .findFirst()

@@ -117,11 +117,7 @@ final class EvaluationQuestions {
 
   private static int maxNewTokens(
       TrainConfig config, List<Conversation> questions, ConversationTokenizer prompts) {
-    int longest =
-        questions.stream()
-            .mapToInt(one -> prompts.tokenize(one).length() - prompts.prompt(one.question()).length)
-            .max()
-            .orElse(0);
+    int longest = questions.stream().mapToInt(prompts::answerLength).max().orElse(0);
     int chosen = Math.min(MOST_TOKENS, Math.max(1, ROOM * longest));
     int most = config.evalMetrics().evalMaxNewTokens().orElse(chosen);
     LOG.info(

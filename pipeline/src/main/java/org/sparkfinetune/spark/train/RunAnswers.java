@@ -55,7 +55,9 @@ final class RunAnswers implements Serializable {
    */
   static List<AnswerMetric> metrics(TrainConfig config) {
     List<AnswerMetric> metrics =
-        new ArrayList<>(AnswerMetrics.of(config.evalMetrics().ofAnswers(), Optional.empty()));
+        new ArrayList<>(
+            AnswerMetrics.of(
+                config.evalMetrics().ofAnswers(), config.evalMetrics().answerPattern()));
     new TreeMap<>(config.evalMetrics().custom())
         .forEach((name, definition) -> metrics.add(CustomMetric.of(name, definition)));
     return metrics;

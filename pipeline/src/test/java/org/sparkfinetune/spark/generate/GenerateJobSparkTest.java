@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
@@ -83,14 +84,17 @@ final class GenerateJobSparkTest {
     ModelChoice adapted = model().at(untrained.toString(), Optional.of(nowhere), Optional.empty());
     EvaluateConfig config =
         new EvaluateConfig(
-            adapted,
+            model(),
+            Optional.of(List.of(nowhere)),
             data.toString(),
             Optional.empty(),
             Set.of(Metric.LOSS),
+            Optional.empty(),
             true,
             Optional.empty(),
             Optional.empty(),
-            Sampling.greedy(5, 2));
+            Sampling.greedy(5, 2),
+            OptionalInt.empty());
     GenerateConfig.Batch batch =
         new GenerateConfig.Batch(
             input.toString(), "messages", folder.resolve("answers").toString(), CsvFormat.RFC_4180);
@@ -281,18 +285,7 @@ final class GenerateJobSparkTest {
         "test_dataset.json",
         IntStream.range(0, 6).mapToObj(GenerateJobSparkTest::conversation).toList());
 
-    EvaluationReport report =
-        new EvaluateJob(spark)
-            .run(
-                new EvaluateConfig(
-                    model(),
-                    folder.toString(),
-                    Optional.of(5),
-                    Set.of(Metric.values()),
-                    true,
-                    Optional.of(folder.toString()),
-                    Optional.empty(),
-                    Sampling.greedy(4, 2)));
+    EvaluationReport report = evaluated(Optional.empty(), OptionalInt.empty());
 
     assertThat(report.questions()).hasSize(5);
     assertThat(report.questions().get(3).messages().get(1).content()).isEqualTo("How many 3?");
@@ -302,6 +295,31 @@ final class GenerateJobSparkTest {
     assertThat(result.share("execution_match").orElseThrow().hits()).isZero();
     assertThat(result.share("execution_match").orElseThrow().count()).isEqualTo(5);
     assertThat(Files.readString(folder.resolve("evaluation.json")))
-        .contains("\"execution_match\"", "\"expected\" : \"SELECT a FROM t\"");
+        .contains(
+            "\"execution_match\"",
+            "\"expected\" : \"SELECT a FROM t\"",
+            "\"max_new_tokens\" : " + report.about().get("max_new_tokens"));
+    // Of the answer and what the template ends it with, twice.
+    assertThat((int) report.about().get("max_new_tokens")).isBetween(8, 40);
+    assertThat(result.truncated().orElseThrow()).isBetween(1L, 5L);
+    assertThat(evaluated(Optional.empty(), OptionalInt.of(2)).about())
+        .containsEntry("max_new_tokens", 2);
+  }
+
+  private EvaluationReport evaluated(Optional<List<String>> adapters, OptionalInt maxNewTokens) {
+    return new EvaluateJob(spark)
+        .run(
+            new EvaluateConfig(
+                model(),
+                adapters,
+                folder.toString(),
+                Optional.of(5),
+                Set.of(Metric.values()),
+                Optional.of("[a-z]+"),
+                true,
+                Optional.of(folder.toString()),
+                Optional.empty(),
+                Sampling.greedy(512, 2),
+                maxNewTokens));
   }
 }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -191,14 +192,22 @@ class HubModelSparkTest {
       new EvaluateJob(SparkSession.builder().sparkContext(spark.sc()).getOrCreate())
           .run(
               new EvaluateConfig(
-                  choice(SampleRun.MODEL.toString(), "owner/adapter"),
+                  new ModelChoice(
+                      SampleRun.MODEL.toString(),
+                      Optional.empty(),
+                      Optional.empty(),
+                      Optional.empty(),
+                      Optional.empty()),
+                  Optional.of(List.of("owner/adapter")),
                   sample.data().toString(),
                   Optional.of(2),
                   Set.of(Metric.LOSS),
+                  Optional.empty(),
                   true,
                   Optional.of(folder.resolve("evaluated").toString()),
                   Optional.of(folder.resolve("best").toString()),
-                  Sampling.greedy(1, 1)));
+                  Sampling.greedy(1, 1),
+                  OptionalInt.empty()));
       assertThat(folder.resolve("evaluated/evaluation.json")).content().contains("models--owner");
     } finally {
       spark.hadoopConfiguration().unset("finetune.hub.endpoint");

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.LongStream;
 import org.apache.hadoop.conf.Configuration;
@@ -163,17 +164,20 @@ class TrainDriverClusterTest {
                 new EvaluateConfig(
                     new ModelChoice(
                         SampleRun.MODEL.toString(),
-                        Optional.of(run.resolve("adapter").toString()),
+                        Optional.empty(),
                         Optional.empty(),
                         Optional.empty(),
                         Optional.empty()),
+                    Optional.of(List.of(run.resolve("adapter").toString())),
                     sample.data().toString(),
                     Optional.empty(),
                     Set.of(Metric.LOSS, Metric.EXACT_MATCH),
+                    Optional.empty(),
                     false,
                     Optional.of(folder.toString()),
                     Optional.empty(),
-                    Sampling.greedy(8, 1)));
+                    Sampling.greedy(8, 1),
+                    OptionalInt.empty()));
 
     assertThatAnswersAreThoseOf(report, last);
     Mean loss = report.models().get("adapter").loss().orElseThrow();
