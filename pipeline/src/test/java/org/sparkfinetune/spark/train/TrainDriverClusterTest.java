@@ -177,7 +177,7 @@ class TrainDriverClusterTest {
                     Optional.of(folder.toString()),
                     Optional.empty(),
                     Sampling.greedy(8, 1),
-                    OptionalInt.empty()));
+                    OptionalInt.of(8)));
 
     assertThatAnswersAreThoseOf(report, last);
     Mean loss = report.models().get("adapter").loss().orElseThrow();
