@@ -150,11 +150,7 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
                 saved.get(MODEL_ID),
                 Optional.ofNullable(saved.more().get(ADAPTER))
                     .map(name -> new Path(path, name).toString()));
-        for (Param<?> param : model.params()) {
-          if (saved.params().containsKey(param.name())) {
-            model.set(model.<String>getParam(param.name()), saved.params().get(param.name()));
-          }
-        }
+        saved.restore(model);
         return model;
       }
     };

@@ -260,11 +260,7 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
       public FineTuner load(String path) {
         Metadata saved = Metadata.read(path, FineTuner.class, sparkSession());
         FineTuner tuner = new FineTuner(saved.uid());
-        for (Param<?> param : tuner.params()) {
-          if (saved.params().containsKey(param.name())) {
-            tuner.set(tuner.<String>getParam(param.name()), saved.params().get(param.name()));
-          }
-        }
+        saved.restore(tuner);
         return tuner;
       }
     };

@@ -86,6 +86,11 @@ record Metadata(
     }
   }
 
+  /** Sets what was set. */
+  void restore(Params stage) {
+    params.forEach((name, value) -> stage.set(stage.getParam(name), value));
+  }
+
   private static Path file(String folder) {
     return new Path(folder, "metadata/part-00000");
   }
