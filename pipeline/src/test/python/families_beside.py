@@ -20,7 +20,7 @@ CHANGED = {
 }
 PROMPTS = [[1, 5, 9, 33, 71], [1, 17, 40, 8, 80, 12, 95, 33, 2, 61, 7, 44, 28, 90, 3, 55, 19]]
 
-# Keys of train, of Qwen3's two layers.
+# Keys of train. A bias is merged into one that is there.
 OPTIONS = {
     "lora_bias": "--lora_bias true", "use_dora": "--use_dora true", "use_rslora": "--use_rslora true",
     "trainable_token_indices": "--trainable_token_indices [3,17,40]",
@@ -30,7 +30,7 @@ OPTIONS = {
     "layers_to_transform": "--layers_to_transform 1 --layers_pattern layers",
     "exclude_modules": "--lora_target_modules all-linear --exclude_modules .*mlp.*",
     "expression": "--lora_target_modules .*layers[.](0[.]self_attn|1[.]mlp)[.](q|down)_proj",
-    "modules_to_save": "--modules_to_save lm_head,embed_tokens", "norms": "--modules_to_save input_layernorm",
+    "modules_to_save": "--modules_to_save lm_head,embed_tokens",
     "loraplus": "--loraplus_lr_ratio 16",
 }
 
@@ -60,8 +60,10 @@ def make(folder, names):
         (folder / f"{other}.expected.json").write_text(json.dumps([families.greedy(model, p, 32) for p in PROMPTS]))
         ggufs.append(other)
     options = {n: keys for n, keys in OPTIONS.items() if not names or n in names}
-    if options and not (folder / "qwen3").exists(): save("qwen3", families.models["qwen3"])
-    cases += [f"{name} qwen3 {keys}" for name, keys in options.items()]
+    for name, keys in options.items():
+        model = "granite" if name == "lora_bias" else "qwen3"
+        if not (folder / model).exists(): save(model, families.models[model])
+        cases.append(f"{name} {model} {keys}")
     shutil.copy(golden / "variants" / "rows.safetensors", folder / "rows.safetensors")
     for file, text in {"cases.txt": "\n".join(cases), "gguf.txt": "\n".join(ggufs), "rows.txt": str(len(families.rows))}.items():
         (folder / file).write_text(text + "\n" if text else "")
