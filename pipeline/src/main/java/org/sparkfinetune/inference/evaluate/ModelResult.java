@@ -32,7 +32,7 @@ public record ModelResult(List<SampleResult> samples) {
   /** The mean of a metric over the samples that it can judge. */
   public Optional<Mean> mean(String metric) {
     List<Mean.Part> scores = scores(metric);
-    return scores.isEmpty() ? Optional.empty() : Optional.of(Mean.of(scores));
+    return scores.isEmpty() ? Optional.empty() : Optional.of(Mean.of(scores).within(0, 1));
   }
 
   private List<Mean.Part> scores(String metric) {
@@ -46,7 +46,7 @@ public record ModelResult(List<SampleResult> samples) {
 
   /** How much higher a metric is than for another model, on the samples that are judged of both. */
   public Optional<Difference> since(ModelResult before, String metric) {
-    return since(before, sample -> sample.score(metric));
+    return since(before, sample -> sample.score(metric)).map(d -> d.within(-1, 1));
   }
 
   private Optional<Difference> since(
@@ -103,6 +103,10 @@ public record ModelResult(List<SampleResult> samples) {
       return new Mean(mean, mean - half, mean + half, tokens);
     }
 
+    private Mean within(double least, double most) {
+      return new Mean(value, Math.max(least, low), Math.min(most, high), tokens);
+    }
+
     /**
      * Half of an interval.
      *
@@ -122,6 +126,10 @@ public record ModelResult(List<SampleResult> samples) {
    * @param count of samples
    */
   public record Difference(double value, double low, double high, int count) {
+
+    private Difference within(double least, double most) {
+      return new Difference(value, Math.max(least, low), Math.min(most, high), count);
+    }
 
     /** What is added from {@code before} to {@code after}, sample by sample. */
     static Difference of(List<Mean.Part> before, List<Mean.Part> after) {

@@ -83,11 +83,23 @@ public final class EvaluateJob {
             samples.stream().map(AnsweredSample::expectedText).toList(),
             metrics,
             measure(models, config, metrics, extent, samples));
+    warnOfIdleMetrics(report);
     Path file = new Path(output(config), "evaluation.json");
     store.replace(file, report.json());
     LOG.info("Written: {}", file);
     promotion.ifPresent(to -> decide(to, evaluated, report));
     return report;
+  }
+
+  private static void warnOfIdleMetrics(EvaluationReport report) {
+    for (AnswerMetric metric : report.metrics()) {
+      if (report.models().values().stream().allMatch(m -> m.mean(metric.name()).isEmpty())) {
+        LOG.warn(
+            "{} can judge none of the {} expected answers, and is not in the report.",
+            metric.name(),
+            report.questions().size());
+      }
+    }
   }
 
   private static void decide(

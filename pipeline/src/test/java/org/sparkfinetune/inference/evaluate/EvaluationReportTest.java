@@ -132,15 +132,36 @@ final class EvaluationReportTest {
 
   @Test
   void the_summary_shows_models_differences_and_answers_side_by_side() {
-    assertThat(report().summary())
-        .startsWith("8 samples" + System.lineSeparator() + "base        loss 5.5000 (")
-        .contains(
-            "a           loss 4.5000 (",
-            "  execution 57.1 % (25.0 to 84.2) of 7  chrf 50.0 % (50.0 to 50.0)",
-            "  3 answers truncated at max_new_tokens",
-            "from base to a  loss -1.0000 (-1.0000 to -1.0000)  execution +57.1 (",
-            "from a to b  loss +0.5000 (",
-            "8. expected   x",
-            "   b          SELECT\\n1   [unjudged]");
+    String summary = report().summary().replace(System.lineSeparator(), "\n");
+    assertThat(summary)
+        .startsWith(
+            """
+            8 samples, answers of at most 64 tokens
+
+                             base                       a                           b
+            loss             5.5000 (3.8026 to 7.1974)  4.5000 (2.8026 to 6.1974)   5.0000 (3.3026 to 6.6974)
+            perplexity       244.69                     90.02                       148.41
+            execution_match  0.0 % (0.0 to 35.4) of 7   57.1 % (25.0 to 84.2) of 7  85.7 % (48.7 to 97.4) of 7
+            chrf             25.0 % (25.0 to 25.0)      50.0 % (50.0 to 50.0)       71.9 % (61.3 to 82.5)
+            truncated        7                          3                           1
+
+            added, with the interval of paired differences
+                             base to a                     base to b                     a to b
+            loss             -1.0000 (-1.0000 to -1.0000)  -0.5000 (-0.5000 to -0.5000)  +0.5000 (+0.5000 to +0.5000)
+            execution_match  +57.1 (+17.5 to +96.7)        +85.7 (+57.7 to +100.0)       +28.6 (-7.6 to +64.7)
+            chrf             +25.0 (+25.0 to +25.0)        +46.9 (+36.3 to +57.5)        +21.9 (+11.3 to +32.5)
+
+            1. expected x
+               base     SELECT\\n1   [other rows]
+               a        SELECT\\n1   [match]
+               b        SELECT\\n1   [match]
+            """)
+        .endsWith(
+            """
+            8. expected x
+               base     SELECT\\n1   [unjudged]
+               a        SELECT\\n1   [unjudged]
+               b        SELECT\\n1   [unjudged]
+            """);
   }
 }

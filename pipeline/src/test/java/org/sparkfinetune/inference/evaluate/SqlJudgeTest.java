@@ -2,6 +2,8 @@ package org.sparkfinetune.inference.evaluate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +15,8 @@ import org.sparkfinetune.inference.evaluate.ModelResult.Proportion;
 import org.sparkfinetune.inference.evaluate.SampleResult.Verdict;
 
 final class SqlJudgeTest {
+  private static final Path CONVERSATIONS =
+      Path.of("src/test/resources/golden/conversations.jsonl");
   private static final Path PAIRS = Path.of("src/test/resources/evaluate/pairs.txt");
 
   private record Pair(String schema, Verdict.Kind kind, String expected, String generated) {}
@@ -81,6 +85,27 @@ final class SqlJudgeTest {
           .as(answer)
           .isNotEqualTo(Verdict.Kind.UNJUDGED);
     }
+  }
+
+  /** Of sql-create-context: schemas and queries as they come. */
+  @Test
+  void real_samples_are_judged_or_not_whatever_the_answer() throws IOException {
+    SqlJudge judge = SqlJudge.standard();
+    List<String> others = List.of("", "I think that", "SELECT 1", "SELECT MAX(a), 'x' FROM b");
+    int judged = 0;
+    for (String line : Files.readAllLines(CONVERSATIONS)) {
+      JsonNode messages = new ObjectMapper().readTree(line).path("messages");
+      String schema = messages.path(0).path("content").asText();
+      String expected = messages.path(2).path("content").asText();
+      boolean isJudged = judge.judge(schema, expected, expected).kind() != Verdict.Kind.UNJUDGED;
+      judged += isJudged ? 1 : 0;
+      for (String other : others) {
+        assertThat(judge.judge(schema, expected, other).kind() != Verdict.Kind.UNJUDGED)
+            .as("%s for %s", other, expected)
+            .isEqualTo(isJudged);
+      }
+    }
+    assertThat(judged).isBetween(30, 41);
   }
 
   @Test
