@@ -41,6 +41,7 @@ final class TrainNotes {
     notes.onCompute();
     notes.onSchedule();
     notes.onIntervals();
+    notes.onCheckpoints();
     notes.onMethod();
     return notes.lines;
   }
@@ -110,6 +111,14 @@ final class TrainNotes {
     if (config.reporting().evalSteps() != config.reporting().loggingSteps()
         && config.reporting().evalStrategy() != IntervalStrategy.STEPS) {
       lines.add("eval_steps is not used, because eval_strategy is not steps.");
+    }
+  }
+
+  private void onCheckpoints() {
+    if (config.checkpointing().saveOnlyModel()) {
+      lines.add(
+          "save_only_model: a run that fails begins again at its first step; only one that is"
+              + " stopped saves all and can go on.");
     }
   }
 
