@@ -3,7 +3,6 @@ package org.sparkfinetune.config;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -80,7 +79,7 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       run_name project trackio_space_id trackio_bucket_id trackio_static_space_id wandb_entity wandb_project | .* | a run is called by its output_dir |
       callbacks benchmarks past_index | \\[\\]|-1 | | train runs no code of others; evaluate and generate judge a model
       overwrite_output_dir | .* | resume_from_checkpoint says whether a run goes on or begins |
-      push_to_hub push_to_hub_revision | false | nothing is sent | train does not upload; merge --push_to sends what was trained
+      push_to_hub push_to_hub_revision | false | nothing is sent | merge --push_to sends what was trained
       hub_model_id hub_model_revision hub_strategy hub_private_repo hub_always_push hub_revision hub_token push_to_hub_model_id push_to_hub_organization push_to_hub_token | .* | train does not upload; merge --push_to does |
       dataset_name dataset_config dataset_configs dataset_splits dataset_train_split dataset_test_split dataset_mixer dataset_mixture datasets dataset_streaming dataset_prepared_path | | | write dataset_path; prepare makes one of hub:owner/name (input, sources)
       ignore_bias_buffers auto_insert_empty_system_msg system_prompt | false | | prepare makes conversations (system_message), and the chat template renders them
@@ -94,7 +93,7 @@ final class OtherRecipeKeys implements Values.OtherKeys {
    */
   private record Meaning(Predicate<String> taken, String why, String instead) {}
 
-  private final Set<String> found = new LinkedHashSet<>();
+  private final Map<String, Meaning> found = new LinkedHashMap<>();
 
   private static Map<String, Meaning> meanings() {
     Map<String, Meaning> keys = new LinkedHashMap<>();
@@ -128,7 +127,7 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       return Values.OtherKeys.unknown(table, given);
     }
     if (given.value().isNull() || meaning.taken().test(text(given))) {
-      found.add(given.spelling());
+      found.put(given.spelling(), meaning);
       return Optional.empty();
     }
     return Optional.of(
@@ -147,10 +146,12 @@ final class OtherRecipeKeys implements Values.OtherKeys {
   /** One line for each that was given, for the user. */
   List<String> notes(Values values) {
     List<String> notes = new ArrayList<>();
-    for (String key : found) {
-      String why = KEYS.get(key).why();
-      notes.add(key + " changes nothing" + (why.isEmpty() ? "." : "; " + why + "."));
-    }
+    found.forEach(
+        (key, meaning) ->
+            notes.add(
+                key
+                    + " changes nothing"
+                    + (meaning.why().isEmpty() ? "." : "; " + meaning.why() + ".")));
     if (!found.isEmpty() && values.where("method").isEmpty()) {
       notes.add(
           "method is %s, because the recipe says neither use_peft nor load_in_4bit; method: full trains all weights."

@@ -190,7 +190,7 @@ class RecipesTest {
           do_eval: false; eval_strategy: steps  | eval_strategy is steps, but do_eval was false at
           do_eval: true; eval_strategy: no      | do_eval is true, but eval_strategy is no at
           logging_strategy: no                  | logging_strategy is no, which train does not do; logging_steps
-          push_to_hub: true                     | push_to_hub is true, which train does not do; train does not upload; merge --push_to sends what was trained
+          push_to_hub: true                     | push_to_hub is true, which train does not do; merge --push_to sends what was trained
           deepspeed: zero3.json                 | deepspeed is zero3.json, which train does not do; fsdp and num_ranks
           dataset_name: owner/name              | dataset_name is owner/name, which train does not do; write dataset_path; prepare makes one
           load_in_8bit: true                    | load_in_8bit is true, which train does not do; use load_in_4bit: true, or method: lora

@@ -144,11 +144,37 @@ class FrozenHeadTest {
               options,
               HeadGradients.INPUT);
       assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
-      float[] gradient = chunked.inputGradient().toFloats();
-      float[] wanted = expected.inputGradient().toFloats();
-      for (int i = 0; i < gradient.length; i++) {
-        assertThat(gradient[i]).isCloseTo(wanted[i], within(2e-6f));
-      }
+      assertClose(chunked.inputGradient(), expected.inputGradient());
+      Tensor ids = ops.ofInts(scope, new int[] {3, 200, 201});
+      Tensor rows = ops.selectRows(scope, whole, ids);
+      HeadLoss ofRows =
+          head.losses(
+                  scope,
+                  List.of(new HeadOfModel.Part(normed, targets)),
+                  0.25,
+                  HeadGradients.INPUT_AND_WEIGHT,
+                  Optional.of(new Weights.TokenRows(List.of(3, 200, 201), rows)))
+              .get(0);
+      HeadLoss ofWhole =
+          ops.headLoss(
+              scope,
+              normed,
+              whole,
+              ops.ofInts(scope, targets),
+              0.25,
+              10,
+              options,
+              HeadGradients.INPUT_AND_WEIGHT);
+      assertClose(ofRows.weightGradient(), ops.selectRows(scope, ofWhole.weightGradient(), ids));
+    }
+  }
+
+  private static void assertClose(Tensor ours, Tensor wanted) {
+    float[] a = ours.toFloats();
+    float[] b = wanted.toFloats();
+    assertThat(a).hasSameSizeAs(b);
+    for (int i = 0; i < a.length; i++) {
+      assertThat(a[i]).isCloseTo(b[i], within(2e-6f + 1e-5f * Math.abs(b[i])));
     }
   }
 }

@@ -100,6 +100,22 @@ class SteeringParityTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"smoothed-lora", "smoothed-full", "noisy-lora", "noisy-full"})
+  void in_bfloat16_the_losses_are_near(String name) throws Exception {
+    JsonNode steps = golden.path("trajectories").path(name);
+    GoldenRun.What what = name.endsWith("full") ? GoldenRun.What.FULL : GoldenRun.What.LORA;
+    List<GoldenRun.Step> ours =
+        new GoldenRun(what, Precision.BFLOAT16, 0, folder)
+            .regularized(how(name))
+            .run(2, 20, rate(steps), 0.3, 0)
+            .steps();
+    for (int i = 0; i < ours.size(); i++) {
+      double loss = steps.path(i).path("loss").asDouble();
+      assertThat(ours.get(i).loss()).isCloseTo(loss, within(1e-2 * loss));
+    }
+  }
+
   /**
    * One batch after the other through all layers, or all together; other batches of other ranks.
    */
@@ -124,11 +140,13 @@ class SteeringParityTest {
 
   private GoldenRun run(String name) {
     GoldenRun.What what = name.endsWith("full") ? GoldenRun.What.FULL : GoldenRun.What.LORA;
-    Regularization how =
-        name.startsWith("noisy")
-            ? new Regularization(0, Optional.of(golden.path("alpha").asDouble()))
-            : new Regularization(golden.path("smoothing").asDouble(), Optional.empty());
-    return new GoldenRun(what, Precision.FLOAT32, 0, folder).regularized(how);
+    return new GoldenRun(what, Precision.FLOAT32, 0, folder).regularized(how(name));
+  }
+
+  private static Regularization how(String name) {
+    return name.startsWith("noisy")
+        ? new Regularization(0, Optional.of(golden.path("alpha").asDouble()))
+        : new Regularization(golden.path("smoothing").asDouble(), Optional.empty());
   }
 
   private static LongToDoubleFunction rate(JsonNode steps) {
