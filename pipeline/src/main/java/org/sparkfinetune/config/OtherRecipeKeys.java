@@ -31,6 +31,8 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       use_liger_kernel use_liger liger_kernel_config torch_compile torch_compile_backend torch_compile_mode torchdynamo | .* | it is about speed, and the operators are the same always |
       torch_empty_cache_steps | .* | memory is given back at the end of each step |
       use_cache | .* | training keeps no keys and values |
+      use_peft load_in_4bit | | method says what is trained | write true or false, or method: qlora, lora or full
+      use_cpu no_cuda | false | device says where to compute | write true or false, or device: cpu or cuda
       load_in_8bit | false | weights are frozen in 4 or 16 bits | use load_in_4bit: true, or method: lora
       bnb_4bit_quant_type | nf4 | 4 bits are NF4 | NF4 is the only type of 4 bits
       use_bnb_nested_quant bnb_4bit_use_double_quant | true | NF4 always has double quantization | leave it out: NF4 always has double quantization

@@ -108,6 +108,9 @@ final class TrainNotes {
     if (config.checkpointing().saveStrategy() != IntervalStrategy.STEPS) {
       note("save_steps", "is not used, because save_strategy is not steps.");
     }
+    if (config.reporting().evalStrategy() == IntervalStrategy.NO) {
+      note("eval_delay", "is not used, because eval_strategy is no.");
+    }
     if (config.reporting().evalSteps() != config.reporting().loggingSteps()
         && config.reporting().evalStrategy() != IntervalStrategy.STEPS) {
       lines.add("eval_steps is not used, because eval_strategy is not steps.");

@@ -102,6 +102,8 @@ class RecipesTest {
       assertThat(isOurs || OtherRecipeKeys.keys().contains(field)).as(field).isTrue();
     }
     assertThat(fields).isEqualTo(167);
+    // With values that they are not read with.
+    assertThat(OtherRecipeKeys.keys()).containsAll(RecipeChoices.keys());
     assertThat(OtherRecipeKeys.keys()).noneMatch(key -> KeyTable.TRAIN.find(key).isPresent());
   }
 
@@ -194,6 +196,8 @@ class RecipesTest {
           deepspeed: zero3.json                 | deepspeed is zero3.json, which train does not do; fsdp and num_ranks
           dataset_name: owner/name              | dataset_name is owner/name, which train does not do; write dataset_path; prepare makes one
           load_in_8bit: true                    | load_in_8bit is true, which train does not do; use load_in_4bit: true, or method: lora
+          use_peft: maybe                       | use_peft is maybe, which train does not do; write true or false, or method: qlora, lora or full
+          use_cpu: maybe                        | use_cpu is maybe, which train does not do; write true or false
           fp16: true                            | fp16 is true, which train does not do; write bf16: true
           packing_strategy: wrapped             | packing_strategy is wrapped, which train does not do
           group_by_length: true                 | group_by_length is true, which train does not do
@@ -209,9 +213,12 @@ class RecipesTest {
   @Test
   void empty_values_of_others_are_taken_and_tokens_of_a_hub_are_not_repeated() {
     Loaded<TrainConfig> loaded =
-        load(folder, REQUIRED + "use_peft: true\ndeepspeed:\nhub_token: hf_secret\n");
+        load(
+            folder,
+            REQUIRED + "use_peft: true\nuse_cpu: false\ndeepspeed:\nhub_token: hf_secret\n");
     assertThat(loaded.notes())
         .containsExactly(
+            "use_cpu changes nothing; device says where to compute.",
             "deepspeed changes nothing.",
             "hub_token changes nothing; train does not upload; merge --push_to does.");
   }

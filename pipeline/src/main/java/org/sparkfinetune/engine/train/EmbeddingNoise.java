@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -45,54 +46,73 @@ final class EmbeddingNoise {
       return x;
     }
     int width = Math.toIntExact(x.size(1));
+    TokenNoise[] tokens = tokens(batch, step, width);
     try (Scope local = scope.child()) {
       Tensor noise = ops.zeros(local, ElementType.FLOAT32, x.size(0), width);
-      float[] values = values(batch, width, step);
       ops.hostMemory()
           .write(
-              ops.flat(local, noise), (first, bytes) -> put(values, first, bytes.asFloatBuffer()));
+              ops.flat(local, noise),
+              (first, bytes) -> write(tokens, width, first, bytes.asFloatBuffer()));
       ops.add(local, x, ops.cast(local, noise, x.type()));
     }
     return x;
   }
 
-  private static void put(float[] values, long first, FloatBuffer to) {
-    int from = (int) Math.min(first, values.length);
-    to.put(values, from, Math.min(to.remaining(), values.length - from));
-  }
+  /**
+   * What a token's noise is drawn with.
+   *
+   * @param counter of its first number under the key of its row
+   * @param most what no number is beyond
+   */
+  private record TokenNoise(long key, int counter, float most) {}
 
-  /** (n, H) of all tokens of a batch. */
-  float[] values(TokenBatch batch, int width, long step) {
-    float[] values = new float[Math.multiplyExact(batch.tokens(), width)];
-    for (TokenBatch.RowSpan row : batch.rows()) {
-      long key = DropoutMasks.key(seed, step, row.indexInStep(), KEY, 0);
-      write(values, row.from() * width, row.count() * width, key);
-    }
+  /** Of each token. */
+  private TokenNoise[] tokens(TokenBatch batch, long step, int width) {
+    float[] most = new float[batch.tokens()];
     for (int sample = 0; sample + 1 < batch.cuts().length; sample++) {
       int from = Math.toIntExact(batch.cuts()[sample]);
       int to = Math.toIntExact(batch.cuts()[sample + 1]);
-      float most = (float) (alpha / Math.sqrt((double) (to - from) * width));
-      for (int i = from * width; i < to * width; i++) {
-        values[i] *= most;
+      Arrays.fill(most, from, to, (float) (alpha / Math.sqrt((double) (to - from) * width)));
+    }
+    TokenNoise[] tokens = new TokenNoise[batch.tokens()];
+    for (TokenBatch.RowSpan span : batch.rows()) {
+      long key = DropoutMasks.key(seed, step, span.indexInStep(), KEY, 0);
+      for (int token = 0; token < span.count(); token++) {
+        int at = span.from() + token;
+        tokens[at] = new TokenNoise(key, token * width, most[at]);
       }
     }
-    return values;
+    return tokens;
+  }
+
+  /** Fills {@code out} with the numbers from {@code first} on; zeros behind the last token. */
+  private static void write(TokenNoise[] tokens, int width, long first, FloatBuffer out) {
+    float[] values = new float[width];
+    long at = first;
+    while (out.hasRemaining() && at / width < tokens.length) {
+      fill(values, tokens[(int) (at / width)]);
+      int from = (int) (at % width);
+      int count = Math.min(width - from, out.remaining());
+      out.put(values, from, count);
+      at += count;
+    }
   }
 
   /**
-   * Numbers of [-1, 1): the upper 24 bits of MurmurHash3's finaliser over a counter and the key.
+   * Numbers of [-1, 1), times {@code most}: the upper 24 bits of MurmurHash3's finaliser over a
+   * counter and the key.
    */
-  private static void write(float[] out, int from, int count, long key) {
-    int low = (int) key;
-    int high = (int) (key >>> 32);
-    for (int i = 0; i < count; i++) {
-      int x = i * STRIDE + low ^ high;
+  private static void fill(float[] values, TokenNoise token) {
+    int low = (int) token.key();
+    int high = (int) (token.key() >>> 32);
+    for (int i = 0; i < values.length; i++) {
+      int x = (token.counter() + i) * STRIDE + low ^ high;
       x ^= x >>> 16;
       x *= 0x85EBCA6B;
       x ^= x >>> 13;
       x *= 0xC2B2AE35;
       x ^= x >>> 16;
-      out[from + i] = (x >> 8) * UNIT;
+      values[i] = (x >> 8) * UNIT * token.most();
     }
   }
 }
