@@ -13,7 +13,7 @@ import org.sparkfinetune.errors.UserError;
  */
 final class CommandLineKeys {
 
-  private static final String PLACE = "command line";
+  static final String PLACE = "command line";
 
   private CommandLineKeys() {}
 

@@ -8,7 +8,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.UnaryOperator;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -18,7 +17,7 @@ import org.sparkfinetune.errors.UserError;
 /**
  * Reads a configuration from a YAML file on any Hadoop file system and from the command line, which
  * wins. Every mistake is a {@link UserError} with the key, the value, what is allowed and {@code
- * file:line} or "command line"; values that are not allowed come together in one.
+ * file:line} or "command line"; all of them come together in one.
  */
 public final class ConfigLoader {
 
@@ -62,11 +61,16 @@ public final class ConfigLoader {
    * @param arguments {@code --key value} or {@code --key=value}
    */
   public Loaded<TrainConfig> train(Optional<String> file, List<String> arguments) {
+    RecipeChoices choices =
+        new RecipeChoices(written(file), CommandLineKeys.parse(KeyTable.TRAIN, arguments));
     OtherRecipeKeys others = new OtherRecipeKeys();
-    Values values = values(KeyTable.TRAIN, file, arguments, others::without);
+    Values values =
+        located(
+            Values.resolve(KeyTable.TRAIN, choices.file(), choices.commandLine(), others)
+                .with(choices.problems()));
     TrainConfig config = values.record(TrainConfig.class);
     List<String> notes = new ArrayList<>(TrainNotes.of(values, config));
-    others.note(config.method()).ifPresent(notes::add);
+    notes.addAll(others.notes(values));
     return new Loaded<>(config, notes, values.yaml());
   }
 
@@ -95,18 +99,16 @@ public final class ConfigLoader {
   }
 
   private Values values(KeyTable table, Optional<String> file, List<String> arguments) {
-    return values(table, file, arguments, UnaryOperator.identity());
+    List<Given> commandLine = CommandLineKeys.parse(table, arguments);
+    return located(Values.resolve(table, written(file), commandLine, Values.OtherKeys::unknown));
   }
 
-  private Values values(
-      KeyTable table,
-      Optional<String> file,
-      List<String> arguments,
-      UnaryOperator<List<Given>> kept) {
-    List<Given> commandLine = kept.apply(CommandLineKeys.parse(table, arguments));
-    List<Given> written = kept.apply(file.map(this::fileKeys).orElse(List.of()));
-    Values values = Values.resolve(table, written, commandLine);
+  private Values located(Values values) {
     return folder.map(values::located).orElse(values);
+  }
+
+  private List<Given> written(Optional<String> file) {
+    return file.map(this::fileKeys).orElse(List.of());
   }
 
   private List<Given> fileKeys(String file) {

@@ -78,16 +78,20 @@ public final class KeyTable {
    * What records check themselves with.
    *
    * @param values of the components that are keys, in their order
-   * @throws UserError that names the key, the value and what is allowed
+   * @throws UserError that names each such key, its value and what is allowed
    */
   static void check(Class<? extends Record> shape, Object... values) {
     List<Entry> entries = keysOf(shape);
     if (entries.size() != values.length) {
       throw new Bug("%s has %s keys, not %s.".formatted(shape, entries.size(), values.length));
     }
+    Problems problems = new Problems();
     for (int i = 0; i < values.length; i++) {
-      entries.get(i).check(values[i]);
+      KeyTable.Entry entry = entries.get(i);
+      Object value = values[i];
+      problems.addFrom(() -> entry.check(value));
     }
+    problems.refuse();
   }
 
   /** A record's keys with their values as YAML has them; without those that have none. */
@@ -303,6 +307,11 @@ public final class KeyTable {
     /** The default that is there whatever the other keys say. */
     Optional<Object> otherwise() {
       return otherwise;
+    }
+
+    /** Some value for a required text, where the user gave none. */
+    Optional<Object> placeholder() {
+      return type.reader().apply(YamlNode.ofText(name, ""));
     }
 
     /** The key whose value is this one's default. */

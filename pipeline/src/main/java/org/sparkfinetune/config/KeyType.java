@@ -248,21 +248,27 @@ record KeyType<T>(
 
   private static Optional<List<Source>> sources(List<YamlNode> items) {
     List<Source> sources = new ArrayList<>();
+    Problems problems = new Problems();
     for (YamlNode item : items) {
       if (item.fields() == null) {
         return Optional.empty();
       }
-      Values values = Values.ofItem(KeyTable.SOURCE, item);
-      try {
-        sources.add(values.record(Source.class));
-      } catch (UserError e) {
-        throw new UserError(
-            "%s: source %s: %s"
-                .formatted(item.place(), values.value("name").orElse(""), e.getMessage()),
-            e);
-      }
+      problems.addFrom(() -> sources.add(source(item)));
     }
+    problems.refuse();
     return Optional.of(List.copyOf(sources));
+  }
+
+  private static Source source(YamlNode item) {
+    Values values = Values.ofItem(KeyTable.SOURCE, item);
+    try {
+      return values.record(Source.class);
+    } catch (UserError e) {
+      throw new UserError(
+          "%s: source %s: %s"
+              .formatted(item.place(), values.value("name").orElse(""), e.getMessage()),
+          e);
+    }
   }
 
   private static KeyType<KeyTable.Choice> choice(Class<?> words) {

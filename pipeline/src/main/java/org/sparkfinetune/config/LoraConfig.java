@@ -33,6 +33,7 @@ public record LoraConfig(
         List<String> targetModules,
     @Key(otherwise = "false", doc = "scaling is lora_alpha / sqrt(lora_r)") boolean useRslora,
     @Key(
+            alias = "lora_modules_to_save",
             otherwise = Key.EMPTY,
             meaning = Meaning.WORDS,
             allowed = "names of modules such as embed_tokens and lm_head",
@@ -43,18 +44,21 @@ public record LoraConfig(
     KeyTable.check(LoraConfig.class, r, alpha, dropout, targetModules, useRslora, modulesToSave);
     targetModules = List.copyOf(targetModules);
     modulesToSave = List.copyOf(modulesToSave);
-    requireOneExpression("lora_target_modules", targetModules);
-    if (options.initLoraWeights().how().ofBase()
-        && useRslora
-        && !(options.ranks().isEmpty() && options.alphas().isEmpty())) {
-      throw new UserError(
-          "init_lora_weights: %s with use_rslora cannot be written over the untouched model where rank_pattern or alpha_pattern is there, as in PEFT; leave one of them out"
-              .formatted(options.initLoraWeights().text()));
-    }
+    List<String> targets = targetModules;
+    Problems problems = new Problems();
+    problems.addFrom(() -> requireOneExpression("lora_target_modules", targets));
+    problems.addIf(
+        options.initLoraWeights().how().ofBase()
+            && useRslora
+            && !(options.ranks().isEmpty() && options.alphas().isEmpty()),
+        () ->
+            "init_lora_weights: %s with use_rslora cannot be written over the untouched model where rank_pattern or alpha_pattern is there, as in PEFT; leave one of them out"
+                .formatted(options.initLoraWeights().text()));
     if (options.initLoraWeights().how() == InitLoraWeights.ORTHOGONAL) {
-      requireEven(r);
-      options.ranks().values().forEach(LoraConfig::requireEven);
+      problems.addFrom(() -> requireEven(r));
+      options.ranks().values().forEach(rank -> problems.addFrom(() -> requireEven(rank)));
     }
+    problems.refuse();
   }
 
   /** With PEFT's defaults for everything else. */

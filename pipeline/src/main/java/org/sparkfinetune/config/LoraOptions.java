@@ -101,18 +101,27 @@ public record LoraOptions(
     layersToTransform = List.copyOf(layersToTransform);
     layersPattern = List.copyOf(layersPattern);
     excludeModules = List.copyOf(excludeModules);
-    LoraConfig.requireOneExpression("exclude_modules", excludeModules);
+    Problems problems = new Problems();
+    List<String> excluded = excludeModules;
+    problems.addFrom(() -> LoraConfig.requireOneExpression("exclude_modules", excluded));
     for (String layer : layersToTransform) {
-      require(layer.matches("\\d{1,6}"), "layers_to_transform", layer, "numbers of layers from 0");
+      problems.addFrom(
+          () ->
+              require(
+                  layer.matches("\\d{1,6}"),
+                  "layers_to_transform",
+                  layer,
+                  "numbers of layers from 0"));
     }
-    ranks(rankPattern);
-    alphas(alphaPattern);
-    requireBiasAlone(loraBias, useDora, initLoraWeights.how());
-    if (initLoraWeights.how().ofBase() && useDora) {
-      throw new UserError(
-          "init_lora_weights: %s is written as an adapter over the untouched model, which PEFT cannot do with use_dora; leave one of the two out"
-              .formatted(initLoraWeights.text()));
-    }
+    problems.addFrom(() -> ranks(rankPattern));
+    problems.addFrom(() -> alphas(alphaPattern));
+    problems.addFrom(() -> requireBiasAlone(loraBias, useDora, initLoraWeights.how()));
+    problems.addIf(
+        initLoraWeights.how().ofBase() && useDora,
+        () ->
+            "init_lora_weights: %s is written as an adapter over the untouched model, which PEFT cannot do with use_dora; leave one of the two out"
+                .formatted(initLoraWeights.text()));
+    problems.refuse();
   }
 
   private static void requireBiasAlone(boolean bias, boolean dora, InitLoraWeights init) {

@@ -21,7 +21,10 @@ public record Parallelism(
             otherwise = "auto",
             doc = "map the shards of ranks on the same host, or always use the network")
         ExchangeMode exchange,
-    @Key(otherwise = "false", doc = "spill activations between layers to a mapped file")
+    @Key(
+            alias = "activation_offloading",
+            otherwise = "false",
+            doc = "spill activations between layers to a mapped file")
         boolean activationOffload,
     @Key(
             meaning = Meaning.BYTES,

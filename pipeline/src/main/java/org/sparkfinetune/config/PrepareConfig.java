@@ -1,6 +1,7 @@
 package org.sparkfinetune.config;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -170,10 +171,11 @@ public record PrepareConfig(
 
   /** No test split is cut off beside a ready one; tokens are counted with a tokenizer only. */
   static Values resolved(Values values) {
+    List<String> problems = new ArrayList<>();
     if (values.value("tokenizer").isEmpty()) {
       for (String key : List.of("chat_template", "max_seq_length")) {
         if (values.isChanged(key)) {
-          throw new UserError(
+          problems.add(
               values.where(key)
                   + "%s is for counting tokens in the report, which needs the key tokenizer too"
                       .formatted(key));
@@ -181,17 +183,17 @@ public record PrepareConfig(
       }
     }
     if (values.value("test_input").isEmpty()) {
-      return values;
+      return values.with(problems);
     }
     TestSize none = new TestSize.Rows(0);
     if (!values.where("test_size").isEmpty()
         && !values.value("test_size").equals(Optional.of(none))) {
-      throw new UserError(
+      problems.add(
           values.where("test_size")
               + "test_size cuts a test split, but test_input names a ready one; keep one of the"
               + " two");
     }
-    return values.with("test_size", none);
+    return values.with(problems).with("test_size", none);
   }
 
   /**

@@ -28,6 +28,7 @@ public record TrainConfig(
     Parallelism parallelism,
     Compute compute,
     Optimization optimization,
+    Regularization regularization,
     Loop loop,
     @Key(otherwise = "42", range = "[0,)", doc = "orders, dropout and new adapters follow it")
         long seed,
@@ -39,31 +40,33 @@ public record TrainConfig(
     EvalMetrics evalMetrics) {
   public TrainConfig {
     KeyTable.check(TrainConfig.class, method, seed, outputDir);
-    if (method == Method.FULL && model.adapter().isPresent()) {
-      throw new UserError(
-          ("adapter is %s, but method is full, which trains no adapter; merge the adapter into the"
-                  + " model first, or use method qlora or lora")
-              .formatted(model.adapter().get()));
-    }
-    if (best.isAsked() && reporting.evalStrategy() == IntervalStrategy.NO) {
-      throw new UserError(
-          ("%s needs evaluations, but eval_strategy is no; set eval_strategy to epoch or steps")
-              .formatted(
-                  best.loadBestModelAtEnd()
-                      ? "load_best_model_at_end"
-                      : "early_stopping_patience"));
-    }
-    if (evalMetrics.needAnswers() && !reporting.evaluates()) {
-      throw new UserError(
-          "eval_metrics or eval_custom_metrics asks for %s, but eval_strategy is no; set eval_strategy to epoch or steps"
-              .formatted(String.join(", ", evalMetrics.names())));
-    }
+    Problems problems = new Problems();
+    problems.addIf(
+        method == Method.FULL && model.adapter().isPresent(),
+        () ->
+            ("adapter is %s, but method is full, which trains no adapter; merge the adapter into"
+                    + " the model first, or use method qlora or lora")
+                .formatted(model.adapter().orElse("")));
+    problems.addIf(
+        best.isAsked() && reporting.evalStrategy() == IntervalStrategy.NO,
+        () ->
+            ("%s needs evaluations, but eval_strategy is no; set eval_strategy to epoch or steps")
+                .formatted(
+                    best.loadBestModelAtEnd()
+                        ? "load_best_model_at_end"
+                        : "early_stopping_patience"));
+    problems.addIf(
+        evalMetrics.needAnswers() && !reporting.evaluates(),
+        () ->
+            "eval_metrics or eval_custom_metrics asks for %s, but eval_strategy is no; set eval_strategy to epoch or steps"
+                .formatted(String.join(", ", evalMetrics.names())));
     LoraOptions.InitialWeights first = lora.options().initLoraWeights();
-    if (method == Method.QLORA && first.how().ofBase() && model.adapter().isEmpty()) {
-      throw new UserError(
-          "init_lora_weights is %s, which takes its part out of the base weights, and method is qlora, which keeps them in NF4 as they are (PEFT refuses PiSSA there too); use method: lora, or another init_lora_weights"
-              .formatted(first.text()));
-    }
+    problems.addIf(
+        method == Method.QLORA && first.how().ofBase() && model.adapter().isEmpty(),
+        () ->
+            "init_lora_weights is %s, which takes its part out of the base weights, and method is qlora, which keeps them in NF4 as they are (PEFT refuses PiSSA there too); use method: lora, or another init_lora_weights"
+                .formatted(first.text()));
+    problems.refuse();
   }
 
   /** The same with a model whose place is known. */
@@ -76,6 +79,7 @@ public record TrainConfig(
         parallelism,
         compute,
         optimization,
+        regularization,
         loop,
         seed,
         outputDir,
@@ -113,7 +117,10 @@ public record TrainConfig(
               allowed = "a branch, tag or commit",
               doc = "the model's revision")
           String revision,
-      @Key(meaning = Meaning.MODEL, doc = "another tokenizer than the model's")
+      @Key(
+              alias = "tokenizer_name_or_path",
+              meaning = Meaning.MODEL,
+              doc = "another tokenizer than the model's")
           Optional<String> tokenizer,
       @Key(
               meaning = Meaning.MODEL,
@@ -138,7 +145,10 @@ public record TrainConfig(
               doc = "where to compute; auto: on the GPU that Spark gave the executor, if any")
           DeviceChoice device,
       @Key(otherwise = "true", doc = "compute in bfloat16; false: float32") boolean bf16,
-      @Key(otherwise = "true", doc = "keep only the inputs of layers and compute the rest again")
+      @Key(
+              alias = "activation_checkpointing",
+              otherwise = "true",
+              doc = "keep only the inputs of layers and compute the rest again")
           GradientCheckpointing gradientCheckpointing)
       implements Serializable {
     private static final long serialVersionUID = 1L;
@@ -226,6 +236,31 @@ public record TrainConfig(
     }
   }
 
+  /**
+   * What keeps a model from learning its rows by heart, with the meaning of transformers.
+   *
+   * @param labelSmoothingFactor e in a token's loss, (1 - e) times -log p of its label and e times
+   *     the mean of -log p over the vocabulary; evaluations during training have it too
+   * @param neftuneNoiseAlpha NEFTune (Jain et al. 2023): what is added to each number of an
+   *     embedding is uniform between -+ alpha / sqrt(L H), L tokens of the sample, H numbers each
+   */
+  public record Regularization(
+      @Key(
+              otherwise = "0",
+              range = "[0,1]",
+              doc = "share of each label that goes to all tokens, in the loss of evaluations too")
+          double labelSmoothingFactor,
+      @Key(
+              range = "[0,)",
+              doc = "NEFTune: noise on embeddings in training, over the root of a sample's numbers")
+          Optional<Double> neftuneNoiseAlpha) {
+    public static final Regularization NONE = new Regularization(0, Optional.empty());
+
+    public Regularization {
+      KeyTable.check(Regularization.class, labelSmoothingFactor, neftuneNoiseAlpha);
+    }
+  }
+
   /** With the meaning of transformers. */
   public enum LrSchedulerType implements KeyTable.Choice {
     /** The same rate always; ignores the warm-up. */
@@ -290,6 +325,8 @@ public record TrainConfig(
   /** What is told while a run goes on. */
   public record Reporting(
       @Key(otherwise = "10", doc = "optimizer steps between two log lines") int loggingSteps,
+      @Key(otherwise = "false", doc = "a log line after the first step too")
+          boolean loggingFirstStep,
       @Key(otherwise = "tensorboard", none = "none", doc = "where metrics go besides metrics.jsonl")
           Set<Reporter> reportTo,
       @Key(alias = "evaluation_strategy", otherwise = "epoch", doc = "when to evaluate")
@@ -298,9 +335,22 @@ public record TrainConfig(
               otherwise = "=logging_steps",
               doc = "steps between two evaluations; without it logging_steps")
           int evalSteps,
+      @Key(
+              otherwise = "0",
+              range = "[0,)",
+              doc = "no evaluation before so many steps, or epochs where eval_strategy is epoch")
+          double evalDelay,
       @Key(otherwise = "false", doc = "evaluate before the first step too") boolean evalOnStart) {
     public Reporting {
-      KeyTable.check(Reporting.class, loggingSteps, reportTo, evalStrategy, evalSteps, evalOnStart);
+      KeyTable.check(
+          Reporting.class,
+          loggingSteps,
+          loggingFirstStep,
+          reportTo,
+          evalStrategy,
+          evalSteps,
+          evalDelay,
+          evalOnStart);
       reportTo = Collections.unmodifiableSet(new TreeSet<>(reportTo));
     }
 
@@ -331,6 +381,10 @@ public record TrainConfig(
       @Key(otherwise = "500", doc = "steps between two checkpoints") int saveSteps,
       @Key(otherwise = "3", doc = "checkpoints that are kept") int saveTotalLimit,
       @Key(
+              otherwise = "false",
+              doc = "checkpoints without the optimizer's state, from which no run goes on")
+          boolean saveOnlyModel,
+      @Key(
               name = "resume_from_checkpoint",
               otherwise = "auto",
               doc =
@@ -340,7 +394,13 @@ public record TrainConfig(
       @Key(otherwise = "3", doc = "starts of the training before giving up") int maxAttempts) {
     public Checkpointing {
       KeyTable.check(
-          Checkpointing.class, saveStrategy, saveSteps, saveTotalLimit, resumeFrom, maxAttempts);
+          Checkpointing.class,
+          saveStrategy,
+          saveSteps,
+          saveTotalLimit,
+          saveOnlyModel,
+          resumeFrom,
+          maxAttempts);
     }
   }
 
@@ -461,7 +521,10 @@ public record TrainConfig(
               doc = "accepted; means nothing here")
           Optional<Boolean> useOrigParams,
       @Key(after = "bf16", doc = "accepted; means nothing here") Optional<Boolean> tf32,
-      @Key(after = "gradient_checkpointing", doc = "accepted; means nothing here")
+      @Key(
+              after = "gradient_checkpointing",
+              alias = "activation_checkpointing_kwargs",
+              doc = "accepted; means nothing here")
           Optional<Map<String, String>> gradientCheckpointingKwargs,
       @Key(after = "max_grad_norm", otherwise = "adamw_torch", doc = "the optimizer") Optim optim,
       @Key(

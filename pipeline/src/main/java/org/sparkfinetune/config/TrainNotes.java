@@ -41,6 +41,7 @@ final class TrainNotes {
     notes.onCompute();
     notes.onSchedule();
     notes.onIntervals();
+    notes.onCheckpoints();
     notes.onMethod();
     return notes.lines;
   }
@@ -107,9 +108,20 @@ final class TrainNotes {
     if (config.checkpointing().saveStrategy() != IntervalStrategy.STEPS) {
       note("save_steps", "is not used, because save_strategy is not steps.");
     }
+    if (config.reporting().evalStrategy() == IntervalStrategy.NO) {
+      note("eval_delay", "is not used, because eval_strategy is no.");
+    }
     if (config.reporting().evalSteps() != config.reporting().loggingSteps()
         && config.reporting().evalStrategy() != IntervalStrategy.STEPS) {
       lines.add("eval_steps is not used, because eval_strategy is not steps.");
+    }
+  }
+
+  private void onCheckpoints() {
+    if (config.checkpointing().saveOnlyModel()) {
+      lines.add(
+          "save_only_model: a run that fails begins again at its first step; only one that is"
+              + " stopped saves all and can go on.");
     }
   }
 

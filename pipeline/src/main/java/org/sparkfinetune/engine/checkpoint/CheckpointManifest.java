@@ -24,6 +24,7 @@ import org.sparkfinetune.errors.UserError;
  *     changes
  * @param identity of the run that wrote it
  * @param counters of the record, by name; finite
+ * @param contents what the files hold
  * @param files of ranks 0 to worldSize - 1
  */
 public record CheckpointManifest(
@@ -31,14 +32,30 @@ public record CheckpointManifest(
     int rowsPerStep,
     RunIdentity identity,
     Map<String, Double> counters,
+    Contents contents,
     List<StateFile> files) {
   static final String NAME = "manifest.json";
   private static final int FORMAT = 1;
+  private static final String CONTENTS = "contents";
+  private static final String MODEL = "model";
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** What of a run a checkpoint holds. */
+  public enum Contents {
+    /** All that a run needs to go on. */
+    WHOLE_STATE,
+    /** The trained weights, without the optimizer's state. */
+    MODEL
+  }
 
   public CheckpointManifest {
     counters = Collections.unmodifiableMap(new TreeMap<>(counters));
     files = List.copyOf(files);
+  }
+
+  /** Whether a run can go on from it. */
+  public boolean isWhole() {
+    return contents == Contents.WHOLE_STATE;
   }
 
   public int worldSize() {
@@ -48,6 +65,9 @@ public record CheckpointManifest(
   byte[] json() {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     node.put("format", FORMAT).put("step", step).put("rows_per_step", rowsPerStep);
+    if (contents == Contents.MODEL) {
+      node.put(CONTENTS, MODEL);
+    }
     ObjectNode run = node.putObject("run");
     identity.values().forEach(run::put);
     ObjectNode numbers = node.putObject("counters");
@@ -93,7 +113,10 @@ public record CheckpointManifest(
     if (step < 0 || rowsPerStep < 1 || files.isEmpty()) {
       throw damaged(where, "step, rows_per_step or files is missing");
     }
-    return new CheckpointManifest(step, rowsPerStep, new RunIdentity(run), counters, files);
+    Contents contents =
+        node.path(CONTENTS).asText().equals(MODEL) ? Contents.MODEL : Contents.WHOLE_STATE;
+    return new CheckpointManifest(
+        step, rowsPerStep, new RunIdentity(run), counters, contents, files);
   }
 
   private static UserError damaged(String where, String why) {

@@ -66,16 +66,36 @@ public final class CheckpointStore {
   }
 
   /**
-   * The newest checkpoint whose files have the sizes and checksums of its manifest; those that do
-   * not are named in the log.
+   * The newest checkpoint that a run can go on from and whose files have the sizes and checksums of
+   * its manifest; those that do not are named in the log.
    */
   public Optional<Found> newestWhole() {
     List<Long> steps = complete();
     for (int i = steps.size() - 1; i >= 0; i--) {
       try {
-        return Optional.of(open(folder.checkpoint(steps.get(i))));
+        Path path = folder.checkpoint(steps.get(i));
+        if (manifest(path).isWhole()) {
+          return Optional.of(open(path));
+        }
       } catch (UserError damaged) {
         LOG.warn("This checkpoint is passed over: {}", damaged.getMessage());
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The newest that holds the model alone; its files are not looked at. */
+  public Optional<Found> newestOfModel() {
+    List<Long> steps = complete();
+    for (int i = steps.size() - 1; i >= 0; i--) {
+      try {
+        Path path = folder.checkpoint(steps.get(i));
+        CheckpointManifest manifest = manifest(path);
+        if (!manifest.isWhole()) {
+          return Optional.of(new Found(path, manifest));
+        }
+      } catch (UserError damaged) {
+        LOG.debug("Passed over: {}", damaged.getMessage());
       }
     }
     return Optional.empty();

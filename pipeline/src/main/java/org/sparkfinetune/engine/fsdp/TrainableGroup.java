@@ -100,10 +100,15 @@ public final class TrainableGroup {
    */
   public Map<String, Tensor> state() {
     Map<String, Tensor> state = new LinkedHashMap<>();
-    state.put("parameters/" + name, parameters);
+    state.putAll(parameters());
     state.put("exp_avg/" + name, firstMoment);
     state.put("exp_avg_sq/" + name, secondMoment);
     return state;
+  }
+
+  /** Of {@link #state} what makes the model: this rank's slice of the parameters. */
+  public Map<String, Tensor> parameters() {
+    return Map.of("parameters/" + name, parameters);
   }
 
   /** Fills the parameters of this rank's slice. */

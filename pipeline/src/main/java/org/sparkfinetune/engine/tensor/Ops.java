@@ -197,7 +197,6 @@ public final class Ops {
    * @param target (n) int64
    * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
    * @param chunk tokens whose logits exist at a time
-   * @param cap of the logits, 0 for none
    */
   public HeadLoss headLoss(
       Scope scope,
@@ -206,7 +205,7 @@ public final class Ops {
       Tensor target,
       double factor,
       int chunk,
-      double cap,
+      LossOptions options,
       HeadGradients want) {
     List<Tensor> out =
         torch.tensors(
@@ -217,7 +216,8 @@ public final class Ops {
             value(target),
             IValue.from(factor),
             IValue.from((long) chunk),
-            IValue.from(cap),
+            IValue.from(options.cap()),
+            IValue.from(options.smoothing()),
             IValue.from(want != HeadGradients.NONE),
             IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
     return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
@@ -228,9 +228,14 @@ public final class Ops {
    *
    * @param x (N, H) after the last norm, trained positions only, and padding behind them
    */
-  public HeadChunk.State headBegin(Scope scope, Tensor x, HeadGradients want) {
+  public HeadChunk.State headBegin(Scope scope, Tensor x, LossOptions options, HeadGradients want) {
     List<Tensor> state =
-        torch.tensors(scope, "head_begin", value(x), IValue.from(want != HeadGradients.NONE));
+        torch.tensors(
+            scope,
+            "head_begin",
+            value(x),
+            IValue.from(options.smoothing()),
+            IValue.from(want != HeadGradients.NONE));
     return new HeadChunk.State(
         x, state.get(0), state.get(1), state.get(2), state.get(3), state.get(4));
   }
@@ -250,7 +255,9 @@ public final class Ops {
             value(state.targetRow()),
             value(chunk.rows()),
             value(chunk.ids()),
-            IValue.from(chunk.cap()))
+            IValue.from(chunk.options().cap()),
+            IValue.from(chunk.options().smoothing()),
+            IValue.from(chunk.options().uniform()))
         .close();
   }
 
@@ -264,6 +271,7 @@ public final class Ops {
         torch.tensors(
             scope,
             "head_finish",
+            value(state.x()),
             value(state.max()),
             value(state.sum()),
             value(state.target()),
@@ -293,7 +301,9 @@ public final class Ops {
         value(state.max()),
         value(state.sum()),
         IValue.from(factor),
-        IValue.from(rows.cap()));
+        IValue.from(rows.options().cap()),
+        IValue.from(rows.options().smoothing()),
+        IValue.from(rows.options().uniform()));
   }
 
   private double item(Tensor x) {
@@ -384,9 +394,8 @@ public final class Ops {
    * @param w (c, H)
    * @param rows (k) int64, positions whose target is among these rows
    * @param ids (k) int64, those targets' rows within {@code w}
-   * @param cap of the logits, 0 for none
    */
-  public record HeadChunk(Tensor w, Tensor rows, Tensor ids, double cap) {
+  public record HeadChunk(Tensor w, Tensor rows, Tensor ids, LossOptions options) {
 
     /**
      * What is known after some chunks.
@@ -394,13 +403,28 @@ public final class Ops {
      * @param x (n, H)
      * @param max (n, 1) float32, the largest logit so far
      * @param sum (n, 1) float32, of exp(logit - max)
-     * @param target (n, 1) float32, the target's logit
+     * @param target (n, 1) float32, the target's logit, or what smoothing makes of all
      * @param product (n, H) float32, of exp(logit - max) with the rows so far; empty without
      *     gradient
-     * @param targetRow (n, H), the target's row of the head; empty without gradient
+     * @param targetRow (n, H), the target's row of the head, or what smoothing makes of all; empty
+     *     without gradient
      */
     public record State(
         Tensor x, Tensor max, Tensor sum, Tensor target, Tensor product, Tensor targetRow) {}
+  }
+
+  /**
+   * How logits become a loss.
+   *
+   * @param cap of the logits, 0 for none
+   * @param smoothing share of a label that goes to the whole vocabulary, 0 for none
+   * @param vocabulary rows of the head
+   */
+  public record LossOptions(double cap, double smoothing, long vocabulary) {
+    /** The share of each token of the vocabulary. */
+    double uniform() {
+      return smoothing / vocabulary;
+    }
   }
 
   /** Which gradients the head's loss gives. */

@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.config.TrainConfig.Checkpointing;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.checkpoint.SavedState;
 import org.sparkfinetune.engine.checkpoint.StateFile;
@@ -104,18 +105,32 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     this.patience = patience;
     if (settings.saveStrategy() != IntervalStrategy.NO || best.mayBeKept()) {
       // Takes the memory at the start: a run that has room for its first step has room to save.
-      copy();
+      copy(due());
     }
   }
 
-  /** Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it. */
+  /** What a checkpoint holds that comes in its turn; that of a run that is stopped holds all. */
+  private Contents due() {
+    return settings.saveOnlyModel() ? Contents.MODEL : Contents.WHOLE_STATE;
+  }
+
+  private static Map<String, Tensor> parts(TrainableGroup group, Contents contents) {
+    return switch (contents) {
+      case WHOLE_STATE -> group.state();
+      case MODEL -> group.parameters();
+    };
+  }
+
+  /**
+   * Puts a checkpoint's state into this rank's slices, whatever number of ranks wrote it; where it
+   * holds the model alone, the optimizer's state stays as it is.
+   */
   static void restore(RankModel model, Path checkpoint, CheckpointManifest manifest, Store store) {
     int rank = model.exchange().rank();
     try (SavedState saved = SavedState.open(checkpoint, manifest, store)) {
       for (TrainableGroup group : model.weights().trainable()) {
         long first = rank * group.layout().sliceElements();
-        group
-            .state()
+        parts(group, manifest.contents())
             .forEach(
                 (name, tensor) ->
                     model
@@ -140,26 +155,26 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     if (stop
         || best.isToBeKept(step)
         || schedule.isDue(settings.saveStrategy(), settings.saveSteps(), step)) {
-      clock.in(Phase.CHECKPOINT, () -> save(step));
+      clock.in(Phase.CHECKPOINT, () -> save(step, stop ? Contents.WHOLE_STATE : due()));
     }
     return stop ? Trainer.Next.STOP : Trainer.Next.STEP;
   }
 
-  private void save(long step) {
+  private void save(long step, Contents contents) {
     model.exchange().await(writing);
-    List<StateFile.Part> parts = copy();
+    List<StateFile.Part> parts = copy(contents);
     recorder.ifPresent(RunRecorder::flush);
     Map<String, Double> counters = new TreeMap<>(best.counters());
     recorder.map(RunRecorder::counters).ifPresent(counters::putAll);
     OptionalLong result = best.resultingStep();
-    writing = CompletableFuture.runAsync(() -> write(step, parts, counters, result), writer);
+    writing =
+        CompletableFuture.runAsync(() -> write(step, contents, parts, counters, result), writer);
   }
 
-  private List<StateFile.Part> copy() {
+  private List<StateFile.Part> copy(Contents contents) {
     List<StateFile.Part> parts = new ArrayList<>();
     for (TrainableGroup group : model.weights().trainable()) {
-      group
-          .state()
+      parts(group, contents)
           .forEach(
               (name, tensor) -> {
                 HostMemory hostMemory = model.ops().hostMemory();
@@ -176,7 +191,11 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
   }
 
   private void write(
-      long step, List<StateFile.Part> parts, Map<String, Double> counters, OptionalLong result) {
+      long step,
+      Contents contents,
+      List<StateFile.Part> parts,
+      Map<String, Double> counters,
+      OptionalLong result) {
     ProcessGroup exchange = model.exchange();
     int rank = exchange.rank();
     StateFile file =
@@ -189,7 +208,12 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
           exchange.await(exchange.pushed(RECEIPT, step)).stream().map(this::received).toList();
       checkpoints.commit(
           new CheckpointManifest(
-              step, continuation.rowsPerStep(), continuation.identity(), counters, files));
+              step,
+              continuation.rowsPerStep(),
+              continuation.identity(),
+              counters,
+              contents,
+              files));
       checkpoints.prune(settings.saveTotalLimit(), result);
     }
   }

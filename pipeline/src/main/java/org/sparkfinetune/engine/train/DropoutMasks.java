@@ -45,7 +45,7 @@ final class DropoutMasks {
         ops.zeroRows(scope, mask, batch.tokens());
         masks.add(mask);
         for (TokenBatch.RowSpan row : batch.rows()) {
-          long key = key(step, row.indexInStep(), layer, module.ordinal());
+          long key = key(seed, step, row.indexInStep(), layer, module.ordinal());
           if (ops.torch().device().sharesHostMemory()) {
             ByteBuffer bytes = mask.bytes();
             int first = row.from() * width;
@@ -82,7 +82,8 @@ final class DropoutMasks {
     }
   }
 
-  private long key(long step, int row, int layer, int module) {
+  /** What a counter's numbers are drawn under. */
+  static long key(long seed, long step, long row, long layer, long module) {
     long key = mix(seed + 0x9E3779B97F4A7C15L);
     for (long part : new long[] {step, row, layer, module}) {
       key = mix(key ^ (part + 0x9E3779B97F4A7C15L));

@@ -31,7 +31,13 @@ final class Evaluation {
     this.layers = model.layers();
     this.forward = new ForwardPass(model);
     ModelRecipe recipe = model.recipe();
-    this.head = new HeadOfModel(ops, recipe.precision(), recipe.config(), model.weights());
+    this.head =
+        new HeadOfModel(
+            ops,
+            recipe.precision(),
+            recipe.config(),
+            model.weights(),
+            recipe.regularization().labelSmoothingFactor());
     this.attention = recipe.attention();
     this.maxTokens = maxTokens;
   }

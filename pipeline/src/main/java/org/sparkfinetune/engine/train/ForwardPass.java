@@ -23,6 +23,7 @@ final class ForwardPass {
   private final Weights weights;
   private final DecoderLayers layers;
   private final EmbeddingTable embedding;
+  private final EmbeddingNoise noise;
   private final ExpertLayers experts;
   private final ActivationStore inputStore;
   private final ActivationStore keptStore;
@@ -34,6 +35,9 @@ final class ForwardPass {
     this.weights = model.weights();
     this.layers = model.layers();
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
+    this.noise =
+        new EmbeddingNoise(
+            model.recipe().regularization().neftuneNoiseAlpha().orElse(0.0), model.recipe().seed());
     this.experts = model.experts();
     this.inputStore = model.inputs();
     this.keptStore = model.kept();
@@ -112,7 +116,7 @@ final class ForwardPass {
     weights.prefetch(ModelGroups.layer(0), version);
     List<Tensor> x = new ArrayList<>();
     for (TokenBatch batch : batches) {
-      x.add(stored(scope, embedding.lookUp(scope, batch, version)));
+      x.add(stored(scope, embedded(scope, batch, version, mode)));
     }
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       if (layer + 1 < config.numHiddenLayers()) {
@@ -151,6 +155,14 @@ final class ForwardPass {
       x = y;
     }
     return x;
+  }
+
+  /** (N, H); in training with what NEFTune adds. */
+  private Tensor embedded(Scope scope, TokenBatch batch, long version, DecoderLayers.Mode mode) {
+    Tensor x = embedding.lookUp(scope, batch, version);
+    return mode instanceof DecoderLayers.Mode.Training training
+        ? noise.added(scope, ops, x, batch, training.step())
+        : x;
   }
 
   /** In the stored type, belonging to {@code scope}; {@code x} itself if it is of that type. */

@@ -10,6 +10,7 @@ import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.HeadChunk;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
+import org.sparkfinetune.engine.tensor.Ops.LossOptions;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
@@ -28,17 +29,20 @@ final class HeadOfModel {
   private final DecoderConfig config;
   private final Weights weights;
   private final FrozenHead frozen;
+  private final LossOptions options;
 
-  HeadOfModel(Ops ops, Precision precision, DecoderConfig config, Weights weights) {
+  /**
+   * @param smoothing {@code label_smoothing_factor}
+   */
+  HeadOfModel(
+      Ops ops, Precision precision, DecoderConfig config, Weights weights, double smoothing) {
     this.ops = ops;
     this.precision = precision;
     this.config = config;
     this.weights = weights;
-    this.frozen = new FrozenHead(ops, precision, weights, group(), shape(), cap());
-  }
-
-  private double cap() {
-    return config.family().softCaps().logits();
+    this.options =
+        new LossOptions(config.family().softCaps().logits(), smoothing, config.vocabSize());
+    this.frozen = new FrozenHead(ops, precision, weights, group(), shape(), options);
   }
 
   private int norm() {
@@ -167,7 +171,7 @@ final class HeadOfModel {
     List<HeadLoss> losses = new ArrayList<>();
     for (Part part : parts) {
       Tensor targets = ops.ofInts(scope, part.targets());
-      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, cap(), want));
+      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, options, want));
     }
     return losses;
   }
@@ -184,19 +188,24 @@ final class HeadOfModel {
     private final Weights weights;
     private final String group;
     private final NamedShape head;
-    private final double cap;
+    private final LossOptions options;
     private final int leastRows;
     private final long weightBytes;
 
     FrozenHead(
-        Ops ops, Precision precision, Weights weights, String group, NamedShape head, double cap) {
+        Ops ops,
+        Precision precision,
+        Weights weights,
+        String group,
+        NamedShape head,
+        LossOptions options) {
       this(
           ops,
           precision,
           weights,
           group,
           head,
-          cap,
+          options,
           BufferSizes.LEAST_HEAD_ROWS,
           BufferSizes.HEAD_WEIGHT_BYTES);
     }
@@ -207,7 +216,7 @@ final class HeadOfModel {
         Weights weights,
         String group,
         NamedShape head,
-        double cap,
+        LossOptions options,
         int leastRows,
         long weightBytes) {
       this.leastRows = leastRows;
@@ -217,7 +226,7 @@ final class HeadOfModel {
       this.weights = weights;
       this.group = group;
       this.head = head;
-      this.cap = cap;
+      this.options = options;
     }
 
     /** For each part the sum of its losses and the gradient of {@code factor * sum}. */
@@ -235,7 +244,7 @@ final class HeadOfModel {
         Optional<Weights.TokenRows> trained) {
       List<HeadChunk.State> states = new ArrayList<>();
       for (HeadOfModel.Part part : parts) {
-        states.add(ops.headBegin(scope, part.normed(), want));
+        states.add(ops.headBegin(scope, part.normed(), options, want));
       }
       int vocabulary = (int) head.dimensions()[0];
       int rows = rowsOfChunk(parts);
@@ -275,7 +284,7 @@ final class HeadOfModel {
     private Tensor gradient(
         Scope scope, HeadChunk.State state, int[] targets, double factor, Weights.TokenRows own) {
       Tensor ids = ops.ofInts(scope, ints(own.ids()));
-      HeadChunk rows = new HeadChunk(own.rows(), ids, ids, cap);
+      HeadChunk rows = new HeadChunk(own.rows(), ids, ids, options);
       return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), factor);
     }
 
@@ -313,7 +322,7 @@ final class HeadOfModel {
         }
       }
       ops.headChunk(
-          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), cap));
+          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), options));
     }
 
     private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {

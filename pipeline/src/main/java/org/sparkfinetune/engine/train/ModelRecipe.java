@@ -7,6 +7,7 @@ import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.Method;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
@@ -44,7 +45,8 @@ record ModelRecipe(
     Inputs inputs,
     OptionalLong activationMemory,
     Sharding sharding,
-    double routerBalance) {
+    double routerBalance,
+    Regularization regularization) {
 
   enum Inputs {
     IN_MEMORY,
@@ -75,7 +77,8 @@ record ModelRecipe(
         config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY,
         config.parallelism().activationMemory(),
         Sharding.of(config.parallelism()),
-        config.optimization().routerAuxLossCoef().orElse(0.0));
+        config.optimization().routerAuxLossCoef().orElse(0.0),
+        config.regularization());
   }
 
   /** Bytes in memory that wait for the backward of all layers, for one token. */

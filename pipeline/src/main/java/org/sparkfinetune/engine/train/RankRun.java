@@ -244,7 +244,7 @@ public final class RankRun {
         new RunRecorder.Setting(
             folder,
             store,
-            config.reporting().loggingSteps(),
+            config.reporting(),
             job.schedule().totalSteps(),
             job.test().size(),
             environment.attempt() + 1,

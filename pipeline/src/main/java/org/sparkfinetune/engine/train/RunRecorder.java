@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
 import org.sparkfinetune.engine.metrics.MetricsLog;
@@ -28,6 +29,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private final MetricsLog metrics;
   private final TensorBoardWriter tensorBoard;
   private final int loggingSteps;
+  private final boolean loggingFirstStep;
   private final long totalSteps;
   private final int evaluationRows;
   private final int attempt;
@@ -55,7 +57,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   record Setting(
       RunFolder folder,
       Store files,
-      int loggingSteps,
+      Reporting reporting,
       long totalSteps,
       int evaluationRows,
       int attempt,
@@ -65,7 +67,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
       Setting setting, MetricsLog metrics, TensorBoardWriter tensorBoard, Counters before) {
     this.metrics = metrics;
     this.tensorBoard = tensorBoard;
-    this.loggingSteps = setting.loggingSteps();
+    this.loggingSteps = setting.reporting().loggingSteps();
+    this.loggingFirstStep = setting.reporting().loggingFirstStep();
     this.totalSteps = setting.totalSteps();
     this.evaluationRows = setting.evaluationRows();
     this.attempt = setting.attempt();
@@ -153,7 +156,8 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     lossSum += step.loss();
     steps++;
     samples += step.rows();
-    if (step.step() % loggingSteps == 0 || step.step() == totalSteps) {
+    boolean isFirst = loggingFirstStep && step.step() == 1;
+    if (isFirst || step.step() % loggingSteps == 0 || step.step() == totalSteps) {
       MetricsLine.Train line =
           new MetricsLine.Train(
               step.step(),

@@ -5,6 +5,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Loop;
+import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 
 /**
@@ -83,6 +84,16 @@ public final class StepSchedule {
       case STEPS -> step % every == 0 || last;
       case EPOCH -> endsEpoch(step) || last;
     };
+  }
+
+  /**
+   * Whether an evaluation comes after a step. {@code eval_delay} counts epochs where evaluations
+   * follow epochs, and steps where they follow steps, as in transformers.
+   */
+  public boolean evaluates(Reporting reporting, long step) {
+    double done = reporting.evalStrategy() == IntervalStrategy.EPOCH ? epoch(step) : step;
+    return isDue(reporting.evalStrategy(), reporting.evalSteps(), step)
+        && reporting.evalDelay() <= done;
   }
 
   /** Rows of a step (from 1), of all ranks, in order. */

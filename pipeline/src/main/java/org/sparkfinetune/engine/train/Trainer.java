@@ -85,7 +85,7 @@ final class Trainer {
     for (long step = done + 1; step <= schedule.totalSteps() && !best.endsRun(); step++) {
       try (MDC.MDCCloseable unused = MDC.putCloseable("step", Long.toString(step))) {
         step(step);
-        if (schedule.isDue(reporting.evalStrategy(), reporting.evalSteps(), step)) {
+        if (schedule.evaluates(reporting, step)) {
           evaluate(step);
         }
         ended = step;

@@ -51,7 +51,13 @@ final class TrainingStep {
     this.layers = model.layers();
     this.forward = new ForwardPass(model);
     this.embedding = new EmbeddingTable(ops, precision, weights, config);
-    this.head = new HeadOfModel(ops, precision, config, weights);
+    this.head =
+        new HeadOfModel(
+            ops,
+            precision,
+            config,
+            weights,
+            model.recipe().regularization().labelSmoothingFactor());
     this.budget = ActivationBudget.of(model);
     this.experts = model.experts();
     this.balance = model.balance();

@@ -87,10 +87,7 @@ final class ProgressWatch implements AutoCloseable {
       TrainConfig config, StepSchedule steps, int rowsPerStep, int testRows) {
     return new TimeLeft.Schedule(
         steps.totalSteps(),
-        step ->
-            testRows > 0
-                && steps.isDue(
-                    config.reporting().evalStrategy(), config.reporting().evalSteps(), step),
+        step -> testRows > 0 && steps.evaluates(config.reporting(), step),
         step ->
             steps.isDue(
                 config.checkpointing().saveStrategy(), config.checkpointing().saveSteps(), step),

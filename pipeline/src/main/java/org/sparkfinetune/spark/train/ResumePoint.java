@@ -8,6 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainConfig.Loop;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.RunFolder;
@@ -53,10 +54,26 @@ final class ResumePoint {
     Optional<CheckpointStore.Found> first = Optional.empty();
     if (from instanceof ResumeFrom.Path path) {
       first = Optional.of(store.open(new Path(path.uri())));
+      first.ifPresent(found -> checkWhole(found.path(), found.manifest()));
     } else if (from instanceof ResumeFrom.Auto) {
       first = store.newestWhole().or(() -> store.origin().map(at -> origin(store, at)));
+      if (first.isEmpty()) {
+        store.newestOfModel().ifPresent(newest -> checkWhole(newest.path(), newest.manifest()));
+      }
     }
     return new ResumePoint(store, identity, StepSchedule.rowsPerStep(worldSize, loop), from, first);
+  }
+
+  private static void checkWhole(Path checkpoint, CheckpointManifest manifest) {
+    if (!manifest.isWhole()) {
+      throw new UserError(
+          ("%s holds the model alone, because save_only_model was true: without the optimizer's"
+                  + " state no run goes on from it as if it had not ended. Let"
+                  + " resume_from_checkpoint name a checkpoint that was written without"
+                  + " save_only_model, or be never to begin again (which deletes the checkpoints),"
+                  + " or give another output_dir.")
+              .formatted(checkpoint));
+    }
   }
 
   private static CheckpointStore.Found origin(CheckpointStore store, Path checkpoint) {

@@ -54,6 +54,8 @@ final class RunIdentities {
           "adam_beta1", "0.9",
           "adam_beta2", "0.999",
           "adam_epsilon", "1.0E-8",
+          "label_smoothing_factor", "0.0",
+          "neftune_noise_alpha", "",
           "metric_for_best_model", "loss",
           "greater_is_better", "");
 

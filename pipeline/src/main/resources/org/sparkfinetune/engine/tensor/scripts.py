@@ -887,9 +887,10 @@ class Ops(Module):
     return x * factor
 
   # ---- head and loss, in chunks of tokens, so that no (N, V) tensor exists ------------------------
-  # x: (N, H), target: (n) int64, n <= N: what is behind them is padding; cap: of the logits, 0 for none
+  # x: (N, H), target: (n) int64, n <= N: what is behind them is padding; cap: of the logits, 0 for none; with smoothing e a
+  # token's loss is lse - (1 - e) z_target - e mean(z), as transformers' LabelSmoother has it
   # -> [sum of losses (float64), d(factor * sum)/dx (n, H), dW or empty]
-  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, cap: float, backward: bool, base: bool) -> List[Tensor]:
+  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, cap: float, smoothing: float, backward: bool, base: bool) -> List[Tensor]:
     total = torch.zeros([1], dtype=7, device=x.device)
     dx = torch.empty([0], dtype=6, device=x.device)
     dw = torch.empty([0], dtype=6, device=x.device)
@@ -905,10 +906,16 @@ class Ops(Module):
       logits = self.capped(torch.to(torch.linear(part, w), 6), cap)
       slope = self.slope(logits, cap)
       lse = torch.logsumexp(logits, [1], True)
-      total = total + torch.sum(torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t), dtype=7)
+      if smoothing > 0.:
+        smoothed = torch.narrow(torch.mean(logits, [1], True), 0, 0, m) * smoothing + torch.gather(logits, 1, t) * (1. - smoothing)
+        total = total + torch.sum(torch.narrow(lse, 0, 0, m) - smoothed, dtype=7)
+      else:
+        total = total + torch.sum(torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t), dtype=7)
       if backward:
         p = torch.exp_(torch.sub_(logits, lse))
-        p = torch.scatter_add_(p, 1, t, torch.full_like(torch.narrow(lse, 0, 0, m), -1.))
+        p = torch.scatter_add_(p, 1, t, torch.full_like(torch.narrow(lse, 0, 0, m), smoothing - 1.))
+        if smoothing > 0.:
+          p = torch.sub_(p, smoothing / float(torch.size(w, 0)))
         _ = self.zero_rows(p, m)
         if cap > 0.:
           p = torch.mul_(p, slope)
@@ -932,8 +939,9 @@ class Ops(Module):
     return torch.empty([0], dtype=6, device=y.device)
 
   # ---- the same in chunks of the vocabulary, for a head that never exists whole --------------------
-  # x: (n, H) -> [max (n, 1), sum (n, 1), target (n, 1), product (n, H), target row (n, H)]
-  def head_begin(self: __torch__.Ops, x: Tensor, backward: bool) -> List[Tensor]:
+  # x: (n, H) -> [max (n, 1), sum (n, 1), target (n, 1), product (n, H), target row (n, H)]; with smoothing e, target and target
+  # row are 1 - e of the target's and e of the vocabulary's mean, and float32
+  def head_begin(self: __torch__.Ops, x: Tensor, smoothing: float, backward: bool) -> List[Tensor]:
     n = torch.size(x, 0)
     column = torch.zeros([n, 1], dtype=6, device=x.device)
     product = torch.empty([0], dtype=6, device=x.device)
@@ -941,13 +949,30 @@ class Ops(Module):
     if backward:
       product = torch.zeros([n, torch.size(x, 1)], dtype=6, device=x.device)
       row = torch.zeros_like(x)
+      if smoothing > 0.:
+        row = torch.zeros_like(product)
     return [torch.full_like(column, -3.0e38), column, torch.zeros_like(column), product, row]
 
-  # w: (c, H); rows (k): positions whose target is in w, at ids (k)
-  def head_chunk(self: __torch__.Ops, x: Tensor, w: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, rows: Tensor, ids: Tensor, cap: float) -> Tensor:
+  # w: (c, H); rows (k): positions whose target is in w, at ids (k); uniform: smoothing / V
+  def head_chunk(self: __torch__.Ops, x: Tensor, w: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, rows: Tensor, ids: Tensor, cap: float, smoothing: float, uniform: float) -> Tensor:
     logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
     slope = self.slope(logits, cap)
-    if torch.numel(rows) > 0:
+    if smoothing > 0.:
+      _6 = torch.add_(target, torch.sum(logits, [1], True) * uniform)
+      if torch.numel(product) > 0:
+        if cap > 0.:
+          _7 = torch.add_(row, torch.to(torch.matmul(torch.to(slope, x.dtype), w), 6) * uniform)
+        else:
+          _8 = torch.add_(row, torch.sum(w, [0], True, dtype=6) * uniform)
+      if torch.numel(rows) > 0:
+        picked = torch.gather(torch.index_select(logits, 0, rows), 1, torch.unsqueeze(ids, 1))
+        _9 = torch.index_add_(target, 0, rows, picked * (1. - smoothing))
+        if torch.numel(product) > 0:
+          own = torch.to(torch.index_select(w, 0, ids), 6)
+          if cap > 0.:
+            own = own * torch.gather(torch.index_select(slope, 0, rows), 1, torch.unsqueeze(ids, 1))
+          _10 = torch.index_add_(row, 0, rows, own * (1. - smoothing))
+    elif torch.numel(rows) > 0:
       picked = torch.gather(torch.index_select(logits, 0, rows), 1, torch.unsqueeze(ids, 1))
       _ = torch.index_copy_(target, 0, rows, picked)
       if torch.numel(product) > 0:
@@ -970,12 +995,14 @@ class Ops(Module):
     return torch.copy_(largest, larger)
 
   # The gradient (k, H), float32, of some rows w (k, H) of the head, tokens ids (k), after all chunks; target: (n)
-  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, cap: float) -> Tensor:
+  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, cap: float, smoothing: float, uniform: float) -> Tensor:
     logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
     slope = self.slope(logits, cap)
     n = torch.numel(target)
     p = torch.exp_(torch.sub_(logits, largest + torch.log(total)))
-    _ = torch.sub_(torch.narrow(p, 0, 0, n), torch.to(torch.eq(torch.unsqueeze(target, 1), torch.unsqueeze(ids, 0)), 6))
+    _ = torch.sub_(torch.narrow(p, 0, 0, n), torch.to(torch.eq(torch.unsqueeze(target, 1), torch.unsqueeze(ids, 0)), 6) * (1. - smoothing))
+    if smoothing > 0.:
+      p = torch.sub_(p, uniform)
     _1 = self.zero_rows(p, n)
     if cap > 0.:
       p = torch.mul_(p, slope)
@@ -983,11 +1010,11 @@ class Ops(Module):
 
   # n: trained positions, behind which is padding
   # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty]
-  def head_finish(self: __torch__.Ops, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float, n: int) -> List[Tensor]:
+  def head_finish(self: __torch__.Ops, x: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float, n: int) -> List[Tensor]:
     losses = torch.narrow(largest + torch.log(total) - target, 0, 0, n)
     dx = torch.empty([0], dtype=6, device=losses.device)
     if torch.numel(product) > 0:
-      dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), row.dtype)
+      dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), x.dtype)
       dx = torch.narrow(dx, 0, 0, n)
     return [torch.unsqueeze(torch.sum(losses, dtype=7), 0), dx, torch.empty([0], dtype=6, device=losses.device)]
 

@@ -35,7 +35,12 @@ class CheckpointFuzzTest {
             .toList();
     store.commit(
         new CheckpointManifest(
-            3, 8, new RunIdentity(Map.of("seed", "42")), Map.of("loss_sum", 0.3), files));
+            3,
+            8,
+            new RunIdentity(Map.of("seed", "42")),
+            Map.of("loss_sum", 0.3),
+            CheckpointManifest.Contents.WHOLE_STATE,
+            files));
     step = folder.resolve("checkpoints/step-00000003");
   }
 

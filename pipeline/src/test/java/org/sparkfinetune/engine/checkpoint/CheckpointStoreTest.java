@@ -18,6 +18,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
@@ -41,7 +42,9 @@ class CheckpointStoreTest {
     for (int rank = 0; rank < ranks; rank++) {
       files.add(StateFile.write(store.writing(step), disk, rank, ranks, parts(rank)));
     }
-    store.commit(new CheckpointManifest(step, 8, IDENTITY, Map.of("loss_sum", 0.1 + 0.2), files));
+    store.commit(
+        new CheckpointManifest(
+            step, 8, IDENTITY, Map.of("loss_sum", 0.1 + 0.2), Contents.WHOLE_STATE, files));
   }
 
   private static List<StateFile.Part> parts(int rank) {

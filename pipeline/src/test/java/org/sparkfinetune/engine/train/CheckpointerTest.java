@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
@@ -81,8 +83,49 @@ class CheckpointerTest {
     return true;
   }
 
+  /** {@code save_only_model}: the checkpoint of a run that is stopped holds all, others do not. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void without_the_optimizers_state_only_a_stopped_run_can_go_on(boolean stopped) {
+    TrainConfig config = config(scratch.resolve("run").toUri().toString(), "--save_only_model");
+    CheckpointStore checkpoints = new CheckpointStore(RunFolder.of(config.outputDir()), STORE);
+    new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
+        .onRanks(2, model -> saveModel(model, config, checkpoints, stopped));
+    assertThat(checkpoints.newestWhole().isPresent()).isEqualTo(stopped);
+    assertThat(checkpoints.newestOfModel().isPresent()).isEqualTo(!stopped);
+  }
+
+  private static boolean saveModel(
+      RankModel model, TrainConfig config, CheckpointStore checkpoints, boolean stopped) {
+    StepSchedule schedule = new StepSchedule(8, 4, config.loop(), 1);
+    Checkpointer.Setting setting = setting(checkpoints, STORE, config, () -> stopped);
+    fill(model, 1 + model.exchange().rank());
+    Map<String, float[]> saved = state(model);
+    try (Checkpointer checkpointer = new Checkpointer(model, schedule, setting, new PhaseClock())) {
+      assertThat(checkpointer.after(1)).isEqualTo(stopped ? Trainer.Next.STOP : Trainer.Next.STEP);
+      fill(model, 0);
+      checkpointer.finish();
+    }
+    model.exchange().sum("written", 0, new double[0]);
+    Map<String, float[]> filled = state(model);
+    org.apache.hadoop.fs.Path path = RunFolder.of(config.outputDir()).checkpoint(1);
+    Checkpointer.restore(model, path, checkpoints.manifest(path), STORE);
+    Map<String, float[]> restored = state(model);
+    restored.forEach(
+        (name, values) ->
+            assertThat(values)
+                .as(name)
+                .isEqualTo((stopped || name.startsWith("parameters") ? saved : filled).get(name)));
+    return true;
+  }
+
   static Checkpointer.Setting setting(
       CheckpointStore checkpoints, Store store, TrainConfig config) {
+    return setting(checkpoints, store, config, () -> false);
+  }
+
+  private static Checkpointer.Setting setting(
+      CheckpointStore checkpoints, Store store, TrainConfig config, BooleanSupplier stop) {
     return new Checkpointer.Setting(
         checkpoints,
         store,
@@ -90,7 +133,7 @@ class CheckpointerTest {
         new ResumeState(new RunIdentity(new TreeMap<>()), 4, Optional.empty()),
         Optional.empty(),
         new BestEvaluation(config.best()),
-        () -> false);
+        stop);
   }
 
   @Test
@@ -186,11 +229,12 @@ class CheckpointerTest {
     return config(scratch.resolve("run").toUri().toString());
   }
 
-  private static TrainConfig config(String run) {
+  private static TrainConfig config(String run, String... more) {
     String words =
         "--model_id m --dataset_path d --save_strategy steps --save_steps 1 --max_steps 2";
     List<String> all = new ArrayList<>(List.of(words.split(" ")));
     all.addAll(List.of("--output_dir", run));
+    all.addAll(List.of(more));
     return new ConfigLoader(STORE.hadoop()).train(Optional.empty(), all).config();
   }
 }

@@ -12,6 +12,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
@@ -124,7 +125,8 @@ final class EmbeddingOf7b {
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
-        0);
+        0,
+        Regularization.NONE);
   }
 
   private static WeightSource drawn() {

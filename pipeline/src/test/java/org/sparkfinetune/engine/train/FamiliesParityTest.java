@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
@@ -160,7 +161,8 @@ class FamiliesParityTest {
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
-        0);
+        0,
+        Regularization.NONE);
   }
 
   private static WeightSource trained(BaseModel base, Checkpoint adapter) {
@@ -307,7 +309,8 @@ class FamiliesParityTest {
         plain.inputs(),
         activationMemory,
         plain.sharding(),
-        0.05);
+        0.05,
+        Regularization.NONE);
   }
 
   private Variant balanced(String model) throws Exception {

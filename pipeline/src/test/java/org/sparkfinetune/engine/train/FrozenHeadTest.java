@@ -16,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
@@ -24,6 +25,7 @@ import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
+import org.sparkfinetune.engine.tensor.Ops.LossOptions;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -79,7 +81,8 @@ class FrozenHeadTest {
               ModelRecipe.Inputs.IN_MEMORY,
               OptionalLong.empty(),
               new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
-              0);
+              0,
+              Regularization.NONE);
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();
@@ -92,14 +95,16 @@ class FrozenHeadTest {
               (name, first, out, count) -> {},
               own,
               Optional.empty())) {
-        compare(model, config, 0);
-        compare(model, config, 5);
+        for (double smoothing : new double[] {0, 0.2}) {
+          compare(model, config, new LossOptions(0, smoothing, config.vocabSize()));
+          compare(model, config, new LossOptions(5, smoothing, config.vocabSize()));
+        }
         exchange.sum("end", 0, new double[1]);
       }
     }
   }
 
-  private static void compare(RankModel model, DecoderConfig config, double cap) {
+  private static void compare(RankModel model, DecoderConfig config, LossOptions options) {
     Ops ops = model.ops();
     Random random = new Random(3);
     float[] x = new float[TOKENS * config.hiddenSize()];
@@ -119,7 +124,7 @@ class FrozenHeadTest {
               model.weights(),
               ModelGroups.HEAD,
               DecoderWeights.lmHead(config),
-              cap,
+              options,
               7,
               7L * config.hiddenSize() * Float.BYTES);
       HeadLoss chunked =
@@ -130,13 +135,46 @@ class FrozenHeadTest {
           model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(DecoderWeights.LM_HEAD);
       HeadLoss expected =
           ops.headLoss(
-              scope, normed, whole, ops.ofInts(scope, targets), 0.25, 10, cap, HeadGradients.INPUT);
+              scope,
+              normed,
+              whole,
+              ops.ofInts(scope, targets),
+              0.25,
+              10,
+              options,
+              HeadGradients.INPUT);
       assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
-      float[] gradient = chunked.inputGradient().toFloats();
-      float[] wanted = expected.inputGradient().toFloats();
-      for (int i = 0; i < gradient.length; i++) {
-        assertThat(gradient[i]).isCloseTo(wanted[i], within(2e-6f));
-      }
+      assertClose(chunked.inputGradient(), expected.inputGradient());
+      Tensor ids = ops.ofInts(scope, new int[] {3, 200, 201});
+      Tensor rows = ops.selectRows(scope, whole, ids);
+      HeadLoss ofRows =
+          head.losses(
+                  scope,
+                  List.of(new HeadOfModel.Part(normed, targets)),
+                  0.25,
+                  HeadGradients.INPUT_AND_WEIGHT,
+                  Optional.of(new Weights.TokenRows(List.of(3, 200, 201), rows)))
+              .get(0);
+      HeadLoss ofWhole =
+          ops.headLoss(
+              scope,
+              normed,
+              whole,
+              ops.ofInts(scope, targets),
+              0.25,
+              10,
+              options,
+              HeadGradients.INPUT_AND_WEIGHT);
+      assertClose(ofRows.weightGradient(), ops.selectRows(scope, ofWhole.weightGradient(), ids));
+    }
+  }
+
+  private static void assertClose(Tensor ours, Tensor wanted) {
+    float[] a = ours.toFloats();
+    float[] b = wanted.toFloats();
+    assertThat(a).hasSameSizeAs(b);
+    for (int i = 0; i < a.length; i++) {
+      assertThat(a[i]).isCloseTo(b[i], within(2e-6f + 1e-5f * Math.abs(b[i])));
     }
   }
 }

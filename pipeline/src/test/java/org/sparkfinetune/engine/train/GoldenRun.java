@@ -24,6 +24,7 @@ import java.util.function.LongToDoubleFunction;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
@@ -80,6 +81,7 @@ final class GoldenRun {
   private ShardingStrategy sharding = ShardingStrategy.FULL_SHARD;
   private ComputeDevice device = new ComputeDevice.Cpu();
   private Supplier<Optional<ShardStore>> store = Optional::empty;
+  private Regularization regularization = Regularization.NONE;
   private long bufferBytes = 64 << 20;
   private int threads = 1;
 
@@ -121,6 +123,11 @@ final class GoldenRun {
 
   GoldenRun on(ComputeDevice what) {
     this.device = what;
+    return this;
+  }
+
+  GoldenRun regularized(Regularization how) {
+    this.regularization = how;
     return this;
   }
 
@@ -269,7 +276,8 @@ final class GoldenRun {
         inputs,
         activationMemory,
         new Sharding(sharding, prefetch),
-        0);
+        0,
+        regularization);
   }
 
   static TrainingStep trainingStep(RankModel model) {

@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
@@ -95,7 +96,8 @@ record SmallModel(
         ModelRecipe.Inputs.IN_MEMORY,
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
-        0);
+        0,
+        Regularization.NONE);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {

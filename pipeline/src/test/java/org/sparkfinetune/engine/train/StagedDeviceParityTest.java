@@ -3,11 +3,13 @@ package org.sparkfinetune.engine.train;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.aggregator.ArgumentsAccessor;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
+import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
@@ -45,6 +47,7 @@ class StagedDeviceParityTest {
     Precision precision = bf16 ? Precision.BFLOAT16_STORED : Precision.FLOAT32;
     GoldenRun run =
         new GoldenRun(what, precision, what == GoldenRun.What.FULL ? 0 : 0.05, scratch)
+            .regularized(new Regularization(0.1, Optional.of(5.0)))
             .keeping(keep, inputs)
             .sharded(sharding);
     GoldenRun.Result cpu = run.run(ranks, 3, step -> 2e-3, 0.3, 0.01);

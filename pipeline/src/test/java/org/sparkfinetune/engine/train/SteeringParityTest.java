@@ -12,16 +12,25 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.LongToDoubleFunction;
+import java.util.stream.LongStream;
+import java.util.stream.StreamSupport;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.BestModel;
+import org.sparkfinetune.config.TrainConfig.Regularization;
+import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents.Evaluated;
 
-/** Schedules, the best evaluation and early stopping beside transformers', see steering.py. */
+/**
+ * Schedules, evaluations, early stopping, smoothing and noise beside transformers' (steering.py).
+ */
 class SteeringParityTest {
   private static JsonNode golden;
   @TempDir Path folder;
@@ -65,6 +74,108 @@ class SteeringParityTest {
             .as("%s, step %s", schedule, step)
             .isCloseTo(schedule.path("rates").path(step - 1).asDouble(), within(1e-12 * peak));
       }
+    }
+  }
+
+  /** {@code label_smoothing_factor} and {@code neftune_noise_alpha}, 20 steps in float32. */
+  @ParameterizedTest
+  @CsvSource({
+    "smoothed-lora, 1", "smoothed-lora, 2", "smoothed-full, 1", "smoothed-full, 2",
+    "noisy-lora, 1", "noisy-lora, 2", "noisy-full, 1", "noisy-full, 2"
+  })
+  void smoothed_labels_and_noise_give_the_losses_and_norms_of_the_reference(String name, int ranks)
+      throws Exception {
+    JsonNode steps = golden.path("trajectories").path(name);
+    List<GoldenRun.Step> ours = run(name).run(ranks, steps.size(), rate(steps), 0.3, 0).steps();
+    assertThat(ours).hasSize(20);
+    for (int i = 0; i < ours.size(); i++) {
+      double loss = steps.path(i).path("loss").asDouble();
+      double norm = steps.path(i).path("grad_norm").asDouble();
+      assertThat(ours.get(i).loss())
+          .as("loss of step %d", i + 1)
+          .isCloseTo(loss, within(1e-4 * loss));
+      assertThat(ours.get(i).gradNorm())
+          .as("norm of step %d", i + 1)
+          .isCloseTo(norm, within(1e-3 * norm));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"smoothed-lora", "smoothed-full", "noisy-lora", "noisy-full"})
+  void in_bfloat16_the_losses_are_near(String name) throws Exception {
+    JsonNode steps = golden.path("trajectories").path(name);
+    GoldenRun.What what = name.endsWith("full") ? GoldenRun.What.FULL : GoldenRun.What.LORA;
+    List<GoldenRun.Step> ours =
+        new GoldenRun(what, Precision.BFLOAT16, 0, folder)
+            .regularized(how(name))
+            .run(2, 20, rate(steps), 0.3, 0)
+            .steps();
+    for (int i = 0; i < ours.size(); i++) {
+      double loss = steps.path(i).path("loss").asDouble();
+      assertThat(ours.get(i).loss()).isCloseTo(loss, within(1e-2 * loss));
+    }
+  }
+
+  /**
+   * One batch after the other through all layers, or all together; other batches of other ranks.
+   */
+  @Test
+  void neither_groups_of_batches_nor_ranks_change_the_noise() throws Exception {
+    JsonNode steps = golden.path("trajectories").path("noisy-lora");
+    List<GoldenRun.Step> together = run("noisy-lora").run(1, 3, rate(steps), 0.3, 0).steps();
+    List<GoldenRun.Step> apart =
+        run("noisy-lora").inGroupsOf(1).run(1, 3, rate(steps), 0.3, 0).steps();
+    assertThat(apart).isEqualTo(together);
+    List<GoldenRun.Step> ranks = run("noisy-lora").run(4, 3, rate(steps), 0.3, 0).steps();
+    for (int i = 0; i < 3; i++) {
+      double loss = together.get(i).loss();
+      assertThat(ranks.get(i).loss()).isCloseTo(loss, within(1e-6 * loss));
+    }
+    List<GoldenRun.Step> without =
+        new GoldenRun(GoldenRun.What.LORA, Precision.FLOAT32, 0, folder)
+            .run(1, 1, rate(steps), 0.3, 0)
+            .steps();
+    assertThat(without.get(0).loss()).isNotCloseTo(together.get(0).loss(), within(1e-4));
+  }
+
+  private GoldenRun run(String name) {
+    GoldenRun.What what = name.endsWith("full") ? GoldenRun.What.FULL : GoldenRun.What.LORA;
+    return new GoldenRun(what, Precision.FLOAT32, 0, folder).regularized(how(name));
+  }
+
+  private static Regularization how(String name) {
+    return name.startsWith("noisy")
+        ? new Regularization(0, Optional.of(golden.path("alpha").asDouble()))
+        : new Regularization(golden.path("smoothing").asDouble(), Optional.empty());
+  }
+
+  private static LongToDoubleFunction rate(JsonNode steps) {
+    return step -> steps.path((int) step - 1).path("learning_rate").asDouble();
+  }
+
+  @Test
+  void evaluations_are_put_off_as_transformers_puts_them_off() {
+    assertThat(golden.path("delays")).hasSize(14);
+    for (JsonNode delay : golden.path("delays")) {
+      int perEpoch = delay.path("per_epoch").asInt();
+      TrainConfig config =
+          config(
+              "eval_strategy", delay.path("strategy").asText(),
+              "eval_steps", delay.path("every"),
+              "eval_delay", delay.path("delay"),
+              "max_steps", 12);
+      StepSchedule schedule = new StepSchedule(perEpoch, 1, config.loop(), 1);
+      List<Long> due =
+          LongStream.rangeClosed(1, 12)
+              .filter(step -> schedule.evaluates(config.reporting(), step))
+              .boxed()
+              .toList();
+      assertThat(due)
+          .as("%s", delay)
+          .containsExactlyElementsOf(
+              StreamSupport.stream(delay.path("steps").spliterator(), false)
+                  .map(JsonNode::asLong)
+                  .toList());
     }
   }
 

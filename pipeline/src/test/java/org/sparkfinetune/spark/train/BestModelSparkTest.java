@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -89,6 +90,54 @@ class BestModelSparkTest {
     assertThat(SampleRun.summary(run).path("best_step").asLong()).isEqualTo(best());
     assertThat(SampleRun.summary(run).path("steps"))
         .isEqualTo(SampleRun.summary(uninterrupted).path("steps"));
+  }
+
+  /** Sixteen bytes of state a number become four; the best evaluation's model is still found. */
+  @Test
+  void checkpoints_of_the_model_alone_give_the_best_and_no_run_goes_on_from_them()
+      throws IOException {
+    Path run = folder.resolve("model-only");
+    String[] more = with("--save_only_model", "true", "--logging_steps", "5");
+    sample.train(
+        spark,
+        run,
+        Stream.concat(Stream.of(more), Stream.of("--logging_first_step", "true"))
+            .toArray(String[]::new));
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+    assertThat(SampleRun.summary(run).path("best_step").asLong()).isEqualTo(best());
+    assertThat(
+            SampleRun.metrics(run, "loss").stream()
+                .map(line -> line.path("step").asLong())
+                .limit(3))
+        .containsExactly(1L, 5L, 10L);
+    String checkpoint = "checkpoints/step-%08d".formatted(best());
+    assertThat(bytes(run.resolve(checkpoint)) * 2)
+        .isLessThan(bytes(uninterrupted.resolve(checkpoint)));
+    Files.delete(run.resolve("summary.json"));
+    assertThatThrownBy(() -> sample.train(spark, run, more))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("holds the model alone, because save_only_model was true")
+        .hasMessageContaining("or be never to begin again");
+    assertThatThrownBy(
+            () ->
+                sample.train(
+                    spark,
+                    folder.resolve("elsewhere"),
+                    with("--resume_from_checkpoint", run.resolve(checkpoint).toString())))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining(checkpoint + " holds the model alone");
+    sample.train(
+        spark, run, with("--save_only_model", "true", "--resume_from_checkpoint", "never"));
+    assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
+  }
+
+  private static long bytes(Path checkpoint) throws IOException {
+    try (Stream<Path> files = Files.list(checkpoint)) {
+      return files
+          .filter(file -> file.toString().endsWith(".safetensors"))
+          .mapToLong(file -> file.toFile().length())
+          .sum();
+    }
   }
 
   @Test

@@ -116,14 +116,15 @@ class ResumedRunSparkTest {
     Files.delete(data);
   }
 
-  /** DoRA under dropout, embeddings of single tokens, and adapters that W is less by. */
+  /** DoRA under dropout, embeddings of single tokens, adapters that W is less by, noise. */
   @ParameterizedTest
   @ValueSource(
       strings = {
         "--use_dora true --trainable_token_indices 5,9",
-        "--method lora --init_lora_weights pissa_niter_4"
+        "--method lora --init_lora_weights pissa_niter_4",
+        "--neftune_noise_alpha 5 --label_smoothing_factor 0.1"
       })
-  void what_adapters_have_beside_a_and_b_is_resumed(String options) throws IOException {
+  void what_is_beside_a_and_b_is_resumed(String options) throws IOException {
     String[] more = options.split(" ");
     Path whole = folder.resolve("whole");
     train(SATURDAY, data, whole, with(TO_THE_END, more));
