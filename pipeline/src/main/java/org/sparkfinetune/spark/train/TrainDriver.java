@@ -215,7 +215,6 @@ public final class TrainDriver {
     if (!config.evalMetrics().needAnswers()) {
       return Optional.empty();
     }
-    LOG.debug("metrics of answers: {}", RunAnswers.metrics(config));
     ChatTemplate template =
         choice
             .found()

@@ -13,6 +13,7 @@ import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.AnswerMetric;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.AdapterFiles;
@@ -138,11 +139,12 @@ public final class TrainPreflight {
     return model;
   }
 
-  /** Settings that are understood and not carried out yet. */
+  /** Settings that are understood and not carried out yet, or name what is not there. */
   public static final class UnsupportedSettings {
     private UnsupportedSettings() {}
 
     public static void check(TrainConfig config) {
+      List<AnswerMetric> unused = RunAnswers.metrics(config);
       for (String module : config.lora().modulesToSave()) {
         refuse(
             !List.of("embed_tokens", "lm_head").contains(module),

@@ -65,9 +65,22 @@ record FaultCase(
     }
   }
 
+  /** Of all runs: with {@code -Dfaults.steered=true} answers choose which model is the result. */
+  static final List<String> STEERED =
+      Boolean.getBoolean("faults.steered")
+          ? List.of(
+              "--eval_strategy", "steps",
+              "--eval_steps", "6",
+              "--eval_max_new_tokens", "16",
+              "--eval_custom_metrics", "{long: length(answer)}",
+              "--metric_for_best_model", "long",
+              "--load_best_model_at_end", "true")
+          : List.of();
+
   /** The words of train's for a run in {@code folder}. */
   List<String> keys(Path folder) {
-    List<String> words = new ArrayList<>(keys);
+    List<String> words = new ArrayList<>(STEERED);
+    words.addAll(keys);
     if (place == Place.STORE || moment == Moment.FINAL_SAVE) {
       words.addAll(List.of("--output_dir", "away://" + folder));
     }

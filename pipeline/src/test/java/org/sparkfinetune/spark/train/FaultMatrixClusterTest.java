@@ -67,7 +67,7 @@ class FaultMatrixClusterTest {
     sample = new SampleRun(folder);
     spark = Contexts.twoExecutors(1, FaultDriver.settings(folder, shards, scratch));
     Path run = folder.resolve("uninterrupted");
-    sample.train(spark, run);
+    sample.train(spark, run, FaultCase.STEERED.toArray(String[]::new));
     adapter = SampleRun.adapter(run);
     losses = losses(run);
     evaluations = evaluations(run);
@@ -84,7 +84,10 @@ class FaultMatrixClusterTest {
 
   private static List<String> evaluations(Path run) throws IOException {
     return SampleRun.metrics(run, "eval_loss").stream()
-        .map(line -> line.path("step") + ": " + line.path("eval_loss"))
+        .map(
+            line ->
+                "%s: %s %s"
+                    .formatted(line.path("step"), line.path("eval_loss"), line.path("eval_long")))
         .toList();
   }
 
