@@ -84,14 +84,14 @@ public final class CheckpointStore {
     return Optional.empty();
   }
 
-  /** The newest that holds the model alone; its files are not looked at. */
-  public Optional<Found> newestOfModel() {
+  /** The newest that holds so much; its files are not looked at. */
+  public Optional<Found> newest(CheckpointManifest.Contents contents) {
     List<Long> steps = complete();
     for (int i = steps.size() - 1; i >= 0; i--) {
       try {
         Path path = folder.checkpoint(steps.get(i));
         CheckpointManifest manifest = manifest(path);
-        if (!manifest.isWhole()) {
+        if (manifest.contents() == contents) {
           return Optional.of(new Found(path, manifest));
         }
       } catch (UserError damaged) {

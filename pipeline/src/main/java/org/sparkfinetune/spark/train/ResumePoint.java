@@ -58,7 +58,9 @@ final class ResumePoint {
     } else if (from instanceof ResumeFrom.Auto) {
       first = store.newestWhole().or(() -> store.origin().map(at -> origin(store, at)));
       if (first.isEmpty()) {
-        store.newestOfModel().ifPresent(newest -> checkWhole(newest.path(), newest.manifest()));
+        store
+            .newest(CheckpointManifest.Contents.MODEL)
+            .ifPresent(newest -> checkWhole(newest.path(), newest.manifest()));
       }
     }
     return new ResumePoint(store, identity, StepSchedule.rowsPerStep(worldSize, loop), from, first);

@@ -25,6 +25,7 @@ import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.MaskedSample;
@@ -286,7 +287,9 @@ public final class TrainDriver {
       return reports;
     } catch (StageCancelled e) {
       end = MlflowRun.End.KILLED;
-      throw stopped("cancelled in Spark", checkpoints.newest().orElse(0), schedule);
+      long saved =
+          checkpoints.newest(Contents.WHOLE_STATE).map(at -> at.manifest().step()).orElse(0L);
+      throw stopped("cancelled in Spark", saved, schedule);
     } finally {
       stop.clearIfPossible();
       tracking.end(end);

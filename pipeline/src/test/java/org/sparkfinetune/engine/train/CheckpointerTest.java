@@ -27,6 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
@@ -92,7 +93,8 @@ class CheckpointerTest {
     new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch)
         .onRanks(2, model -> saveModel(model, config, checkpoints, stopped));
     assertThat(checkpoints.newestWhole().isPresent()).isEqualTo(stopped);
-    assertThat(checkpoints.newestOfModel().isPresent()).isEqualTo(!stopped);
+    assertThat(checkpoints.newest(Contents.MODEL).isPresent()).isEqualTo(!stopped);
+    assertThat(checkpoints.newest(Contents.WHOLE_STATE).isPresent()).isEqualTo(stopped);
   }
 
   private static boolean saveModel(
