@@ -4,7 +4,7 @@ usage: families_beside.py make FOLDER [NAME ...]   models, FOLDER/NAME.expected.
        families_beside.py compare FOLDER           what it left there; exits 1 if anything is apart
 needs: torch transformers peft bitsandbytes safetensors, for families.py of the golden files
 """
-import json, shutil, sys, zlib
+import json, shlex, shutil, sys, zlib
 from pathlib import Path
 golden = Path(__file__).resolve().parents[1] / "resources" / "golden"
 sys.path.insert(0, str(golden))
@@ -26,7 +26,7 @@ OPTIONS = {
     "trainable_token_indices": "--trainable_token_indices [3,17,40]",
     "gaussian": "--init_lora_weights gaussian", "orthogonal": "--init_lora_weights orthogonal",
     "pissa": "--init_lora_weights pissa", "pissa_niter_4": "--init_lora_weights pissa_niter_4", "olora": "--init_lora_weights olora",
-    "rank_pattern": "--rank_pattern {q_proj:4,down_proj:1} --alpha_pattern {q_proj:16}",
+    "rank_pattern": "--rank_pattern '{q_proj: 4, down_proj: 1}' --alpha_pattern '{q_proj: 16}'",
     "layers_to_transform": "--layers_to_transform 1 --layers_pattern layers",
     "exclude_modules": "--lora_target_modules all-linear --exclude_modules .*mlp.*",
     "expression": "--lora_target_modules .*layers[.](0[.]self_attn|1[.]mlp)[.](q|down)_proj",
@@ -48,7 +48,7 @@ def make(folder, names):
         if names and name not in names: continue
         save(name, settings)
         attention = "--lora_target_modules " + ",".join(families.ATTENTION)
-        cases.append(f"{name} {name} {attention if 'num_experts' in settings else '--lora_target_modules all-linear'}")
+        cases.append((name, name, attention if "num_experts" in settings else "--lora_target_modules all-linear"))
         changed = CHANGED.get(name, {})
         if changed is None: continue
         # llama.cpp expects Phi-3's own tokens where a name has phi3 in it.
@@ -63,9 +63,9 @@ def make(folder, names):
     for name, keys in options.items():
         model = "granite" if name == "lora_bias" else "qwen3"
         if not (folder / model).exists(): save(model, families.models[model])
-        cases.append(f"{name} {model} {keys}")
+        cases.append((name, model, keys))
     shutil.copy(golden / "variants" / "rows.safetensors", folder / "rows.safetensors")
-    for file, text in {"cases.txt": "\n".join(cases), "gguf.txt": "\n".join(ggufs), "rows.txt": str(len(families.rows))}.items():
+    for file, text in {"cases.txt": "\n".join("\t".join([name, model, *shlex.split(keys)]) for name, model, keys in cases), "gguf.txt": "\n".join(ggufs), "rows.txt": str(len(families.rows))}.items():
         (folder / file).write_text(text + "\n" if text else "")
     (folder / "prompts.json").write_text(json.dumps(PROMPTS))
 
@@ -81,7 +81,7 @@ def losses_apart(folder):
     from peft import PeftModel
     worst = 0
     for case in (folder / "cases.txt").read_text().splitlines():
-        name, model = case.split()[:2]
+        name, model = case.split("\t")[:2]
         def load(path): return families.loader(families.models[model]).from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
         start, ours = (json.loads((folder / f"{name}.{kind}" / "losses.json").read_text())["steps"][0]["loss"] for kind in ("trained", "measured"))
         beside = {"PEFT": loss(PeftModel.from_pretrained(load(folder / model), folder / f"{name}.trained" / "adapter")), "merged": loss(load(folder / f"{name}.merged"))}
