@@ -199,8 +199,8 @@ record KeyType<T>(
   }
 
   /**
-   * A list, or one string: words with commas or spaces between, models with commas, or else its
-   * only item.
+   * A list, or one string: words with commas or spaces between, or else its only item. Whether a
+   * comma is part of a model's path or stands between two, the working folder says.
    */
   private static KeyType<List<String>> texts(Key key) {
     Predicate<String> isNothing = key.meaning() == Meaning.TEXT ? String::isEmpty : String::isBlank;
@@ -211,11 +211,11 @@ record KeyType<T>(
                 node ->
                     switch (key.meaning()) {
                       case WORDS -> words(node, "[,\\s]+");
-                      case MODEL -> words(node, "\\s*,\\s*");
                       case MODULES -> isExpression(node) ? node.scalars() : words(node, "[,\\s]+");
                       case TEXT,
                           PATH,
                           PATH_AS_WRITTEN,
+                          MODEL,
                           CHAT_TEMPLATE,
                           JSON,
                           CHARACTER,
@@ -226,7 +226,7 @@ record KeyType<T>(
                 list -> (mayBeEmpty || !list.isEmpty()) && list.stream().noneMatch(isNothing))
             .withArity(Arity.MANY);
     return key.meaning() == Meaning.MODEL
-        ? texts.locating((list, folder) -> list.stream().map(folder::pathOrId).toList())
+        ? texts.locating((list, folder) -> list.stream().flatMap(folder::pathsOrIds).toList())
         : texts;
   }
 

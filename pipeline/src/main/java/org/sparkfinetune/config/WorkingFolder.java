@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.commons.text.similarity.LevenshteinDistance;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
@@ -64,6 +65,22 @@ final class WorkingFolder {
       return FileSystem.get(hadoop).exists(new Path(absolute)) ? absolute : text;
     } catch (IOException e) {
       return text;
+    }
+  }
+
+  /** Those of a text with commas between, unless a path has the commas in its name. */
+  Stream<String> pathsOrIds(String text) {
+    return text.contains(",") && !exists(text)
+        ? Arrays.stream(text.split(",")).map(String::strip).map(this::pathOrId)
+        : Stream.of(pathOrId(text));
+  }
+
+  private boolean exists(String text) {
+    try {
+      Path path = new Path(path(text));
+      return path.getFileSystem(hadoop).exists(path);
+    } catch (IOException | IllegalArgumentException e) {
+      return false;
     }
   }
 

@@ -3,11 +3,15 @@ package org.sparkfinetune.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.MergeConfig.MergeFormat;
 import org.sparkfinetune.config.MergeConfig.WeightType;
@@ -17,6 +21,9 @@ import org.sparkfinetune.errors.UserError;
 /** The configurations of generate, evaluate and merge. */
 final class AfterTrainingConfigTest {
   private final ConfigLoader loader = new ConfigLoader(new Configuration(false));
+  private final ConfigLoader ofUser = ConfigLoader.ofUser(new Configuration());
+
+  @TempDir Path folder;
 
   private GenerateConfig generate(String... arguments) {
     return loader.generate(Optional.empty(), List.of(arguments)).config();
@@ -25,7 +32,7 @@ final class AfterTrainingConfigTest {
   private EvaluateConfig evaluate(String... arguments) {
     List<String> all = new ArrayList<>(List.of("--model_id", "m", "--dataset_path", "d"));
     all.addAll(List.of(arguments));
-    return loader.evaluate(Optional.empty(), all).config();
+    return ofUser.evaluate(Optional.empty(), all).config();
   }
 
   private MergeConfig merge(String... arguments) {
@@ -143,18 +150,19 @@ final class AfterTrainingConfigTest {
   }
 
   @Test
-  void evaluate_takes_several_adapters_and_a_length_of_its_own() {
+  void evaluate_takes_several_adapters_and_a_length_of_its_own() throws IOException {
     EvaluateConfig config =
-        evaluate("--adapter", "runs/a/adapter, owner/b", "--max_new_tokens", "7", "--top_k", "3");
+        evaluate("--adapter", "/runs/a/adapter, owner/b", "--max_new_tokens", "7", "--top_k", "3");
     assertThat(config.candidates())
         .extracting(ModelChoice::adapter)
-        .containsExactly(Optional.of("runs/a/adapter"), Optional.of("owner/b"));
+        .containsExactly(Optional.of("/runs/a/adapter"), Optional.of("owner/b"));
     assertThat(config.model().adapter()).isEmpty();
     assertThat(config.maxNewTokens()).hasValue(7);
     assertThat(config.sampling().topK()).isEqualTo(3);
-    assertThat(evaluate("--adapter", "a", "b").adapter()).contains(List.of("a", "b"));
-    assertThat(evaluate("--adapter", "[\"with, comma\"]").adapter())
-        .contains(List.of("with, comma"));
+    assertThat(evaluate("--adapter", "/a", "/b").adapter()).contains(List.of("/a", "/b"));
+    String comma = Files.createDirectory(folder.resolve("a,b")).toString();
+    assertThat(evaluate("--adapter", comma).adapter()).contains(List.of(comma));
+    assertThat(evaluate("--adapter", comma, "/b").adapter()).contains(List.of(comma, "/b"));
     String yaml =
         loader
             .evaluate(
@@ -165,11 +173,11 @@ final class AfterTrainingConfigTest {
 
   @Test
   void evaluate_says_what_does_not_go_together() {
-    assertThatThrownBy(() -> evaluate("--adapter", "a,b", "--promote_to", "best"))
+    assertThatThrownBy(() -> evaluate("--adapter", "a,b", "--promote_to", "/best"))
         .isInstanceOf(UserError.class)
-        .hasMessageContaining("promote_to is best, which takes one adapter, and adapter has 2");
-    assertThatThrownBy(() -> evaluate("--adapter", "a,b,a"))
-        .hasMessageContaining("adapter has a more than once");
+        .hasMessageContaining("promote_to is /best, which takes one adapter, and adapter has 2");
+    assertThatThrownBy(() -> evaluate("--adapter", "/a,/b,/a"))
+        .hasMessageContaining("adapter has /a more than once");
     assertThatThrownBy(() -> evaluate("--metrics", "pattern_match"))
         .hasMessageContaining("metrics has pattern_match, which looks for answer_pattern");
     assertThatThrownBy(() -> evaluate("--answer_pattern", "x"))
