@@ -18,6 +18,7 @@ CHANGED = {
     "qwen3moe-listed": dict(mlp_only_layers=[], norm_topk_prob=True, use_sliding_window=False, attention_bias=False), "qwen3moe-step": None,
     "qwen2-window": None, "qwen3-window": None, "llama-dynamic": None,
 }
+SUFFIX = "-for-llama.cpp"
 PROMPTS = [[1, 5, 9, 33, 71], [1, 17, 40, 8, 80, 12, 95, 33, 2, 61, 7, 44, 28, 90, 3, 55, 19]]
 
 # Keys of train. A bias is merged into one that is there.
@@ -39,7 +40,8 @@ def make(folder, names):
     import torch, families
     cases, ggufs = [], []
     def save(name, settings):
-        families.save(folder / name, settings, torch.Generator().manual_seed(zlib.crc32(name.encode())))
+        # Of these seeds no model has two all but equally likely tokens, which llama.cpp's keys and values of 16 bits may swap.
+        families.save(folder / name, settings, torch.Generator().manual_seed(zlib.crc32(name.removesuffix(SUFFIX).encode())))
         tokenizer = dict(version="1.0", added_tokens=[], normalizer=None, decoder=dict(type="ByteLevel", add_prefix_space=False, trim_offsets=True, use_regex=True),
                          pre_tokenizer=dict(type="ByteLevel", add_prefix_space=False, trim_offsets=True, use_regex=True), post_processor=None,
                          model=dict(type="BPE", vocab={"".join(map(chr, divmod(i, 10))).translate({c: 97 + c for c in range(10)}): i for i in range(96)}, merges=["a a"]))
@@ -52,7 +54,7 @@ def make(folder, names):
         changed = CHANGED.get(name, {})
         if changed is None: continue
         # llama.cpp expects Phi-3's own tokens where a name has phi3 in it.
-        other = (name + "-for-llama.cpp").replace("phi3", "phi-three")
+        other = (name + SUFFIX).replace("phi3", "phi-three")
         if "text_config" in settings: changed = dict(text_config={**settings["text_config"], **changed})
         settings = {**settings, **changed}
         save(other, settings)
