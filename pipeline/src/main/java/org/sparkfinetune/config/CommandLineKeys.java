@@ -58,12 +58,21 @@ final class CommandLineKeys {
                 .formatted(name, words.size(), String.join(" ", words)));
   }
 
+  private static Optional<YamlNode> yaml(String name, String text) {
+    try {
+      return YamlReader.read(text, line -> PLACE);
+    } catch (UserError e) {
+      String why = String.valueOf(e.getMessage()).substring(PLACE.length() + 2);
+      throw new UserError("%s: %s is %s: %s".formatted(PLACE, name, text, why), e);
+    }
+  }
+
   private static Given one(KeyTable table, String name, String text) {
     YamlNode plain = YamlNode.ofText(text, PLACE);
     boolean isYaml =
         (text.startsWith("[") || text.startsWith("{"))
             && table.find(name).filter(KeyTable.Entry::isExpression).isEmpty();
-    return new Given(name, isYaml ? YamlReader.read(text, line -> PLACE).orElse(plain) : plain);
+    return new Given(name, isYaml ? yaml(name, text).orElse(plain) : plain);
   }
 
   private static UserError refused(String why) {

@@ -21,7 +21,6 @@ import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
 import org.sparkfinetune.config.Parallelism.ExchangeMode;
 import org.sparkfinetune.config.Parallelism.Fsdp;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
-import org.sparkfinetune.config.TrainConfig.BestModel;
 import org.sparkfinetune.config.TrainConfig.Checkpointing;
 import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;

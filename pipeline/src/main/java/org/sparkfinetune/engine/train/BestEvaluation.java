@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import org.sparkfinetune.config.TrainConfig.BestModel;
+import org.sparkfinetune.config.BestModel;
 import org.sparkfinetune.engine.metrics.Summary.Best;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents.Evaluated;
 

@@ -16,6 +16,7 @@ import org.sparkfinetune.errors.UserError;
 public record GenerationSettings(
     int maxNewTokens, Choice choice, double repetitionPenalty, Set<Integer> stopIds)
     implements Serializable {
+  private static final int MOST_ROOM = 512;
 
   /** How the next token follows from the logits. */
   public sealed interface Choice extends Serializable {}
@@ -41,6 +42,15 @@ public record GenerationSettings(
     stopIds = Set.copyOf(stopIds);
     check(maxNewTokens > 0, "max_new_tokens", maxNewTokens, "1 or more");
     check(repetitionPenalty > 0, "repetition_penalty", repetitionPenalty, "above 0");
+  }
+
+  /**
+   * Room for an answer where nobody says how much: twice the longest that is expected.
+   *
+   * @param longest tokens
+   */
+  public static int room(int longest) {
+    return Math.max(1, Math.min(MOST_ROOM, 2 * longest));
   }
 
   /** The most likely token each time. */

@@ -14,6 +14,7 @@ import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
@@ -27,9 +28,8 @@ final class EvaluatedModels {
   private static final Logger LOG = LoggerFactory.getLogger(EvaluatedModels.class);
 
   /** Of an answer, unless the user says more. */
-  private static final int MOST_TOKENS = 512;
-
   private final EvaluateConfig config;
+
   private final Store store;
   private final Map<String, ModelChoice> candidates;
   private final Map<String, AnsweringModel> answering;
@@ -140,7 +140,7 @@ final class EvaluatedModels {
   int maxNewTokens(List<Conversation> samples) {
     int longest =
         answering.values().stream().mapToInt(model -> model.longestAnswer(samples)).max().orElse(0);
-    int limit = config.maxNewTokens().orElse(Math.max(1, Math.min(MOST_TOKENS, 2 * longest)));
+    int limit = config.maxNewTokens().orElse(GenerationSettings.room(longest));
     if (longest > limit) {
       LOG.warn(
           "max_new_tokens is {}, and the longest expected answer has {} tokens: such answers are truncated.",

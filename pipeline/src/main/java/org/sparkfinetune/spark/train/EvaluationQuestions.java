@@ -19,6 +19,7 @@ import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.store.Store;
@@ -32,11 +33,6 @@ final class EvaluationQuestions {
 
   /** Looked at for each that is wanted. */
   private static final int CANDIDATES = 4;
-
-  /** An answer is given so many times the tokens of the longest that is expected. */
-  private static final int ROOM = 2;
-
-  private static final int MOST_TOKENS = 512;
 
   private final SparkSession spark;
   private final RunFolder folder;
@@ -118,8 +114,7 @@ final class EvaluationQuestions {
   private static int maxNewTokens(
       TrainConfig config, List<Conversation> questions, ConversationTokenizer prompts) {
     int longest = questions.stream().mapToInt(prompts::answerLength).max().orElse(0);
-    int chosen = Math.min(MOST_TOKENS, Math.max(1, ROOM * longest));
-    int most = config.evalMetrics().evalMaxNewTokens().orElse(chosen);
+    int most = config.evalMetrics().evalMaxNewTokens().orElse(GenerationSettings.room(longest));
     LOG.info(
         "Evaluations answer {} questions of the test split, each in at most {} tokens.",
         questions.size(),
