@@ -16,8 +16,8 @@ import org.sparkfinetune.errors.Bug;
  * Keys of TRL's, PEFT's and transformers' recipes that mean nothing here, or nothing with the
  * values that recipes mostly have. A value that asks for something else is refused with what to
  * write instead: left out in silence it would train another model, or publish none. An empty value
- * is always taken. Among them is every field of TrainingArguments, SFTConfig and ModelConfig
- * (transformers 5.24, TRL 1.16) that is no key of {@code train}.
+ * is always taken. Among them is every field of TrainingArguments, SFTConfig, DPOConfig and
+ * ModelConfig (transformers 5.24, TRL 1.16) that is no key of {@code train}.
  */
 final class OtherRecipeKeys implements Values.OtherKeys {
   /** Keys; the values that change nothing, an expression; why they do; what about others. */
@@ -47,7 +47,6 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       do_predict | false | | use the command generate
       eval_do_concat_batches eval_use_gather_object eval_accumulation_steps batch_eval_metrics include_for_metrics include_inputs_for_metrics prediction_loss_only label_names | .* | an evaluation adds up losses and keeps no predictions |
       eval_packing | .* | test rows are packed as training rows are, which leaves the loss as it is |
-      loss_type | nll|chunked_nll | it is cross-entropy, head in chunks | the loss is cross-entropy (nll)
       completion_only_loss | false | assistant_only_loss says what is trained | assistant_only_loss: true trains on what the assistant said
       average_tokens_across_devices | true | a step's loss is divided by the trained tokens of all ranks | a step's loss is divided by the trained tokens of all ranks
       packing_strategy | bfd | samples are packed whole | use bfd or bfd_split; samples are not cut to fill rows
@@ -84,6 +83,13 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       push_to_hub push_to_hub_revision | false | nothing is sent | merge --push_to sends what was trained
       hub_model_id hub_model_revision hub_strategy hub_private_repo hub_always_push hub_revision hub_token push_to_hub_model_id push_to_hub_organization push_to_hub_token | .* | train does not upload; merge --push_to does |
       dataset_name dataset_config dataset_configs dataset_splits dataset_train_split dataset_test_split dataset_mixer dataset_mixture datasets dataset_streaming dataset_prepared_path | | | write dataset_path; prepare makes one of hub:owner/name (input, sources)
+      precompute_ref_log_probs precompute_ref_batch_size | .* | the reference's log-probabilities are computed once, before the first step |
+      reference_free sync_ref_model force_use_ref_model use_weighting generate_during_eval | false | | the reference is the model that training begins with, pairs count the same, and eval_metrics judges answers
+      ref_model_init_kwargs model_adapter_name ref_adapter_name rpo_args | | | the reference is the model that training begins with, adapter: included
+      ref_model_mixup_alpha ref_model_sync_steps discopop_tau f_alpha_divergence_coef | .* | it belongs to a choice of TRL that train does not have |
+      label_smoothing | 0|0.0 | | loss_type is sigmoid, ipo or sft
+      f_divergence_type | reverse_kl|FDivergenceType.REVERSE_KL | | the divergence is the reverse one (reverse_kl)
+      ld_alpha max_prompt_length max_completion_length max_target_length | | | max_seq_length is of prompt and answer together, as in TRL since 0.29
       ignore_bias_buffers auto_insert_empty_system_msg system_prompt | false | | prepare makes conversations (system_message), and the chat template renders them
       """;
 

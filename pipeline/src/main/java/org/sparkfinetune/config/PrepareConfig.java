@@ -238,6 +238,8 @@ public record PrepareConfig(
     ALPACA,
     /** prompt, completion. */
     INSTRUCTION,
+    /** prompt, chosen, rejected: two answers, for training with {@code objective: dpo}. */
+    PREFERENCE,
     /** Columns put into messages by {@code template}. */
     TEMPLATE
   }

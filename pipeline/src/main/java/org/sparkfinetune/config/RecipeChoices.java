@@ -23,6 +23,11 @@ final class RecipeChoices {
   private static final String ADAPTED = "use_peft";
   private static final String METHOD = "method";
   private static final String EVALUATED = "do_eval";
+  private static final String OBJECTIVE = "objective";
+  private static final String RATE = "learning_rate";
+  private static final String[] OF_PREFERENCES = {
+    "beta", "rpo_alpha", "loss_weights", "precompute_ref_log_probs", "ref_model_init_kwargs"
+  };
 
   /** Keys whose value alone says what is meant: the value, and what stands for both. */
   private static final Map<String, Map<String, List<String>>> SAME =
@@ -53,6 +58,7 @@ final class RecipeChoices {
     this.commandLine = new ArrayList<>(commandLine);
     method();
     evaluation();
+    preference();
     Said said =
         new Said(
             effective("bf16").isPresent(),
@@ -209,6 +215,24 @@ final class RecipeChoices {
     List<Given> target =
         isOnCommandLine(QUANTIZED) || isOnCommandLine(ADAPTED) ? commandLine : file;
     target.add(means(origin, METHOD, method.text()));
+  }
+
+  /**
+   * A recipe of DPOTrainer does not say what it is for. Its learning rate without one is TRL's:
+   * 2e-4, which suits adapters on conversations, would ruin a model.
+   */
+  private void preference() {
+    Optional<Given> objective = effective(OBJECTIVE);
+    effective(OF_PREFERENCES)
+        .filter(given -> objective.isEmpty())
+        .ifPresent(
+            given ->
+                problems.add(
+                    "%s: %s is %s, which belongs to a recipe of DPO, but there is no objective; write objective: dpo to train on preferences, or objective: sft to train on conversations"
+                        .formatted(given.value().place(), given.spelling(), given.value())));
+    objective
+        .filter(given -> text(given).equals("dpo") && effective(RATE).isEmpty())
+        .ifPresent(given -> file.add(means(given, RATE, "1e-6")));
   }
 
   /** {@code do_eval: false} is read as {@code eval_strategy: no}; this is the other direction. */

@@ -27,6 +27,7 @@ public record TrainConfig(
     Compute compute,
     Optimization optimization,
     Regularization regularization,
+    Preference preference,
     Loop loop,
     @Key(otherwise = "42", range = "[0,)", doc = "orders, dropout and new adapters follow it")
         long seed,
@@ -58,6 +59,7 @@ public record TrainConfig(
         () ->
             "eval_metrics or eval_custom_metrics asks for %s, but eval_strategy is no; set eval_strategy to epoch or steps"
                 .formatted(String.join(", ", evalMetrics.names())));
+    preference.check(data, regularization, problems);
     LoraOptions.InitialWeights first = lora.options().initLoraWeights();
     problems.addIf(
         method == Method.QLORA && first.how().ofBase() && model.adapter().isEmpty(),
@@ -78,6 +80,7 @@ public record TrainConfig(
         compute,
         optimization,
         regularization,
+        preference,
         loop,
         seed,
         outputDir,
@@ -85,6 +88,16 @@ public record TrainConfig(
         checkpointing,
         best,
         evalMetrics);
+  }
+
+  /**
+   * Dropout of LoRA's inputs.
+   *
+   * @param ofAdapter as the adapter's configuration has it
+   */
+  public double dropout(double ofAdapter) {
+    boolean none = method == Method.FULL || data.isPreference() && preference.disableDropout();
+    return none ? 0 : ofAdapter;
   }
 
   /** Which weights are trained, and how the frozen ones are stored. */

@@ -43,6 +43,7 @@ final class TrainNotes {
     notes.onIntervals();
     notes.onCheckpoints();
     notes.onMethod();
+    notes.onPreference();
     return notes.lines;
   }
 
@@ -136,6 +137,28 @@ final class TrainNotes {
     }
     if (config.data().crossSampleAttention() && !config.data().packing()) {
       lines.add("cross_sample_attention changes nothing, because packing is false.");
+    }
+  }
+
+  private void onPreference() {
+    if (config.data().isPreference()) {
+      if (values.where("learning_rate").equals(values.where("objective"))) {
+        lines.add("learning_rate is 1e-6, TRL's for DPO, because objective is dpo.");
+      }
+      note(
+          "packing",
+          "changes nothing with objective: dpo; a row is a pair, and padding is left out.");
+      note(
+          "assistant_only_loss",
+          "changes nothing with objective: dpo; what follows the prompt is trained.");
+      if (config.method() != Method.FULL && config.preference().disableDropout()) {
+        note(
+            "lora_dropout",
+            "is not used with objective: dpo, as in TRL; disable_dropout: false uses it.");
+      }
+    } else {
+      List.of("beta", "loss_weights", "rpo_alpha", "disable_dropout")
+          .forEach(key -> note(key, "changes nothing without objective: dpo."));
     }
   }
 

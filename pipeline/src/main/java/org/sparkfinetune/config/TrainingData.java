@@ -26,7 +26,11 @@ public record TrainingData(
             otherwise = "drop",
             doc = "samples longer than a row: dropped (and counted), truncated, split, or an error")
         Overlong overlong,
-    @Key(otherwise = "false", doc = "train on assistant turns alone") boolean assistantOnlyLoss) {
+    @Key(otherwise = "false", doc = "train on assistant turns alone") boolean assistantOnlyLoss,
+    @Key(
+            otherwise = "sft",
+            doc = "what is learnt: conversations, or which of two answers is preferred (dpo)")
+        Objective objective) {
   public TrainingData {
     KeyTable.check(
         TrainingData.class,
@@ -36,7 +40,31 @@ public record TrainingData(
         crossSampleAttention,
         chatTemplate,
         overlong,
-        assistantOnlyLoss);
+        assistantOnlyLoss,
+        objective);
+  }
+
+  /** Whether rows are pairs of answers. */
+  public boolean isPreference() {
+    return objective == Objective.DPO;
+  }
+
+  /** Tokens of a row: a pair of answers has two sequences. */
+  public int rowLength() {
+    return isPreference() ? 2 * maxSeqLength : maxSeqLength;
+  }
+
+  /** Whether rows hold several samples. */
+  public boolean packs() {
+    return packing && !isPreference();
+  }
+
+  /** What is learnt from a row. */
+  public enum Objective implements KeyTable.Choice {
+    /** The tokens of conversations. */
+    SFT,
+    /** Direct preference optimisation: the chosen answer rather than the rejected one. */
+    DPO
   }
 
   /** What becomes of a sample that is longer than a row. */

@@ -77,7 +77,7 @@ record Workload(
         config.method(),
         ranks,
         new Rows(
-            config.data().maxSeqLength(),
+            config.data().rowLength(),
             config.loop().perDeviceTrainBatchSize(),
             config.loop().gradientAccumulationSteps()),
         new Widths(compute, bf16 ? 2 : 4, 2),
@@ -282,6 +282,6 @@ record Workload(
 
   /** Whether LoRA's inputs have dropout, and with that masks in memory. */
   boolean dropout() {
-    return method != Method.FULL && config.lora().dropout() > 0;
+    return method != Method.FULL && config.dropout(config.lora().dropout()) > 0;
   }
 }

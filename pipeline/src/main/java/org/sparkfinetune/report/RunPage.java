@@ -5,6 +5,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -109,7 +110,17 @@ final class RunPage {
             "Loss",
             training("training", MetricsLine.Train::loss),
             new Series("evaluation", Ink.TWO, evaluations)));
-    metrics().forEach(name -> charts.add(chart(name, evaluated(name))));
+    Set<String> ofPairs = ofPairs();
+    for (String name : ofPairs) {
+      charts.add(
+          chart(
+              name,
+              training("training", line -> line.ofPairs().getOrDefault(name, Double.NaN)),
+              evaluated("evaluation", name)));
+    }
+    metrics().stream()
+        .filter(name -> !ofPairs.contains(name))
+        .forEach(name -> charts.add(chart(name, evaluated("", name))));
     charts.add(chart("Learning rate", training("", MetricsLine.Train::learningRate)));
     charts.add(chart("Gradient norm before clipping", training("", MetricsLine.Train::gradNorm)));
     charts.add(chart("Tokens a second", training("", MetricsLine.Train::tokensPerSecond)));
@@ -124,6 +135,13 @@ final class RunPage {
     }
   }
 
+  /** Metrics of training on preferences. */
+  private Set<String> ofPairs() {
+    Set<String> names = new LinkedHashSet<>();
+    report.training().forEach(line -> names.addAll(line.ofPairs().keySet()));
+    return names;
+  }
+
   /** Metrics of answers that some evaluation has, without what answering took. */
   private List<String> metrics() {
     return report.evaluations().stream()
@@ -133,13 +151,13 @@ final class RunPage {
         .toList();
   }
 
-  private Series evaluated(String metric) {
+  private Series evaluated(String name, String metric) {
     List<Point> points =
         report.evaluations().stream()
             .filter(evaluation -> Double.isFinite(value(evaluation, metric)))
             .map(evaluation -> new Point(evaluation.step(), value(evaluation, metric)))
             .toList();
-    return new Series("", Ink.TWO, points);
+    return new Series(name, Ink.TWO, points);
   }
 
   private static double value(MetricsLine.Eval evaluation, String metric) {

@@ -43,7 +43,7 @@ class RecipesTest {
           smollm2-sft              | 21 | 11 | dataset_configs dataset_mixer dataset_splits push_to_hub | qlora
           smollm3-sft              | 27 | 15 | dataset_mixture packing_strategy push_to_hub report_to  | qlora
           starchat2-15b-sft        | 20 |  7 | dataset_mixer dataset_splits push_to_hub report_to      | qlora
-          trl-sft-full             | 19 |  3 | dataset_name                                            | full
+          trl-sft-full             | 20 |  2 | dataset_name                                            | full
           trl-sft-peft             | 12 |  2 | dataset_name                                            | lora
           zephyr-7b-gemma-sft-full | 20 | 10 | dataset_mixer dataset_splits push_to_hub report_to      | qlora
           zephyr-7b-sft-full       | 22 | 10 | dataset_mixer dataset_splits push_to_hub                | qlora
@@ -70,6 +70,50 @@ class RecipesTest {
     long all = kept.stream().filter(line -> line.matches("\\w+:.*")).count();
     long notes = loaded.notes().stream().filter(n -> n.contains(" changes nothing")).count();
     assertThat(List.of(all - notes, notes)).containsExactly((long) taken, (long) noted);
+  }
+
+  /** {@code recipes/zephyr-7b-dpo-qlora.yaml}, as it was written for TRL's DPOTrainer. */
+  @Test
+  void a_recipe_of_dpo_loads_once_the_objective_is_named() throws IOException {
+    String recipe = Files.readString(RECIPES.resolve("zephyr-7b-dpo-qlora.yaml"));
+    assertThatThrownBy(() -> load(folder, recipe, "--dataset_path", "prepared"))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("beta is 0.01, which belongs to a recipe of DPO")
+        .hasMessageContaining("write objective: dpo");
+    String[] named = {"--dataset_path", "prepared", "--objective", "dpo"};
+    assertThatThrownBy(() -> load(folder, recipe, named))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("max_prompt_length is 512, which train does not do; max_seq_length")
+        .hasMessageContaining("dataset_mixer is")
+        .hasMessageNotContaining("beta");
+    List<String> kept =
+        without(
+            recipe.lines().toList(),
+            Set.of("max_prompt_length", "dataset_mixer", "dataset_splits"));
+    String dropout = String.join("\n", kept).replace("lora_dropout: 0.05", "lora_dropout: 0.1");
+    Loaded<TrainConfig> loaded = load(folder, dropout, named);
+    TrainConfig config = loaded.config();
+    assertThat(config.data().isPreference()).isTrue();
+    assertThat(config.preference().beta()).isEqualTo(0.01);
+    assertThat(config.optimization().learningRate()).isEqualTo(5e-6);
+    assertThat(config.dropout(0.1)).isZero();
+    assertThat(loaded.notes())
+        .contains(
+            "lora_dropout is not used with objective: dpo, as in TRL; disable_dropout: false uses it.");
+  }
+
+  @Test
+  void dpo_has_the_learning_rate_of_trl_unless_one_is_given() {
+    Loaded<TrainConfig> loaded = load(folder, REQUIRED + "objective: dpo\n");
+    assertThat(loaded.config().optimization().learningRate()).isEqualTo(1e-6);
+    assertThat(loaded.notes())
+        .containsExactly("learning_rate is 1e-6, TRL's for DPO, because objective is dpo.");
+    assertThat(
+            load(folder, REQUIRED, "--objective", "dpo", "--learning_rate", "3e-5")
+                .config()
+                .optimization()
+                .learningRate())
+        .isEqualTo(3e-5);
   }
 
   private static List<String> without(List<String> lines, Set<String> keys) {
@@ -101,7 +145,7 @@ class RecipesTest {
               || RecipeChoices.keys().contains(field);
       assertThat(isOurs || OtherRecipeKeys.keys().contains(field)).as(field).isTrue();
     }
-    assertThat(fields).isEqualTo(167);
+    assertThat(fields).isEqualTo(181);
     // With values that they are not read with.
     assertThat(OtherRecipeKeys.keys()).containsAll(RecipeChoices.keys());
     assertThat(OtherRecipeKeys.keys()).noneMatch(key -> KeyTable.TRAIN.find(key).isPresent());

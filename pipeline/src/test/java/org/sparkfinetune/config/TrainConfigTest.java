@@ -35,6 +35,7 @@ import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.config.TrainConfig.Reporter;
 import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.errors.UserError;
 
@@ -65,7 +66,15 @@ class TrainConfigTest {
         .isEqualTo(
             new TrainConfig(
                 new ModelSource("/models/llama", "main", Optional.empty(), Optional.empty()),
-                new TrainingData("data", 512, true, false, Optional.empty(), Overlong.DROP, false),
+                new TrainingData(
+                    "data",
+                    512,
+                    true,
+                    false,
+                    Optional.empty(),
+                    Overlong.DROP,
+                    false,
+                    Objective.SFT),
                 Method.QLORA,
                 new LoraConfig(16, 8, 0.05, List.of("all-linear"), false, List.of()),
                 new Parallelism(
@@ -78,6 +87,7 @@ class TrainConfigTest {
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
                 constant(0),
                 Regularization.NONE,
+                new Preference(0.1, List.of(), List.of(), Optional.empty(), true),
                 new Loop(3, OptionalInt.empty(), 1, 1, 1),
                 42,
                 "runs/one",
@@ -108,7 +118,8 @@ class TrainConfigTest {
                     true,
                     Optional.of("llama3"),
                     Overlong.SPLIT,
-                    true),
+                    true,
+                    Objective.SFT),
                 Method.LORA,
                 new LoraConfig(
                     8,
@@ -149,6 +160,7 @@ class TrainConfigTest {
                     1,
                     Optional.of(0.001)),
                 new Regularization(0.1, Optional.of(5.0)),
+                new Preference(0.2, List.of("nll"), List.of("2"), Optional.of(0.5), false),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
                 7,
                 "file:/runs/two",
@@ -464,6 +476,12 @@ class TrainConfigTest {
     max_grad_norm: 1
     router_aux_loss_coef: 0.001
     label_smoothing_factor: 0.1
+    objective: sft
+    beta: 0.2
+    loss_type: nll
+    loss_weights: [2]
+    rpo_alpha: 0.5
+    disable_dropout: false
     neftune_noise_alpha: 5
     optim: adamw_torch_fused
     num_train_epochs: 1.5

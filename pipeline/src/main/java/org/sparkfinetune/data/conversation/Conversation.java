@@ -12,15 +12,42 @@ import org.sparkfinetune.errors.UserError;
  *
  * @param messages unmodifiable
  * @param inputs what a template gets besides
+ * @param rejected of a preference the whole conversation with the answer that is not preferred, a
+ *     JSON array of messages; empty elsewhere. The prompt is what both begin with
  */
-public record Conversation(List<Message> messages, TemplateInputs inputs) {
+public record Conversation(List<Message> messages, TemplateInputs inputs, String rejected) {
   public Conversation {
     messages = List.copyOf(messages);
     Objects.requireNonNull(inputs, "inputs");
+    Objects.requireNonNull(rejected, "rejected");
+  }
+
+  public Conversation(List<Message> messages, TemplateInputs inputs) {
+    this(messages, inputs, "");
   }
 
   public Conversation(List<Message> messages) {
     this(messages, TemplateInputs.NONE);
+  }
+
+  /**
+   * The same with an answer that is not preferred.
+   *
+   * @param others all messages, the prompt's too
+   */
+  public Conversation rather(List<Message> others) {
+    return new Conversation(messages, inputs, MessageJson.array(others));
+  }
+
+  /**
+   * The other side of a preference.
+   *
+   * @throws UserError if it holds something that is no message
+   */
+  public Optional<Conversation> rejectedOne() {
+    return rejected.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Conversation(MessageJson.messages(rejected, "rejected"), inputs));
   }
 
   /** Without the assistant's last answer, if it ends with one. */

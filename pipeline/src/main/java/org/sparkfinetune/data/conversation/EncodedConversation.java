@@ -17,7 +17,8 @@ import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
  * the content's length in bytes (4, big-endian) and the content in UTF-8. Where a message has
  * extras, the bit {@link #HAS_EXTRAS} is set in its first byte, and they follow as JSON with its
  * length before it. The tools of a conversation come first, under the byte {@link #TOOLS}, then its
- * documents under {@link #DOCUMENTS}. Spark's nested rows cost several times as much.
+ * documents under {@link #DOCUMENTS}, and the other side of a preference under {@link #REJECTED}.
+ * Spark's nested rows cost several times as much.
  *
  * @param bytes not copied; nobody changes them
  */
@@ -32,6 +33,7 @@ public record EncodedConversation(byte[] bytes) {
   private static final byte HAS_EXTRAS = 0x40;
   private static final byte TOOLS = 0x7f;
   private static final byte DOCUMENTS = 0x7e;
+  private static final byte REJECTED = 0x7d;
 
   /** Receives the messages in order; the content is {@code bytes[start, start + length)}. */
   public interface MessageVisitor<E extends Exception> {
@@ -47,7 +49,8 @@ public record EncodedConversation(byte[] bytes) {
     byte[] kinds = new byte[messages.size()];
     byte[] tools = conversation.inputs().tools().getBytes(UTF_8);
     byte[] documents = conversation.inputs().documents().getBytes(UTF_8);
-    int size = sizeOf(tools) + sizeOf(documents);
+    byte[] rejected = conversation.rejected().getBytes(UTF_8);
+    int size = sizeOf(tools) + sizeOf(documents) + sizeOf(rejected);
     for (int i = 0; i < messages.size(); i++) {
       Message message = messages.get(i);
       boolean more = !message.extras().isNone();
@@ -64,6 +67,7 @@ public record EncodedConversation(byte[] bytes) {
     ByteBuffer buffer = ByteBuffer.allocate(size);
     put(buffer, TOOLS, tools);
     put(buffer, DOCUMENTS, documents);
+    put(buffer, REJECTED, rejected);
     int part = 0;
     for (byte kind : kinds) {
       byte[] content = parts.get(part++);
@@ -88,7 +92,7 @@ public record EncodedConversation(byte[] bytes) {
 
   public <E extends Exception> void forEach(MessageVisitor<E> visitor) throws E {
     ByteBuffer buffer = ByteBuffer.wrap(bytes);
-    for (int at = end(DOCUMENTS, end(TOOLS, 0)); at < bytes.length; ) {
+    for (int at = end(REJECTED, end(DOCUMENTS, end(TOOLS, 0))); at < bytes.length; ) {
       int start = at + HEADER;
       int length = buffer.getInt(at + 1);
       int end = start + length;
@@ -123,12 +127,18 @@ public record EncodedConversation(byte[] bytes) {
         : new TemplateInputs(input(0, tools), input(tools, documents));
   }
 
+  /** {@link Conversation#rejected}. */
+  public String rejected() {
+    int start = end(DOCUMENTS, end(TOOLS, 0));
+    return input(start, end(REJECTED, start));
+  }
+
   public Conversation conversation() {
     List<Message> messages = new ArrayList<>();
     forEach(
         (role, from, start, length, extras) ->
             messages.add(new Message(role, new String(from, start, length, UTF_8), extras)));
-    return new Conversation(messages, inputs());
+    return new Conversation(messages, inputs(), rejected());
   }
 
   /**

@@ -13,6 +13,7 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 import org.sparkfinetune.data.conversation.Conversation.TemplateInputs;
 import org.sparkfinetune.data.conversation.Conversation.ToolCall;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.errors.ParserWords;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -119,6 +120,40 @@ public final class MessageJson {
     } catch (RejectedRow e) {
       throw new UserError(e.detail(), e);
     }
+  }
+
+  /** Messages as a JSON array. */
+  static String array(List<Message> messages) {
+    ArrayNode array = JSON.createArrayNode();
+    for (Message message : messages) {
+      ObjectNode object = array.addObject();
+      object.put("role", message.role().text()).put("content", message.content());
+      object.setAll(extras(message.extras()));
+    }
+    return array.toString();
+  }
+
+  /**
+   * The inverse of {@link #array}, from what any program wrote.
+   *
+   * @param where for messages, before a number in brackets
+   * @throws UserError if it is no array of messages
+   */
+  static List<Message> messages(String array, String where) {
+    JsonNode json;
+    try {
+      json = JSON.readTree(array);
+    } catch (JsonProcessingException e) {
+      throw new UserError(where + " is no JSON: " + ParserWords.of(e.getOriginalMessage()), e);
+    }
+    if (!json.isArray()) {
+      throw new UserError(where + " is no array of messages");
+    }
+    List<Message> messages = new ArrayList<>();
+    for (JsonNode message : json) {
+      messages.add(message(message, "%s[%s]".formatted(where, messages.size())));
+    }
+    return messages;
   }
 
   static byte[] bytes(Extras extras) {

@@ -47,6 +47,7 @@ public final class RejectedRow extends Exception {
     ODD_TURNS("odd number of turns"),
     EMPTY_ASSISTANT_TURN("empty assistant turn"),
     NOTHING_TO_TRAIN("nothing to train"),
+    NO_PREFERENCE("no preference"),
     UNSUPPORTED_CONTENT("content that is not text");
 
     private final String text;

@@ -31,6 +31,8 @@ public enum RowShape {
   ALPACA("alpaca"),
   /** {@code prompt} and {@code completion}. */
   INSTRUCTION("instruction"),
+  /** {@code prompt}, {@code chosen} and {@code rejected}, as TRL has preferences. */
+  PREFERENCE("preference"),
   /** Any columns, put into messages by the {@code template} of the configuration. */
   TEMPLATE("template");
 
@@ -64,6 +66,7 @@ public enum RowShape {
       case SHAREGPT -> new ShareGpt(SystemMessage.of(systemMessage));
       case ALPACA -> new Alpaca(SystemMessage.of(systemMessage));
       case INSTRUCTION -> new Instruction(SystemMessage.of(systemMessage));
+      case PREFERENCE -> new PreferencePair(SystemMessage.of(systemMessage));
       case TEMPLATE ->
           new Templated(
               SystemMessage.of(systemMessage),

@@ -26,7 +26,7 @@ public record LossExtent(LossTarget target, int maxSeqLength, Overlong overlong)
   /** As a run's configuration says. What it refuses to train on has no loss. */
   public static LossExtent of(TrainingData data) {
     return new LossExtent(
-        LossTarget.assistantOnly(data.assistantOnlyLoss()),
+        LossTarget.of(data),
         data.maxSeqLength(),
         data.overlong() == Overlong.ERROR ? Overlong.DROP : data.overlong());
   }
@@ -67,6 +67,11 @@ public record LossExtent(LossTarget target, int maxSeqLength, Overlong overlong)
     EVERY_TOKEN,
     /** What the assistant says, with the token that ends its turn. */
     ASSISTANT_TURNS;
+
+    /** What is trained of whole conversations; of a pair it is what follows the prompt. */
+    public static LossTarget of(TrainingData data) {
+      return assistantOnly(data.assistantOnlyLoss() && !data.isPreference());
+    }
 
     /** {@code assistant_only_loss}. */
     public static LossTarget assistantOnly(boolean assistantOnlyLoss) {

@@ -8,6 +8,7 @@ import org.sparkfinetune.errors.Bug;
 /** Puts pieces of samples side by side into a row and fills it up with padding. */
 public final class PackedRowBuilder {
   private final int rowLength;
+  private final int sequenceLength;
   private final int padId;
   private int[] inputIds = new int[0];
   private int[] labels = new int[0];
@@ -18,7 +19,15 @@ public final class PackedRowBuilder {
   private int trained;
 
   public PackedRowBuilder(int rowLength, int padId) {
+    this(rowLength, rowLength, padId);
+  }
+
+  /**
+   * @param sequenceLength of the sequences of a pair, which are cut behind so many tokens
+   */
+  public PackedRowBuilder(int rowLength, int sequenceLength, int padId) {
     this.rowLength = rowLength;
+    this.sequenceLength = sequenceLength;
     this.padId = padId;
     clear();
   }
@@ -50,18 +59,28 @@ public final class PackedRowBuilder {
   }
 
   /**
-   * Adds a piece as a segment of its own.
+   * Adds a piece as a segment of its own, or a pair's two sequences as two.
    *
-   * @param labelledIds as {@link LabelledIds} writes them
+   * @param labelledIds {@link LabelledIds#ids}
    */
   public void add(byte[] labelledIds) {
     IntBuffer piece = LabelledIds.view(labelledIds);
-    int length = piece.remaining();
+    int from = 0;
+    for (int i = 0; i <= piece.limit(); i++) {
+      if (i == piece.limit() || piece.get(i) == LabelledIds.NEXT) {
+        boolean isPair = piece.limit() > i - from;
+        add(piece, from, isPair ? Math.min(sequenceLength, i - from) : i - from);
+        from = i + 1;
+      }
+    }
+  }
+
+  private void add(IntBuffer piece, int from, int length) {
     if (size + length > rowLength) {
       throw new Bug("A row of %s tokens was given %s.".formatted(rowLength, size + length));
     }
     for (int i = 0; i < length; i++) {
-      int labelled = piece.get(i);
+      int labelled = piece.get(from + i);
       int id = LabelledIds.id(labelled);
       // Nothing precedes the first token in its segment, so nothing could predict it.
       boolean isTrained = i > 0 && LabelledIds.isTrained(labelled);

@@ -275,6 +275,30 @@ public final class Packer {
           tokens + other.tokens);
     }
 
+    /**
+     * The same of rows that hold pairs of sequences, each at most as long as a row was here.
+     *
+     * @param tokens in all rows
+     * @param longestRow tokens of the fullest row
+     */
+    public PackingReport ofPairs(long tokens, int longestRow) {
+      return new PackingReport(
+          samples,
+          packed,
+          dropped,
+          truncated,
+          split,
+          nothingToTrain,
+          tokensCut,
+          shortest,
+          longest,
+          2 * rowLength,
+          longestPiece,
+          longestRow,
+          rows,
+          tokens);
+    }
+
     /** The part of the rows that is not padding, 0 to 1. */
     public double fill() {
       return rows == 0 ? 0 : (double) tokens / ((double) rows * rowLength);

@@ -49,6 +49,8 @@ public sealed interface MetricsLine {
    * @param trainedTokens tokens with a label since the last line, over all ranks
    * @param tokensPerSecond tokens of all ranks, padding included, by the clock
    * @param attempt start of the training that wrote it, from 1
+   * @param ofPairs rewards and log-probabilities of pairs by TRL's names, averaged over steps;
+   *     empty where rows are no pairs
    */
   record Train(
       long step,
@@ -59,8 +61,13 @@ public sealed interface MetricsLine {
       long trainedTokens,
       double tokensPerSecond,
       int attempt,
+      Map<String, Double> ofPairs,
       Pace pace)
       implements MetricsLine {
+    public Train {
+      ofPairs = Collections.unmodifiableMap(new LinkedHashMap<>(ofPairs));
+    }
+
     /** Without its pace. */
     public Train(
         long step,
@@ -80,6 +87,7 @@ public sealed interface MetricsLine {
           trainedTokens,
           tokensPerSecond,
           attempt,
+          Map.of(),
           Pace.UNKNOWN);
     }
 
@@ -99,6 +107,7 @@ public sealed interface MetricsLine {
           .put("trained_tokens", trainedTokens)
           .put("tokens_per_second", tokensPerSecond)
           .put("attempt", attempt);
+      ofPairs.forEach(node::put);
       putKnown(node, "step_seconds", pace.stepSeconds());
       if (pace.anonymousBytes() > 0) {
         node.put("anonymous_bytes", pace.anonymousBytes());
@@ -248,10 +257,22 @@ public sealed interface MetricsLine {
         node.path("trained_tokens").asLong(),
         node.path("tokens_per_second").asDouble(),
         node.path("attempt").asInt(),
+        ofPairs(node),
         new Pace(
             number(node.path("runtime")),
             number(node.path("step_seconds")),
             node.path("anonymous_bytes").asLong()));
+  }
+
+  /** The only names with a slash. */
+  private static Map<String, Double> ofPairs(JsonNode node) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> field : node.properties()) {
+      if (field.getKey().contains("/")) {
+        values.put(field.getKey(), number(field.getValue()));
+      }
+    }
+    return values;
   }
 
   private static double number(JsonNode node) {

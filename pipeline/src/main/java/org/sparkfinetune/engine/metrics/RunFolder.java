@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.metrics;
 
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -84,6 +85,16 @@ public record RunFolder(Path root) {
     return new Path(tokenized(), "questions.bin");
   }
 
+  /**
+   * What the model that training begins with says of pairs of answers.
+   *
+   * @param run hash of all that shapes the run
+   */
+  public Path referenceLogProbs(String run) {
+    return new Path(
+        tokenized(), "reference_log_probs-%s.safetensors".formatted(run.substring(0, 16)));
+  }
+
   public Path checkpoints() {
     return in("checkpoints");
   }
@@ -108,6 +119,13 @@ public record RunFolder(Path root) {
   /** The checkpoint after optimizer step {@code step}. */
   public Path checkpoint(long step) {
     return new Path(checkpoints(), String.format(Locale.ROOT, "step-%08d", step));
+  }
+
+  /** The run folder that a checkpoint lies in. */
+  public static Optional<RunFolder> ofCheckpoint(Path checkpoint) {
+    return Optional.ofNullable(checkpoint.getParent())
+        .flatMap(checkpoints -> Optional.ofNullable(checkpoints.getParent()))
+        .map(RunFolder::new);
   }
 
   /** The step of a checkpoint's folder; empty for everything else, unfinished ones included. */

@@ -64,7 +64,10 @@ public final class TensorBoardWriter implements AutoCloseable {
     return new TensorBoardWriter(files, events.next(), step + 1);
   }
 
-  /** {@code train/loss}, {@code grad_norm}, {@code learning_rate}, {@code epoch}, our speed. */
+  /**
+   * {@code train/loss}, {@code grad_norm}, {@code learning_rate}, {@code epoch}, our speed, and of
+   * pairs {@code train/rewards/chosen} and the others of TRL.
+   */
   public void train(MetricsLine.Train line) {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("train/loss", line.loss());
@@ -72,6 +75,7 @@ public final class TensorBoardWriter implements AutoCloseable {
     values.put("train/learning_rate", line.learningRate());
     values.put("train/epoch", line.epoch());
     values.put("train/tokens_per_second", line.tokensPerSecond());
+    line.ofPairs().forEach((name, value) -> values.put("train/" + name, value));
     scalars(values, line.step());
   }
 

@@ -195,7 +195,6 @@ public final class Ops {
    *
    * @param x (N, H) after the last norm, trained positions only, and padding behind them
    * @param target (n) int64
-   * @param factor what the gradient of the sum is multiplied with, 1 / trained tokens of the step
    * @param chunk tokens whose logits exist at a time
    */
   public HeadLoss headLoss(
@@ -203,7 +202,7 @@ public final class Ops {
       Tensor x,
       Tensor w,
       Tensor target,
-      double factor,
+      LossWeights weights,
       int chunk,
       LossOptions options,
       HeadGradients want) {
@@ -214,13 +213,14 @@ public final class Ops {
             value(x),
             value(w),
             value(target),
-            IValue.from(factor),
+            IValue.from(weights.factor()),
+            value(weights.ofTokens()),
             IValue.from((long) chunk),
             IValue.from(options.cap()),
             IValue.from(options.smoothing()),
             IValue.from(want != HeadGradients.NONE),
             IValue.from(want == HeadGradients.INPUT_AND_WEIGHT));
-    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2), out.get(3));
   }
 
   /**
@@ -262,11 +262,26 @@ public final class Ops {
   }
 
   /**
-   * After all rows: the sum of the losses, and the gradient of {@code factor} times it.
+   * After all rows: the loss (n) of each trained position, float32.
    *
    * @param count trained positions; what is behind them is padding
    */
-  public HeadLoss headFinish(Scope scope, HeadChunk.State state, double factor, int count) {
+  public Tensor headLosses(Scope scope, HeadChunk.State state, int count) {
+    return torch.tensor(
+        scope,
+        "head_losses",
+        value(state.max()),
+        value(state.sum()),
+        value(state.target()),
+        IValue.from((long) count));
+  }
+
+  /**
+   * After all rows: the losses, and the gradient of what they sum up to by their weights; once.
+   *
+   * @param count trained positions; what is behind them is padding
+   */
+  public HeadLoss headFinish(Scope scope, HeadChunk.State state, LossWeights weights, int count) {
     List<Tensor> out =
         torch.tensors(
             scope,
@@ -277,20 +292,20 @@ public final class Ops {
             value(state.target()),
             value(state.product()),
             value(state.targetRow()),
-            IValue.from(factor),
+            IValue.from(weights.factor()),
+            value(weights.ofTokens()),
             IValue.from((long) count));
-    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2));
+    return new HeadLoss(item(out.get(0)), out.get(1), out.get(2), out.get(3));
   }
 
   /**
-   * After all rows: the gradient (k, H) of {@code factor} times the sum of the losses by some of
-   * them, float32.
+   * After all rows: the gradient (k, H) of the weighted sum of the losses by some of them, float32.
    *
    * @param rows those of tokens {@code ids} (k), (k, H)
    * @param targets (n) of the trained positions
    */
   public Tensor headRows(
-      Scope scope, HeadChunk.State state, HeadChunk rows, Tensor targets, double factor) {
+      Scope scope, HeadChunk.State state, HeadChunk rows, Tensor targets, LossWeights weights) {
     return torch.tensor(
         scope,
         "head_rows",
@@ -300,7 +315,8 @@ public final class Ops {
         value(targets),
         value(state.max()),
         value(state.sum()),
-        IValue.from(factor),
+        IValue.from(weights.factor()),
+        value(weights.ofTokens()),
         IValue.from(rows.options().cap()),
         IValue.from(rows.options().smoothing()),
         IValue.from(rows.options().uniform()));
@@ -440,8 +456,27 @@ public final class Ops {
    * @param sum of the losses of all positions, natural logarithm
    * @param inputGradient (n, H), empty if not asked for
    * @param weightGradient (V, H) float32, empty if not asked for
+   * @param losses (n) float32, of each position
    */
-  public record HeadLoss(double sum, Tensor inputGradient, Tensor weightGradient) {}
+  public record HeadLoss(double sum, Tensor inputGradient, Tensor weightGradient, Tensor losses) {}
+
+  /**
+   * What the positions' losses count in the gradients.
+   *
+   * @param factor of all
+   * @param ofTokens (n) float32, what each counts besides; empty where all count the same
+   */
+  public record LossWeights(double factor, Tensor ofTokens) {}
+
+  /** Every loss counts {@code factor}. */
+  public LossWeights sameWeights(Scope scope, double factor) {
+    return new LossWeights(factor, empty(scope, ElementType.FLOAT32, 0));
+  }
+
+  /** Each loss counts what its position has here. */
+  public LossWeights weights(Scope scope, float[] ofTokens) {
+    return new LossWeights(1, ofFloats(scope, ofTokens, ofTokens.length));
+  }
 
   /**
    * The numbers of one AdamW step (Loshchilov and Hutter 2019, algorithm 2).

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -11,6 +13,7 @@ import org.sparkfinetune.engine.tensor.Ops.HeadChunk;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
 import org.sparkfinetune.engine.tensor.Ops.LossOptions;
+import org.sparkfinetune.engine.tensor.Ops.LossWeights;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
@@ -75,17 +78,56 @@ final class HeadOfModel {
   /** Sum of losses over the batches' trained positions. */
   double loss(List<TokenBatch> batches, List<Tensor> x, long version) {
     try (Scope scope = ops.torch().scope()) {
-      List<Part> parts = parts(scope, batches, x, norm(scope, version));
-      return losses(scope, parts, 0, version, HeadGradients.NONE).stream()
-          .mapToDouble(HeadLoss::sum)
-          .sum();
+      return losses(scope, batches, x, version).stream().mapToDouble(HeadLoss::sum).sum();
     }
+  }
+
+  /** Of each batch the losses of its trained tokens, in their order. */
+  List<float[]> tokenLosses(List<TokenBatch> batches, List<Tensor> x, long version) {
+    try (Scope scope = ops.torch().scope()) {
+      return losses(scope, batches, x, version).stream()
+          .map(loss -> ops.hostMemory().toHost(scope, loss.losses()).toFloats())
+          .toList();
+    }
+  }
+
+  private List<HeadLoss> losses(
+      Scope scope, List<TokenBatch> batches, List<Tensor> x, long version) {
+    List<Part> parts = parts(scope, batches, x, norm(scope, version));
+    Weighing none = (part, losses) -> ops.sameWeights(scope, 0);
+    return losses(scope, parts, none, version, HeadGradients.NONE);
+  }
+
+  /** What trained tokens count in the loss of a step. */
+  sealed interface TokenWeights {
+    /** All the same. */
+    record Same(double factor) implements TokenWeights {}
+
+    /** A number for each trained token of a batch, which may follow from their losses. */
+    record OfLosses(BiFunction<TokenBatch, float[], float[]> weights) implements TokenWeights {}
+  }
+
+  /** The weights of a part's tokens; their losses are computed if they are asked for. */
+  interface Weighing {
+    LossWeights of(int part, Supplier<Tensor> losses);
+  }
+
+  private Weighing weighing(Scope scope, List<TokenBatch> batches, TokenWeights weights) {
+    if (weights instanceof TokenWeights.OfLosses byLosses) {
+      return (part, losses) -> {
+        float[] known = ops.hostMemory().toHost(scope, losses.get()).toFloats();
+        return ops.weights(scope, byLosses.weights().apply(batches.get(part), known));
+      };
+    }
+    double factor = ((TokenWeights.Same) weights).factor();
+    return (part, losses) -> ops.sameWeights(scope, factor);
   }
 
   /**
    * What going through the head and back gives.
    *
-   * @param dx (N, H), of {@code factor * sum}
+   * @param sum of the losses, each counted once
+   * @param dx (N, H), of the weighted losses
    * @param dNorm (H) float32
    * @param dHead (V, H) float32, or of its trained rows; empty if not wanted
    */
@@ -100,12 +142,12 @@ final class HeadOfModel {
       Scope scope,
       List<TokenBatch> batches,
       List<Tensor> x,
-      double factor,
+      TokenWeights weights,
       long version,
       HeadGradients want) {
     Tensor norm = norm(scope, version);
     List<Part> parts = parts(scope, batches, x, norm);
-    List<HeadLoss> losses = losses(scope, parts, factor, version, want);
+    List<HeadLoss> losses = losses(scope, parts, weighing(scope, batches, weights), version, want);
     List<Backward> all = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
       all.add(backward(scope, batches.get(i), x.get(i), norm, losses.get(i)));
@@ -160,18 +202,33 @@ final class HeadOfModel {
   }
 
   private List<HeadLoss> losses(
-      Scope scope, List<Part> parts, double factor, long version, HeadGradients want) {
+      Scope scope, List<Part> parts, Weighing weighing, long version, HeadGradients want) {
     if (weights.trainable(group()).isEmpty()) {
       Optional<Weights.TokenRows> rows =
           tokensAreHead() ? weights.tokenRows(scope, version) : Optional.empty();
-      return frozen.losses(scope, parts, factor, want, rows);
+      return frozen.losses(scope, parts, weighing, want, rows);
     }
     int chunk = BufferSizes.logitsTokens(config.vocabSize());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
     List<HeadLoss> losses = new ArrayList<>();
-    for (Part part : parts) {
-      Tensor targets = ops.ofInts(scope, part.targets());
-      losses.add(ops.headLoss(scope, part.normed(), head, targets, factor, chunk, options, want));
+    for (int i = 0; i < parts.size(); i++) {
+      Tensor x = parts.get(i).normed();
+      Tensor targets = ops.ofInts(scope, parts.get(i).targets());
+      LossWeights weight =
+          weighing.of(
+              i,
+              () ->
+                  ops.headLoss(
+                          scope,
+                          x,
+                          head,
+                          targets,
+                          ops.sameWeights(scope, 0),
+                          chunk,
+                          options,
+                          HeadGradients.NONE)
+                      .losses());
+      losses.add(ops.headLoss(scope, x, head, targets, weight, chunk, options, want));
     }
     return losses;
   }
@@ -229,17 +286,15 @@ final class HeadOfModel {
       this.options = options;
     }
 
-    /** For each part the sum of its losses and the gradient of {@code factor * sum}. */
-    List<HeadLoss> losses(
-        Scope scope, List<HeadOfModel.Part> parts, double factor, HeadGradients want) {
-      return losses(scope, parts, factor, want, Optional.empty());
-    }
-
-    /** The same of a head of which some rows are trained, and their gradient if it is wanted. */
+    /**
+     * For each part its losses and the gradient of what they sum up to by their weights.
+     *
+     * @param trained rows of the head, if some are; their gradient is among the result then
+     */
     List<HeadLoss> losses(
         Scope scope,
         List<HeadOfModel.Part> parts,
-        double factor,
+        Weighing weighing,
         HeadGradients want,
         Optional<Weights.TokenRows> trained) {
       List<HeadChunk.State> states = new ArrayList<>();
@@ -270,22 +325,31 @@ final class HeadOfModel {
       for (int i = 0; i < parts.size(); i++) {
         HeadChunk.State state = states.get(i);
         int[] targets = parts.get(i).targets();
+        LossWeights weight = weighing.of(i, () -> ops.headLosses(scope, state, targets.length));
         Optional<Tensor> ofRows =
             trained
                 .filter(own -> want == HeadGradients.INPUT_AND_WEIGHT)
-                .map(own -> gradient(scope, state, targets, factor, own));
-        HeadLoss loss = ops.headFinish(scope, state, factor, targets.length);
+                .map(own -> gradient(scope, state, targets, weight, own));
+        HeadLoss loss = ops.headFinish(scope, state, weight, targets.length);
         losses.add(
-            new HeadLoss(loss.sum(), loss.inputGradient(), ofRows.orElse(loss.weightGradient())));
+            new HeadLoss(
+                loss.sum(),
+                loss.inputGradient(),
+                ofRows.orElse(loss.weightGradient()),
+                loss.losses()));
       }
       return losses;
     }
 
     private Tensor gradient(
-        Scope scope, HeadChunk.State state, int[] targets, double factor, Weights.TokenRows own) {
+        Scope scope,
+        HeadChunk.State state,
+        int[] targets,
+        LossWeights weight,
+        Weights.TokenRows own) {
       Tensor ids = ops.ofInts(scope, ints(own.ids()));
       HeadChunk rows = new HeadChunk(own.rows(), ids, ids, options);
-      return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), factor);
+      return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), weight);
     }
 
     /** Puts trained rows into the chunk that begins with row {@code first}. */

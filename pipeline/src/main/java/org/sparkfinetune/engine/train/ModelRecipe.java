@@ -61,7 +61,7 @@ record ModelRecipe(
     return new ModelRecipe(
         base.config(),
         method(config, lora, base.config()),
-        config.method() == Method.FULL ? 0 : lora.dropout(),
+        config.dropout(lora.dropout()),
         config.seed(),
         config.lora().options().loraplusLrRatio().orElse(1.0),
         Precision.of(config.compute(), device),

@@ -100,12 +100,13 @@ public final class ParityRun {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     ArrayNode list = json.putArray("steps");
     for (TrainingEvents.Step step : steps) {
-      list.addObject()
-          .put("step", step.step())
+      ObjectNode line = list.addObject();
+      line.put("step", step.step())
           .put("loss", step.loss())
           .put("grad_norm", step.gradNorm())
           .put("learning_rate", step.learningRate())
           .put("trained_tokens", step.trainedTokens());
+      step.ofPairs().forEach(line::put);
     }
     return (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
   }
@@ -183,7 +184,12 @@ public final class ParityRun {
               log,
               Optional.empty(),
               new BestEvaluation(config.best()),
-              new PhaseClock())
+              new PhaseClock(),
+              config.data().isPreference()
+                  ? Optional.of(
+                      new Trainer.Pairs(
+                          config.preference(), ReferencePolicy.Kept.NOWHERE, done -> {}))
+                  : Optional.empty())
           .run(0, step -> Trainer.Next.STEP);
       if (exchange.rank() == 0) {
         new AdapterSaver(model, store, schedule.totalSteps()).result(config, lora);

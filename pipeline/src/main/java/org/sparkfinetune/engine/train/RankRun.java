@@ -2,6 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import java.io.Serializable;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -271,7 +272,8 @@ public final class RankRun {
             recorder.isPresent() ? recorder.get() : new Unrecorded(),
             environment.answers().map(own -> ofRanks(job, own)),
             best,
-            job.clock());
+            job.clock(),
+            pairs());
     Checkpointer.Setting setting =
         new Checkpointer.Setting(
             checkpoints,
@@ -289,6 +291,19 @@ public final class RankRun {
       checkpointer.finish();
       return done;
     }
+  }
+
+  private Optional<Trainer.Pairs> pairs() {
+    if (!config.data().isPreference()) {
+      return Optional.empty();
+    }
+    List<RunFolder> folders = new ArrayList<>(List.of(folder));
+    continuation.checkpoint().flatMap(RunFolder::ofCheckpoint).ifPresent(folders::add);
+    return Optional.of(
+        new Trainer.Pairs(
+            config.preference(),
+            new ReferencePolicy.KeptInFile(folders, continuation.identity(), store),
+            rows -> environment.progress().enter("reference", rows)));
   }
 
   private AnswersOfRanks ofRanks(Job job, AnswerEvaluation own) {

@@ -1,6 +1,7 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -20,6 +21,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private static final String LOSS_SINCE_LINE = "loss_since_line";
   private static final String TRAINED_SINCE_LINE = "trained_since_line";
   private static final String STEPS_SINCE_LINE = "steps_since_line";
+  private static final String PAIRS_SINCE_LINE = "of_pairs_since_line/";
   private static final String LOSS_SUM = "loss_sum";
   private static final String STEPS = "steps";
   private static final String SAMPLES = "samples";
@@ -39,6 +41,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
   private final List<Double> speeds = new ArrayList<>();
   private final List<Double> secondsOfSteps = new ArrayList<>();
   private long lastEnd = started;
+  private final Map<String, Double> pairsSinceLine = new LinkedHashMap<>();
   private double lossSinceLine;
   private long trainedSinceLine;
   private int stepsSinceLine;
@@ -80,6 +83,14 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     this.steps = (long) before.get(STEPS);
     this.samples = (long) before.get(SAMPLES);
     this.secondsBefore = before.get(SECONDS);
+    before
+        .values()
+        .forEach(
+            (name, value) -> {
+              if (name.startsWith(PAIRS_SINCE_LINE)) {
+                pairsSinceLine.put(name.substring(PAIRS_SINCE_LINE.length()), value);
+              }
+            });
     this.evalLoss = before.values().getOrDefault(EVAL_LOSS, Double.NaN);
   }
 
@@ -128,6 +139,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     counters.put(STEPS, (double) steps);
     counters.put(SAMPLES, (double) samples);
     counters.put(SECONDS, seconds());
+    pairsSinceLine.forEach((name, value) -> counters.put(PAIRS_SINCE_LINE + name, value));
     if (!Double.isNaN(evalLoss)) {
       counters.put(EVAL_LOSS, evalLoss);
     }
@@ -152,6 +164,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
     speeds.add(speed);
     lossSinceLine += step.loss();
     trainedSinceLine += step.trainedTokens();
+    step.ofPairs().forEach((name, value) -> pairsSinceLine.merge(name, value, Double::sum));
     stepsSinceLine++;
     lossSum += step.loss();
     steps++;
@@ -168,6 +181,7 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
               trainedSinceLine,
               speed,
               attempt,
+              ofPairs(step.ofPairs()),
               pace());
       metrics.write(line);
       tensorBoard.train(line);
@@ -175,9 +189,18 @@ final class RunRecorder implements TrainingEvents, AutoCloseable {
       lossSinceLine = 0;
       trainedSinceLine = 0;
       stepsSinceLine = 0;
+      pairsSinceLine.clear();
       secondsOfSteps.clear();
     }
     lastEnd = now;
+  }
+
+  /** Means over the steps, in the order of {@code last}. */
+  private Map<String, Double> ofPairs(Map<String, Double> last) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    last.keySet()
+        .forEach(name -> means.put(name, pairsSinceLine.getOrDefault(name, 0.0) / stepsSinceLine));
+    return means;
   }
 
   private MetricsLine.Pace pace() {

@@ -133,7 +133,16 @@ public final class StepSchedule {
   }
 
   /**
-   * A packed row and its place among all rows of the global step, the same for any number of ranks.
+   * A packed row.
+   *
+   * @param number in its split
+   * @param indexInStep its place among all rows of the global step, the same for any number of
+   *     ranks
    */
-  record StepRow(PackedRow row, int indexInStep) {}
+  record StepRow(PackedRow row, int number, int indexInStep) {
+    /** Of a split that is one step. */
+    StepRow(PackedRow row, int number) {
+      this(row, number, number);
+    }
+  }
 }

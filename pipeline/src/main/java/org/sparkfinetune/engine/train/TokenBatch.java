@@ -24,9 +24,10 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
   /**
    * One row's tokens in the batch.
    *
+   * @param number the row's in its split
    * @param indexInStep the row's place among all rows of the global step
    */
-  record RowSpan(int indexInStep, int from, int count) {}
+  record RowSpan(int number, int indexInStep, int from, int count) {}
 
   int tokens() {
     return ids.length;
@@ -38,7 +39,16 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
   }
 
   int trainedTokens() {
-    return (int) Arrays.stream(targets).filter(t -> t != PackedRow.NOT_TRAINED).count();
+    return trained(0, targets.length);
+  }
+
+  /** Those of one sample. */
+  int trainedTokens(int sample) {
+    return trained((int) cuts[sample], (int) cuts[sample + 1]);
+  }
+
+  private int trained(int from, int to) {
+    return (int) Arrays.stream(targets, from, to).filter(t -> t != PackedRow.NOT_TRAINED).count();
   }
 
   /** Positions that are trained. */
@@ -107,7 +117,7 @@ record TokenBatch(int[] ids, int[] positions, int[] targets, long[] cuts, List<R
           cuts.add((long) at + t);
         }
       }
-      spans.add(new RowSpan(stepRow.indexInStep(), at, n));
+      spans.add(new RowSpan(stepRow.number(), stepRow.indexInStep(), at, n));
       at += n;
     }
     cuts.add((long) tokens);

@@ -1,10 +1,13 @@
 package org.sparkfinetune.engine.train;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.LongConsumer;
 import org.slf4j.MDC;
+import org.sparkfinetune.config.Preference;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.config.TrainConfig.Reporting;
 import org.sparkfinetune.data.tokenize.PackedRows;
@@ -33,6 +36,15 @@ final class Trainer {
   private final Optional<AnswersOfRanks> answers;
   private final BestEvaluation best;
   private final PhaseClock clock;
+  private final Optional<Pairs> pairs;
+  private Optional<PreferenceLoss> testLoss = Optional.empty();
+
+  /**
+   * Of rows that are pairs.
+   *
+   * @param progress told how many rows the reference was computed for
+   */
+  record Pairs(Preference settings, ReferencePolicy.Kept kept, LongConsumer progress) {}
 
   Trainer(
       RankModel model,
@@ -44,7 +56,8 @@ final class Trainer {
       TrainingEvents events,
       Optional<AnswersOfRanks> answers,
       BestEvaluation best,
-      PhaseClock clock) {
+      PhaseClock clock,
+      Optional<Pairs> pairs) {
     this.model = model;
     this.schedule = schedule;
     this.learningRate = new LearningRate(optimization, schedule.totalSteps());
@@ -59,6 +72,7 @@ final class Trainer {
     this.trainingStep = new TrainingStep(model, clock);
     this.batchTokens = BufferSizes.batchTokens(model.recipe().config());
     this.evaluation = new Evaluation(model, batchTokens);
+    this.pairs = pairs;
   }
 
   /** What is done between two steps; called by all ranks after the same steps. */
@@ -79,6 +93,7 @@ final class Trainer {
   long run(long done, AfterStep afterStep) {
     long ended = done;
     publish(done);
+    pairs.ifPresent(of -> learnPreference(of, done));
     if (done == 0 && reporting.evalOnStart()) {
       evaluate(0);
     }
@@ -97,6 +112,15 @@ final class Trainer {
     return ended;
   }
 
+  private void learnPreference(Pairs of, long done) {
+    PackedRows evaluated = reporting.evaluates() ? test.rows() : new RowsInMemory(List.of());
+    ReferencePolicy policy = new ReferencePolicy(model, evaluation, of.kept(), of.progress());
+    ReferencePolicy.Reference reference =
+        clock.in(Phase.FORWARD, () -> policy.of(done, train, evaluated));
+    trainingStep.learnPreference(new PreferenceLoss(of.settings(), reference.train()));
+    testLoss = Optional.of(new PreferenceLoss(of.settings(), reference.test()));
+  }
+
   private void step(long step) {
     long start = System.nanoTime();
     int[] all = schedule.rows(step);
@@ -106,7 +130,7 @@ final class Trainer {
     for (int i = StepSchedule.shareBegin(all.length, rank, ranks);
         i < StepSchedule.shareBegin(all.length, rank + 1, ranks);
         i++) {
-      own.add(new StepRow(train.row(all[i]), i));
+      own.add(new StepRow(train.row(all[i]), all[i], i));
     }
     List<TokenBatch> batches = TokenBatch.of(own, batchTokens, model.recipe().attention());
     TrainingStep.Outcome outcome = trainingStep.run(step, batches);
@@ -122,6 +146,7 @@ final class Trainer {
             outcome.trainedTokens(),
             outcome.tokens(),
             all.length,
+            outcome.ofPairs(),
             (System.nanoTime() - start) * 1e-9));
   }
 
@@ -156,11 +181,19 @@ final class Trainer {
       return;
     }
     long start = System.nanoTime();
-    Evaluation.Result result = clock.in(Phase.FORWARD, () -> evaluation.run(step, test));
+    Evaluation.Result result =
+        clock.in(
+            Phase.FORWARD,
+            () ->
+                testLoss
+                    .map(loss -> evaluation.run(step, test, loss))
+                    .orElseGet(() -> evaluation.run(step, test)));
     AnswersOfRanks.Result answered =
         clock.in(
             Phase.FORWARD,
             () -> answers.map(ofRanks -> ofRanks.run(step)).orElse(AnswersOfRanks.Result.NONE));
+    Map<String, Double> metrics = new LinkedHashMap<>(result.ofPairs());
+    metrics.putAll(answered.metrics());
     TrainingEvents.Evaluated evaluated =
         new TrainingEvents.Evaluated(
             step,
@@ -168,7 +201,7 @@ final class Trainer {
             result.loss(),
             result.trainedTokens(),
             result.lossBySource(),
-            answered.metrics(),
+            metrics,
             answered.first(),
             (System.nanoTime() - start) * 1e-9);
     events.evaluated(evaluated);
@@ -182,8 +215,9 @@ final class Trainer {
     /**
      * After an optimizer step.
      *
-     * @param loss mean over the step's trained tokens of all ranks
+     * @param loss mean over the step's trained tokens, or pairs, of all ranks
      * @param tokens of all ranks that went through the model, padding left out
+     * @param ofPairs rewards and log-probabilities by TRL's names; empty where rows are no pairs
      */
     record Step(
         long step,
@@ -194,13 +228,14 @@ final class Trainer {
         long trainedTokens,
         long tokens,
         int rows,
+        Map<String, Double> ofPairs,
         double seconds) {}
 
     /**
      * After an evaluation.
      *
-     * @param ofAnswers metrics of what the model wrote, by name
-     * @param answers some of them
+     * @param ofAnswers metrics of pairs, and of what the model wrote, by name
+     * @param answers some of what it wrote
      */
     record Evaluated(
         long step,

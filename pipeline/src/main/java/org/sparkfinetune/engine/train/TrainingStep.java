@@ -16,6 +16,7 @@ import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
+import org.sparkfinetune.engine.train.HeadOfModel.TokenWeights;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderWeights;
@@ -23,7 +24,7 @@ import org.sparkfinetune.model.family.DecoderWeights;
 /**
  * One step's loss and gradients: forward through all layers, the head, and back down, every layer
  * from what was kept of its forward, for as many batches as {@link ActivationBudget} allows. The
- * loss is the mean over the trained tokens of all ranks.
+ * loss is the mean over the trained tokens of all ranks, or that of {@link PreferenceLoss}.
  */
 final class TrainingStep {
   private final Ops ops;
@@ -40,6 +41,7 @@ final class TrainingStep {
   private final ExpertLayers experts;
   private final RouterBalance balance;
   private final PhaseClock clock;
+  private Optional<PreferenceLoss> preference = Optional.empty();
 
   TrainingStep(RankModel model, PhaseClock clock) {
     this.ops = model.ops();
@@ -65,10 +67,26 @@ final class TrainingStep {
   }
 
   /**
-   * @param loss mean over the trained tokens of the global step, and what balances experts
+   * @param loss mean over the trained tokens or pairs of the global step, and what balances experts
    * @param gradNorm 2-norm over all trained parameters of all ranks, before clipping
+   * @param ofPairs rewards and log-probabilities by TRL's names; empty where rows are no pairs
    */
-  record Outcome(double loss, double gradNorm, long trainedTokens, long tokens) {}
+  record Outcome(
+      double loss, double gradNorm, long trainedTokens, long tokens, Map<String, Double> ofPairs) {}
+
+  /** Rows are pairs from now on, and this is their loss. */
+  void learnPreference(PreferenceLoss loss) {
+    preference = Optional.of(loss);
+  }
+
+  /**
+   * The loss of a step's tokens.
+   *
+   * @param trained tokens of all ranks
+   * @param pairs of all ranks, where rows are pairs
+   * @param own of this rank's pairs, added up as they are computed
+   */
+  private record StepLoss(long trained, PreferenceLoss.Sums pairs, PreferenceLoss.Sums own) {}
 
   /**
    * Leaves every owner's gradient complete.
@@ -77,13 +95,12 @@ final class TrainingStep {
    * @throws org.sparkfinetune.errors.RunFailure if the loss or the norm is not finite
    */
   Outcome run(long step, List<TokenBatch> batches) {
-    double[] own = {
+    double[] counts = {
       batches.stream().mapToLong(TokenBatch::trainedTokens).sum(),
       batches.stream().mapToLong(TokenBatch::tokens).sum()
     };
-    double[] all = exchange.sum("tokens", step, own);
-    long trained = (long) all[0];
-    double factor = trained == 0 ? 0 : 1.0 / trained;
+    double[] all = exchange.sum("tokens", step, counts);
+    StepLoss loss = new StepLoss((long) all[0], pairs(step, batches), new PreferenceLoss.Sums());
     try (Gradients gradients = new Gradients(ops, exchange, step)) {
       double lossSum = 0;
       List<List<TokenBatch>> groups = budget.groups(batches);
@@ -96,16 +113,32 @@ final class TrainingStep {
         if (i == groups.size() - 1) {
           gradients.lastBatches();
         }
-        lossSum += forwardAndBackward(step, groups.get(i), factor, gradients);
+        lossSum += forwardAndBackward(step, groups.get(i), loss, gradients);
       }
       clock.in(Phase.EXCHANGE, gradients::finish);
-      return outcome(step, lossSum, trained, (long) all[1]);
+      return outcome(step, lossSum, loss, (long) all[1]);
     }
+  }
+
+  private PreferenceLoss.Sums pairs(long step, List<TokenBatch> batches) {
+    return preference.isEmpty()
+        ? new PreferenceLoss.Sums()
+        : new PreferenceLoss.Sums(
+            exchange.sum("pairs", step, PreferenceLoss.Sums.counted(batches).values()));
+  }
+
+  private TokenWeights weights(StepLoss loss) {
+    return preference
+        .<TokenWeights>map(
+            pairs ->
+                new TokenWeights.OfLosses(
+                    (batch, losses) -> pairs.add(batch, losses, loss.pairs(), loss.own())))
+        .orElseGet(() -> new TokenWeights.Same(loss.trained() == 0 ? 0 : 1.0 / loss.trained()));
   }
 
   /** Of batches whose activations fit into memory together; the sum of their losses. */
   private double forwardAndBackward(
-      long step, List<TokenBatch> batches, double factor, Gradients gradients) {
+      long step, List<TokenBatch> batches, StepLoss loss, Gradients gradients) {
     DecoderLayers.Mode mode = new DecoderLayers.Mode.Training(step);
     long version = step - 1;
     try (Scope scope = ops.torch().scope()) {
@@ -117,7 +150,8 @@ final class TrainingStep {
       List<Tensor> dx = new ArrayList<>();
       double lossSum =
           clock.in(
-              Phase.BACKWARD, () -> head(scope, step, batches, activations, factor, gradients, dx));
+              Phase.BACKWARD,
+              () -> head(scope, step, batches, activations, weights(loss), gradients, dx));
       clock.in(
           Phase.BACKWARD,
           () -> {
@@ -151,7 +185,7 @@ final class TrainingStep {
       long step,
       List<TokenBatch> batches,
       ForwardPass.Activations activations,
-      double factor,
+      TokenWeights ofTokens,
       Gradients gradients,
       List<Tensor> dx) {
     long version = step - 1;
@@ -164,7 +198,7 @@ final class TrainingStep {
     double lossSum = 0;
     try (Scope local = scope.child()) {
       for (HeadOfModel.Backward back :
-          head.lossAndGradients(local, batches, activations.output(), factor, version, want)) {
+          head.lossAndGradients(local, batches, activations.output(), ofTokens, version, want)) {
         lossSum += back.sum();
         dx.add(back.dx().moveTo(scope));
         normGradient.ifPresent(g -> g.add(local, DecoderWeights.FINAL_NORM, back.dNorm()));
@@ -303,7 +337,7 @@ final class TrainingStep {
     gradients.added(group);
   }
 
-  private Outcome outcome(long step, double lossSum, long trained, long tokens) {
+  private Outcome outcome(long step, double lossSum, StepLoss loss, long tokens) {
     double squares = 0;
     Map<String, Double> parts = new LinkedHashMap<>();
     for (var group : weights.trainable()) {
@@ -314,7 +348,15 @@ final class TrainingStep {
     NonFinite.checkGradients(exchange.rank(), step, parts);
     double[] own = {lossSum, squares};
     double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
-    double loss = sums[0] / Math.max(1, trained) + balance.loss();
-    return new Outcome(loss, Math.sqrt(sums[1]), trained, tokens);
+    double norm = Math.sqrt(sums[1]);
+    long trained = loss.trained();
+    if (preference.isPresent()) {
+      PreferenceLoss.Sums all =
+          new PreferenceLoss.Sums(exchange.sum("losses of pairs", step, loss.own().values()));
+      double ofPairs = preference.get().loss(all) + balance.loss();
+      return new Outcome(ofPairs, norm, trained, tokens, PreferenceLoss.metrics(all));
+    }
+    double ofTokens = sums[0] / Math.max(1, trained) + balance.loss();
+    return new Outcome(ofTokens, norm, trained, tokens, Map.of());
   }
 }

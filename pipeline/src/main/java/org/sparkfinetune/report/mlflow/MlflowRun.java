@@ -192,6 +192,7 @@ public final class MlflowRun {
       values.put("grad_norm", train.gradNorm());
       values.put("learning_rate", train.learningRate());
       values.put("tokens_per_second", train.tokensPerSecond());
+      values.putAll(train.ofPairs());
     } else if (line instanceof MetricsLine.Eval evaluation) {
       values.put(EVALUATED, evaluation.evalLoss());
       evaluation

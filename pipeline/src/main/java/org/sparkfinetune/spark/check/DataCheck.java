@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.TrainConfig;
@@ -25,6 +26,7 @@ import org.sparkfinetune.data.tokenize.Packer;
 import org.sparkfinetune.data.tokenize.Packer.Packing;
 import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
+import org.sparkfinetune.data.tokenize.PairTokenizer;
 import org.sparkfinetune.engine.metrics.MaskedSample;
 import org.sparkfinetune.engine.train.EmbeddingRows;
 import org.sparkfinetune.model.family.DecoderConfig;
@@ -82,9 +84,11 @@ final class DataCheck {
     lines.add(CheckLine.passed("template", "chat template: " + template.name()));
     try (LlamaTokenizer tokenizer = LlamaTokenizer.of(model.tokenizer())) {
       ConversationTokenizer tokenizing =
-          new ConversationTokenizer(
-              tokenizer, template, LossTarget.assistantOnly(data.assistantOnlyLoss()));
-      List<TokenizedSample> samples = tokenizing.tokenize(conversations);
+          new ConversationTokenizer(tokenizer, template, LossTarget.of(data));
+      List<TokenizedSample> samples =
+          data.isPreference()
+              ? pairs(tokenizing, conversations)
+              : tokenizing.tokenize(conversations);
       warned(
           "template",
           DataWarning.cutAnswers(conversations, template, model.tokenizer().specialTokens()),
@@ -95,6 +99,15 @@ final class DataCheck {
       samples.stream().limit(SHOWN).forEach(s -> shown.add(SampleMasks.of(s, tokenizer)));
     }
     return new CheckReport(lines, shown);
+  }
+
+  private static List<TokenizedSample> pairs(
+      ConversationTokenizer tokenizer, List<Conversation> conversations) {
+    PairTokenizer pairs = new PairTokenizer(tokenizer);
+    return conversations.stream()
+        .map(pairs::tokenize)
+        .flatMap(pair -> Stream.of(pair.chosen(), pair.rejected()))
+        .toList();
   }
 
   private static void warned(String subject, Optional<DataWarning> warning, List<CheckLine> lines) {
@@ -109,7 +122,7 @@ final class DataCheck {
         new SampleLengths(
             samples.stream().mapToInt(TokenizedSample::length).toArray(),
             samples.stream().mapToInt(TokenizedSample::firstTrained).toArray());
-    return new Packer(data.maxSeqLength(), Packing.of(data.packing()), overlong)
+    return new Packer(data.maxSeqLength(), Packing.of(data.packs()), overlong)
         .pack(lengths)
         .report();
   }
@@ -143,9 +156,10 @@ final class DataCheck {
     long nothing = samples.stream().filter(sample -> sample.trainedTokens() == 0).count();
     List<CheckLine> lines = new ArrayList<>();
     String found =
-        "the first %s conversations have %s to %s tokens, half of them at most %s"
+        "the first %s %s have %s to %s tokens, half of them at most %s"
             .formatted(
                 samples.size(),
+                config.data().isPreference() ? "sequences of pairs" : "conversations",
                 lengths[0],
                 lengths[lengths.length - 1],
                 lengths[lengths.length / 2]);

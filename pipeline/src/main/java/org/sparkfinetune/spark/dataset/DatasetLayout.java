@@ -39,7 +39,8 @@ public enum DatasetLayout {
                   missing ? Extras.NONE : extras(message)));
         }
       }
-      return conversation(row, number, messages, new TemplateInputs(text(row, 3), text(row, 4)));
+      return conversation(
+          row, number, messages, new TemplateInputs(text(row, 3), text(row, 4)), text(row, 5));
     }
   },
 
@@ -67,7 +68,8 @@ public enum DatasetLayout {
           messages,
           new TemplateInputs(
               MessageJson.jsonText(conversation.path("tools"), ""),
-              MessageJson.jsonText(conversation.path("documents"), "")));
+              MessageJson.jsonText(conversation.path("documents"), "")),
+          MessageJson.jsonText(conversation.path("rejected"), ""));
     }
   };
 
@@ -78,7 +80,7 @@ public enum DatasetLayout {
           .readerFor(JsonNode.class);
 
   /**
-   * @param row (conversation, file, block, tools, documents)
+   * @param row (conversation, file, block, tools, documents, rejected)
    * @param number of the conversation in its block, for messages
    */
   public abstract Conversation read(Row row, long number);
@@ -144,10 +146,10 @@ public enum DatasetLayout {
   }
 
   private static Conversation conversation(
-      Row row, long number, List<Message> messages, TemplateInputs inputs) {
+      Row row, long number, List<Message> messages, TemplateInputs inputs, String rejected) {
     if (messages.isEmpty()) {
       throw broken(row, number, "has no messages");
     }
-    return new Conversation(messages, inputs);
+    return new Conversation(messages, inputs, rejected);
   }
 }

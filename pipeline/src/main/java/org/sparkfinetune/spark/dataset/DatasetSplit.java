@@ -4,6 +4,7 @@ import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.get_json_object;
 import static org.apache.spark.sql.functions.length;
+import static org.apache.spark.sql.functions.to_json;
 import static org.apache.spark.sql.functions.trim;
 
 import java.io.FileNotFoundException;
@@ -177,8 +178,8 @@ public record DatasetSplit(
   }
 
   /**
-   * Rows of (conversation, file, block, tools, documents), as {@link DatasetLayout#read} wants
-   * them.
+   * Rows of (conversation, file, block, tools, documents, rejected), as {@link DatasetLayout#read}
+   * wants them.
    */
   public Dataset<Row> read(SparkSession spark) {
     Dataset<Row> conversations =
@@ -201,18 +202,27 @@ public record DatasetSplit(
         col("_metadata.file_path"),
         col("_metadata.file_block_start"),
         col("tools"),
-        col("documents"));
+        col("documents"),
+        col("rejected"));
   }
 
-  /** With a column for each input of templates, null where the files have none. */
+  /** With a column for each text beside messages, null where the files have none. */
   private static Dataset<Row> withInputs(Dataset<Row> rows) {
     Dataset<Row> all = rows;
     for (ExtraColumn column : ExtraColumn.values()) {
       if (column.isInput() && !Arrays.asList(rows.columns()).contains(column.text())) {
         all = all.withColumn(column.text(), expr("string(null)"));
+      } else if (column == ExtraColumn.REJECTED && areMessages(rows.schema(), column)) {
+        all = all.withColumn(column.text(), to_json(col(column.text())));
       }
     }
     return all;
+  }
+
+  /** As data sets that others published have the other answer. */
+  private static boolean areMessages(StructType schema, ExtraColumn column) {
+    return Arrays.asList(schema.fieldNames()).contains(column.text())
+        && schema.apply(column.text()).dataType() instanceof ArrayType;
   }
 
   /** Messages with every field that any data set has; null where this one has none. */
@@ -255,7 +265,10 @@ public record DatasetSplit(
     for (ExtraColumn column : ExtraColumn.values()) {
       StructType holder = column.isField() ? message : schema;
       // Other people's data sets have a column of this name for what they like.
-      boolean known = column != ExtraColumn.SOURCE || !sources.isEmpty();
+      boolean known =
+          column == ExtraColumn.REJECTED
+              ? !areMessages(schema, column)
+              : column != ExtraColumn.SOURCE || !sources.isEmpty();
       boolean there = known && Arrays.asList(holder.fieldNames()).contains(column.text());
       String type = there ? holder.apply(column.text()).dataType().simpleString() : "";
       boolean whole = column == ExtraColumn.WEIGHT && WHOLE_NUMBERS.contains(type);

@@ -9,12 +9,14 @@ import org.sparkfinetune.data.conversation.Conversation.Message;
 
 /**
  * The columns that a prepared data set has only where its conversations need them: {@code tools},
- * {@code documents} and {@code source} beside {@code messages}, the others as fields of a message.
- * Other data sets keep their schema.
+ * {@code documents}, {@code rejected} and {@code source} beside {@code messages}, the others as
+ * fields of a message. Other data sets keep their schema.
  */
 public enum ExtraColumn {
   TOOLS("string"),
   DOCUMENTS("string"),
+  /** Of a preference the conversation with the other answer. */
+  REJECTED("string"),
   /** Which source of a mixture a conversation is from. */
   SOURCE("string"),
   TOOL_CALLS("array<struct<id:string,type:string,function:struct<name:string,arguments:string>>>"),
@@ -46,6 +48,7 @@ public enum ExtraColumn {
     EnumSet<ExtraColumn> needed = EnumSet.noneOf(ExtraColumn.class);
     add(needed, TOOLS, !conversation.inputs().tools().isEmpty());
     add(needed, DOCUMENTS, !conversation.inputs().documents().isEmpty());
+    add(needed, REJECTED, !conversation.rejected().isEmpty());
     for (Message message : conversation.messages()) {
       Extras extras = message.extras();
       if (!extras.isNone()) {
@@ -68,7 +71,7 @@ public enum ExtraColumn {
 
   /** Whether it is a text beside the messages. */
   public boolean isInput() {
-    return this == TOOLS || this == DOCUMENTS;
+    return this == TOOLS || this == DOCUMENTS || this == REJECTED;
   }
 
   /** Whether a message's struct has it as a field. */

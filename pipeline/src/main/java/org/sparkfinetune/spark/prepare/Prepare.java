@@ -177,6 +177,7 @@ public final class Prepare {
       case SHAREGPT -> RowShape.SHAREGPT;
       case ALPACA -> RowShape.ALPACA;
       case INSTRUCTION -> RowShape.INSTRUCTION;
+      case PREFERENCE -> RowShape.PREFERENCE;
       case TEMPLATE -> RowShape.TEMPLATE;
     };
   }

@@ -123,12 +123,13 @@ final class SplitWriter {
   /** By column, what a row has beside its messages. */
   private static Map<String, String> inputs(EncodedConversation row) {
     TemplateInputs inputs = row.inputs();
-    if (inputs.equals(TemplateInputs.NONE)) {
+    if (inputs.equals(TemplateInputs.NONE) && row.rejected().isEmpty()) {
       return Map.of();
     }
     Map<String, String> columns = new LinkedHashMap<>();
     columns.put(ExtraColumn.TOOLS.text(), inputs.tools());
     columns.put(ExtraColumn.DOCUMENTS.text(), inputs.documents());
+    columns.put(ExtraColumn.REJECTED.text(), row.rejected());
     columns.values().removeIf(String::isEmpty);
     return columns;
   }

@@ -16,6 +16,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.data.tokenize.Packer.PackingPlan;
 import org.sparkfinetune.data.tokenize.Packer.SampleLengths;
 import org.sparkfinetune.errors.RunFailure;
@@ -34,10 +35,12 @@ final class AssignPieces implements FlatMapFunction<Row, Row> {
 
   private final Broadcast<RowAssignment> placed;
   private final int rowsPerFile;
+  private final Objective objective;
 
-  AssignPieces(Broadcast<RowAssignment> placed, int rowsPerFile) {
+  AssignPieces(Broadcast<RowAssignment> placed, int rowsPerFile, Objective objective) {
     this.placed = placed;
     this.rowsPerFile = rowsPerFile;
+    this.objective = objective;
   }
 
   @Override
@@ -47,20 +50,21 @@ final class AssignPieces implements FlatMapFunction<Row, Row> {
         placed
             .value()
             .firstSampleOf(new Chunk(chunk.getString(0), chunk.getLong(1), chunk.getLong(2)));
-    byte[] lengths = chunk.getAs(3);
-    byte[] ids = chunk.getAs(5);
+    ByteBuffer all = ByteBuffer.wrap(chunk.<byte[]>getAs(5));
     List<Row> pieces = new ArrayList<>();
-    int offset = 0;
-    for (int length : ChunkLengths.ints(lengths)) {
-      addPieces(plan, sample, Arrays.copyOfRange(ids, offset, offset + 4 * length), pieces);
-      offset += 4 * length;
+    while (all.hasRemaining()) {
+      byte[] ids = new byte[all.getInt()];
+      all.get(ids);
+      addPieces(plan, sample, ids, pieces);
       sample++;
     }
     return pieces.iterator();
   }
 
   private void addPieces(PackingPlan plan, int sample, byte[] ids, List<Row> pieces) {
-    int pieceBytes = Integer.BYTES * plan.report().rowLength();
+    // A pair is one piece, whose sequences are cut where they are put into the row.
+    int pieceBytes =
+        objective == Objective.DPO ? Integer.MAX_VALUE : Integer.BYTES * plan.report().rowLength();
     for (int k = 0; k < plan.pieces(sample); k++) {
       int piece = plan.firstPiece(sample) + k;
       int row = plan.rowOfPiece(piece);

@@ -135,9 +135,10 @@ final class SplitJob {
       Broadcast<RowAssignment> placed =
           context.broadcast(new RowAssignment(new HashMap<>(first), plan));
       try {
-        long trained = plan.rows() == 0 ? 0 : write(files, chunks, placed, plan);
+        Packed packed =
+            plan.rows() == 0 ? new Packed(plan.report(), 0) : write(files, chunks, placed, plan);
         writeLeftOut(files, chunks, placed, plan.report());
-        return new Packed(plan.report(), trained);
+        return packed;
       } finally {
         placed.destroy();
       }
@@ -167,7 +168,7 @@ final class SplitJob {
         .mapPartitions(
             new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
         .repartition(tasks)
-        .map(new TokenizeChunks(tokenizer), Encoders.row(TokenizeChunks.SCHEMA))
+        .map(new TokenizeChunks(tokenizer, data.objective()), Encoders.row(TokenizeChunks.SCHEMA))
         .persist(StorageLevel.DISK_ONLY());
   }
 
@@ -189,8 +190,7 @@ final class SplitJob {
   }
 
   private PackingPlan plan(SampleLengths lengths) {
-    return new Packer(data.maxSeqLength(), Packing.of(data.packing()), data.overlong())
-        .pack(lengths);
+    return new Packer(data.maxSeqLength(), Packing.of(data.packs()), data.overlong()).pack(lengths);
   }
 
   private UserError nothingFits(DatasetSplit split, PackingReport report) {
@@ -218,24 +218,31 @@ final class SplitJob {
                 report.samples()));
   }
 
-  private long write(
+  private Packed write(
       String files, Dataset<Row> chunks, Broadcast<RowAssignment> placed, PackingPlan plan) {
-    int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.maxSeqLength());
+    int rowsPerFile = Math.max(1, TOKENS_PER_FILE / data.rowLength());
     int fileCount = (plan.rows() + rowsPerFile - 1) / rowsPerFile;
     context.setJobDescription("pack " + files);
     int padId = this.files.padId();
     Dataset<Row> written =
         chunks
-            .flatMap(new AssignPieces(placed, rowsPerFile), Encoders.row(AssignPieces.SCHEMA))
+            .flatMap(
+                new AssignPieces(placed, rowsPerFile, data.objective()),
+                Encoders.row(AssignPieces.SCHEMA))
             .repartition(fileCount, col("file"))
             .sortWithinPartitions("row", "piece")
             .mapPartitions(
-                new WritePackedRows(onExecutors, folder, files, data.maxSeqLength(), padId),
+                new WritePackedRows(onExecutors, folder, files, data, padId),
                 Encoders.row(WritePackedRows.SCHEMA));
     long trained = 0;
+    long tokens = 0;
+    int longest = 0;
     for (Row file : written.collectAsList()) {
       trained += file.getLong(1);
+      tokens += file.getLong(2);
+      longest = Math.max(longest, file.getInt(3));
     }
-    return trained;
+    PackingReport report = plan.report();
+    return new Packed(data.isPreference() ? report.ofPairs(tokens, longest) : report, trained);
   }
 }

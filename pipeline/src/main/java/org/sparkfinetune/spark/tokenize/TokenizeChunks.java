@@ -1,7 +1,6 @@
 package org.sparkfinetune.spark.tokenize;
 
 import java.nio.ByteBuffer;
-import java.util.Iterator;
 import java.util.List;
 import org.apache.spark.api.java.function.MapFunction;
 import org.apache.spark.broadcast.Broadcast;
@@ -10,15 +9,18 @@ import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.jspecify.annotations.Nullable;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer;
-import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 import org.sparkfinetune.data.tokenize.LabelledIds;
+import org.sparkfinetune.data.tokenize.PairTokenizer;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetLayout;
 
-/** Chunks of conversations into chunks of ids. */
+/**
+ * Chunks of conversations into chunks of ids, each sample's with their number of bytes before them.
+ */
 final class TokenizeChunks implements MapFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
 
@@ -34,15 +36,17 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
           .add("error", DataTypes.StringType);
 
   private final Broadcast<TokenizerOnExecutor> tokenizer;
+  private final Objective objective;
 
-  TokenizeChunks(Broadcast<TokenizerOnExecutor> tokenizer) {
+  TokenizeChunks(Broadcast<TokenizerOnExecutor> tokenizer, Objective objective) {
     this.tokenizer = tokenizer;
+    this.objective = objective;
   }
 
   @Override
   public Row call(Row chunk) {
     String error = chunk.isNullAt(4) ? null : chunk.getString(4);
-    List<TokenizedSample> samples = List.of();
+    List<LabelledIds> samples = List.of();
     byte[] conversations = chunk.getAs(3);
     try {
       samples = tokenize(chunk, ConversationCoder.decode(conversations));
@@ -52,10 +56,10 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
     return row(chunk, samples, LeftOut.names(conversations), error);
   }
 
-  private List<TokenizedSample> tokenize(Row chunk, List<Conversation> conversations) {
+  private List<LabelledIds> tokenize(Row chunk, List<Conversation> conversations) {
     ConversationTokenizer made = tokenizer.value().get();
     try {
-      return made.tokenize(conversations);
+      return tokenize(made, conversations);
     } catch (UserError ofSomeConversation) {
       for (int i = 0; i < conversations.size(); i++) {
         tokenizeOne(made, chunk, conversations.get(i), i);
@@ -64,10 +68,21 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
     }
   }
 
-  private static void tokenizeOne(
+  private List<LabelledIds> tokenize(
+      ConversationTokenizer tokenizer, List<Conversation> conversations) {
+    return switch (objective) {
+      case SFT -> tokenizer.tokenize(conversations).stream().map(LabelledIds::of).toList();
+      case DPO -> {
+        PairTokenizer pairs = new PairTokenizer(tokenizer);
+        yield conversations.stream().map(pairs::tokenize).map(LabelledIds::of).toList();
+      }
+    };
+  }
+
+  private void tokenizeOne(
       ConversationTokenizer tokenizer, Row chunk, Conversation conversation, int index) {
     try {
-      TokenizedSample unused = tokenizer.tokenize(conversation);
+      List<LabelledIds> unused = tokenize(tokenizer, List.of(conversation));
     } catch (UserError e) {
       String where =
           DatasetLayout.where(chunk.getString(0), chunk.getLong(1), chunk.getLong(2) + index);
@@ -76,16 +91,16 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
   }
 
   private static Row row(
-      Row chunk, List<TokenizedSample> samples, byte[] names, @Nullable String error) {
+      Row chunk, List<LabelledIds> samples, byte[] names, @Nullable String error) {
     ByteBuffer lengths = ByteBuffer.allocate(Integer.BYTES * samples.size());
     ByteBuffer firstTrained = ByteBuffer.allocate(Integer.BYTES * samples.size());
-    int tokens = samples.stream().mapToInt(TokenizedSample::length).sum();
-    ByteBuffer ids = ByteBuffer.allocate(Integer.BYTES * tokens);
-    for (Iterator<TokenizedSample> i = samples.iterator(); i.hasNext(); ) {
-      TokenizedSample sample = i.next();
+    ByteBuffer ids =
+        ByteBuffer.allocate(
+            samples.stream().mapToInt(sample -> Integer.BYTES + sample.ids().length).sum());
+    for (LabelledIds sample : samples) {
       lengths.putInt(sample.length());
       firstTrained.putInt(sample.firstTrained());
-      ids.put(LabelledIds.encode(sample));
+      ids.putInt(sample.ids().length).put(sample.ids());
     }
     return RowFactory.create(
         chunk.getString(0),

@@ -125,8 +125,7 @@ public final class TokenizeJob {
     }
     Broadcast<TokenizerOnExecutor> tokenizer =
         context.broadcast(
-            new TokenizerOnExecutor(
-                request.tokenizer(), template, LossTarget.assistantOnly(data.assistantOnlyLoss())));
+            new TokenizerOnExecutor(request.tokenizer(), template, LossTarget.of(data)));
     warmUp(tokenizer);
     try (Staging staged = cache.stage(hash)) {
       SplitJob job = new SplitJob(spark, request, template, tokenizer, onExecutors, staged.path());

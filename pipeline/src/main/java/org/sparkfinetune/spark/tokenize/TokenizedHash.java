@@ -51,9 +51,12 @@ public final class TokenizedHash {
     }
     settings.put(NOW, template.dependsOnTime() ? template.now().toString() : "");
     settings.put("max_seq_length", Integer.toString(data.maxSeqLength()));
-    settings.put("packing", Boolean.toString(data.packing()));
+    settings.put("packing", Boolean.toString(data.packs()));
     settings.put("overlong", data.overlong().name());
     settings.put("assistant_only_loss", Boolean.toString(data.assistantOnlyLoss()));
+    if (data.isPreference()) {
+      settings.put("objective", data.objective().text());
+    }
     return settings;
   }
 

@@ -14,6 +14,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.tokenize.PackedRowBuilder;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowsParquet;
@@ -28,19 +29,25 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
   private static final long serialVersionUID = 1L;
 
   static final StructType SCHEMA =
-      new StructType().add("rows", DataTypes.IntegerType).add("trained_tokens", DataTypes.LongType);
+      new StructType()
+          .add("rows", DataTypes.IntegerType)
+          .add("trained_tokens", DataTypes.LongType)
+          .add("tokens", DataTypes.LongType)
+          .add("longest_row", DataTypes.IntegerType);
 
   private final Broadcast<Store> store;
   private final String folder;
   private final String split;
   private final int rowLength;
+  private final int sequenceLength;
   private final int padId;
 
-  WritePackedRows(Broadcast<Store> store, Path folder, String split, int rowLength, int padId) {
+  WritePackedRows(Broadcast<Store> store, Path folder, String split, TrainingData data, int padId) {
     this.store = store;
     this.folder = folder.toString();
     this.split = split;
-    this.rowLength = rowLength;
+    this.rowLength = data.rowLength();
+    this.sequenceLength = data.maxSeqLength();
     this.padId = padId;
   }
 
@@ -59,7 +66,7 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
         }
         staged.publish();
       }
-      written.add(RowFactory.create(rows.rows, rows.trained));
+      written.add(RowFactory.create(rows.rows, rows.trained, rows.tokens, rows.longest));
     }
     return written.iterator();
   }
@@ -71,10 +78,12 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
   private final class FileRows {
     private final int file;
     private final Iterator<Row> pieces;
-    private final PackedRowBuilder builder = new PackedRowBuilder(rowLength, padId);
+    private final PackedRowBuilder builder = new PackedRowBuilder(rowLength, sequenceLength, padId);
     private Optional<Row> next;
     private int rows = 0;
     private long trained = 0;
+    private long tokens = 0;
+    private int longest = 0;
 
     FileRows(int file, Iterator<Row> pieces, Optional<Row> first) {
       this.file = file;
@@ -100,6 +109,8 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
 
     private void write(ParquetWriter<PackedRow> writer) throws IOException {
       trained += builder.trainedTokens();
+      tokens += builder.tokens();
+      longest = Math.max(longest, builder.tokens());
       writer.write(builder.build());
       rows++;
     }

@@ -49,15 +49,21 @@ final class RunIdentities {
 
   /** More of them, with what the resolved configuration says where they are not given. */
   private static final Map<String, String> WITH_DEFAULTS =
-      Map.of(
-          "lr_scheduler_kwargs", "",
-          "adam_beta1", "0.9",
-          "adam_beta2", "0.999",
-          "adam_epsilon", "1.0E-8",
-          "label_smoothing_factor", "0.0",
-          "neftune_noise_alpha", "",
-          "metric_for_best_model", "loss",
-          "greater_is_better", "");
+      Map.ofEntries(
+          Map.entry("lr_scheduler_kwargs", ""),
+          Map.entry("adam_beta1", "0.9"),
+          Map.entry("adam_beta2", "0.999"),
+          Map.entry("adam_epsilon", "1.0E-8"),
+          Map.entry("label_smoothing_factor", "0.0"),
+          Map.entry("neftune_noise_alpha", ""),
+          Map.entry("metric_for_best_model", "loss"),
+          Map.entry("greater_is_better", ""),
+          Map.entry("objective", "sft"),
+          Map.entry("beta", "0.1"),
+          Map.entry("loss_type", "[]"),
+          Map.entry("loss_weights", "[]"),
+          Map.entry("rpo_alpha", ""),
+          Map.entry("disable_dropout", "true"));
 
   /** A run of constant rate may be made longer; every other schedule would change its past. */
   private static final List<String> LENGTH = List.of("num_train_epochs", "max_steps");

@@ -225,9 +225,7 @@ final class RunRows {
   /** The day of a run whose checkpoint begins this one: checkpoints fit the rows of their day. */
   private Optional<Pinned> ofOtherRun(ResumeFrom from) {
     return from instanceof ResumeFrom.Path path
-        ? Optional.ofNullable(new Path(path.uri()).getParent())
-            .flatMap(checkpoints -> Optional.ofNullable(checkpoints.getParent()))
-            .flatMap(run -> read(new RunFolder(run)))
+        ? RunFolder.ofCheckpoint(new Path(path.uri())).flatMap(this::read)
         : Optional.empty();
   }
 

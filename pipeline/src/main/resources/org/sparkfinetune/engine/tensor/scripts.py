@@ -888,9 +888,10 @@ class Ops(Module):
 
   # ---- head and loss, in chunks of tokens, so that no (N, V) tensor exists ------------------------
   # x: (N, H), target: (n) int64, n <= N: what is behind them is padding; cap: of the logits, 0 for none; with smoothing e a
-  # token's loss is lse - (1 - e) z_target - e mean(z), as transformers' LabelSmoother has it
-  # -> [sum of losses (float64), d(factor * sum)/dx (n, H), dW or empty]
-  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, chunk: int, cap: float, smoothing: float, backward: bool, base: bool) -> List[Tensor]:
+  # token's loss is lse - (1 - e) z_target - e mean(z), as transformers' LabelSmoother has it; weights: (n), what each loss counts
+  # in the gradients, or empty, where all count the same
+  # -> [sum of losses (float64), d(factor * sum)/dx (n, H), dW or empty, losses (n)]
+  def head_loss(self: __torch__.Ops, x: Tensor, w: Tensor, target: Tensor, factor: float, weights: Tensor, chunk: int, cap: float, smoothing: float, backward: bool, base: bool) -> List[Tensor]:
     total = torch.zeros([1], dtype=7, device=x.device)
     dx = torch.empty([0], dtype=6, device=x.device)
     dw = torch.empty([0], dtype=6, device=x.device)
@@ -899,6 +900,7 @@ class Ops(Module):
     if base:
       dw = torch.zeros([torch.size(w, 0), torch.size(w, 1)], dtype=6, device=x.device)
     n = torch.numel(target)
+    losses = torch.empty([n], dtype=6, device=x.device)
     for i in range(0, n, chunk):
       part = torch.narrow(x, 0, i, min(chunk, torch.size(x, 0) - i))
       m = min(chunk, n - i)
@@ -908,9 +910,11 @@ class Ops(Module):
       lse = torch.logsumexp(logits, [1], True)
       if smoothing > 0.:
         smoothed = torch.narrow(torch.mean(logits, [1], True), 0, 0, m) * smoothing + torch.gather(logits, 1, t) * (1. - smoothing)
-        total = total + torch.sum(torch.narrow(lse, 0, 0, m) - smoothed, dtype=7)
+        loss = torch.narrow(lse, 0, 0, m) - smoothed
       else:
-        total = total + torch.sum(torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t), dtype=7)
+        loss = torch.narrow(lse, 0, 0, m) - torch.gather(logits, 1, t)
+      total = total + torch.sum(loss, dtype=7)
+      _2 = torch.copy_(torch.narrow(losses, 0, i, m), torch.squeeze(loss, 1))
       if backward:
         p = torch.exp_(torch.sub_(logits, lse))
         p = torch.scatter_add_(p, 1, t, torch.full_like(torch.narrow(lse, 0, 0, m), smoothing - 1.))
@@ -919,13 +923,16 @@ class Ops(Module):
         _ = self.zero_rows(p, m)
         if cap > 0.:
           p = torch.mul_(p, slope)
-        p = torch.to(torch.mul_(p, factor), x.dtype)
+        p = torch.mul_(p, factor)
+        if torch.numel(weights) > 0:
+          _3 = torch.mul_(torch.narrow(p, 0, 0, m), torch.unsqueeze(torch.narrow(weights, 0, i, m), 1))
+        p = torch.to(p, x.dtype)
         _1 = torch.copy_(torch.narrow(dx, 0, i, torch.size(part, 0)), torch.matmul(p, w))
         if base:
           dw = torch.add_(dw, torch.matmul(torch.t(p), part))
     if backward:
       dx = torch.narrow(dx, 0, 0, n)
-    return [total, dx, dw]
+    return [total, dx, dw, losses]
 
   def capped(self: __torch__.Ops, x: Tensor, cap: float) -> Tensor:
     if cap > 0.:
@@ -995,7 +1002,7 @@ class Ops(Module):
     return torch.copy_(largest, larger)
 
   # The gradient (k, H), float32, of some rows w (k, H) of the head, tokens ids (k), after all chunks; target: (n)
-  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, cap: float, smoothing: float, uniform: float) -> Tensor:
+  def head_rows(self: __torch__.Ops, x: Tensor, w: Tensor, ids: Tensor, target: Tensor, largest: Tensor, total: Tensor, factor: float, weights: Tensor, cap: float, smoothing: float, uniform: float) -> Tensor:
     logits = self.capped(torch.to(torch.linear(x, w), 6), cap)
     slope = self.slope(logits, cap)
     n = torch.numel(target)
@@ -1006,17 +1013,24 @@ class Ops(Module):
     _1 = self.zero_rows(p, n)
     if cap > 0.:
       p = torch.mul_(p, slope)
+    if torch.numel(weights) > 0:
+      _2 = torch.mul_(torch.narrow(p, 0, 0, n), torch.unsqueeze(weights, 1))
     return torch.matmul(torch.t(torch.mul_(p, factor)), torch.to(x, 6))
 
-  # n: trained positions, behind which is padding
-  # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty]
-  def head_finish(self: __torch__.Ops, x: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float, n: int) -> List[Tensor]:
-    losses = torch.narrow(largest + torch.log(total) - target, 0, 0, n)
+  # The losses (n) after all chunks; n: trained positions, behind which is padding
+  def head_losses(self: __torch__.Ops, largest: Tensor, total: Tensor, target: Tensor, n: int) -> Tensor:
+    return torch.squeeze(torch.narrow(largest + torch.log(total) - target, 0, 0, n), 1)
+
+  # -> [sum of losses (float64), d(factor * sum)/dx (n, H) or empty, empty, losses (n)]
+  def head_finish(self: __torch__.Ops, x: Tensor, largest: Tensor, total: Tensor, target: Tensor, product: Tensor, row: Tensor, factor: float, weights: Tensor, n: int) -> List[Tensor]:
+    losses = self.head_losses(largest, total, target, n)
     dx = torch.empty([0], dtype=6, device=losses.device)
     if torch.numel(product) > 0:
-      dx = torch.to(torch.mul_(torch.sub_(torch.div_(product, total), row), factor), x.dtype)
-      dx = torch.narrow(dx, 0, 0, n)
-    return [torch.unsqueeze(torch.sum(losses, dtype=7), 0), dx, torch.empty([0], dtype=6, device=losses.device)]
+      dx = torch.mul_(torch.sub_(torch.div_(product, total), row), factor)
+      if torch.numel(weights) > 0:
+        _ = torch.mul_(torch.narrow(dx, 0, 0, n), torch.unsqueeze(weights, 1))
+      dx = torch.narrow(torch.to(dx, x.dtype), 0, 0, n)
+    return [torch.unsqueeze(torch.sum(losses, dtype=7), 0), dx, torch.empty([0], dtype=6, device=losses.device), losses]
 
   def product(self: __torch__.Ops, x: Tensor, w: Tensor) -> Tensor:
     return torch.linear(x, w)

@@ -6,13 +6,14 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
 
 final class LossExtentTest {
   private static LossExtent extent(Overlong overlong) {
     return LossExtent.of(
-        new TrainingData("data", 4, true, false, Optional.empty(), overlong, true));
+        new TrainingData("data", 4, true, false, Optional.empty(), overlong, true, Objective.SFT));
   }
 
   /** The first half is a question. */

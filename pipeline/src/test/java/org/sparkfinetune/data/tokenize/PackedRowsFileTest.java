@@ -38,7 +38,7 @@ final class PackedRowsFileTest {
         ids[i] = id++;
         trained[i] = i != 1;
       }
-      builder.add(LabelledIds.encode(new TokenizedSample(ids, trained)));
+      builder.add(LabelledIds.of(new TokenizedSample(ids, trained)).ids());
     }
     return builder.build();
   }

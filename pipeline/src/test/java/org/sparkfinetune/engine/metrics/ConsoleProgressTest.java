@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.progress.StatusLine;
 
@@ -79,6 +80,7 @@ class ConsoleProgressTest {
         100,
         412.3,
         1,
+        Map.of(),
         new MetricsLine.Pace(step * stepSeconds, stepSeconds, 925L << 20));
   }
 }

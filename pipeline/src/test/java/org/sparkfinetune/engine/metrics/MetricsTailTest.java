@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -121,6 +122,7 @@ class MetricsTailTest {
         100,
         50,
         1,
+        Map.of(),
         new MetricsLine.Pace(step * stepSeconds, stepSeconds, 1 << 20));
   }
 }

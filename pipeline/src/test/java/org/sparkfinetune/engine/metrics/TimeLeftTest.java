@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -117,7 +118,7 @@ class TimeLeftTest {
 
   private static MetricsLine line(long step, double stepSeconds, double runtime, int attempt) {
     return new MetricsLine.Train(
-        step, 0, 1, 1, 1, 1, 1, attempt, new MetricsLine.Pace(runtime, stepSeconds, 0));
+        step, 0, 1, 1, 1, 1, 1, attempt, Map.of(), new MetricsLine.Pace(runtime, stepSeconds, 0));
   }
 
   private static double median(List<Double> values) {

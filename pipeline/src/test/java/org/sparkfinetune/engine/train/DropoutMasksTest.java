@@ -102,7 +102,7 @@ class DropoutMasksTest {
         new int[tokens],
         new int[tokens],
         new long[] {0, tokens},
-        List.of(new TokenBatch.RowSpan(0, 0, tokens)));
+        List.of(new TokenBatch.RowSpan(0, 0, 0, tokens)));
   }
 
   private static float[] mask(long seed, long step, int row, int layer) {

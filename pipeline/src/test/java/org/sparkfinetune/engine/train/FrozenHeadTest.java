@@ -26,6 +26,7 @@ import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
 import org.sparkfinetune.engine.tensor.Ops.LossOptions;
+import org.sparkfinetune.engine.tensor.Ops.LossWeights;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -96,26 +97,33 @@ class FrozenHeadTest {
               own,
               Optional.empty())) {
         for (double smoothing : new double[] {0, 0.2}) {
-          compare(model, config, new LossOptions(0, smoothing, config.vocabSize()));
-          compare(model, config, new LossOptions(5, smoothing, config.vocabSize()));
+          for (double cap : new double[] {0, 5}) {
+            LossOptions options = new LossOptions(cap, smoothing, config.vocabSize());
+            compare(model, config, options, false);
+            compare(model, config, options, true);
+          }
         }
         exchange.sum("end", 0, new double[1]);
       }
     }
   }
 
-  private static void compare(RankModel model, DecoderConfig config, LossOptions options) {
+  private static void compare(
+      RankModel model, DecoderConfig config, LossOptions options, boolean byToken) {
     Ops ops = model.ops();
     Random random = new Random(3);
     float[] x = new float[TOKENS * config.hiddenSize()];
     int[] targets = new int[TOKENS];
+    float[] ofTokens = new float[TOKENS];
     for (int i = 0; i < x.length; i++) {
       x[i] = (float) random.nextGaussian() * 3;
     }
     for (int i = 0; i < TOKENS; i++) {
       targets[i] = random.nextInt(config.vocabSize());
+      ofTokens[i] = (float) random.nextGaussian();
     }
     try (Scope scope = ops.torch().scope()) {
+      LossWeights weights = byToken ? ops.weights(scope, ofTokens) : ops.sameWeights(scope, 0.25);
       Tensor normed = ops.ofFloats(scope, x, TOKENS, config.hiddenSize());
       FrozenHead head =
           new FrozenHead(
@@ -129,7 +137,11 @@ class FrozenHeadTest {
               7L * config.hiddenSize() * Float.BYTES);
       HeadLoss chunked =
           head.losses(
-                  scope, List.of(new HeadOfModel.Part(normed, targets)), 0.25, HeadGradients.INPUT)
+                  scope,
+                  List.of(new HeadOfModel.Part(normed, targets)),
+                  (part, losses) -> weights,
+                  HeadGradients.INPUT,
+                  Optional.empty())
               .get(0);
       Tensor whole =
           model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(DecoderWeights.LM_HEAD);
@@ -139,19 +151,20 @@ class FrozenHeadTest {
               normed,
               whole,
               ops.ofInts(scope, targets),
-              0.25,
+              weights,
               10,
               options,
               HeadGradients.INPUT);
       assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
       assertClose(chunked.inputGradient(), expected.inputGradient());
+      assertClose(chunked.losses(), expected.losses());
       Tensor ids = ops.ofInts(scope, new int[] {3, 200, 201});
       Tensor rows = ops.selectRows(scope, whole, ids);
       HeadLoss ofRows =
           head.losses(
                   scope,
                   List.of(new HeadOfModel.Part(normed, targets)),
-                  0.25,
+                  (part, losses) -> weights,
                   HeadGradients.INPUT_AND_WEIGHT,
                   Optional.of(new Weights.TokenRows(List.of(3, 200, 201), rows)))
               .get(0);
@@ -161,7 +174,7 @@ class FrozenHeadTest {
               normed,
               whole,
               ops.ofInts(scope, targets),
-              0.25,
+              weights,
               10,
               options,
               HeadGradients.INPUT_AND_WEIGHT);

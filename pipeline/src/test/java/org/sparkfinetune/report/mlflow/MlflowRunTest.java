@@ -101,7 +101,17 @@ class MlflowRunTest {
   }
 
   private static MetricsLine.Train line(long step) {
-    return new MetricsLine.Train(step, step / 4.0, 2.5, 1, 2e-4, 9, 100, 1);
+    return new MetricsLine.Train(
+        step,
+        step / 4.0,
+        2.5,
+        1,
+        2e-4,
+        9,
+        100,
+        1,
+        Map.of("rewards/margins", 0.5),
+        MetricsLine.Pace.UNKNOWN);
   }
 
   @Test
@@ -120,6 +130,7 @@ class MlflowRunTest {
         .isEqualTo("[{\"key\":\"lora_r\",\"value\":\"16\"}]");
     assertThat(batches.get(1).path("metrics").toString())
         .contains("{\"key\":\"loss\",\"value\":2.5,\"timestamp\":1000,\"step\":1}")
+        .contains("{\"key\":\"rewards/margins\",\"value\":0.5,\"timestamp\":1000,\"step\":1}")
         .contains("{\"key\":\"eval_loss\",\"value\":3.5,\"timestamp\":1000,\"step\":1}");
     assertThat(batches.get(2).path("metrics").findValuesAsText("step")).containsOnly("2");
     assertThat(requests.get(requests.size() - 1))

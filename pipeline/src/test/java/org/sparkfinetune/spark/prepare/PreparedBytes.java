@@ -16,6 +16,7 @@ import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.tokenize.PackedRowTexts;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
@@ -90,7 +91,14 @@ final class PreparedBytes {
     Path cache = scratch.resolve("cache");
     TrainingData data =
         new TrainingData(
-            dataset.toString(), 1024, true, false, Optional.of("llama3"), Overlong.DROP, false);
+            dataset.toString(),
+            1024,
+            true,
+            false,
+            Optional.of("llama3"),
+            Overlong.DROP,
+            false,
+            Objective.SFT);
     TokenizedDataset tokenized =
         new TokenizeJob(spark)
             .run(

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.TrainingData;
+import org.sparkfinetune.config.TrainingData.Objective;
 import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.data.tokenize.PackedRowTexts;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
@@ -84,7 +85,14 @@ final class TokenizeJobSparkTest {
       Optional<String> template,
       boolean assistantOnly) {
     return new TrainingData(
-        dataset.toUri().toString(), length, true, false, template, overlong, assistantOnly);
+        dataset.toUri().toString(),
+        length,
+        true,
+        false,
+        template,
+        overlong,
+        assistantOnly,
+        Objective.SFT);
   }
 
   private TokenizedDataset run(TrainingData data) {
