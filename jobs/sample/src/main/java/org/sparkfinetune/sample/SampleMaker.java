@@ -17,10 +17,10 @@ import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.sample.SampleRows.Row;
 
 /**
- * Writes the shipped sample: {@code rows.jsonl}, {@code new-databases.jsonl} and a folder {@code
- * model} with a small Llama and its tokenizer; and the rows that the shipped model was trained on.
- * Equal seeds give equal files. The Llama's weights are random here: {@code train} makes the
- * shipped ones of them.
+ * Writes the shipped sample: {@code rows.jsonl}, {@code new-databases.jsonl}, {@code
+ * preferences.jsonl} and a folder {@code model} with a small Llama and its tokenizer; and the rows
+ * that the shipped model was trained on. Equal seeds give equal files. The Llama's weights are
+ * random here: {@code train} makes the shipped ones of them.
  */
 final class SampleMaker {
   /** The shipped sample's. */
@@ -28,6 +28,7 @@ final class SampleMaker {
 
   static final String ROWS = "rows.jsonl";
   static final String NEW_DATABASES = "new-databases.jsonl";
+  static final String PREFERENCES = "preferences.jsonl";
   static final String MODEL = "model";
 
   /** Many more than are tested, so that those tested are of many databases and skeletons. */
@@ -52,7 +53,9 @@ final class SampleMaker {
       }
       Path model = Files.createDirectories(folder.resolve(MODEL));
       Files.writeString(folder.resolve(ROWS), jsonLines(rows));
-      Files.writeString(folder.resolve(NEW_DATABASES), jsonLines(SampleRows.ofNewDatabases(SEED)));
+      List<Row> ofNewDatabases = SampleRows.ofNewDatabases(SEED);
+      Files.writeString(folder.resolve(NEW_DATABASES), jsonLines(ofNewDatabases));
+      Files.writeString(folder.resolve(PREFERENCES), SamplePreferences.jsonLines(ofNewDatabases));
       Files.writeString(model.resolve("tokenizer.json"), tokenizer.tokenizerJson());
       Files.writeString(model.resolve("tokenizer_config.json"), tokenizer.configJson());
       Files.deleteIfExists(model.resolve("model.safetensors"));

@@ -26,6 +26,7 @@ final class ShippedSampleTest {
         new String[] {
           "rows.jsonl",
           "new-databases.jsonl",
+          "preferences.jsonl",
           "model/tokenizer.json",
           "model/tokenizer_config.json",
           "model/config.json"
@@ -41,7 +42,7 @@ final class ShippedSampleTest {
         Stream<Path> model = Files.list(SHIPPED.resolve("model"))) {
       List<Path> files =
           Stream.concat(rows.filter(file -> file.toString().endsWith(".jsonl")), model).toList();
-      assertThat(files).hasSizeGreaterThanOrEqualTo(6);
+      assertThat(files).hasSizeGreaterThanOrEqualTo(7);
       assertThat(files.stream().mapToLong(file -> file.toFile().length()).sum())
           .isLessThan(8_000_000);
     }
