@@ -101,8 +101,7 @@ public final class AnswerEvaluator extends Evaluator {
     Row sums =
         with(LOSS, rows)
             .filter(col("loss_tokens").gt(0))
-            .select(
-                sum(col(LOSS).multiply(col("loss_tokens"))).divide(sum(col("loss_tokens"))))
+            .select(sum(col(LOSS).multiply(col("loss_tokens"))).divide(sum(col("loss_tokens"))))
             .first();
     return sums.isNullAt(0) ? Double.NaN : sums.getDouble(0);
   }
@@ -132,7 +131,7 @@ public final class AnswerEvaluator extends Evaluator {
                         .formatted(
                             name,
                             String.join(
-                                ", ", answered.stream().map(metric -> metric.text()).toList())
+                                    ", ", answered.stream().map(metric -> metric.text()).toList())
                                 + ", "
                                 + LOSS)));
   }

@@ -297,8 +297,7 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
 
   @Override
   public StructType transformSchema(StructType schema) {
-    return FineTunedModel.Result.of(getOrDefault(result))
-        .schema(schema, getOrDefault(messagesCol));
+    return FineTunedModel.Result.of(getOrDefault(result)).schema(schema, getOrDefault(messagesCol));
   }
 
   @Override

@@ -127,8 +127,7 @@ final class RunRows {
             .map(pinned -> LocalDate.parse(pinned.day()))
             .orElseGet(() -> LocalDate.now(clock));
     TokenizeRequest request =
-        new TokenizeRequest(
-            config.data(), tokenizer, packed, day, config.reporting().evaluates());
+        new TokenizeRequest(config.data(), tokenizer, packed, day, config.reporting().evaluates());
     ChatTemplate template = job.template(request);
     Map<String, String> shaping =
         TokenizedHash.shaping(
