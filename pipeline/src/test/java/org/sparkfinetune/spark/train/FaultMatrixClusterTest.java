@@ -36,6 +36,7 @@ import org.sparkfinetune.testing.ChildJvm;
 class FaultMatrixClusterTest {
   private static final boolean ALL = Boolean.getBoolean("faults");
   private static final long PID = ProcessHandle.current().pid();
+
   /** Of all cases the last moment comes after step 20. */
   private static final int STEPS = ALL ? 24 : 16;
 

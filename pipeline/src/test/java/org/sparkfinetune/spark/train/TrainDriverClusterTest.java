@@ -124,7 +124,10 @@ class TrainDriverClusterTest {
     byte[] bytes = Files.readAllBytes(shard);
     bytes[bytes.length / 2] ^= 1;
     Files.write(shard, bytes, StandardOpenOption.TRUNCATE_EXISTING);
-    assertThatThrownBy(() -> sample.train(spark, run, "--max_steps", "16", "--learning_rate", "1e-3", "--lora_r", "8"))
+    assertThatThrownBy(
+            () ->
+                sample.train(
+                    spark, run, "--max_steps", "16", "--learning_rate", "1e-3", "--lora_r", "8"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("step-00000008 was made by another run")
         .hasMessageContaining("learning_rate: 0.002 in the checkpoint, 0.001 now")
