@@ -32,6 +32,7 @@ import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.store.Store;
+import org.sparkfinetune.testing.ChildJvm;
 
 /** Every cell of every notebook, in a process of its own as a notebook's kernel would run it. */
 class NotebooksTest {
@@ -106,17 +107,18 @@ class NotebooksTest {
   /** What the cells displayed. */
   private String run(List<String> cells) throws IOException {
     Path shown = folder.resolve("shown");
-    String[] properties = {
-      "-Dshown=" + shown,
-      "-Ddata=" + folder.resolve("data"),
-      "-Dmodel=" + SAMPLE.resolve("model"),
-      "-Drun=" + folder.resolve("run"),
-      "-Dadapter=" + folder.resolve("adapter"),
-      "--add-modules=jdk.incubator.vector",
-      "-Dfile.encoding=UTF-8",
-      "-Xmx512m"
-    };
-    try (JShell shell = JShell.builder().remoteVMOptions(properties).build()) {
+    List<String> options = new ArrayList<>(ChildJvm.SHORT_LIVED);
+    options.addAll(
+        List.of(
+            "-Dshown=" + shown,
+            "-Ddata=" + folder.resolve("data"),
+            "-Dmodel=" + SAMPLE.resolve("model"),
+            "-Drun=" + folder.resolve("run"),
+            "-Dadapter=" + folder.resolve("adapter"),
+            "--add-modules=jdk.incubator.vector",
+            "-Dfile.encoding=UTF-8",
+            "-Xmx512m"));
+    try (JShell shell = JShell.builder().remoteVMOptions(options.toArray(String[]::new)).build()) {
       // In one go: jshell reads its whole class path again after each addition.
       shell.addToClasspath(System.getProperty("java.class.path"));
       evaluate(shell, DISPLAY);

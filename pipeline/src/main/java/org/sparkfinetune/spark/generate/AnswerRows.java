@@ -138,15 +138,13 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
         row, answer.text(), answer.tokens(), answer.finish().name().toLowerCase(Locale.ROOT));
   }
 
-  private static Row with(
-      Row row, @Nullable String answer, @Nullable Integer tokens, String finish) {
-    @Nullable Object[] values = new Object[row.size() + 3];
+  /** The row with more columns. */
+  static Row with(Row row, @Nullable Object... added) {
+    @Nullable Object[] values = new Object[row.size() + added.length];
     for (int i = 0; i < row.size(); i++) {
       values[i] = row.get(i);
     }
-    values[row.size()] = answer;
-    values[row.size() + 1] = tokens;
-    values[row.size() + 2] = finish;
+    System.arraycopy(added, 0, values, row.size(), added.length);
     return RowFactory.create(values);
   }
 

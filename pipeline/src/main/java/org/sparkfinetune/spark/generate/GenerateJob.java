@@ -25,8 +25,11 @@ import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
+import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
+import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.spark.prepare.StrictInput;
 import org.sparkfinetune.store.Staging;
 import org.sparkfinetune.store.Store;
@@ -92,14 +95,46 @@ public final class GenerateJob implements AutoCloseable {
       AnsweringModel model,
       AnsweringProgress.Counts counts) {
     int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
+    return spread(rows)
+        .mapPartitions(
+            new AnswerRows(shared(model), index, conversations, threads(), counts),
+            Encoders.row(AnswerRows.schema(rows.schema())));
+  }
+
+  /**
+   * Adds the columns {@code loss} (the mean of a conversation's trained tokens, null where there is
+   * none or the row could not be measured), {@code loss_tokens} (how many those are) and {@code
+   * loss_error} (why there is no loss). What is trained is what the adapter's run trained, as in
+   * {@code evaluate}. Lazy as {@link #answer}.
+   *
+   * @param column arrays of {role, content} that end with an assistant's answer
+   * @throws UserError if there is no such column, or it is of another type
+   */
+  public Dataset<Row> losses(Dataset<Row> rows, String column, ModelChoice model) {
+    StructType schema = measured(rows.schema(), column);
+    int index = Arrays.asList(rows.schema().fieldNames()).indexOf(column);
+    Broadcast<AnsweringModel> shared =
+        shared(AnsweringModel.of(model, Sampling.greedy(1, 1), store));
+    LossExtent extent = RunOfAdapter.lossExtent(new ModelFolders(store).located(model), store);
+    return spread(rows)
+        .mapPartitions(
+            new LossRows(shared, index, extent, threads(), AnsweringProgress.Counts.of(context)),
+            Encoders.row(schema));
+  }
+
+  private Broadcast<AnsweringModel> shared(AnsweringModel model) {
     Broadcast<AnsweringModel> shared = context.broadcast(model);
     models.add(shared);
-    int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
-    // How many partitions there are is not known before the rows are computed.
-    return rows.repartition(TASKS_PER_CORE * context.defaultParallelism())
-        .mapPartitions(
-            new AnswerRows(shared, index, conversations, threads, counts),
-            Encoders.row(AnswerRows.schema(rows.schema())));
+    return shared;
+  }
+
+  private int threads() {
+    return spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
+  }
+
+  /** How many partitions there are is not known before the rows are computed. */
+  private Dataset<Row> spread(Dataset<Row> rows) {
+    return rows.repartition(TASKS_PER_CORE * context.defaultParallelism());
   }
 
   /**
@@ -110,6 +145,20 @@ public final class GenerateJob implements AutoCloseable {
   public static StructType answered(StructType rows, String column) {
     boolean unused = isConversations(rows, column);
     return AnswerRows.schema(rows);
+  }
+
+  /**
+   * The columns of rows with losses.
+   *
+   * @throws UserError as {@link #losses}
+   */
+  public static StructType measured(StructType rows, String column) {
+    if (!isConversations(rows, column)) {
+      throw new UserError(
+          "column is %s of type string; losses are those of conversations, arrays of {role, content}."
+              .formatted(column));
+    }
+    return LossRows.schema(rows);
   }
 
   private static boolean isConversations(StructType schema, String column) {
@@ -131,7 +180,10 @@ public final class GenerateJob implements AutoCloseable {
     return messages;
   }
 
-  /** Frees the models on all executors. What {@link #answer} gave cannot be evaluated any more. */
+  /**
+   * Frees the models on all executors. What {@link #answer} and {@link #losses} gave cannot be
+   * evaluated any more.
+   */
   @Override
   public void close() {
     models.forEach(Broadcast::destroy);

@@ -2,7 +2,9 @@ package org.sparkfinetune.spark.ml;
 
 import static org.apache.spark.sql.functions.avg;
 import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.sum;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -27,9 +29,14 @@ import org.sparkfinetune.spark.generate.AnswerRows;
  * The mean of one of {@code evaluate}'s metrics over rows that {@link FineTunedModel} answered: the
  * conversation's last turn is what was expected. Rows that cannot be judged do not count; one
  * without an answer is 0.
+ *
+ * <p>The metric {@code loss} is the mean over all trained tokens of the rows, and needs a model
+ * with {@code setResult("loss")}. Rows without a loss do not count. Of it, less is better.
  */
 public final class AnswerEvaluator extends Evaluator {
   private static final long serialVersionUID = 1L;
+
+  private static final String LOSS = Metric.LOSS.text();
 
   private final String uid;
   private final Param<String> metricName;
@@ -43,7 +50,7 @@ public final class AnswerEvaluator extends Evaluator {
   public AnswerEvaluator(String uid) {
     this.uid = uid;
     this.metricName =
-        new Param<>(this, "metricName", "one of evaluate's metrics but loss and pattern_match");
+        new Param<>(this, "metricName", "one of evaluate's metrics but pattern_match");
     this.messagesCol = new Param<>(this, "messagesCol", "column of conversations");
     setDefault(metricName, "exact_match");
     setDefault(messagesCol, "messages");
@@ -72,20 +79,41 @@ public final class AnswerEvaluator extends Evaluator {
 
   /**
    * @return not-a-number where no row can be judged
-   * @throws UserError if there is no such metric
+   * @throws UserError if there is no such metric, or the rows lack the columns that it is taken of
    */
   @Override
   public double evaluate(Dataset<?> dataset) {
     String name = getOrDefault(metricName);
+    if (name.equals(LOSS)) {
+      return meanLoss(dataset.toDF());
+    }
     AnswerMetric unused = metric(name);
     Row mean =
-        dataset
-            .toDF()
+        with("answer", dataset.toDF())
             .select(col(getOrDefault(messagesCol)), col("answer"))
             .mapPartitions(new Scores(name), Encoders.DOUBLE())
             .select(avg(col("value")))
             .first();
     return mean.isNullAt(0) ? Double.NaN : mean.getDouble(0);
+  }
+
+  private double meanLoss(Dataset<Row> rows) {
+    Row sums =
+        with(LOSS, rows)
+            .filter(col("loss_tokens").gt(0))
+            .select(sum(col(LOSS).multiply(col("loss_tokens"))).divide(sum(col("loss_tokens"))))
+            .first();
+    return sums.isNullAt(0) ? Double.NaN : sums.getDouble(0);
+  }
+
+  private Dataset<Row> with(String column, Dataset<Row> rows) {
+    if (!Arrays.asList(rows.columns()).contains(column)) {
+      throw new UserError(
+          "metricName is %s, which needs the column %s, but the rows have %s. FineTuner and FineTunedModel add it after setResult(\"%s\")."
+              .formatted(
+                  getOrDefault(metricName), column, Arrays.toString(rows.columns()), column));
+    }
+    return rows;
   }
 
   private static AnswerMetric metric(String name) {
@@ -103,7 +131,9 @@ public final class AnswerEvaluator extends Evaluator {
                         .formatted(
                             name,
                             String.join(
-                                ", ", answered.stream().map(metric -> metric.text()).toList()))));
+                                    ", ", answered.stream().map(metric -> metric.text()).toList())
+                                + ", "
+                                + LOSS)));
   }
 
   /** (messages, answer) to scores. */
@@ -118,7 +148,7 @@ public final class AnswerEvaluator extends Evaluator {
     @Override
     public Iterator<Double> call(Iterator<Row> rows) {
       AnswerMetric judge = metric(metric);
-      List<Double> scores = new java.util.ArrayList<>();
+      List<Double> scores = new ArrayList<>();
       rows.forEachRemaining(
           row -> {
             String answer = row.isNullAt(1) ? "" : row.getString(1);
@@ -134,7 +164,7 @@ public final class AnswerEvaluator extends Evaluator {
 
   @Override
   public boolean isLargerBetter() {
-    return true;
+    return !getOrDefault(metricName).equals(LOSS);
   }
 
   @Override

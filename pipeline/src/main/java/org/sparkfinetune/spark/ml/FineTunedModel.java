@@ -1,7 +1,9 @@
 package org.sparkfinetune.spark.ml;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -9,6 +11,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.ml.Model;
 import org.apache.spark.ml.param.Param;
 import org.apache.spark.ml.param.ParamMap;
+import org.apache.spark.ml.param.Params;
 import org.apache.spark.ml.util.MLReader;
 import org.apache.spark.ml.util.MLWritable;
 import org.apache.spark.ml.util.MLWriter;
@@ -18,6 +21,7 @@ import org.apache.spark.sql.types.StructType;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.GenerateConfig;
 import org.sparkfinetune.config.KeyTable;
+import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.generate.GenerateJob;
 import org.sparkfinetune.store.Store;
 
@@ -26,6 +30,9 @@ import org.sparkfinetune.store.Store;
  * {@code generate} adds, {@code answer}, {@code answer_tokens} and {@code finish_reason}. A
  * conversation that ends with an assistant's turn is answered without it. The keys of {@code
  * generate} that say how tokens are chosen are {@code Param}s.
+ *
+ * <p>With {@code setResult("loss")} nothing is answered: the columns are {@code loss}, {@code
+ * loss_tokens} and {@code loss_error}, as {@code evaluate} measures the loss of a conversation.
  */
 public final class FineTunedModel extends Model<FineTunedModel> implements MLWritable {
   private static final long serialVersionUID = 1L;
@@ -42,6 +49,7 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
   private final String modelId;
   private final Optional<String> adapter;
   private final Param<String> messagesCol;
+  private final Param<String> result;
   private final transient KeyParams keys;
 
   /**
@@ -54,7 +62,9 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
     this.messagesCol =
         new Param<>(this, "messagesCol", "column of conversations, or of texts to continue");
     this.keys = new KeyParams(this, KeyTable.GENERATE, OWN);
+    this.result = Result.param(this);
     setDefault(messagesCol, "messages");
+    setDefault(result, Result.ANSWER.text());
   }
 
   @Override
@@ -64,7 +74,7 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
 
   @Override
   public Param<?>[] params() {
-    return keys.and(messagesCol);
+    return keys.and(messagesCol, result);
   }
 
   /** The base model, or the whole one where all weights were trained. */
@@ -93,6 +103,16 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
     return this;
   }
 
+  /**
+   * What {@code transform} adds: {@code answer}, or {@code loss}.
+   *
+   * @throws UserError if it is neither
+   */
+  public FineTunedModel setResult(String value) {
+    set(result, Result.of(value).text());
+    return this;
+  }
+
   /** Lazy; executors load the model with their first row and keep it while the session is there. */
   @Override
   public Dataset<Row> transform(Dataset<?> dataset) {
@@ -102,13 +122,47 @@ public final class FineTunedModel extends Model<FineTunedModel> implements MLWri
     adapter.ifPresent(path -> words.addAll(List.of("--" + ADAPTER, path)));
     GenerateConfig config =
         ConfigLoader.ofUser(store.hadoop()).generate(Optional.empty(), words).config();
-    return new GenerateJob(dataset.sparkSession())
-        .answer(dataset.toDF(), getOrDefault(messagesCol), config.model(), config.sampling());
+    GenerateJob job = new GenerateJob(dataset.sparkSession());
+    Dataset<Row> rows = dataset.toDF();
+    String column = getOrDefault(messagesCol);
+    return switch (Result.of(getOrDefault(result))) {
+      case ANSWER -> job.answer(rows, column, config.model(), config.sampling());
+      case LOSS -> job.losses(rows, column, config.model());
+    };
   }
 
   @Override
   public StructType transformSchema(StructType schema) {
-    return GenerateJob.answered(schema, getOrDefault(messagesCol));
+    return Result.of(getOrDefault(result)).schema(schema, getOrDefault(messagesCol));
+  }
+
+  /** What {@code transform} adds to rows. */
+  enum Result {
+    ANSWER,
+    LOSS;
+
+    static Param<String> param(Params owner) {
+      return new Param<>(owner, "result", "what transform adds: answer, or loss");
+    }
+
+    static Result of(String text) {
+      return Arrays.stream(values())
+          .filter(result -> result.text().equals(text))
+          .findFirst()
+          .orElseThrow(
+              () -> new UserError("result is %s; allowed are answer, loss.".formatted(text)));
+    }
+
+    String text() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+
+    StructType schema(StructType rows, String column) {
+      return switch (this) {
+        case ANSWER -> GenerateJob.answered(rows, column);
+        case LOSS -> GenerateJob.measured(rows, column);
+      };
+    }
   }
 
   @Override

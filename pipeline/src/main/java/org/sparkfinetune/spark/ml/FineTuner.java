@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.UUID;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.hadoop.fs.Path;
@@ -26,6 +27,7 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.StructType;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.KeyTable;
@@ -35,7 +37,6 @@ import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
-import org.sparkfinetune.spark.generate.GenerateJob;
 import org.sparkfinetune.spark.tokenize.TokenizedHash;
 import org.sparkfinetune.spark.train.TrainDriver;
 import org.sparkfinetune.spark.train.TrainPreflight;
@@ -57,6 +58,10 @@ import org.sparkfinetune.store.Store;
  * fit} of the same goes on where the first was cut off, or finds it done. The session's executors
  * have to be those that {@code train} asks for ({@link #settings}, or the files in {@code
  * conf/spark}).
+ *
+ * <p>Runs share what is the same for them: packed rows in {@code output_dir/tokenized}, by their
+ * hash; base shards on the executors' disks, as all runs of a host do; and rows that are cached, as
+ * those of Spark ML's sweeps are, are written once for a {@code FineTuner} and its copies.
  */
 public final class FineTuner extends Estimator<FineTunedModel> implements MLWritable {
   private static final long serialVersionUID = 1L;
@@ -74,7 +79,9 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
   private final String uid;
   private final Param<String> messagesCol;
   private final Param<String> validationIndicatorCol;
+  private final Param<String> result;
   private final transient KeyParams keys;
+  private final transient WrittenRows written;
 
   public FineTuner() {
     this("fineTuner_" + UUID.randomUUID());
@@ -82,7 +89,12 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
 
   /** For {@code copy} and for readers. */
   public FineTuner(String uid) {
+    this(uid, new WrittenRows());
+  }
+
+  private FineTuner(String uid, WrittenRows written) {
     this.uid = uid;
+    this.written = written;
     this.messagesCol =
         new Param<>(this, "messagesCol", "column of conversations, arrays of {role, content}");
     this.validationIndicatorCol =
@@ -90,8 +102,10 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
             this,
             "validationIndicatorCol",
             "column of booleans: the rows with true are evaluated on and not trained");
+    this.result = FineTunedModel.Result.param(this);
     this.keys = new KeyParams(this, KeyTable.TRAIN, List.of(DATASET_PATH));
     setDefault(messagesCol, MESSAGES);
+    setDefault(result, FineTunedModel.Result.ANSWER.text());
   }
 
   /** Sets what training asks of executors and {@code conf} does not say, for a session to come. */
@@ -107,7 +121,7 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
 
   @Override
   public Param<?>[] params() {
-    return keys.and(messagesCol, validationIndicatorCol);
+    return keys.and(messagesCol, validationIndicatorCol, result);
   }
 
   /**
@@ -152,6 +166,17 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
   }
 
   /**
+   * What models will add to rows, as {@link FineTunedModel#setResult} says: {@code loss} for a
+   * sweep that compares losses, which then answers nothing.
+   *
+   * @throws UserError if it is neither {@code answer} nor {@code loss}
+   */
+  public FineTuner setResult(String value) {
+    set(result, FineTunedModel.Result.of(value).text());
+    return this;
+  }
+
+  /**
    * Trains to the end.
    *
    * @throws UserError if a key has a value that is not allowed, or the rows have no such column
@@ -167,10 +192,11 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
       }
     }
     Path root = new Path(getOrDefault(param(OUTPUT_DIR)));
-    Path data = written(dataset, root, spark, store);
+    Path data = written.once(dataset, words(root), () -> write(dataset, root, spark, store));
     Loaded<TrainConfig> loaded = loaded(root, data, store);
     if (!TrainPreflight.isFinished(loaded, store)) {
-      new TrainDriver(spark, TrainPreflight.check(loaded, store)).run();
+      new TrainDriver(spark, TrainPreflight.check(loaded, store), new Path(root, "tokenized"))
+          .run();
     }
     RunFolder run = RunFolder.of(loaded.config().outputDir());
     boolean full = loaded.config().method() == Method.FULL;
@@ -179,7 +205,38 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
             "fineTunedModel_" + UUID.randomUUID(),
             full ? run.model().toString() : loaded.config().model().modelId(),
             full ? Optional.empty() : Optional.of(run.adapter().toString()));
-    return model.setMessagesCol(getOrDefault(messagesCol)).setParent(this);
+    return model
+        .setMessagesCol(getOrDefault(messagesCol))
+        .setResult(getOrDefault(result))
+        .setParent(this);
+  }
+
+  /** What decides, beside the rows, what is written of them and where. */
+  private List<String> words(Path root) {
+    return List.of(
+        root.toString(),
+        getOrDefault(messagesCol),
+        isSet(validationIndicatorCol) ? getOrDefault(validationIndicatorCol) : "");
+  }
+
+  /** The rows that were written last. Only cached ones are known to be the same at a later fit. */
+  private static final class WrittenRows {
+    private @Nullable Dataset<?> rows;
+    private List<String> words = List.of();
+    private @Nullable Path path;
+
+    synchronized Path once(Dataset<?> dataset, List<String> how, Supplier<Path> write) {
+      Path before = path;
+      boolean same = dataset == rows && words.equals(how) && dataset.storageLevel().isValid();
+      if (same && before != null) {
+        return before;
+      }
+      Path made = write.get();
+      rows = dataset;
+      words = how;
+      path = made;
+      return made;
+    }
   }
 
   /** The run's folder is named after all that shapes it. */
@@ -195,7 +252,7 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
   }
 
   /** The rows as {@code prepare} leaves them, in a folder named after their content. */
-  private static Path written(
+  private static Path write(
       Dataset<Row> rows, Path root, Optional<Column> validation, SparkSession spark, Store store) {
     Path unnamed = new Path(root, "data/rows");
     try (Staging staged = store.stage(unnamed)) {
@@ -222,13 +279,13 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
     }
   }
 
-  private Path written(Dataset<?> dataset, Path root, SparkSession spark, Store store) {
+  private Path write(Dataset<?> dataset, Path root, SparkSession spark, Store store) {
     Dataset<Row> rows = dataset.toDF().withColumn(MESSAGES, col(getOrDefault(messagesCol)));
     Optional<Column> validation =
         isSet(validationIndicatorCol)
             ? Optional.of(col(getOrDefault(validationIndicatorCol)))
             : Optional.empty();
-    return written(rows, root, validation, spark, store);
+    return write(rows, root, validation, spark, store);
   }
 
   private static Column[] columns(StructType schema) {
@@ -240,12 +297,12 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
 
   @Override
   public StructType transformSchema(StructType schema) {
-    return GenerateJob.answered(schema, getOrDefault(messagesCol));
+    return FineTunedModel.Result.of(getOrDefault(result)).schema(schema, getOrDefault(messagesCol));
   }
 
   @Override
   public FineTuner copy(ParamMap extra) {
-    return defaultCopy(extra);
+    return (FineTuner) copyValues(new FineTuner(uid, written), extra);
   }
 
   @Override

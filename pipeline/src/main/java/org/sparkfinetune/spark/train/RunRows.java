@@ -38,6 +38,9 @@ import org.sparkfinetune.store.Store;
  * prepared anew under the same path changes what a run that was cut off goes on with. Only the
  * content may change so; with another path, tokenizer, template or way of packing the rows are
  * packed anew, and checkpoints of the old ones are refused.
+ *
+ * <p>Runs of one sweep may keep their rows in a folder that they share: the first of them packs,
+ * the others find its rows by their hash.
  */
 final class RunRows {
   private static final Logger LOG = LoggerFactory.getLogger(RunRows.class);
@@ -78,11 +81,16 @@ final class RunRows {
       Optional<TokenizeJob.Found> found) {}
 
   private final RunFolder folder;
+  private final Path packed;
   private final Store store;
   private final Clock clock;
 
-  RunRows(RunFolder folder, Store store, Clock clock) {
+  /**
+   * @param packed where packed rows are kept: in the run folder, or shared with other runs
+   */
+  RunRows(RunFolder folder, Path packed, Store store, Clock clock) {
     this.folder = folder;
+    this.packed = packed;
     this.store = store;
     this.clock = clock;
   }
@@ -93,7 +101,8 @@ final class RunRows {
    */
   static boolean areKept(TrainConfig config, Store store) {
     RunFolder folder = RunFolder.of(config.outputDir());
-    RunRows rows = new RunRows(folder, store, Clock.system(ZoneId.systemDefault()));
+    RunRows rows =
+        new RunRows(folder, folder.tokenized(), store, Clock.system(ZoneId.systemDefault()));
     return rows.own(config.checkpointing().resumeFrom())
         .filter(
             own ->
@@ -118,8 +127,7 @@ final class RunRows {
             .map(pinned -> LocalDate.parse(pinned.day()))
             .orElseGet(() -> LocalDate.now(clock));
     TokenizeRequest request =
-        new TokenizeRequest(
-            config.data(), tokenizer, folder.tokenized(), day, config.reporting().evaluates());
+        new TokenizeRequest(config.data(), tokenizer, packed, day, config.reporting().evaluates());
     ChatTemplate template = job.template(request);
     Map<String, String> shaping =
         TokenizedHash.shaping(
@@ -211,11 +219,11 @@ final class RunRows {
             () ->
                 new RunFailure(
                     "The packed rows of this run are gone from %s. Give the same command again."
-                        .formatted(folder.tokenized())));
+                        .formatted(packed)));
   }
 
   private TokenizedCache cache() {
-    return new TokenizedCache(folder.tokenized(), store);
+    return new TokenizedCache(packed, store);
   }
 
   private Optional<Pinned> own(ResumeFrom from) {

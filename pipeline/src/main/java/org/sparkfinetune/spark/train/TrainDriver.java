@@ -13,6 +13,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
@@ -80,6 +81,7 @@ public final class TrainDriver {
   private final Loaded<TrainConfig> loaded;
   private final Store store;
   private final RunFolder folder;
+  private final Path packed;
   private final Clock clock;
 
   /** A run that has not started. */
@@ -88,11 +90,26 @@ public final class TrainDriver {
   }
 
   /**
+   * A run of a sweep.
+   *
+   * @param packed where all its runs keep their packed rows, so that those with the same are packed
+   *     once
+   */
+  public TrainDriver(SparkSession spark, TrainPreflight preflight, Path packed) {
+    this(spark, preflight, Optional.of(packed), Clock.system(ZoneId.systemDefault()));
+  }
+
+  /**
    * The same on another day.
    *
    * @param clock that a template tells the day of
    */
   TrainDriver(SparkSession spark, TrainPreflight preflight, Clock clock) {
+    this(spark, preflight, Optional.empty(), clock);
+  }
+
+  private TrainDriver(
+      SparkSession spark, TrainPreflight preflight, Optional<Path> packed, Clock clock) {
     this.clock = clock;
     this.spark = spark;
     this.preflight = preflight;
@@ -100,6 +117,7 @@ public final class TrainDriver {
     this.config = loaded.config().with(preflight.source());
     this.store = new Store(spark.sparkContext().hadoopConfiguration());
     this.folder = RunFolder.of(config.outputDir());
+    this.packed = packed.orElseGet(folder::tokenized);
   }
 
   /**
@@ -124,7 +142,7 @@ public final class TrainDriver {
     List.of(folder.root(), folder.tensorboard()).forEach(store::sweep);
     long started = System.nanoTime();
     TokenizeJob tokenize = new TokenizeJob(spark);
-    RunRows rows = new RunRows(folder, store, clock);
+    RunRows rows = new RunRows(folder, packed, store, clock);
     RunRows.Choice choice = rows.choose(tokenize, config, tokenizer);
     double secondsToChoose = secondsSince(started);
     CheckpointStore checkpoints =

@@ -7,11 +7,13 @@ import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,7 +27,21 @@ import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.engine.train.ModelRecipe.Sharding;
 
 class RanksParityTest {
+  private static final int STEPS = 10;
+
+  /** Of runs that several tests look at, by their number of ranks. */
+  private static final Map<Integer, GoldenRun.Result> RUNS = new HashMap<>();
+
+  /** The same of runs in which all ranks hold the weights. */
+  private static final Map<GoldenRun.What, GoldenRun.Result> FULLY_SHARDED = new HashMap<>();
+
   @TempDir Path scratch;
+
+  @AfterAll
+  static void forget() {
+    RUNS.clear();
+    FULLY_SHARDED.clear();
+  }
 
   @Test
   void dropout_included_any_number_of_ranks_gives_the_losses_of_one() throws Exception {
@@ -44,7 +60,7 @@ class RanksParityTest {
   @Test
   void the_same_run_twice_gives_the_same_bits() throws Exception {
     GoldenRun.Result first = run(2);
-    GoldenRun.Result second = run(2);
+    GoldenRun.Result second = trainedOn(2);
     assertThat(second.steps()).isEqualTo(first.steps());
     first.weights().forEach((name, w) -> assertThat(second.weights().get(name)).isEqualTo(w));
   }
@@ -74,7 +90,7 @@ class RanksParityTest {
   void whichever_ranks_hold_the_weights_the_numbers_are_the_same_bits(ShardingStrategy strategy)
       throws Exception {
     for (GoldenRun.What what : List.of(GoldenRun.What.QLORA, GoldenRun.What.FULL)) {
-      GoldenRun.Result all = sharded(what, ShardingStrategy.FULL_SHARD, (rank, peer) -> {});
+      GoldenRun.Result all = fullySharded(what);
       GoldenRun.Result some =
           sharded(
               what, strategy, (rank, peer) -> assertThat(holders(strategy, rank)).contains(peer));
@@ -88,7 +104,7 @@ class RanksParityTest {
     GoldenRun without =
         new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
             .prefetching(Sharding.Prefetch.NONE);
-    assertThat(without.run(2, 20, step -> 2e-3, 0.3, 0).steps()).isEqualTo(run(2).steps());
+    assertThat(without.run(2, STEPS, step -> 2e-3, 0.3, 0).steps()).isEqualTo(run(2).steps());
   }
 
   @Test
@@ -172,6 +188,13 @@ class RanksParityTest {
         .run(onTwoHosts(onRead), 2, step -> 2e-3, 0.3, 0);
   }
 
+  private GoldenRun.Result fullySharded(GoldenRun.What what) throws Exception {
+    if (!FULLY_SHARDED.containsKey(what)) {
+      FULLY_SHARDED.put(what, sharded(what, ShardingStrategy.FULL_SHARD, (rank, peer) -> {}));
+    }
+    return FULLY_SHARDED.get(what);
+  }
+
   private static List<Integer> holders(ShardingStrategy strategy, int rank) {
     return switch (strategy) {
       case FULL_SHARD, SHARD_GRAD_OP -> List.of(0, 1, 2, 3);
@@ -206,12 +229,19 @@ class RanksParityTest {
   @Test
   void dropout_is_there() throws Exception {
     GoldenRun without = new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0, scratch);
-    assertThat(without.run(1, 2, step -> 2e-3, 0.3, 0).steps().get(0).loss())
+    assertThat(without.run(1, 1, step -> 2e-3, 0.3, 0).steps().get(0).loss())
         .isNotEqualTo(run(1).steps().get(0).loss());
   }
 
   private GoldenRun.Result run(int ranks) throws Exception {
+    if (!RUNS.containsKey(ranks)) {
+      RUNS.put(ranks, trainedOn(ranks));
+    }
+    return RUNS.get(ranks);
+  }
+
+  private GoldenRun.Result trainedOn(int ranks) throws Exception {
     return new GoldenRun(GoldenRun.What.QLORA, Precision.FLOAT32, 0.05, scratch)
-        .run(ranks, 20, step -> 2e-3, 0.3, 0);
+        .run(ranks, STEPS, step -> 2e-3, 0.3, 0);
   }
 }

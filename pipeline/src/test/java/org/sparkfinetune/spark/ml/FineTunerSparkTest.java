@@ -1,22 +1,24 @@
 package org.sparkfinetune.spark.ml;
 
-import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.expr;
+import static org.apache.spark.sql.functions.sum;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.ml.Pipeline;
 import org.apache.spark.ml.PipelineModel;
 import org.apache.spark.ml.PipelineStage;
 import org.apache.spark.ml.param.ParamMap;
-import org.apache.spark.ml.tuning.TrainValidationSplit;
-import org.apache.spark.ml.tuning.TrainValidationSplitModel;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -24,7 +26,14 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.EvaluateConfig;
+import org.sparkfinetune.config.EvaluateConfig.Metric;
+import org.sparkfinetune.config.ModelChoice;
+import org.sparkfinetune.config.Sampling;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.evaluate.EvaluationReport;
+import org.sparkfinetune.inference.evaluate.ModelResult.Mean;
+import org.sparkfinetune.spark.evaluate.EvaluateJob;
 import org.sparkfinetune.spark.train.Contexts;
 import org.sparkfinetune.spark.train.SampleRun;
 
@@ -32,6 +41,7 @@ import org.sparkfinetune.spark.train.SampleRun;
 class FineTunerSparkTest {
   @TempDir static Path folder;
   private static JavaSparkContext context;
+  private static Path data;
   private static Dataset<Row> rows;
   private static FineTunedModel model;
 
@@ -39,10 +49,11 @@ class FineTunerSparkTest {
   static void trainOnce() throws IOException {
     context = Contexts.local();
     SparkSession spark = SparkSession.builder().sparkContext(context.sc()).getOrCreate();
+    data = new SampleRun(folder).data();
     rows =
         spark
             .read()
-            .json(new SampleRun(folder).data().resolve("train_dataset.json").toString())
+            .json(data.resolve("train_dataset.json").toString())
             .coalesce(1)
             .withColumnRenamed("messages", "talk");
     model = tuner().fit(rows);
@@ -71,27 +82,62 @@ class FineTunerSparkTest {
     }
   }
 
-  private static List<String> answers(Dataset<Row> answered) {
-    return answered.orderBy("number").collectAsList().stream()
-        .map(row -> row.<String>getAs("answer"))
-        .toList();
-  }
-
-  private static Dataset<Row> questions() {
-    return rows.limit(3).withColumn("number", col("talk").getItem(0).getField("content"));
+  @Test
+  void losses_are_those_that_evaluate_measures() {
+    SparkSession spark = rows.sparkSession();
+    Dataset<Row> asked =
+        spark
+            .read()
+            .json(data.resolve("test_dataset.json").toString())
+            .withColumnRenamed("messages", "talk");
+    FineTunedModel measuring = model.copy(ParamMap.empty()).setResult("loss");
+    Dataset<Row> measured = measuring.transform(asked);
+    EvaluationReport report =
+        new EvaluateJob(spark)
+            .run(
+                new EvaluateConfig(
+                    new ModelChoice(
+                        SampleRun.MODEL.toString(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty()),
+                    Optional.of(List.of(model.adapter().orElseThrow())),
+                    data.toString(),
+                    Optional.empty(),
+                    Set.of(Metric.LOSS),
+                    Optional.empty(),
+                    false,
+                    Optional.of(folder.toString()),
+                    Optional.empty(),
+                    Sampling.greedy(1, 1),
+                    OptionalInt.empty()));
+    Mean expected = report.models().get("adapter").loss().orElseThrow();
+    AnswerEvaluator loss = new AnswerEvaluator().setMetricName("loss").setMessagesCol("talk");
+    assertThat(loss.isLargerBetter()).isFalse();
+    assertThat(new AnswerEvaluator().isLargerBetter()).isTrue();
+    assertThat(loss.evaluate(measured)).isCloseTo(expected.value(), within(1e-9));
+    assertThat(measured.agg(sum("loss_tokens")).first().getLong(0)).isEqualTo(expected.tokens());
+    assertThat(measuring.transformSchema(asked.schema())).isEqualTo(measured.schema());
   }
 
   @Test
-  void a_saved_model_answers_as_it_did() throws IOException {
-    model.setKey("max_new_tokens", 8);
-    List<String> answers = answers(model.transform(questions()));
-    assertThat(answers).hasSize(3).doesNotContainNull();
-    String saved = folder.resolve("saved").toString();
-    model.write().overwrite().save(saved);
-    FineTunedModel read = FineTunedModel.load(saved);
-    assertThat(read.uid()).isEqualTo(model.uid());
-    assertThat(read.adapter()).hasValueSatisfying(path -> assertThat(path).startsWith(saved));
-    assertThat(answers(read.transform(questions()))).isEqualTo(answers);
+  void a_row_without_a_loss_says_why_and_does_not_count() {
+    Dataset<Row> odd =
+        rows.limit(1)
+            .select(expr("explode(array(talk, slice(talk, 1, 1), null))").as("talk"))
+            .coalesce(1);
+    Dataset<Row> measured = model.copy(ParamMap.empty()).setResult("loss").transform(odd).cache();
+    assertThat(
+            measured.filter("loss is null").orderBy("loss_error").collectAsList().stream()
+                .map(row -> row.<String>getAs("loss_error")))
+        .containsExactly(
+            "it does not end with an assistant's answer after a question",
+            "the conversation is null");
+    AnswerEvaluator loss = new AnswerEvaluator().setMetricName("loss");
+    assertThat(loss.evaluate(measured))
+        .isEqualTo(measured.filter("loss is not null").first().<Double>getAs("loss"));
+    assertThat(loss.evaluate(measured.filter("loss is null"))).isNaN();
   }
 
   @Test
@@ -116,25 +162,6 @@ class FineTunerSparkTest {
     FineTunedModel read = (FineTunedModel) PipelineModel.load(savedModel).stages()[0];
     assertThat(read.adapter()).isPresent();
     assertThat(read.modelId()).isEqualTo(model.modelId());
-  }
-
-  @Test
-  void a_sweep_chooses_by_what_the_models_answer() {
-    FineTuner tuner = tuner().setKey("max_seq_length", 64);
-    ParamMap[] rates = {
-      new ParamMap().put(tuner.param("learning_rate"), "1e-9"),
-      new ParamMap().put(tuner.param("learning_rate"), "3e-2")
-    };
-    TrainValidationSplitModel swept =
-        new TrainValidationSplit()
-            .setEstimator(tuner)
-            .setEstimatorParamMaps(rates)
-            .setEvaluator(new AnswerEvaluator().setMessagesCol("talk"))
-            .setTrainRatio(0.9)
-            .setSeed(7)
-            .fit(rows);
-    assertThat(swept.validationMetrics()).hasSize(2).doesNotContain(Double.NaN);
-    assertThat(swept.bestModel()).isInstanceOf(FineTunedModel.class);
   }
 
   @Test
@@ -166,6 +193,19 @@ class FineTunerSparkTest {
         .hasMessageContaining("lora_r is 0");
     assertThatThrownBy(() -> new AnswerEvaluator().setMetricName("bleu").evaluate(rows))
         .isInstanceOf(UserError.class)
-        .hasMessageContaining("metricName is bleu; allowed are exact_match");
+        .hasMessageContaining("metricName is bleu; allowed are exact_match")
+        .hasMessageEndingWith(", loss.");
+    assertThatThrownBy(() -> new AnswerEvaluator().setMetricName("loss").evaluate(rows))
+        .isInstanceOf(UserError.class)
+        .hasMessage(
+            "metricName is loss, which needs the column loss, but the rows have [talk]."
+                + " FineTuner and FineTunedModel add it after setResult(\"loss\").");
+    assertThatThrownBy(() -> tuner().setResult("answers"))
+        .isInstanceOf(UserError.class)
+        .hasMessage("result is answers; allowed are answer, loss.");
+    assertThatThrownBy(
+            () -> tuner().setResult("loss").setMessagesCol("text").fit(rows.selectExpr("'a' text")))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("column is text of type string; losses are those of conversations");
   }
 }

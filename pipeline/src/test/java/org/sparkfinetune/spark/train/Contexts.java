@@ -39,7 +39,9 @@ public final class Contexts {
   }
 
   private static JavaSparkContext open(SparkConf conf) {
-    conf.setAppName("tests").set("spark.ui.enabled", "false");
+    conf.setAppName("tests")
+        .set("spark.ui.enabled", "false")
+        .set("spark.sql.shuffle.partitions", "2");
     SparkContext context = SparkContext.getOrCreate(conf);
     if (!context.master().equals(conf.get("spark.master"))) {
       context.stop();

@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.apache.commons.io.FileUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
@@ -42,20 +43,25 @@ class ResumedRunSparkTest {
   private static final Clock SATURDAY =
       Clock.fixed(Instant.parse("2026-02-28T23:59:00Z"), ZoneOffset.UTC);
   private static final Clock SUNDAY = Clock.offset(SATURDAY, Duration.ofDays(1));
-  private static final String[] TO_THE_END = {"--max_steps", "12"};
-  private static final String[] CUT_OFF = {"--max_steps", "6"};
+  private static final String[] TO_THE_END = {"--max_steps", "6"};
+  private static final String[] CUT_OFF = {"--max_steps", "3"};
   private static final String[] CUT_OFF_BEFORE_A_SAVE = {
-    "--max_steps", "2", "--save_strategy", "no"
+    "--max_steps", "1", "--save_strategy", "no"
   };
 
   @TempDir static Path shared;
-  @TempDir Path folder;
   private static JavaSparkContext spark;
   private static SampleRun sample;
   private static Path template;
   private static Path uninterrupted;
-  private Path data;
-  private Path run;
+  private static Path cutOff;
+  private static Path cutOffBeforeASave;
+
+  /** Of the test that is at work. Always the same, because a run's files name it. */
+  private static Path folder;
+
+  private static Path data;
+  private static Path run;
 
   @BeforeAll
   static void trainOnce() throws IOException {
@@ -67,8 +73,19 @@ class ResumedRunSparkTest {
         "{{ strftime_now('%d %b %Y') }}{% for message in messages %}"
             + "{{ '\\n\\n' + message['role'] + ': ' + message['content'] + eos_token }}"
             + "{% endfor %}");
-    uninterrupted = shared.resolve("uninterrupted");
-    train(SATURDAY, sample.data(), uninterrupted, TO_THE_END);
+    folder = shared.resolve("test");
+    data = folder.resolve("data");
+    run = folder.resolve("run");
+    uninterrupted = trained("uninterrupted", TO_THE_END);
+    cutOff = trained("cut-off", CUT_OFF);
+    cutOffBeforeASave = trained("cut-off-before-a-save", CUT_OFF_BEFORE_A_SAVE);
+  }
+
+  /** A run at the place of a test's, which the tests begin with copies of. */
+  private static Path trained(String name, String... overrides) throws IOException {
+    copyData();
+    train(SATURDAY, data, run, overrides);
+    return Files.move(run, shared.resolve(name));
   }
 
   @AfterAll
@@ -77,9 +94,13 @@ class ResumedRunSparkTest {
   }
 
   @BeforeEach
-  void copyData() throws IOException {
-    data = Files.createDirectory(folder.resolve("data"));
-    run = folder.resolve("run");
+  void begin() throws IOException {
+    copyData();
+  }
+
+  private static void copyData() throws IOException {
+    FileUtils.deleteDirectory(folder.toFile());
+    Files.createDirectories(data);
     for (String file : List.of("train_dataset.json", "test_dataset.json")) {
       Files.copy(sample.data().resolve(file), data.resolve(file));
     }
@@ -88,14 +109,21 @@ class ResumedRunSparkTest {
   private static void train(Clock clock, Path data, Path run, String... overrides) {
     List<String> words =
         new ArrayList<>(
-            List.of("--dataset_path", data.toString(), "--chat_template", template.toString()));
+            List.of(
+                "--dataset_path", data.toString(),
+                "--chat_template", template.toString(),
+                "--save_steps", "2"));
     words.addAll(List.of(overrides));
     sample.train(spark, clock, run, words.toArray(String[]::new));
   }
 
+  private static void copy(Path from, Path to) throws IOException {
+    FileUtils.copyDirectory(from.toFile(), to.toFile());
+  }
+
   /** A run that did not come to its end has no summary. */
-  private void trainUntilCutOff(String... overrides) throws IOException {
-    train(SATURDAY, data, run, overrides);
+  private static void beginWith(Path of) throws IOException {
+    copy(of, run);
     Files.delete(run.resolve("summary.json"));
   }
 
@@ -128,9 +156,10 @@ class ResumedRunSparkTest {
     String[] more = options.split(" ");
     Path whole = folder.resolve("whole");
     train(SATURDAY, data, whole, with(TO_THE_END, more));
-    trainUntilCutOff(with(CUT_OFF, more));
+    train(SATURDAY, data, run, with(CUT_OFF, more));
+    Files.delete(run.resolve("summary.json"));
     train(SATURDAY, data, run, with(TO_THE_END, more));
-    assertThat(starts()).containsExactly(0L, 6L);
+    assertThat(starts()).containsExactly(0L, 3L);
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(whole));
     assertThat(SampleRun.adapter(run)).isNotEqualTo(SampleRun.adapter(uninterrupted));
   }
@@ -138,7 +167,7 @@ class ResumedRunSparkTest {
   private void assertThatTheRunIsAsIfNothingWas() throws IOException {
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
     assertThat(SampleRun.metrics(run, "loss").stream().map(line -> line.path("step").asLong()))
-        .containsExactlyElementsOf(LongStream.rangeClosed(1, 12).boxed().toList());
+        .containsExactlyElementsOf(LongStream.rangeClosed(1, 6).boxed().toList());
   }
 
   private TrainConfig loaded(String... overrides) {
@@ -180,18 +209,18 @@ class ResumedRunSparkTest {
 
   @Test
   void the_day_of_a_run_stays_what_it_was_when_it_began() throws IOException {
-    trainUntilCutOff(CUT_OFF);
+    beginWith(cutOff);
     train(SUNDAY, data, run, TO_THE_END);
     assertThatTheRunIsAsIfNothingWas();
     assertThat(read("tokenized/run.json").path("day").asText()).isEqualTo("2026-02-28");
-    assertThat(starts()).containsExactly(0L, 6L);
+    assertThat(starts()).containsExactly(0L, 3L);
     assertThat(read("provenance.json").path("data").has("replaced_by")).isFalse();
   }
 
   @Test
   void the_day_is_the_runs_own_even_if_it_was_cut_off_while_it_packed_its_rows()
       throws IOException {
-    trainUntilCutOff(CUT_OFF_BEFORE_A_SAVE);
+    beginWith(cutOffBeforeASave);
     String packed = read("provenance.json").path("tokenized_path").asText();
     Files.delete(Path.of(URI.create(packed)).resolve("tokenized.json"));
     train(SUNDAY, data, run, TO_THE_END);
@@ -206,7 +235,7 @@ class ResumedRunSparkTest {
 
   @Test
   void a_data_set_prepared_anew_leaves_the_run_its_rows_and_is_named() throws IOException {
-    trainUntilCutOff(CUT_OFF);
+    beginWith(cutOff);
     replace(data);
     train(SUNDAY, data, run, TO_THE_END);
     assertThatTheRunIsAsIfNothingWas();
@@ -235,7 +264,7 @@ class ResumedRunSparkTest {
   @Test
   void a_run_without_a_checkpoint_keeps_its_rows_even_while_the_data_set_is_away()
       throws IOException {
-    trainUntilCutOff(CUT_OFF_BEFORE_A_SAVE);
+    beginWith(cutOffBeforeASave);
     delete(data);
     assertThat(
             TrainPreflight.missingData(loaded(TO_THE_END), new Store(new Configuration()))
@@ -249,7 +278,7 @@ class ResumedRunSparkTest {
 
   @Test
   void never_starts_over_with_the_data_set_and_the_day_of_now() throws IOException {
-    trainUntilCutOff(CUT_OFF);
+    beginWith(cutOff);
     replace(data);
     train(SUNDAY, data, run, with(TO_THE_END, "--resume_from_checkpoint", "never"));
     Path expected = folder.resolve("expected");
@@ -261,18 +290,18 @@ class ResumedRunSparkTest {
 
   @Test
   void never_needs_a_data_set() throws IOException {
-    trainUntilCutOff(CUT_OFF);
+    beginWith(cutOff);
     delete(data);
     assertThatThrownBy(
             () -> train(SUNDAY, data, run, with(TO_THE_END, "--resume_from_checkpoint", "never")))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("dataset_path: there is neither");
-    assertThat(SampleRun.checkpoints(run)).containsExactly("step-00000004", "step-00000006");
+    assertThat(SampleRun.checkpoints(run)).containsExactly("step-00000002", "step-00000003");
   }
 
   @Test
   void rows_of_another_path_template_or_length_are_refused() throws IOException {
-    trainUntilCutOff(CUT_OFF);
+    beginWith(cutOff);
     Path other = Files.createDirectory(folder.resolve("other"));
     Files.copy(data.resolve("train_dataset.json"), other.resolve("train_dataset.json"));
     replace(other);
@@ -292,21 +321,20 @@ class ResumedRunSparkTest {
 
   @Test
   void what_lies_after_a_path_is_set_aside_and_the_run_goes_on_from_the_path() throws IOException {
-    train(SATURDAY, data, run, TO_THE_END);
-    Files.delete(run.resolve("summary.json"));
-    Map<String, byte[]> last = checkpointOf(run, "step-00000012");
+    beginWith(uninterrupted);
+    Map<String, byte[]> last = checkpointOf(run, "step-00000006");
     byte[] metrics = Files.readAllBytes(run.resolve("metrics.jsonl"));
-    goBackAndAreCutOff(run.resolve("checkpoints/step-00000004"));
-    assertThat(SampleRun.checkpoints(run)).containsExactly("step-00000004");
+    goBackAndAreCutOff(run.resolve("checkpoints/step-00000002"));
+    assertThat(SampleRun.checkpoints(run)).containsExactly("step-00000002");
     Path aside = run.resolve("set-aside-1");
-    assertThat(SampleRun.checkpoints(aside)).containsExactly("step-00000008", "step-00000012");
-    assertThat(checkpointOf(aside, "step-00000012")).containsExactlyEntriesOf(last);
+    assertThat(SampleRun.checkpoints(aside)).containsExactly("step-00000004", "step-00000006");
+    assertThat(checkpointOf(aside, "step-00000006")).containsExactlyEntriesOf(last);
     assertThat(aside.resolve("metrics.jsonl")).hasBinaryContent(metrics);
     assertThat(aside.resolve("tensorboard")).isNotEmptyDirectory();
 
     train(SATURDAY, data, run, TO_THE_END);
     assertThatTheRunIsAsIfNothingWas();
-    assertThat(starts()).containsExactly(0L, 4L, 4L);
+    assertThat(starts()).containsExactly(0L, 2L, 2L);
   }
 
   /** One step further than the checkpoint, without a save. */
@@ -316,7 +344,7 @@ class ResumedRunSparkTest {
         data,
         run,
         "--max_steps",
-        "5",
+        "3",
         "--save_strategy",
         "no",
         "--resume_from_checkpoint",
@@ -327,24 +355,24 @@ class ResumedRunSparkTest {
   @Test
   void a_checkpoint_of_another_run_begins_a_run_that_goes_on_from_it_with_its_record()
       throws IOException {
-    Path checkpoint = folder.resolve("first/checkpoints/step-00000004");
+    Path checkpoint = folder.resolve("first/checkpoints/step-00000002");
     train(SATURDAY, data, folder.resolve("first"), TO_THE_END);
-    trainUntilCutOff(TO_THE_END);
+    beginWith(uninterrupted);
     goBackAndAreCutOff(checkpoint);
     assertThat(SampleRun.checkpoints(run)).isEmpty();
     assertThat(SampleRun.checkpoints(run.resolve("set-aside-1"))).hasSize(3);
 
     train(SUNDAY, data, run, TO_THE_END);
     assertThatTheRunIsAsIfNothingWas();
-    assertThat(starts()).containsExactly(0L, 4L, 4L);
+    assertThat(starts()).containsExactly(0L, 2L, 2L);
   }
 
   @Test
   void a_run_whose_first_checkpoint_elsewhere_is_gone_says_so() throws IOException {
     Path first = folder.resolve("first");
-    train(SATURDAY, data, first, CUT_OFF);
-    goBackAndAreCutOff(first.resolve("checkpoints/step-00000004"));
-    Files.delete(first.resolve("checkpoints/step-00000004/manifest.json"));
+    copy(cutOff, first);
+    goBackAndAreCutOff(first.resolve("checkpoints/step-00000002"));
+    Files.delete(first.resolve("checkpoints/step-00000002/manifest.json"));
     assertThatThrownBy(() -> train(SATURDAY, data, run, TO_THE_END))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("This run went on from file:" + first)

@@ -40,6 +40,8 @@ import org.sparkfinetune.store.Store;
 
 /** Whole runs on two executor processes: cut off in several ways, they end as if nothing was. */
 class TrainDriverClusterTest {
+  private static final String[] TO_THE_END = {"--max_steps", "16"};
+
   @TempDir static Path folder;
   private static JavaSparkContext spark;
   private static SampleRun sample;
@@ -50,7 +52,7 @@ class TrainDriverClusterTest {
     spark = Contexts.twoExecutors(1);
     sample = new SampleRun(folder);
     uninterrupted = folder.resolve("uninterrupted");
-    sample.train(spark, uninterrupted);
+    sample.train(spark, uninterrupted, TO_THE_END);
   }
 
   @AfterAll
@@ -61,10 +63,10 @@ class TrainDriverClusterTest {
   @Test
   void a_run_leaves_an_adapter_metrics_and_its_last_checkpoints() throws IOException {
     assertThat(SampleRun.adapter(uninterrupted)).hasSizeGreaterThan(10_000);
-    assertThat(steps(uninterrupted)).isEqualTo(LongStream.rangeClosed(1, 24).boxed().toList());
+    assertThat(steps(uninterrupted)).isEqualTo(LongStream.rangeClosed(1, 16).boxed().toList());
     assertThat(SampleRun.summary(uninterrupted).path("attempts").asInt()).isEqualTo(1);
     assertThat(SampleRun.checkpoints(uninterrupted))
-        .containsExactly("step-00000016", "step-00000020", "step-00000024");
+        .containsExactly("step-00000008", "step-00000012", "step-00000016");
     for (String phase : List.of("load", "forward", "backward")) {
       assertThat(
               SampleRun.summary(uninterrupted)
@@ -81,7 +83,7 @@ class TrainDriverClusterTest {
   @Test
   void a_checkpoint_holds_twelve_bytes_a_trained_parameter() throws IOException {
     long bytes = 0;
-    try (var files = Files.list(uninterrupted.resolve("checkpoints/step-00000024"))) {
+    try (var files = Files.list(uninterrupted.resolve("checkpoints/step-00000016"))) {
       for (Path file : files.toList()) {
         bytes += Files.size(file);
       }
@@ -104,11 +106,11 @@ class TrainDriverClusterTest {
     Path run = folder.resolve("elastic");
     sample.train(spark, run, "--max_steps", "8");
     Files.delete(run.resolve("summary.json"));
-    sample.train(spark, run, "--num_ranks", "1");
-    assertThat(steps(run)).isEqualTo(LongStream.rangeClosed(1, 24).boxed().toList());
+    sample.train(spark, run, "--max_steps", "16", "--num_ranks", "1");
+    assertThat(steps(run)).isEqualTo(LongStream.rangeClosed(1, 16).boxed().toList());
     List<Double> expected = losses(uninterrupted);
     List<Double> losses = losses(run);
-    for (int i = 0; i < 24; i++) {
+    for (int i = 0; i < 16; i++) {
       assertThat(losses.get(i)).isCloseTo(expected.get(i), within(1e-4 * expected.get(i)));
     }
   }
@@ -122,13 +124,16 @@ class TrainDriverClusterTest {
     byte[] bytes = Files.readAllBytes(shard);
     bytes[bytes.length / 2] ^= 1;
     Files.write(shard, bytes, StandardOpenOption.TRUNCATE_EXISTING);
-    assertThatThrownBy(() -> sample.train(spark, run, "--learning_rate", "1e-3", "--lora_r", "8"))
+    assertThatThrownBy(
+            () ->
+                sample.train(
+                    spark, run, "--max_steps", "16", "--learning_rate", "1e-3", "--lora_r", "8"))
         .isInstanceOf(UserError.class)
         .hasMessageContaining("step-00000008 was made by another run")
         .hasMessageContaining("learning_rate: 0.002 in the checkpoint, 0.001 now")
         .hasMessageContaining("lora_r: 16 in the checkpoint, 8 now")
         .hasMessageContaining("resume_from_checkpoint: never");
-    sample.train(spark, run);
+    sample.train(spark, run, TO_THE_END);
     assertThat(SampleRun.adapter(run)).isEqualTo(SampleRun.adapter(uninterrupted));
   }
 
