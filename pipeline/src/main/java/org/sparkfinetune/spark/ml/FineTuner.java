@@ -72,7 +72,7 @@ public final class FineTuner extends Estimator<FineTunedModel> implements MLWrit
   private static final String MESSAGES = "messages";
 
   /** Columns that templates get, where the rows have them. */
-  private static final List<String> INPUTS = List.of("tools", "documents");
+  private static final List<String> INPUTS = List.of("tools", "documents", "rejected");
 
   private static final int NAME_LENGTH = 16;
 

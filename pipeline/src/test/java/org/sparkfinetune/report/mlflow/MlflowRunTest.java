@@ -101,25 +101,21 @@ class MlflowRunTest {
   }
 
   private static MetricsLine.Train line(long step) {
+    return new MetricsLine.Train(step, step / 4.0, 2.5, 1, 2e-4, 9, 100, 1);
+  }
+
+  private static MetricsLine.Train ofPairs(long step) {
+    Map<String, Double> margins = Map.of("rewards/margins", 0.5);
     return new MetricsLine.Train(
-        step,
-        step / 4.0,
-        2.5,
-        1,
-        2e-4,
-        9,
-        100,
-        1,
-        Map.of("rewards/margins", 0.5),
-        MetricsLine.Pace.UNKNOWN);
+        step, step / 4.0, 2.5, 1, 2e-4, 9, 100, 1, margins, MetricsLine.Pace.UNKNOWN);
   }
 
   @Test
   void a_run_is_created_with_its_parameters_told_by_steps_and_ended() {
     environment.put("MLFLOW_EXPERIMENT_NAME", "mine");
     MlflowRun run = open(Map.of("lora_r", "16"));
-    run.tell(List.of(line(1), new MetricsLine.Eval(1, 0.25, 3.5, 10)));
-    run.tell(List.of(line(1), new MetricsLine.Eval(1, 0.25, 3.5, 10), line(2)));
+    run.tell(List.of(ofPairs(1), new MetricsLine.Eval(1, 0.25, 3.5, 10)));
+    run.tell(List.of(ofPairs(1), new MetricsLine.Eval(1, 0.25, 3.5, 10), line(2)));
     run.end(MlflowRun.End.FINISHED);
     assertThat(requests.subList(0, 3))
         .containsExactly(
