@@ -63,5 +63,20 @@ for name, begin, settings in (("full", lambda: parity.load(here / "model"), dict
     for what, other in zip(("cpu kernel", "adamw_torch"), losses): print(name, what, max(abs(a["loss"] - b) / a["loss"] for a, b in zip(log, other)), log[-1]["loss"])
     tensors = get_peft_model_state_dict(model) if name == "lora" else dict(model.named_parameters())
     save_file({n: t.detach().float().flatten()[::7].clone() for n, t in tensors.items()}, out / f"{name}.safetensors", metadata={"format": "pt"})
+
+def steps(n=4099, steps=4):
+    """Of one tensor that ends amid a block: gradients of 12 orders of magnitude, a block of zeros, one whose gradients stop."""
+    p = torch.nn.Parameter(torch.randn(n, generator=g)); kept = dict(start=p.detach().clone())
+    optimizer = bnb.optim.AdamW([p], lr=1e-2, weight_decay=0.1, optim_bits=8); F.optimizer_update_8bit_blockwise = by_reference
+    for step in range(steps):
+        p.grad = torch.randn(n, generator=g) * 10 ** (torch.rand(n, generator=g) * 12 - 10); p.grad[256:512] = 0
+        if step > 1: p.grad[512:768] = 0
+        kept[f"gradient.{step + 1}"] = p.grad.clone(); optimizer.step()
+    state = optimizer.state[p]; zero = state["absmax1"][1], state["absmax2"][1]
+    for i, name in ((1, "exp_avg"), (2, "exp_avg_sq")): kept[name + ".codes"], kept[name + ".absmax"] = state[f"state{i}"], state[f"absmax{i}"]
+    kept["end"] = p.detach().clone(); F.optimizer_update_8bit_blockwise = kernel
+    save_file(kept, out / "steps.safetensors", metadata={"format": "pt"}); print("steps: absmax of zeros", zero)
+steps()
 versions = {p: importlib.metadata.version(p) for p in ("torch", "transformers", "peft", "safetensors", "bitsandbytes")}
+for file in out.rglob("*.safetensors"): file.chmod(0o644)
 (out / "maps.json").write_text(json.dumps(dict(versions=versions, origin="bitsandbytes.functional.create_dynamic_map", signed=F.create_dynamic_map(True).tolist(), unsigned=F.create_dynamic_map(False).tolist())) + "\n")

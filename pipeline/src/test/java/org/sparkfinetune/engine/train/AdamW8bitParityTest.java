@@ -5,13 +5,28 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.exchange.InProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
+import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableGroup.StateSlice;
+import org.sparkfinetune.engine.fsdp.TrainableLayout;
+import org.sparkfinetune.engine.tensor.Ops;
+import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
+import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.model.quant.DynamicMap;
+import org.sparkfinetune.model.safetensors.Checkpoint;
+import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** {@code optim: adamw_8bit} beside bitsandbytes' (adamw-8bit.py). */
 class AdamW8bitParityTest {
@@ -26,17 +41,70 @@ class AdamW8bitParityTest {
         : variant.with("method", "lora").adapter(START);
   }
 
-  /**
-   * 20 steps in float32. AdamW of 32 bits is 10 times further away: were the moments not rounded,
-   * or to other codes, this would fail.
-   */
+  /** 20 steps in float32. Moments of 32 bits give weights that are several times further away. */
   @ParameterizedTest
-  @CsvSource({"full, 1", "full, 2", "lora, 1", "lora, 2"})
-  void twenty_steps_give_the_losses_norms_and_weights_of_bitsandbytes(String name, int ranks)
-      throws IOException {
+  @CsvSource({"full, 1, 3e-4", "full, 2, 3e-4", "lora, 1, 2e-3", "lora, 2, 2e-3"})
+  void twenty_steps_give_the_losses_norms_and_weights_of_bitsandbytes(
+      String name, int ranks, double weights) throws IOException {
     Variant variant = variant(name).with("optim", "adamw_8bit");
-    variant.compareSteps(ranks, 5e-6, 1e-4);
-    variant.compareWeights(1e-3);
+    variant.compareSteps(ranks, 2e-5, 1e-3);
+    assertThat(variant.weightsApart()).isLessThan(weights);
+    Variant plain = variant(name).with("optim", "adamw_torch");
+    assertThat(plain.run(ranks)).hasSize(20);
+    assertThat(plain.weightsApart()).isGreaterThan(3 * weights);
+  }
+
+  @Test
+  void the_steps_of_one_tensor_give_its_codes_and_maxima() throws IOException {
+    try (Torch torch = Torch.start(1);
+        Scope scope = torch.scope();
+        Checkpoint golden = GoldenRun.open("variants/adamw-8bit/steps.safetensors")) {
+      Ops ops = new Ops(torch);
+      float[] start = Variant.floats(golden, "start");
+      AdamMoments.Type type = AdamMoments.Type.BLOCKWISE_8BIT;
+      TrainableLayout layout =
+          new TrainableLayout(List.of(NamedShape.of("w", start.length, 1)), 1, type.unit());
+      TrainableGroup group =
+          new TrainableGroup(
+              "g",
+              layout,
+              InProcessGroup.group(1, ExchangeSettings.defaults()).get(0),
+              ops,
+              AdamMoments.Factory.of(type, ops, scope),
+              scope);
+      group.load((name, first, out, count) -> System.arraycopy(start, (int) first, out, 0, count));
+      for (int step = 1; step <= 4; step++) {
+        float[] gradient = Variant.floats(golden, "gradient." + step);
+        float[] padded = Arrays.copyOf(gradient, (int) layout.sliceElements());
+        group.reduceScatter(ops.ofFloats(scope, padded, padded.length), step);
+        group.update(scope, new AdamWStep(1, 1e-2, 0.1, 0.9, 0.999, 1e-8, step), 1);
+      }
+      assertThat(values(group, "parameters/g", start.length)).isEqualTo(Variant.floats(golden, "end"));
+      for (String moment : List.of("exp_avg", "exp_avg_sq")) {
+        byte[] codes = new byte[start.length];
+        slice(group, moment + ".codes/g").values().bytes().get(codes);
+        assertThat(codes).isEqualTo(bytes(golden, moment + ".codes"));
+        float[] absmax = Variant.floats(golden, moment + ".absmax");
+        // Of a block of zeros the reference keeps 1, its kernels 0; all its values are 0.
+        assertThat(absmax[1]).isEqualTo(1);
+        absmax[1] = 0;
+        assertThat(values(group, moment + ".absmax/g", absmax.length)).isEqualTo(absmax);
+      }
+    }
+  }
+
+  private static StateSlice slice(TrainableGroup group, String part) {
+    return Objects.requireNonNull(group.state().get(part));
+  }
+
+  private static float[] values(TrainableGroup group, String part, int count) {
+    return Arrays.copyOf(slice(group, part).values().toFloats(), count);
+  }
+
+  private static byte[] bytes(Checkpoint file, String tensor) {
+    ByteBuffer bytes = ByteBuffer.allocate((int) file.info(tensor).byteCount());
+    file.read(tensor, 0, bytes);
+    return bytes.array();
   }
 
   @Test

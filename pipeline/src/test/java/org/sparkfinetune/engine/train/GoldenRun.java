@@ -320,7 +320,8 @@ final class GoldenRun {
     model.weights().trainable().forEach(group -> group.publish(numbers.step()));
   }
 
-  private static Map<String, float[]> weights(RankModel model, int version) {
+  /** Of all ranks together. */
+  static Map<String, float[]> weights(RankModel model, long version) {
     Map<String, float[]> weights = new TreeMap<>();
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
