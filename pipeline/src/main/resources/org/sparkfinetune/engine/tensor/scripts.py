@@ -1066,12 +1066,12 @@ class Ops(Module):
     return torch.copy_(codes, torch.add_(first, above))
 
   # All of whole blocks; a chunk at a time, so that little is float32
-  def adamw_8bit(self: __torch__.Ops, p: Tensor, g: Tensor, m: Tensor, absmaxM: Tensor, signed: List[Tensor], v: Tensor, absmaxV: Tensor, unsigned: List[Tensor], clip: float, lr: float, decay: float, beta1: float, beta2: float, eps: float, step: int) -> Tensor:
+  def adamw_8bit(self: __torch__.Ops, p: Tensor, g: Tensor, m: Tensor, absmaxM: Tensor, signed: List[Tensor], v: Tensor, absmaxV: Tensor, unsigned: List[Tensor], clip: float, lr: float, decay: float, beta1: float, beta2: float, eps: float, step: int, chunk: int) -> Tensor:
     correction1 = 1. - beta1 ** float(step)
     correction2 = (1. - beta2 ** float(step)) ** 0.5
     elements = torch.numel(p)
-    for at in range(0, elements, 262144):
-      n = min(262144, elements - at)
+    for at in range(0, elements, chunk):
+      n = min(chunk, elements - at)
       w = torch.narrow(p, 0, at, n)
       x = torch.mul(torch.narrow(g, 0, at, n), clip)
       codesM = torch.narrow(m, 0, at, n)

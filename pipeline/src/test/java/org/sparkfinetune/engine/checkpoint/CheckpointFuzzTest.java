@@ -28,7 +28,8 @@ class CheckpointFuzzTest {
   void save() {
     store = new CheckpointStore(RunFolder.of(folder.toString()), disk);
     ByteBuffer values = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
-    List<StateFile.Part> parts = List.of(new StateFile.Part("parameters/layer", DType.F32, List.of(values)));
+    List<StateFile.Part> parts =
+        List.of(new StateFile.Part("parameters/layer", DType.F32, List.of(values)));
     List<StateFile> files =
         IntStream.range(0, 2)
             .mapToObj(rank -> StateFile.write(store.writing(3), disk, rank, 2, parts))

@@ -79,7 +79,8 @@ class AdamW8bitParityTest {
         group.reduceScatter(ops.ofFloats(scope, padded, padded.length), step);
         group.update(scope, new AdamWStep(1, 1e-2, 0.1, 0.9, 0.999, 1e-8, step), 1);
       }
-      assertThat(values(group, "parameters/g", start.length)).isEqualTo(Variant.floats(golden, "end"));
+      assertThat(values(group, "parameters/g", start.length))
+          .isEqualTo(Variant.floats(golden, "end"));
       for (String moment : List.of("exp_avg", "exp_avg_sq")) {
         byte[] codes = new byte[start.length];
         slice(group, moment + ".codes/g").values().bytes().get(codes);

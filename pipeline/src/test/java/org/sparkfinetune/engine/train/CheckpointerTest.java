@@ -208,7 +208,8 @@ class CheckpointerTest {
     HostMemory hostMemory = model.ops().hostMemory();
     for (TrainableGroup group : model.weights().trainable()) {
       for (StateSlice slice : group.state().values()) {
-        hostMemory.write(slice.values(), (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
+        hostMemory.write(
+            slice.values(), (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
       }
     }
   }
