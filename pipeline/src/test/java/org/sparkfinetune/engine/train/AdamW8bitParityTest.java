@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -79,19 +80,42 @@ class AdamW8bitParityTest {
         group.reduceScatter(ops.ofFloats(scope, padded, padded.length), step);
         group.update(scope, new AdamWStep(1, 1e-2, 0.1, 0.9, 0.999, 1e-8, step), 1);
       }
-      assertThat(values(group, "parameters/g", start.length))
-          .isEqualTo(Variant.floats(golden, "end"));
+      float[] end = Variant.floats(golden, "end");
+      float[] ours = values(group, "parameters/g", end.length);
+      assertThat(IntStream.range(0, end.length).filter(i -> isApart(ours[i], end[i])).count())
+          .isLessThanOrEqualTo(end.length / 1000);
       for (String moment : List.of("exp_avg", "exp_avg_sq")) {
         byte[] codes = new byte[start.length];
         slice(group, moment + ".codes/g").values().bytes().get(codes);
-        assertThat(codes).isEqualTo(bytes(golden, moment + ".codes"));
+        assertThatFewAreApart(codes, bytes(golden, moment + ".codes"));
         float[] absmax = Variant.floats(golden, moment + ".absmax");
         // Of a block of zeros the reference keeps 1, its kernels 0; all its values are 0.
         assertThat(absmax[1]).isEqualTo(1);
         absmax[1] = 0;
-        assertThat(values(group, moment + ".absmax/g", absmax.length)).isEqualTo(absmax);
+        assertThat(values(group, moment + ".absmax/g", absmax.length))
+            .usingElementComparator((a, b) -> isApart(a, b) ? Float.compare(a, b) : 0)
+            .containsExactly(absmax);
       }
     }
+  }
+
+  private static boolean isApart(float ours, float theirs) {
+    return Math.abs(ours - theirs) > 1e-6f * Math.abs(theirs);
+  }
+
+  /**
+   * All are equal on a processor of the kind that made the file. Another adds with other rounding,
+   * which moves a number across the border between two codes now and then.
+   */
+  private static void assertThatFewAreApart(byte[] ours, byte[] theirs) {
+    assertThat(ours).hasSameSizeAs(theirs);
+    int apart = 0;
+    for (int i = 0; i < ours.length; i++) {
+      int by = Math.abs(Byte.toUnsignedInt(ours[i]) - Byte.toUnsignedInt(theirs[i]));
+      assertThat(by).isLessThanOrEqualTo(1);
+      apart += by;
+    }
+    assertThat(apart).isLessThanOrEqualTo(ours.length / 1000);
   }
 
   private static StateSlice slice(TrainableGroup group, String part) {
