@@ -19,7 +19,7 @@ g = torch.Generator().manual_seed(7)
 only_options = sys.argv[1:] == ["options"]
 variants = here / "variants"; out = variants / "options" if only_options else variants; out.mkdir(exist_ok=True)
 for old in out.iterdir():
-    if old.name != "families": shutil.rmtree(old) if old.is_dir() else old.unlink()
+    if old.name not in ("families", "adamw-8bit"): shutil.rmtree(old) if old.is_dir() else old.unlink()
 golden = here / "model"; rows = parity.read_rows(here / "rows.safetensors"); VOCAB = 96
 def dump(name, obj): (out / name).write_text(json.dumps(obj, indent=1) + "\n")
 PACKAGES = ("torch", "transformers", "peft", "safetensors")

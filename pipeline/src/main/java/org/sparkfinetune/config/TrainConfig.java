@@ -212,7 +212,12 @@ public record TrainConfig(
       @Key(
               range = "[0,)",
               doc = "of a mixture of experts: weight of the load-balancing loss; without it none")
-          Optional<Double> routerAuxLossCoef) {
+          Optional<Double> routerAuxLossCoef,
+      @Key(
+              after = "max_grad_norm",
+              otherwise = "adamw_torch",
+              doc = "the optimizer; adamw_8bit keeps its moments in 8 bits")
+          Optim optim) {
     public Optimization {
       KeyTable.check(
           Optimization.class,
@@ -226,7 +231,8 @@ public record TrainConfig(
           adamBeta2,
           adamEpsilon,
           maxGradNorm,
-          routerAuxLossCoef);
+          routerAuxLossCoef,
+          optim);
       lrSchedulerKwargs = lrSchedulerKwargs.map(Map::copyOf);
       double end = options(lrSchedulerType, lrSchedulerKwargs).number("lr_end").orElse(0);
       if (end >= learningRate) {
@@ -460,7 +466,6 @@ public record TrainConfig(
               alias = "activation_checkpointing_kwargs",
               doc = "accepted; means nothing here")
           Optional<Map<String, String>> gradientCheckpointingKwargs,
-      @Key(after = "max_grad_norm", otherwise = "adamw_torch", doc = "the optimizer") Optim optim,
       @Key(
               after = "modules_to_save",
               otherwise = "auto",
@@ -477,9 +482,21 @@ public record TrainConfig(
     NEVER
   }
 
-  /** Two of transformers' names for the one AdamW that there is. */
-  enum Optim implements KeyTable.Choice {
+  /** Transformers' names for the two AdamW that there are. */
+  public enum Optim implements KeyTable.Choice {
     ADAMW_TORCH,
-    ADAMW_TORCH_FUSED
+    ADAMW_TORCH_FUSED,
+    ADAMW_8BIT,
+    ADAMW_BNB_8BIT,
+    PAGED_ADAMW_8BIT,
+    PAGED_ADAMW_32BIT;
+
+    /** The name under which it is carried out. */
+    public Optim plain() {
+      return switch (this) {
+        case ADAMW_TORCH, ADAMW_TORCH_FUSED, PAGED_ADAMW_32BIT -> ADAMW_TORCH;
+        case ADAMW_8BIT, ADAMW_BNB_8BIT, PAGED_ADAMW_8BIT -> ADAMW_8BIT;
+      };
+    }
   }
 }

@@ -84,8 +84,15 @@ final class TrainNotes {
     note(
         "gradient_checkpointing_kwargs",
         "changes nothing; recomputing is part of the layer loop, not of an autograd hook.");
-    if (values.record(TrainConfig.Accepted.class).optim() == Optim.ADAMW_TORCH_FUSED) {
-      lines.add("optim: adamw_torch_fused is adamw_torch; there is one AdamW.");
+    Optim optim = config.optimization().optim();
+    switch (optim) {
+      case ADAMW_TORCH, ADAMW_8BIT, ADAMW_BNB_8BIT -> {}
+      case ADAMW_TORCH_FUSED ->
+          lines.add("optim: adamw_torch_fused is adamw_torch; its operators are the same always.");
+      case PAGED_ADAMW_8BIT, PAGED_ADAMW_32BIT ->
+          lines.add(
+              "optim: %s is %s; no state is paged, and each rank holds its share."
+                  .formatted(optim.text(), optim.plain().text()));
     }
   }
 

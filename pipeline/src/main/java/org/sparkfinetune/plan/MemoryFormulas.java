@@ -14,8 +14,8 @@ import org.sparkfinetune.plan.Workload.Offload;
  * computed and stored, t trained numbers.
  */
 final class MemoryFormulas {
-  /** Parameters, two moments, gradient: float32. */
-  private static final int STATE_BYTES = 4 * Float.BYTES;
+  /** Parameters and gradient: float32. */
+  private static final int STATE_BYTES = 2 * Float.BYTES;
 
   /** A JVM with Spark and libtorch, without a model; measured with 768 MB of heap. */
   static final long CPU_PROCESS = 460L << 20;
@@ -99,7 +99,9 @@ final class MemoryFormulas {
 
   private Lines computing(Lines lines) {
     return lines
-        .add(Kind.TRAINABLE_STATE, work.trained() * STATE_BYTES / work.ranks())
+        .add(
+            Kind.TRAINABLE_STATE,
+            (work.trained() * STATE_BYTES + work.momentBytes()) / work.ranks())
         .add(Kind.GRADIENTS, gradients())
         .add(Kind.UNSHARDED_LAYER, unshardedLayer())
         .add(Kind.ACTIVATIONS, activations())
@@ -271,6 +273,6 @@ final class MemoryFormulas {
 
   /** Parameters and moments. */
   private long checkpoint() {
-    return 3L * Float.BYTES * work.trained();
+    return Float.BYTES * work.trained() + work.momentBytes();
   }
 }

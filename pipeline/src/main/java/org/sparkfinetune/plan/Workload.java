@@ -7,9 +7,11 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Method;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.model.peft.ExpertSettings;
 import org.sparkfinetune.model.peft.LoraTargets;
@@ -227,6 +229,29 @@ record Workload(
   /** All numbers that are kept as trained ones are. */
   long trained() {
     return method == Method.FULL ? model.parameters() : numbers(adapters()) + trainedEmbeddings();
+  }
+
+  /** Of the optimizer's two moments of all trained numbers. */
+  long momentBytes() {
+    AdamMoments.Type type = AdamMoments.Type.of(config.optimization().optim());
+    return trainedTensors().stream().mapToLong(type::bytes).sum();
+  }
+
+  private List<NamedShape> trainedTensors() {
+    List<NamedShape> tensors = new ArrayList<>(adapters());
+    if (trainsEmbedding()) {
+      tensors.add(DecoderWeights.embedTokens(model));
+    }
+    if (hasHead() && trainsHead()) {
+      tensors.add(DecoderWeights.lmHead(model));
+    }
+    if (method == Method.FULL) {
+      for (int layer = 0; layer < model.numHiddenLayers(); layer++) {
+        tensors.addAll(DecoderWeights.withoutExperts(model, layer));
+      }
+      tensors.add(DecoderWeights.finalNorm(model));
+    }
+    return tensors;
   }
 
   /** Of all layers, and the trained embeddings of single tokens. */

@@ -20,6 +20,7 @@ import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Method;
+import org.sparkfinetune.config.TrainConfig.Optim;
 import org.sparkfinetune.errors.UserError;
 
 /** Recipes of TRL's and transformers' users: what is taken, what means nothing, what is refused. */
@@ -39,7 +40,7 @@ class RecipesTest {
           """
           openr1-distill-7b        | 24 | 10 | dataset_config dataset_name push_to_hub report_to       | qlora
           openr1-qwen2.5-1.5b-demo | 24 |  9 | dataset_name push_to_hub report_to                      | qlora
-          qlora-4bit-paper         | 20 | 10 | dataset_name group_by_length optim                      | qlora
+          qlora-4bit-paper         | 21 | 10 | dataset_name group_by_length                            | qlora
           smollm2-sft              | 21 | 11 | dataset_configs dataset_mixer dataset_splits push_to_hub | qlora
           smollm3-sft              | 27 | 15 | dataset_mixture packing_strategy push_to_hub report_to  | qlora
           starchat2-15b-sft        | 20 |  7 | dataset_mixer dataset_splits push_to_hub report_to      | qlora
@@ -149,6 +150,25 @@ class RecipesTest {
     // With values that they are not read with.
     assertThat(OtherRecipeKeys.keys()).containsAll(RecipeChoices.keys());
     assertThat(OtherRecipeKeys.keys()).noneMatch(key -> KeyTable.TRAIN.find(key).isPresent());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          adamw_torch       | ADAMW_TORCH |
+          adamw_torch_fused | ADAMW_TORCH | optim: adamw_torch_fused is adamw_torch; its operators are the same always.
+          paged_adamw_32bit | ADAMW_TORCH | optim: paged_adamw_32bit is adamw_torch; no state is paged, and each rank holds its share.
+          adamw_8bit        | ADAMW_8BIT  |
+          adamw_bnb_8bit    | ADAMW_8BIT  |
+          paged_adamw_8bit  | ADAMW_8BIT  | optim: paged_adamw_8bit is adamw_8bit; no state is paged, and each rank holds its share.
+          """)
+  void transformers_names_of_adamw_are_one_of_two(String name, Optim plain, String note) {
+    Loaded<TrainConfig> loaded = load(folder, REQUIRED + "optim: " + name);
+    assertThat(loaded.config().optimization().optim().plain()).isEqualTo(plain);
+    assertThat(loaded.notes().stream().filter(line -> line.startsWith("optim")).toList())
+        .isEqualTo(note == null ? List.of() : List.of(note));
   }
 
   @ParameterizedTest

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Optim;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.errors.UserError;
 
@@ -42,7 +43,7 @@ class TrainConfigRefusalsTest {
           lora_dropout: 1        | lora_dropout is 1; allowed: a number of at least 0 and below 1
           warmup_ratio: 1.5      | warmup_ratio is 1.5; allowed: a number from 0 to 1
           bf16: maybe            | bf16 is maybe; allowed: true, false
-          optim: adamw_8bit      | optim is adamw_8bit; allowed: adamw_torch, adamw_torch_fused
+          optim: lion_8bit       | optim is lion_8bit; allowed: adamw_torch, adamw_torch_fused, adamw_8bit, adamw_bnb_8bit, paged_adamw_8bit, paged_adamw_32bit
           method: dora           | method is dora; allowed: qlora, lora, full
           fsdp: full_shard wrap  | fsdp is full_shard wrap; allowed: one of full_shard, shard_grad_op,
           fsdp: full_shard no_shard | fsdp is full_shard no_shard; allowed: one of full_shard,
@@ -186,7 +187,8 @@ class TrainConfigRefusalsTest {
                     0.999,
                     1e-8,
                     0,
-                    Optional.empty()))
+                    Optional.empty(),
+                    Optim.ADAMW_TORCH))
         .isInstanceOf(UserError.class)
         .hasMessage("learning_rate is NaN; allowed: a number above 0");
     assertThatThrownBy(() -> load(folder, REQUIRED + "method: full\nadapter: a"))

@@ -30,6 +30,7 @@ import org.sparkfinetune.config.TrainConfig.Loop;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
+import org.sparkfinetune.config.TrainConfig.Optim;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.config.TrainConfig.Reporter;
@@ -57,7 +58,8 @@ class TrainConfigTest {
         0.999,
         1e-8,
         0.3,
-        Optional.empty());
+        Optional.empty(),
+        Optim.ADAMW_TORCH);
   }
 
   @Test
@@ -158,7 +160,8 @@ class TrainConfigTest {
                     0.95,
                     1e-6,
                     1,
-                    Optional.of(0.001)),
+                    Optional.of(0.001),
+                    Optim.ADAMW_TORCH_FUSED),
                 new Regularization(0.1, Optional.of(5.0)),
                 new Preference(0.2, List.of("nll"), List.of("2"), Optional.of(0.5), false),
                 new Loop(1.5, OptionalInt.of(100), 4, 5, 6),
@@ -382,7 +385,7 @@ class TrainConfigTest {
                 + " fetched while one is computed.",
             "gradient_checkpointing_kwargs changes nothing; recomputing is part of the layer loop,"
                 + " not of an autograd hook.",
-            "optim: adamw_torch_fused is adamw_torch; there is one AdamW.",
+            "optim: adamw_torch_fused is adamw_torch; its operators are the same always.",
             "warmup_ratio is not used, because warmup_steps is 5.",
             "num_train_epochs is not used, because max_steps is given.",
             "save_steps is not used, because save_strategy is not steps.",

@@ -54,6 +54,34 @@ class PlannerTest {
     assertThat(plan("llama-3-8b", "L20", 1, pissa).trained()).isEqualTo(41_943_040);
   }
 
+  /**
+   * Full: 8,030,261,248 weights, of which an embedding of 128256 x 4096 keeps float32 moments;
+   * norms of 4096 have codes. An adapter of rank 16 has more than 4096 numbers in each A and B.
+   */
+  @Test
+  void moments_in_8_bits_take_two_bytes_and_a_float_for_256() {
+    String[] codes = {"--method", "full", "--optim", "adamw_8bit"};
+    long embedding = 128256L * 4096;
+    long coded = 8_030_261_248L - embedding;
+    assertThat(plan("llama-3-8b", "H100", 4, "--method", "full").memory().checkpoint())
+        .isEqualTo(12 * 8_030_261_248L);
+    assertThat(plan("llama-3-8b", "H100", 4, codes).memory().checkpoint())
+        .isEqualTo(4 * (coded + embedding) + 8 * embedding + 2 * coded + 2 * 4 * coded / 256);
+    assertThat(state(plan("llama-3-8b", "H100", 4, "--method", "full")))
+        .isEqualTo(16 * 8_030_261_248L / 4);
+    assertThat(state(plan("llama-3-8b", "H100", 4, codes)))
+        .isEqualTo((16 * embedding + 10 * coded + 2 * 4 * coded / 256) / 4);
+    assertThat(state(plan("llama-3-8b", "H100", 4, "--optim", "paged_adamw_8bit")))
+        .isEqualTo((10 * 41_943_040L + 2 * 4 * 41_943_040L / 256) / 4);
+  }
+
+  private static long state(Plan plan) {
+    return plan.memory().lines().stream()
+        .filter(line -> line.kind() == Memory.Kind.TRAINABLE_STATE)
+        .mapToLong(Memory.Line::bytes)
+        .sum();
+  }
+
   /** Published: 4 x 24 GB with offload, 2 x 40 GB without. */
   @Test
   void the_references_run_fits_where_it_was_run() {

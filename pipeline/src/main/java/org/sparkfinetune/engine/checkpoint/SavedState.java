@@ -1,8 +1,6 @@
 package org.sparkfinetune.engine.checkpoint;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.fs.Path;
@@ -17,7 +15,7 @@ import org.sparkfinetune.store.Store;
  * one after the other, are a part's flat values.
  */
 public final class SavedState implements AutoCloseable {
-  private static final int CHUNK = 1 << 20;
+  private static final int CHUNK = 4 << 20;
 
   private final List<SafetensorsFile> files = new ArrayList<>();
 
@@ -45,39 +43,35 @@ public final class SavedState implements AutoCloseable {
    * Fills {@code out} with a part's flat values from {@code first} on; zeros behind its end, where
    * another number of ranks pads otherwise.
    *
-   * @throws UserError if a rank's file lacks the part
+   * @param out little endian
+   * @throws UserError if a rank's file lacks the part, or has it of another type
    */
-  public void read(String part, long first, FloatBuffer out) {
-    long slice = elements(part);
-    long at = first;
-    while (out.hasRemaining()) {
-      long rank = at / slice;
-      if (rank >= files.size()) {
-        out.put(0);
-      } else {
-        int count = (int) Math.min(Math.min(out.remaining(), CHUNK), slice - at % slice);
-        ByteBuffer bytes = ByteBuffer.allocate(count * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        files.get((int) rank).read(part, at % slice * Float.BYTES, bytes);
-        out.put(bytes.flip().asFloatBuffer());
+  public void read(String part, DType type, long first, ByteBuffer out) {
+    long at = first * type.bytes();
+    for (SafetensorsFile file : files) {
+      TensorInfo info = info(file, part, type);
+      while (at < info.byteCount() && out.hasRemaining()) {
+        int count = (int) Math.min(Math.min(out.remaining(), CHUNK), info.byteCount() - at);
+        ByteBuffer bytes = ByteBuffer.allocate(count);
+        file.read(part, at, bytes);
+        out.put(bytes.flip());
         at += count;
       }
+      at -= Math.min(at, info.byteCount());
+    }
+    while (out.hasRemaining()) {
+      out.put((byte) 0);
     }
   }
 
-  private long elements(String part) {
-    long elements = -1;
-    for (SafetensorsFile file : files) {
-      TensorInfo info = file.info(part);
-      long own = info.byteCount() / Float.BYTES;
-      if (info.dtype() != DType.F32 || own == 0 || (elements >= 0 && own != elements)) {
-        throw new UserError(
-            "%s: %s is not a slice as the other ranks have it. Delete this checkpoint to go on from"
-                    .formatted(file.where(), part)
-                + " an earlier one.");
-      }
-      elements = own;
+  private static TensorInfo info(SafetensorsFile file, String part, DType type) {
+    TensorInfo info = file.info(part);
+    if (info.dtype() != type) {
+      throw new UserError(
+          "%s: %s has the type %s, not %s. Delete this checkpoint to go on from an earlier one."
+              .formatted(file.where(), part, info.dtype(), type));
     }
-    return elements;
+    return info;
   }
 
   @Override

@@ -33,16 +33,16 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
    * A flat piece of state.
    *
    * @param name the same on every rank
-   * @param values float32, little endian, from position to limit, one buffer behind the other; of
-   *     the same length on every rank
+   * @param type of each value
+   * @param values little endian, from position to limit, one buffer behind the other
    */
-  public record Part(String name, List<ByteBuffer> values) {
+  public record Part(String name, DType type, List<ByteBuffer> values) {
     public Part {
       values = List.copyOf(values);
     }
 
     private long elements() {
-      return values.stream().mapToLong(ByteBuffer::remaining).sum() / Float.BYTES;
+      return values.stream().mapToLong(ByteBuffer::remaining).sum() / type.bytes();
     }
   }
 
@@ -93,7 +93,7 @@ public record StateFile(String name, long bytes, long crc32c) implements Seriali
     String name = name(rank, worldSize);
     List<TensorSpec> specs = new ArrayList<>();
     for (Part part : parts) {
-      specs.add(new TensorSpec(part.name(), DType.F32, new long[] {part.elements()}));
+      specs.add(new TensorSpec(part.name(), part.type(), new long[] {part.elements()}));
     }
     try (SafetensorsWriter writer =
         SafetensorsWriter.create(new Path(folder, name), store, Map.of(), specs)) {

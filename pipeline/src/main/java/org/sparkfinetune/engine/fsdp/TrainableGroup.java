@@ -45,8 +45,7 @@ public final class TrainableGroup {
   private final ProcessGroup exchange;
   private final Ops ops;
   private final Tensor parameters;
-  private final Tensor firstMoment;
-  private final Tensor secondMoment;
+  private final AdamMoments moments;
   private final Tensor gradient;
 
   /** Where contributions are added up: the gradient's own memory on the CPU. */
@@ -70,15 +69,19 @@ public final class TrainableGroup {
 
   /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
   public TrainableGroup(
-      String name, TrainableLayout layout, ProcessGroup exchange, Ops ops, Scope scope) {
+      String name,
+      TrainableLayout layout,
+      ProcessGroup exchange,
+      Ops ops,
+      AdamMoments.Factory moments,
+      Scope scope) {
     this.name = name;
     this.layout = layout;
     this.exchange = exchange;
     this.ops = ops;
     long n = layout.sliceElements();
     this.parameters = ops.zeros(scope, ElementType.FLOAT32, n);
-    this.firstMoment = ops.zeros(scope, ElementType.FLOAT32, n);
-    this.secondMoment = ops.zeros(scope, ElementType.FLOAT32, n);
+    this.moments = moments.of(name, layout, exchange.rank());
     this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
     this.sum = ops.hostMemory().toHost(scope, gradient);
     this.published = ops.hostMemory().toHost(scope, parameters);
@@ -95,21 +98,30 @@ public final class TrainableGroup {
   }
 
   /**
-   * What has to be kept for the next step, by name: this rank's slice of the parameters and of both
-   * moments, each of sliceElements float32.
+   * What has to be kept for the next step, by name: this rank's slice of the parameters,
+   * sliceElements float32, and of the moments.
    */
-  public Map<String, Tensor> state() {
-    Map<String, Tensor> state = new LinkedHashMap<>();
+  public Map<String, StateSlice> state() {
+    Map<String, StateSlice> state = new LinkedHashMap<>();
     state.putAll(parameters());
-    state.put("exp_avg/" + name, firstMoment);
-    state.put("exp_avg_sq/" + name, secondMoment);
+    state.putAll(moments.state());
     return state;
   }
 
   /** Of {@link #state} what makes the model: this rank's slice of the parameters. */
-  public Map<String, Tensor> parameters() {
-    return Map.of("parameters/" + name, parameters);
+  public Map<String, StateSlice> parameters() {
+    long first = exchange.rank() * layout.sliceElements();
+    return Map.of("parameters/" + name, new StateSlice(parameters, first));
   }
+
+  /**
+   * A rank's slice of a part of the state. The slices of all ranks, one behind the other, are the
+   * part, which does not depend on how many ranks there are, but for zeros behind its end.
+   *
+   * @param values flat
+   * @param first element of the part that {@code values} begin with
+   */
+  public record StateSlice(Tensor values, long first) {}
 
   /** Fills the parameters of this rank's slice. */
   public void load(WeightSource source) {
@@ -315,7 +327,7 @@ public final class TrainableGroup {
     }
     AdamWStep plain = step.withWeightDecay(0);
     if (step.weightDecay() == 0 && loraPlusRatio == 1) {
-      ops.adamw(scope, parameters, gradient, firstMoment, secondMoment, plain);
+      moments.update(scope, parameters, gradient, plain);
       return;
     }
     for (TrainableLayout.Piece piece : layout.pieces(exchange.rank())) {
@@ -323,17 +335,12 @@ public final class TrainableGroup {
           piece.tensor().shape().size() > 1 && !STAYS.matcher(piece.tensor().name()).find();
       boolean faster = LEARNS_AS_B.matcher(piece.tensor().name()).find();
       AdamWStep own = decays ? step : plain;
-      ops.adamw(
+      moments.update(
           scope,
-          part(scope, parameters, piece),
-          part(scope, gradient, piece),
-          part(scope, firstMoment, piece),
-          part(scope, secondMoment, piece),
+          piece,
+          parameters,
+          gradient,
           faster ? own.withLearningRate(step.learningRate() * loraPlusRatio) : own);
     }
-  }
-
-  private Tensor part(Scope scope, Tensor slice, TrainableLayout.Piece piece) {
-    return ops.view(scope, slice, piece.sliceElement(), piece.count());
   }
 }

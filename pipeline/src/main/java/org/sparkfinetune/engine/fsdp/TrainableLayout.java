@@ -9,21 +9,25 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 
 /**
  * The flat float32 parameter of a group's trainable tensors: one after the other, each begun at a
- * multiple of 16 elements, padded so that every rank's slice has the same length.
+ * multiple of a unit, padded so that every rank's slice has the same length, a multiple of it too.
+ * So no unit of a tensor lies on two ranks.
  */
 public final class TrainableLayout {
-  private static final int UNIT = 16;
-
   private final Map<String, Entry> entries = new LinkedHashMap<>();
   private final EvenSplit split;
+  private final int unit;
 
-  public TrainableLayout(List<NamedShape> tensors, int ranks) {
+  /**
+   * @param unit elements
+   */
+  public TrainableLayout(List<NamedShape> tensors, int ranks, int unit) {
     long at = 0;
     for (NamedShape tensor : tensors) {
       entries.put(tensor.name(), new Entry(tensor, at));
-      at = FrozenLayout.align(at + tensor.elements(), UNIT);
+      at = FrozenLayout.align(at + tensor.elements(), unit);
     }
-    this.split = new EvenSplit(at / UNIT, ranks);
+    this.split = new EvenSplit(at / unit, ranks);
+    this.unit = unit;
   }
 
   /** A tensor and its first element in the flat parameter. */
@@ -63,7 +67,7 @@ public final class TrainableLayout {
 
   /** Elements of every rank's slice. */
   public long sliceElements() {
-    return split.perRank() * UNIT;
+    return split.perRank() * unit;
   }
 
   /** Elements of the flat parameter, padding included. */

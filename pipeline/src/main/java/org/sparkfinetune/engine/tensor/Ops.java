@@ -16,6 +16,12 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  * vocabulary. Results belong to the scope given.
  */
 public final class Ops {
+  /** As many float32 in several tensors as a CPU's cache holds; faster than more or fewer. */
+  static final long CACHED_ELEMENTS = 1 << 18;
+
+  /** As many as keep a GPU busy for longer than it takes to start its kernels. */
+  private static final long LAUNCHED_ELEMENTS = 1 << 22;
+
   private final Torch torch;
   private final HostMemory hostMemory;
   private final OnDevice onDevice;
@@ -396,6 +402,54 @@ public final class Ops {
         .close();
   }
 
+  /**
+   * The same with both moments in 8 bits, in bitsandbytes' order of operations. All tensors are
+   * flat, of whole blocks of 256 elements.
+   *
+   * @param mean of gradients
+   * @param square mean of their squares
+   */
+  public void adamw8bit(
+      Scope scope,
+      Tensor p,
+      Tensor g,
+      BlockwiseMoment mean,
+      BlockwiseMoment square,
+      AdamWStep step) {
+    torch
+        .tensor(
+            scope,
+            "adamw_8bit",
+            value(p),
+            value(g),
+            value(mean.codes()),
+            value(mean.absmax()),
+            values(mean.values().tables()),
+            value(square.codes()),
+            value(square.absmax()),
+            values(square.values().tables()),
+            IValue.from(step.clipCoefficient()),
+            IValue.from(step.learningRate()),
+            IValue.from(step.weightDecay()),
+            IValue.from(step.beta1()),
+            IValue.from(step.beta2()),
+            IValue.from(step.eps()),
+            IValue.from(step.step()),
+            IValue.from(torch.device().sharesHostMemory() ? CACHED_ELEMENTS : LAUNCHED_ELEMENTS))
+        .close();
+  }
+
+  /**
+   * A code of 8 bits.
+   *
+   * @param values 256, ascending, from -1 or more to 1; neighbours no nearer than 2^-7 of their
+   *     size
+   */
+  public BlockwiseCode blockwiseCode(Scope scope, float[] values) {
+    Tensor map = ofFloats(scope, values, values.length);
+    return new BlockwiseCode(torch.tensors(scope, "blockwise_code", value(map)));
+  }
+
   private static IValue code(ElementType type) {
     return IValue.from((long) type.code());
   }
@@ -501,6 +555,22 @@ public final class Ops {
       return new AdamWStep(clipCoefficient, rate, weightDecay, beta1, beta2, eps, step);
     }
   }
+
+  /**
+   * A moment in 8 bits.
+   *
+   * @param codes (n) uint8
+   * @param absmax (n / 256) float32, the largest absolute value of each block
+   * @param values what the codes are shares of absmax by
+   */
+  public record BlockwiseMoment(Tensor codes, Tensor absmax, BlockwiseCode values) {}
+
+  /**
+   * A code's values, and what finds the nearest.
+   *
+   * @param tables as {@code blockwise_code} in {@code scripts.py} makes them
+   */
+  public record BlockwiseCode(List<Tensor> tables) {}
 
   /**
    * Blocks of one NF4 tensor in the bytes of a rank's slice.

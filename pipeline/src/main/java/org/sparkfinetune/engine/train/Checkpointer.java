@@ -25,10 +25,13 @@ import org.sparkfinetune.engine.checkpoint.SavedState;
 import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableGroup.StateSlice;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.HostMemory;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
+import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
 
@@ -114,7 +117,7 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     return settings.saveOnlyModel() ? Contents.MODEL : Contents.WHOLE_STATE;
   }
 
-  private static Map<String, Tensor> parts(TrainableGroup group, Contents contents) {
+  private static Map<String, StateSlice> parts(TrainableGroup group, Contents contents) {
     return switch (contents) {
       case WHOLE_STATE -> group.state();
       case MODEL -> group.parameters();
@@ -126,19 +129,19 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
    * holds the model alone, the optimizer's state stays as it is.
    */
   static void restore(RankModel model, Path checkpoint, CheckpointManifest manifest, Store store) {
-    int rank = model.exchange().rank();
     try (SavedState saved = SavedState.open(checkpoint, manifest, store)) {
       for (TrainableGroup group : model.weights().trainable()) {
-        long first = rank * group.layout().sliceElements();
         parts(group, manifest.contents())
             .forEach(
-                (name, tensor) ->
+                (name, slice) ->
                     model
                         .ops()
                         .hostMemory()
                         .write(
-                            tensor,
-                            (at, bytes) -> saved.read(name, first + at, bytes.asFloatBuffer())));
+                            slice.values(),
+                            (at, bytes) ->
+                                saved.read(
+                                    name, stored(slice.values()), slice.first() + at, bytes)));
       }
     }
   }
@@ -176,14 +179,25 @@ final class Checkpointer implements Trainer.AfterStep, AutoCloseable {
     for (TrainableGroup group : model.weights().trainable()) {
       parts(group, contents)
           .forEach(
-              (name, tensor) -> {
+              (name, slice) -> {
                 HostMemory hostMemory = model.ops().hostMemory();
-                Tensor copy = copies.computeIfAbsent(name, n -> memory(tensor));
-                hostMemory.copy(copy, tensor);
-                parts.add(new StateFile.Part(name, hostMemory.buffers(copy, 0, copy.elements())));
+                Tensor copy = copies.computeIfAbsent(name, n -> memory(slice.values()));
+                hostMemory.copy(copy, slice.values());
+                parts.add(
+                    new StateFile.Part(
+                        name, stored(copy), hostMemory.buffers(copy, 0, copy.elements())));
               });
     }
     return parts;
+  }
+
+  private static DType stored(Tensor tensor) {
+    return switch (tensor.type()) {
+      case FLOAT32 -> DType.F32;
+      case UINT8 -> DType.U8;
+      case INT64, FLOAT64, BFLOAT16 ->
+          throw new Bug("A checkpoint was given state of type " + tensor.type() + ".");
+    };
   }
 
   private Tensor memory(Tensor tensor) {

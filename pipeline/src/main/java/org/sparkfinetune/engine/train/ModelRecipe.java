@@ -9,6 +9,7 @@ import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.FrozenReader.Reshard;
 import org.sparkfinetune.engine.fsdp.ShardRanks;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
@@ -31,6 +32,7 @@ import org.sparkfinetune.model.peft.LoraTargets;
  * @param inputs where layers' inputs wait for the backward
  * @param activationMemory bytes that may wait in memory for the backward, if the user said so
  * @param routerBalance coefficient of the loss that balances experts, 0 for none
+ * @param moments how the optimizer keeps them
  */
 record ModelRecipe(
     DecoderConfig config,
@@ -46,7 +48,8 @@ record ModelRecipe(
     OptionalLong activationMemory,
     Sharding sharding,
     double routerBalance,
-    Regularization regularization) {
+    Regularization regularization,
+    AdamMoments.Type moments) {
 
   enum Inputs {
     IN_MEMORY,
@@ -78,7 +81,8 @@ record ModelRecipe(
         config.parallelism().activationMemory(),
         Sharding.of(config.parallelism()),
         config.optimization().routerAuxLossCoef().orElse(0.0),
-        config.regularization());
+        config.regularization(),
+        AdamMoments.Type.of(config.optimization().optim()));
   }
 
   /** Bytes in memory that wait for the backward of all layers, for one token. */

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.fsdp.ShardPlan;
@@ -113,10 +114,12 @@ final class RankModel implements AutoCloseable {
 
   private List<TrainableGroup> trainable(List<ModelGroups.Group> groups) {
     List<TrainableGroup> trainable = new ArrayList<>();
+    AdamMoments.Factory moments = AdamMoments.Factory.of(recipe.moments(), ops, scope);
+    int unit = recipe.moments().unit();
     for (ModelGroups.Group group : groups) {
-      TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize());
+      TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize(), unit);
       if (!layout.isEmpty()) {
-        trainable.add(new TrainableGroup(group.name(), layout, exchange, ops, scope));
+        trainable.add(new TrainableGroup(group.name(), layout, exchange, ops, moments, scope));
       }
     }
     return trainable;

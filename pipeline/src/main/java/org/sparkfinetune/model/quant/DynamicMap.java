@@ -3,32 +3,46 @@ package org.sparkfinetune.model.quant;
 import java.util.Arrays;
 
 /**
- * The signed 8-bit dynamic type (8-Bit Approximations for Parallelism in Deep Learning, Dettmers
- * 2015) with seven exponent bits, as {@code bitsandbytes.functional.create_dynamic_map()} builds
- * it.
+ * The 8-bit dynamic types (8-Bit Approximations for Parallelism in Deep Learning, Dettmers 2015)
+ * with seven exponent bits, as {@code bitsandbytes.functional.create_dynamic_map()} builds them.
  */
-final class DynamicMap {
+public final class DynamicMap {
   private static final int EXPONENTS = 7;
   private static final float SMALLEST = 0.1f;
-  private static final float[] VALUES = build();
+  private static final float[] VALUES = build(Sign.PLUS, Sign.MINUS);
+  private static final float[] UNSIGNED = build(Sign.PLUS);
+
+  private enum Sign {
+    PLUS,
+    MINUS
+  }
 
   private DynamicMap() {}
 
-  /** The 256 values, ascending; a copy. */
-  static float[] values() {
+  /** The 256 values of the signed type, ascending; a copy. */
+  public static float[] values() {
     return VALUES.clone();
   }
 
-  private static float[] build() {
+  /** The 256 values of the type without a sign, which has twice as many fractions; a copy. */
+  public static float[] unsigned() {
+    return UNSIGNED.clone();
+  }
+
+  /**
+   * @param signs whose values there are
+   */
+  private static float[] build(Sign... signs) {
     float[] values = new float[256];
     int n = 0;
     for (int exponent = 0; exponent < EXPONENTS; exponent++) {
       float scale = (float) Math.pow(10, exponent - (EXPONENTS - 1));
-      float[] bounds = linspace((1 << exponent) + 1);
+      float[] bounds = linspace((2 / signs.length << exponent) + 1);
       for (int i = 0; i + 1 < bounds.length; i++) {
         float middle = scale * ((bounds[i] + bounds[i + 1]) / 2);
-        values[n++] = middle;
-        values[n++] = -middle;
+        for (Sign sign : signs) {
+          values[n++] = sign == Sign.PLUS ? middle : -middle;
+        }
       }
     }
     values[n++] = 0;

@@ -68,6 +68,7 @@ final class RunIdentities {
   /** A run of constant rate may be made longer; every other schedule would change its past. */
   private static final List<String> LENGTH = List.of("num_train_epochs", "max_steps");
 
+  /** By the name it is carried out under, so a run may go on under another name of the same. */
   private static final String OPTIMIZER = "optim";
 
   private RunIdentities() {}
@@ -89,18 +90,13 @@ final class RunIdentities {
       if (loaded.config().optimization().lrSchedulerType() != LrSchedulerType.CONSTANT) {
         LENGTH.forEach(key -> values.put(key, text(yaml, key)));
       }
-      values.put(OPTIMIZER, optimizer(text(yaml, OPTIMIZER)));
+      values.put(OPTIMIZER, loaded.config().optimization().optim().plain().text());
       values.put("hash of the model", modelHash);
       values.put("hash of the rows", dataHash);
       return new RunIdentity(values);
     } catch (JsonProcessingException e) {
       throw new Bug("A resolved configuration is not YAML.", e);
     }
-  }
-
-  /** Two of transformers' names are one AdamW, so a run may go on under the other. */
-  private static String optimizer(String name) {
-    return name.equals("adamw_torch_fused") ? "adamw_torch" : name;
   }
 
   private static String text(JsonNode yaml, String key) {

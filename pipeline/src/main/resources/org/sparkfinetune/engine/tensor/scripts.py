@@ -1050,3 +1050,56 @@ class Ops(Module):
     correction2 = 1. - beta2 ** float(step)
     denominator = torch.add_(torch.div_(torch.sqrt(v), correction2 ** 0.5), eps)
     return torch.addcdiv_(p, m, denominator, value=torch.neg(lr / correction1))
+
+  # ---- AdamW with both moments in 8 bits, in the order of operations of bitsandbytes ---------------
+  # values: (256), ascending -> [values, the borders between neighbours, of the floats with the same upper 16 bits the
+  # code of the lowest]: among them is one border at most, so that one comparison finds the nearest value
+  def blockwise_code(self: __torch__.Ops, values: Tensor) -> List[Tensor]:
+    borders = torch.div_(torch.narrow(values, 0, 1, 255) + torch.narrow(values, 0, 0, 255), 2.)
+    upper = torch.arange(0, 65536, dtype=3, device=values.device)
+    bits = torch.bitwise_left_shift(upper, 16)
+    lowest = torch.where(torch.ge(upper, 32768), torch.bitwise_or(bits, 65535), bits)
+    first = torch.bucketize(torch.view_copy(lowest, dtype=6), borders, out_int32=True)
+    none = torch.full([1], float("inf"), dtype=6, device=values.device)
+    return [values, torch.cat([borders, none]), first]
+
+  # codes: (n) uint8; absmax: (n / 256) -> (n) float32
+  def blockwise_decoded(self: __torch__.Ops, codes: Tensor, absmax: Tensor, code: List[Tensor]) -> Tensor:
+    blocks = torch.view(torch.index_select(code[0], 0, torch.to(codes, 3)), [-1, 256])
+    return torch.view(torch.mul_(blocks, torch.unsqueeze(absmax, 1)), [-1])
+
+  # x: (n) -> the nearest codes into codes, the blocks' largest absolute values into absmax
+  def blockwise_encode(self: __torch__.Ops, x: Tensor, codes: Tensor, absmax: Tensor, code: List[Tensor]) -> Tensor:
+    blocks = torch.view(x, [-1, 256])
+    largest = torch.amax(torch.abs(blocks), [1], True)
+    divisor = torch.masked_fill(largest, torch.eq(largest, 0.), 1.)
+    scaled = torch.view(blocks / divisor, [-1])
+    first = torch.index_select(code[2], 0, torch.bitwise_and(torch.bitwise_right_shift(torch.view_copy(scaled, dtype=3), 16), 65535))
+    above = torch.gt(scaled, torch.index_select(code[1], 0, first))
+    _ = torch.copy_(absmax, torch.squeeze(largest, 1))
+    return torch.copy_(codes, torch.add_(first, above))
+
+  # All of whole blocks; a chunk at a time, so that little is float32
+  def adamw_8bit(self: __torch__.Ops, p: Tensor, g: Tensor, m: Tensor, absmaxM: Tensor, signed: List[Tensor], v: Tensor, absmaxV: Tensor, unsigned: List[Tensor], clip: float, lr: float, decay: float, beta1: float, beta2: float, eps: float, step: int, chunk: int) -> Tensor:
+    correction1 = 1. - beta1 ** float(step)
+    correction2 = (1. - beta2 ** float(step)) ** 0.5
+    elements = torch.numel(p)
+    for at in range(0, elements, chunk):
+      n = min(chunk, elements - at)
+      w = torch.narrow(p, 0, at, n)
+      x = torch.mul(torch.narrow(g, 0, at, n), clip)
+      codesM = torch.narrow(m, 0, at, n)
+      codesV = torch.narrow(v, 0, at, n)
+      first = torch.floordiv(at, 256)
+      blocks = torch.floordiv(n, 256)
+      largestM = torch.narrow(absmaxM, 0, first, blocks)
+      largestV = torch.narrow(absmaxV, 0, first, blocks)
+      mean = torch.add_(torch.mul_(self.blockwise_decoded(codesM, largestM, signed), beta1), x, alpha=1. - beta1)
+      square = torch.addcmul_(torch.mul_(self.blockwise_decoded(codesV, largestV, unsigned), beta2), x, x, value=1. - beta2)
+      if decay != 0.:
+        w = torch.mul_(w, 1. - lr * decay)
+      denominator = torch.add_(torch.div_(torch.sqrt(square), correction2), eps)
+      _ = torch.addcdiv_(w, mean, denominator, value=torch.neg(lr / correction1))
+      _1 = self.blockwise_encode(mean, codesM, largestM, signed)
+      _2 = self.blockwise_encode(square, codesV, largestV, unsigned)
+    return p

@@ -2,7 +2,6 @@ package org.sparkfinetune.engine.checkpoint;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -14,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.Fuzz;
 import org.sparkfinetune.testing.Fuzz.Share;
@@ -28,7 +28,8 @@ class CheckpointFuzzTest {
   void save() {
     store = new CheckpointStore(RunFolder.of(folder.toString()), disk);
     ByteBuffer values = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
-    List<StateFile.Part> parts = List.of(new StateFile.Part("parameters/layer", List.of(values)));
+    List<StateFile.Part> parts =
+        List.of(new StateFile.Part("parameters/layer", DType.F32, List.of(values)));
     List<StateFile> files =
         IntStream.range(0, 2)
             .mapToObj(rank -> StateFile.write(store.writing(3), disk, rank, 2, parts))
@@ -47,7 +48,7 @@ class CheckpointFuzzTest {
   private void read() {
     CheckpointStore.Found found = store.open(new org.apache.hadoop.fs.Path(step.toUri()));
     try (SavedState state = SavedState.open(found.path(), found.manifest(), disk)) {
-      state.read("parameters/layer", 0, FloatBuffer.allocate(32));
+      state.read("parameters/layer", DType.F32, 0, ByteBuffer.allocate(128));
     }
   }
 
@@ -75,7 +76,7 @@ class CheckpointFuzzTest {
           Files.write(file, input);
           try (SavedState state =
               SavedState.open(new org.apache.hadoop.fs.Path(step.toUri()), manifest, disk)) {
-            state.read("parameters/layer", 0, FloatBuffer.allocate(32));
+            state.read("parameters/layer", DType.F32, 0, ByteBuffer.allocate(128));
           }
         });
   }

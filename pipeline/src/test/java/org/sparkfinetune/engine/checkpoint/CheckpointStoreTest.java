@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +22,7 @@ import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
 
 class CheckpointStoreTest {
@@ -52,7 +52,7 @@ class CheckpointStoreTest {
     for (int i = 0; i < 8; i++) {
       values.putFloat(rank * 8 + i);
     }
-    return List.of(new StateFile.Part("parameters/layer", List.of(values.flip())));
+    return List.of(new StateFile.Part("parameters/layer", DType.F32, List.of(values.flip())));
   }
 
   private Path file(long step, String name) {
@@ -74,10 +74,12 @@ class CheckpointStoreTest {
     save(5, 3);
     CheckpointStore.Found found = store.newestWhole().orElseThrow();
     try (SavedState state = SavedState.open(found.path(), found.manifest(), disk)) {
-      FloatBuffer out = FloatBuffer.allocate(21);
-      state.read("parameters/layer", 6, out);
-      assertThat(out.array()).startsWith(6, 7, 8, 9).endsWith(21, 22, 23, 0, 0, 0);
-      assertThatThrownBy(() -> state.read("parameters/other", 0, FloatBuffer.allocate(1)))
+      ByteBuffer out = ByteBuffer.allocate(21 * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+      state.read("parameters/layer", DType.F32, 6, out);
+      float[] values = new float[21];
+      out.flip().asFloatBuffer().get(values);
+      assertThat(values).startsWith(6, 7, 8, 9).endsWith(21, 22, 23, 0, 0, 0);
+      assertThatThrownBy(() -> state.read("parameters/other", DType.F32, 0, out))
           .isInstanceOf(UserError.class);
     }
   }

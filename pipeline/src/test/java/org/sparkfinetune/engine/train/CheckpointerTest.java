@@ -31,10 +31,10 @@ import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.fsdp.TrainableGroup.StateSlice;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.HostMemory;
-import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 import org.sparkfinetune.model.safetensors.SafetensorsFile;
 import org.sparkfinetune.store.Store;
@@ -207,8 +207,9 @@ class CheckpointerTest {
   private static void fill(RankModel model, int seed) {
     HostMemory hostMemory = model.ops().hostMemory();
     for (TrainableGroup group : model.weights().trainable()) {
-      for (Tensor tensor : group.state().values()) {
-        hostMemory.write(tensor, (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
+      for (StateSlice slice : group.state().values()) {
+        hostMemory.write(
+            slice.values(), (first, bytes) -> fill(bytes.asFloatBuffer(), first, seed));
       }
     }
   }
@@ -222,7 +223,9 @@ class CheckpointerTest {
   private static Map<String, float[]> state(RankModel model) {
     Map<String, float[]> state = new TreeMap<>();
     for (TrainableGroup group : model.weights().trainable()) {
-      group.state().forEach((name, x) -> state.put(name, GoldenRun.floats(model, x)));
+      group
+          .state()
+          .forEach((name, slice) -> state.put(name, GoldenRun.floats(model, slice.values())));
     }
     return state;
   }

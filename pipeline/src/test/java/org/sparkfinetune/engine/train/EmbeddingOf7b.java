@@ -16,6 +16,7 @@ import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
@@ -126,7 +127,8 @@ final class EmbeddingOf7b {
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
-        Regularization.NONE);
+        Regularization.NONE,
+        AdamMoments.Type.FLOAT32);
   }
 
   private static WeightSource drawn() {

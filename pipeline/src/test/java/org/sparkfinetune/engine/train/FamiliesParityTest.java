@@ -29,6 +29,7 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
@@ -162,7 +163,8 @@ class FamiliesParityTest {
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
-        Regularization.NONE);
+        Regularization.NONE,
+        AdamMoments.Type.FLOAT32);
   }
 
   private static WeightSource trained(BaseModel base, Checkpoint adapter) {
@@ -310,7 +312,8 @@ class FamiliesParityTest {
         activationMemory,
         plain.sharding(),
         0.05,
-        Regularization.NONE);
+        Regularization.NONE,
+        AdamMoments.Type.FLOAT32);
   }
 
   private Variant balanced(String model) throws Exception {

@@ -20,6 +20,7 @@ import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -83,7 +84,8 @@ class FrozenHeadTest {
               OptionalLong.empty(),
               new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
               0,
-              Regularization.NONE);
+              Regularization.NONE,
+              AdamMoments.Type.FLOAT32);
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();

@@ -29,6 +29,7 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.ShardStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
@@ -82,6 +83,7 @@ final class GoldenRun {
   private ComputeDevice device = new ComputeDevice.Cpu();
   private Supplier<Optional<ShardStore>> store = Optional::empty;
   private Regularization regularization = Regularization.NONE;
+  private AdamMoments.Type moments = AdamMoments.Type.FLOAT32;
   private long bufferBytes = 64 << 20;
   private int threads = 1;
 
@@ -128,6 +130,11 @@ final class GoldenRun {
 
   GoldenRun regularized(Regularization how) {
     this.regularization = how;
+    return this;
+  }
+
+  GoldenRun with(AdamMoments.Type type) {
+    this.moments = type;
     return this;
   }
 
@@ -277,7 +284,8 @@ final class GoldenRun {
         activationMemory,
         new Sharding(sharding, prefetch),
         0,
-        regularization);
+        regularization,
+        moments);
   }
 
   static TrainingStep trainingStep(RankModel model) {
@@ -312,7 +320,8 @@ final class GoldenRun {
     model.weights().trainable().forEach(group -> group.publish(numbers.step()));
   }
 
-  private static Map<String, float[]> weights(RankModel model, int version) {
+  /** Of all ranks together. */
+  static Map<String, float[]> weights(RankModel model, long version) {
     Map<String, float[]> weights = new TreeMap<>();
     try (Scope scope = model.ops().torch().scope()) {
       for (TrainableGroup group : model.weights().trainable()) {
@@ -361,7 +370,7 @@ final class GoldenRun {
 
   /** A part of a group's state on this rank: parameters, exp_avg or exp_avg_sq. */
   static Tensor state(TrainableGroup group, String part) {
-    return Objects.requireNonNull(group.state().get(part + "/" + group.name()));
+    return Objects.requireNonNull(group.state().get(part + "/" + group.name())).values();
   }
 
   /** Adds this rank's part of every gradient: with beta1 = 0 the first moment is the gradient. */

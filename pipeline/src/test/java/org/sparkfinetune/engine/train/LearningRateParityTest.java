@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.config.TrainConfig.LrSchedulerType;
+import org.sparkfinetune.config.TrainConfig.Optim;
 import org.sparkfinetune.config.TrainConfig.Optimization;
 
 /** transformers' schedulers, with the warm-up in steps and as a ratio. */
@@ -31,7 +32,8 @@ class LearningRateParityTest {
                   0.999,
                   1e-8,
                   0,
-                  Optional.empty()),
+                  Optional.empty(),
+                  Optim.ADAMW_TORCH),
               run.path("steps").asLong());
       for (int step = 1; step <= run.path("steps").asInt(); step++) {
         assertThat(ours.at(step))

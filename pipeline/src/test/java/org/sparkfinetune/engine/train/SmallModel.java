@@ -17,6 +17,7 @@ import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
@@ -97,7 +98,8 @@ record SmallModel(
         OptionalLong.empty(),
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
-        Regularization.NONE);
+        Regularization.NONE,
+        AdamMoments.Type.FLOAT32);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {

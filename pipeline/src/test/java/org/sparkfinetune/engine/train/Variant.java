@@ -128,16 +128,42 @@ final class Variant {
     }
   }
 
-  /** Every seventh element of what was saved, relative to the tensor's largest. */
-  void compareWeights(double relative) {
+  /** The root of the mean square by which what was saved is away, relative to its own. */
+  double weightsApart() {
+    double apart = 0;
+    double size = 0;
+    try (Checkpoint expected = expected();
+        Checkpoint ours = saved()) {
+      assertThat(ours.names()).containsExactlyInAnyOrderElementsOf(expected.names());
+      for (String tensor : expected.names()) {
+        float[] theirs = floats(expected, tensor);
+        float[] mine = floats(ours, tensor);
+        for (int i = 0; i < theirs.length; i++) {
+          size += theirs[i] * theirs[i];
+          apart += Math.pow(theirs[i] - mine[7 * i], 2);
+        }
+      }
+    }
+    return Math.sqrt(apart / size);
+  }
+
+  private Checkpoint expected() {
+    return GoldenRun.open("variants/" + name + ".safetensors");
+  }
+
+  private Checkpoint saved() {
     Path saved =
         Files.exists(output.resolve("model"))
             ? output.resolve("model/model.safetensors")
             : output.resolve("adapter/adapter_model.safetensors");
-    try (Checkpoint expected = GoldenRun.open("variants/" + name + ".safetensors");
-        Checkpoint ours =
-            Checkpoint.openFile(
-                new org.apache.hadoop.fs.Path(saved.toUri()), new Store(new Configuration()))) {
+    return Checkpoint.openFile(
+        new org.apache.hadoop.fs.Path(saved.toUri()), new Store(new Configuration()));
+  }
+
+  /** Every seventh element of what was saved, relative to the tensor's largest. */
+  void compareWeights(double relative) {
+    try (Checkpoint expected = expected();
+        Checkpoint ours = saved()) {
       assertThat(ours.names()).containsExactlyInAnyOrderElementsOf(expected.names());
       for (String tensor : expected.names()) {
         float[] theirs = floats(expected, tensor);

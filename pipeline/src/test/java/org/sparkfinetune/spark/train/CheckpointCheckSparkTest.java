@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.engine.checkpoint.StateFile;
 import org.sparkfinetune.errors.RunFailure;
+import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.store.Store;
 
 class CheckpointCheckSparkTest {
@@ -41,7 +42,7 @@ class CheckpointCheckSparkTest {
   void write() {
     for (int rank = 0; rank < RANKS; rank++) {
       ByteBuffer values = ByteBuffer.allocate(1 << 16);
-      StateFile.Part part = new StateFile.Part("parameters/layer", List.of(values));
+      StateFile.Part part = new StateFile.Part("parameters/layer", DType.F32, List.of(values));
       files.add(StateFile.write(path("file://" + folder), store, rank, RANKS, List.of(part)));
     }
   }

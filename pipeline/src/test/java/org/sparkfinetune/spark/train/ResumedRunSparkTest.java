@@ -144,13 +144,14 @@ class ResumedRunSparkTest {
     Files.delete(data);
   }
 
-  /** DoRA under dropout, embeddings of single tokens, adapters that W is less by, noise. */
+  /** DoRA under dropout, embeddings of single tokens, adapters that W is less by, noise, codes. */
   @ParameterizedTest
   @ValueSource(
       strings = {
         "--use_dora true --trainable_token_indices 5,9",
         "--method lora --init_lora_weights pissa_niter_4",
-        "--neftune_noise_alpha 5 --label_smoothing_factor 0.1"
+        "--neftune_noise_alpha 5 --label_smoothing_factor 0.1",
+        "--optim adamw_8bit --lora_r 64"
       })
   void what_is_beside_a_and_b_is_resumed(String options) throws IOException {
     String[] more = options.split(" ");

@@ -26,6 +26,12 @@ final class RunIdentitiesTest {
   void a_run_goes_on_with_its_optimizer_alone_under_either_of_its_names() {
     RunIdentity now = of("--optim", "adamw_torch");
     assertThat(now.differences(of("--optim", "adamw_torch_fused"))).isEmpty();
+    assertThat(now.differences(of("--optim", "paged_adamw_32bit"))).isEmpty();
+    RunIdentity codes = of("--optim", "adamw_8bit");
+    assertThat(codes.differences(of("--optim", "adamw_bnb_8bit"))).isEmpty();
+    assertThat(codes.differences(of("--optim", "paged_adamw_8bit"))).isEmpty();
+    assertThat(codes.differences(now))
+        .containsExactly("optim: adamw_8bit in the checkpoint, adamw_torch now");
     Map<String, String> other = new TreeMap<>(now.values());
     other.put("optim", "lion");
     assertThat(new RunIdentity(other).differences(now))
