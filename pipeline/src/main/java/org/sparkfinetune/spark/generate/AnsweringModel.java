@@ -23,6 +23,7 @@ import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.BaseWeights;
 import org.sparkfinetune.inference.generate.DecodingModel;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.GenerationSettings;
@@ -36,7 +37,8 @@ import org.sparkfinetune.store.Store;
 
 /**
  * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
- * each JVM for all tasks there; it lives as long as the broadcast.
+ * each JVM for all tasks there; it lives as long as the broadcast. Models over one base share its
+ * weights.
  */
 public final class AnsweringModel implements Serializable, AutoCloseable {
   private static final long serialVersionUID = 1L;
@@ -53,7 +55,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private final Store store;
   private transient @Nullable Open open;
 
-  private record Open(DecodingModel model, LlamaTokenizer tokenizer) {}
+  private record Open(BaseWeights base, DecodingModel model, LlamaTokenizer tokenizer) {}
 
   private AnsweringModel(
       ModelChoice model,
@@ -200,16 +202,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     Open made = open;
     if (made == null) {
       long started = System.nanoTime();
-      made =
-          new Open(
-              DecodingModel.load(
-                  new Path(modelId),
-                  adapter.isEmpty() ? Optional.empty() : Optional.of(new Path(adapter)),
-                  form,
-                  store,
-                  threads,
-                  layerLoaded),
-              LlamaTokenizer.of(files));
+      made = load(threads, layerLoaded);
       LOG.info(
           "Loaded {} ({}) in {} s.",
           modelId,
@@ -220,11 +213,23 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     return made;
   }
 
+  private Open load(int threads, Runnable layerLoaded) {
+    Optional<Path> with = Optional.of(adapter).filter(path -> !path.isEmpty()).map(Path::new);
+    BaseWeights base = BaseWeights.shared(new Path(modelId), form, store);
+    try {
+      return new Open(base, base.with(with, threads, layerLoaded), LlamaTokenizer.of(files));
+    } catch (RuntimeException e) {
+      base.close();
+      throw e;
+    }
+  }
+
   @Override
   public synchronized void close() {
     Open made = open;
     if (made != null) {
       made.model().close();
+      made.base().close();
       made.tokenizer().close();
       open = null;
     }
