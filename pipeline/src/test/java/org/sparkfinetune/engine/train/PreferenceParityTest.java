@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 
 /** {@code objective: dpo} beside TRL's DPOTrainer (preference.py): 20 steps, from an adapter. */
@@ -107,6 +108,19 @@ class PreferenceParityTest {
     for (int i = 0; i < ours.size(); i++) {
       assertThat(ours.get(i).loss())
           .isCloseTo(golden.path(i).path("loss").asDouble(), within(0.05));
+    }
+  }
+
+  /** A device whose memory host code does not see: losses come back, weights go there. */
+  @Test
+  void on_a_device_of_its_own_memory_the_steps_are_the_same() throws Exception {
+    List<TrainingEvents.Step> here = variant("mixed").with("max_steps", 3).run(1);
+    List<TrainingEvents.Step> there =
+        variant("mixed").with("max_steps", 3).on(new ComputeDevice.Staged()).run(1);
+    for (int i = 0; i < 3; i++) {
+      assertThat(there.get(i).loss()).isEqualTo(here.get(i).loss());
+      assertThat(there.get(i).gradNorm()).isEqualTo(here.get(i).gradNorm());
+      assertThat(there.get(i).ofPairs()).isEqualTo(here.get(i).ofPairs());
     }
   }
 
