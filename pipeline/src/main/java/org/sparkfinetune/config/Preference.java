@@ -50,11 +50,9 @@ public record Preference(
         .filter(type -> !OF_SFT.contains(type) && LossType.named(type).isEmpty())
         .forEach(
             type ->
-                problems.addIf(
-                    true,
-                    () ->
-                        "loss_type is %s, which train does not have; allowed: sigmoid, ipo, sft, one or several, and nll for objective: sft"
-                            .formatted(type)));
+                problems.add(
+                    "loss_type is %s, which train does not have; allowed: sigmoid, ipo, sft, one or several, and nll for objective: sft"
+                        .formatted(type)));
     problems.addIf(
         types.stream().distinct().count() < types.size(),
         () -> "loss_type is %s, which has one twice; add up its loss_weights".formatted(types));
@@ -120,11 +118,9 @@ public record Preference(
         .filter(type -> OF_SFT.contains(type) == dpo)
         .forEach(
             type ->
-                problems.addIf(
-                    true,
-                    () ->
-                        "loss_type is %s, which belongs to objective: %s, but objective is %s"
-                            .formatted(type, dpo ? "sft" : "dpo", data.objective().text())));
+                problems.add(
+                    "loss_type is %s, which belongs to objective: %s, but objective is %s"
+                        .formatted(type, dpo ? "sft" : "dpo", data.objective().text())));
     problems.addIf(
         dpo && data.overlong() == TrainingData.Overlong.SPLIT,
         () ->

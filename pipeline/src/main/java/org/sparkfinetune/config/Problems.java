@@ -9,6 +9,10 @@ import org.sparkfinetune.errors.UserError;
 final class Problems {
   private final List<String> lines = new ArrayList<>();
 
+  void add(String line) {
+    lines.add(line);
+  }
+
   void addIf(boolean wrong, Supplier<String> line) {
     if (wrong) {
       lines.add(line.get());

@@ -50,6 +50,15 @@ public record Conversation(List<Message> messages, TemplateInputs inputs, String
         : Optional.of(new Conversation(MessageJson.messages(rejected, "rejected"), inputs));
   }
 
+  /** How many messages two conversations both begin with: the prompt of a preference. */
+  public static int sharedTurns(List<Message> one, List<Message> other) {
+    int same = 0;
+    while (same < Math.min(one.size(), other.size()) && one.get(same).equals(other.get(same))) {
+      same++;
+    }
+    return same;
+  }
+
   /** Without the assistant's last answer, if it ends with one. */
   public Conversation question() {
     int last = messages.size() - 1;

@@ -38,11 +38,7 @@ record PreferencePair(SystemMessage system) implements Converter {
     }
     TrainableShape.checked(rejected);
     Conversation preferred = TrainableShape.checked(chosen, TurnFields.inputs(row));
-    int same = 0;
-    while (same < Math.min(chosen.size(), rejected.size())
-        && chosen.get(same).equals(rejected.get(same))) {
-      same++;
-    }
+    int same = Conversation.sharedTurns(chosen, rejected);
     if (!isAnswer(chosen, same) || !isAnswer(rejected, same)) {
       throw new RejectedRow(
           NO_PREFERENCE,

@@ -37,10 +37,7 @@ public final class PairTokenizer {
                         "objective is dpo, but there is no rejected answer; let prepare make the data set with dataset: preference"));
     List<Message> ours = conversation.messages();
     List<Message> others = rejected.messages();
-    int same = 0;
-    while (same < Math.min(ours.size(), others.size()) && ours.get(same).equals(others.get(same))) {
-      same++;
-    }
+    int same = Conversation.sharedTurns(ours, others);
     if (same == 0 || same == ours.size() || same == others.size()) {
       throw new UserError(
           "the chosen and the rejected conversation part at message %s; they need a prompt that both begin with, and an answer each"

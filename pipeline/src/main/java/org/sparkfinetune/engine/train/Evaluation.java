@@ -11,6 +11,7 @@ import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
+import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
 
@@ -75,7 +76,7 @@ final class Evaluation {
     for (SourceRows part : parts) {
       int end = begin + part.rows();
       double[] sums = new double[2];
-      for (List<TokenBatch> group : groups(own(test.rows(), begin, end))) {
+      for (List<TokenBatch> group : groups(rows(test.rows(), begin, end))) {
         sums[0] += loss(step, group);
         sums[1] += group.stream().mapToLong(TokenBatch::trainedTokens).sum();
       }
@@ -150,22 +151,15 @@ final class Evaluation {
     return own;
   }
 
-  private List<TokenBatch> own(PackedRows rows, int begin, int end) {
-    return TokenBatch.of(rows(rows, begin, end), maxTokens, attention);
-  }
-
   /**
    * Computes rows without learning from them.
    *
    * @param each told of every batch and the losses of its trained tokens
    */
   void tokenLosses(long step, List<StepRow> rows, BiConsumer<TokenBatch, float[]> each) {
-    for (List<TokenBatch> group : groups(TokenBatch.of(rows, maxTokens, attention))) {
+    for (List<TokenBatch> group : groups(rows)) {
       try (Scope scope = ops.torch().scope()) {
-        List<RotaryEmbedding.Angles> angles =
-            group.stream().map(batch -> layers.angles(scope, batch)).toList();
-        List<float[]> losses =
-            head.tokenLosses(group, forward.output(scope, group, angles, step), step);
+        List<float[]> losses = head.tokenLosses(group, output(scope, group, step), step);
         for (int i = 0; i < group.size(); i++) {
           each.accept(group.get(i), losses.get(i));
         }
@@ -174,7 +168,8 @@ final class Evaluation {
   }
 
   /** A few batches go through the layers together, so that each gathering serves several. */
-  private static List<List<TokenBatch>> groups(List<TokenBatch> batches) {
+  private List<List<TokenBatch>> groups(List<StepRow> rows) {
+    List<TokenBatch> batches = TokenBatch.of(rows, maxTokens, attention);
     List<List<TokenBatch>> groups = new ArrayList<>();
     for (int i = 0; i < batches.size(); i += BufferSizes.EVALUATED_BATCHES) {
       groups.add(batches.subList(i, Math.min(batches.size(), i + BufferSizes.EVALUATED_BATCHES)));
@@ -184,9 +179,13 @@ final class Evaluation {
 
   private double loss(long step, List<TokenBatch> batches) {
     try (Scope scope = ops.torch().scope()) {
-      List<RotaryEmbedding.Angles> angles =
-          batches.stream().map(batch -> layers.angles(scope, batch)).toList();
-      return head.loss(batches, forward.output(scope, batches, angles, step), step);
+      return head.loss(batches, output(scope, batches, step), step);
     }
+  }
+
+  private List<Tensor> output(Scope scope, List<TokenBatch> batches, long step) {
+    List<RotaryEmbedding.Angles> angles =
+        batches.stream().map(batch -> layers.angles(scope, batch)).toList();
+    return forward.output(scope, batches, angles, step);
   }
 }

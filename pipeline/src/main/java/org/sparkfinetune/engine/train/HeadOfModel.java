@@ -8,12 +8,8 @@ import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
+import org.sparkfinetune.engine.tensor.HeadOps;
 import org.sparkfinetune.engine.tensor.Ops;
-import org.sparkfinetune.engine.tensor.Ops.HeadChunk;
-import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
-import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
-import org.sparkfinetune.engine.tensor.Ops.LossOptions;
-import org.sparkfinetune.engine.tensor.Ops.LossWeights;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
@@ -32,7 +28,7 @@ final class HeadOfModel {
   private final DecoderConfig config;
   private final Weights weights;
   private final FrozenHead frozen;
-  private final LossOptions options;
+  private final HeadOps.LossOptions options;
 
   /**
    * @param smoothing {@code label_smoothing_factor}
@@ -44,7 +40,7 @@ final class HeadOfModel {
     this.config = config;
     this.weights = weights;
     this.options =
-        new LossOptions(config.family().softCaps().logits(), smoothing, config.vocabSize());
+        new HeadOps.LossOptions(config.family().softCaps().logits(), smoothing, config.vocabSize());
     this.frozen = new FrozenHead(ops, precision, weights, group(), shape(), options);
   }
 
@@ -78,7 +74,7 @@ final class HeadOfModel {
   /** Sum of losses over the batches' trained positions. */
   double loss(List<TokenBatch> batches, List<Tensor> x, long version) {
     try (Scope scope = ops.torch().scope()) {
-      return losses(scope, batches, x, version).stream().mapToDouble(HeadLoss::sum).sum();
+      return losses(scope, batches, x, version).stream().mapToDouble(HeadOps.Loss::sum).sum();
     }
   }
 
@@ -91,11 +87,11 @@ final class HeadOfModel {
     }
   }
 
-  private List<HeadLoss> losses(
+  private List<HeadOps.Loss> losses(
       Scope scope, List<TokenBatch> batches, List<Tensor> x, long version) {
     List<Part> parts = parts(scope, batches, x, norm(scope, version));
-    Weighing none = (part, losses) -> ops.sameWeights(scope, 0);
-    return losses(scope, parts, none, version, HeadGradients.NONE);
+    Weighing none = (part, losses) -> ops.head().sameWeights(scope, 0);
+    return losses(scope, parts, none, version, HeadOps.Gradients.NONE);
   }
 
   /** What trained tokens count in the loss of a step. */
@@ -109,18 +105,18 @@ final class HeadOfModel {
 
   /** The weights of a part's tokens; their losses are computed if they are asked for. */
   interface Weighing {
-    LossWeights of(int part, Supplier<Tensor> losses);
+    HeadOps.LossWeights of(int part, Supplier<Tensor> losses);
   }
 
   private Weighing weighing(Scope scope, List<TokenBatch> batches, TokenWeights weights) {
     if (weights instanceof TokenWeights.OfLosses byLosses) {
       return (part, losses) -> {
         float[] known = ops.hostMemory().toHost(scope, losses.get()).toFloats();
-        return ops.weights(scope, byLosses.weights().apply(batches.get(part), known));
+        return ops.head().weights(scope, byLosses.weights().apply(batches.get(part), known));
       };
     }
     double factor = ((TokenWeights.Same) weights).factor();
-    return (part, losses) -> ops.sameWeights(scope, factor);
+    return (part, losses) -> ops.head().sameWeights(scope, factor);
   }
 
   /**
@@ -144,10 +140,11 @@ final class HeadOfModel {
       List<Tensor> x,
       TokenWeights weights,
       long version,
-      HeadGradients want) {
+      HeadOps.Gradients want) {
     Tensor norm = norm(scope, version);
     List<Part> parts = parts(scope, batches, x, norm);
-    List<HeadLoss> losses = losses(scope, parts, weighing(scope, batches, weights), version, want);
+    List<HeadOps.Loss> losses =
+        losses(scope, parts, weighing(scope, batches, weights), version, want);
     List<Backward> all = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
       all.add(backward(scope, batches.get(i), x.get(i), norm, losses.get(i)));
@@ -155,7 +152,8 @@ final class HeadOfModel {
     return all;
   }
 
-  private Backward backward(Scope scope, TokenBatch batch, Tensor x, Tensor norm, HeadLoss loss) {
+  private Backward backward(
+      Scope scope, TokenBatch batch, Tensor x, Tensor norm, HeadOps.Loss loss) {
     Tensor typed = ops.cast(scope, x, precision.compute());
     Tensor dNormed = ops.zeros(scope, precision.compute(), x.size(0), x.size(1));
     if (batch.trainedTokens() > 0) {
@@ -201,8 +199,8 @@ final class HeadOfModel {
     return parts;
   }
 
-  private List<HeadLoss> losses(
-      Scope scope, List<Part> parts, Weighing weighing, long version, HeadGradients want) {
+  private List<HeadOps.Loss> losses(
+      Scope scope, List<Part> parts, Weighing weighing, long version, HeadOps.Gradients want) {
     if (weights.trainable(group()).isEmpty()) {
       Optional<Weights.TokenRows> rows =
           tokensAreHead() ? weights.tokenRows(scope, version) : Optional.empty();
@@ -210,25 +208,26 @@ final class HeadOfModel {
     }
     int chunk = BufferSizes.logitsTokens(config.vocabSize());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
-    List<HeadLoss> losses = new ArrayList<>();
+    List<HeadOps.Loss> losses = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {
       Tensor x = parts.get(i).normed();
       Tensor targets = ops.ofInts(scope, parts.get(i).targets());
-      LossWeights weight =
+      HeadOps.LossWeights weight =
           weighing.of(
               i,
               () ->
-                  ops.headLoss(
+                  ops.head()
+                      .loss(
                           scope,
                           x,
                           head,
                           targets,
-                          ops.sameWeights(scope, 0),
+                          ops.head().sameWeights(scope, 0),
                           chunk,
                           options,
-                          HeadGradients.NONE)
+                          HeadOps.Gradients.NONE)
                       .losses());
-      losses.add(ops.headLoss(scope, x, head, targets, weight, chunk, options, want));
+      losses.add(ops.head().loss(scope, x, head, targets, weight, chunk, options, want));
     }
     return losses;
   }
@@ -245,7 +244,7 @@ final class HeadOfModel {
     private final Weights weights;
     private final String group;
     private final NamedShape head;
-    private final LossOptions options;
+    private final HeadOps.LossOptions options;
     private final int leastRows;
     private final long weightBytes;
 
@@ -255,7 +254,7 @@ final class HeadOfModel {
         Weights weights,
         String group,
         NamedShape head,
-        LossOptions options) {
+        HeadOps.LossOptions options) {
       this(
           ops,
           precision,
@@ -273,7 +272,7 @@ final class HeadOfModel {
         Weights weights,
         String group,
         NamedShape head,
-        LossOptions options,
+        HeadOps.LossOptions options,
         int leastRows,
         long weightBytes) {
       this.leastRows = leastRows;
@@ -291,15 +290,15 @@ final class HeadOfModel {
      *
      * @param trained rows of the head, if some are; their gradient is among the result then
      */
-    List<HeadLoss> losses(
+    List<HeadOps.Loss> losses(
         Scope scope,
         List<HeadOfModel.Part> parts,
         Weighing weighing,
-        HeadGradients want,
+        HeadOps.Gradients want,
         Optional<Weights.TokenRows> trained) {
-      List<HeadChunk.State> states = new ArrayList<>();
+      List<HeadOps.Chunk.State> states = new ArrayList<>();
       for (HeadOfModel.Part part : parts) {
-        states.add(ops.headBegin(scope, part.normed(), options, want));
+        states.add(ops.head().begin(scope, part.normed(), options, want));
       }
       int vocabulary = (int) head.dimensions()[0];
       int rows = rowsOfChunk(parts);
@@ -321,18 +320,19 @@ final class HeadOfModel {
           }
         }
       }
-      List<HeadLoss> losses = new ArrayList<>();
+      List<HeadOps.Loss> losses = new ArrayList<>();
       for (int i = 0; i < parts.size(); i++) {
-        HeadChunk.State state = states.get(i);
+        HeadOps.Chunk.State state = states.get(i);
         int[] targets = parts.get(i).targets();
-        LossWeights weight = weighing.of(i, () -> ops.headLosses(scope, state, targets.length));
+        HeadOps.LossWeights weight =
+            weighing.of(i, () -> ops.head().losses(scope, state, targets.length));
         Optional<Tensor> ofRows =
             trained
-                .filter(own -> want == HeadGradients.INPUT_AND_WEIGHT)
+                .filter(own -> want == HeadOps.Gradients.INPUT_AND_WEIGHT)
                 .map(own -> gradient(scope, state, targets, weight, own));
-        HeadLoss loss = ops.headFinish(scope, state, weight, targets.length);
+        HeadOps.Loss loss = ops.head().finish(scope, state, weight, targets.length);
         losses.add(
-            new HeadLoss(
+            new HeadOps.Loss(
                 loss.sum(),
                 loss.inputGradient(),
                 ofRows.orElse(loss.weightGradient()),
@@ -343,13 +343,13 @@ final class HeadOfModel {
 
     private Tensor gradient(
         Scope scope,
-        HeadChunk.State state,
+        HeadOps.Chunk.State state,
         int[] targets,
-        LossWeights weight,
+        HeadOps.LossWeights weight,
         Weights.TokenRows own) {
       Tensor ids = ops.ofInts(scope, ints(own.ids()));
-      HeadChunk rows = new HeadChunk(own.rows(), ids, ids, options);
-      return ops.headRows(scope, state, rows, ops.ofInts(scope, targets), weight);
+      HeadOps.Chunk rows = new HeadOps.Chunk(own.rows(), ids, ids, options);
+      return ops.head().rowGradient(scope, state, rows, ops.ofInts(scope, targets), weight);
     }
 
     /** Puts trained rows into the chunk that begins with row {@code first}. */
@@ -370,7 +370,12 @@ final class HeadOfModel {
     }
 
     private void step(
-        Scope scope, HeadOfModel.Part part, HeadChunk.State state, Tensor w, int first, int count) {
+        Scope scope,
+        HeadOfModel.Part part,
+        HeadOps.Chunk.State state,
+        Tensor w,
+        int first,
+        int count) {
       int[] targets = part.targets();
       int inside = 0;
       for (int target : targets) {
@@ -385,8 +390,11 @@ final class HeadOfModel {
           ids[n++] = targets[row] - first;
         }
       }
-      ops.headChunk(
-          scope, state, new HeadChunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), options));
+      ops.head()
+          .add(
+              scope,
+              state,
+              new HeadOps.Chunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), options));
     }
 
     private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {

@@ -66,6 +66,20 @@ final class PreferenceLoss {
       return values;
     }
 
+    /** All of it behind two other numbers, to be added up over ranks with them. */
+    double[] behind(double first, double second) {
+      double[] all = new double[2 + SIZE];
+      all[0] = first;
+      all[1] = second;
+      System.arraycopy(values, 0, all, 2, SIZE);
+      return all;
+    }
+
+    /** What {@link #behind} put there. */
+    static Sums endOf(double[] all) {
+      return new Sums(Arrays.copyOfRange(all, 2, all.length));
+    }
+
     void add(Sums others) {
       for (int i = 0; i < SIZE; i++) {
         values[i] += others.values[i];

@@ -8,11 +8,11 @@ import java.util.Optional;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.tensor.HeadOps;
 import org.sparkfinetune.engine.tensor.LayerInputs;
 import org.sparkfinetune.engine.tensor.LayerInputs.BaseGradients;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops;
-import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.train.DecoderLayers.RotaryEmbedding;
@@ -95,12 +95,13 @@ final class TrainingStep {
    * @throws org.sparkfinetune.errors.RunFailure if the loss or the norm is not finite
    */
   Outcome run(long step, List<TokenBatch> batches) {
-    double[] counts = {
-      batches.stream().mapToLong(TokenBatch::trainedTokens).sum(),
-      batches.stream().mapToLong(TokenBatch::tokens).sum()
-    };
-    double[] all = exchange.sum("tokens", step, counts);
-    StepLoss loss = new StepLoss((long) all[0], pairs(step, batches), new PreferenceLoss.Sums());
+    double trained = batches.stream().mapToLong(TokenBatch::trainedTokens).sum();
+    double tokens = batches.stream().mapToLong(TokenBatch::tokens).sum();
+    PreferenceLoss.Sums counted =
+        preference.isPresent() ? PreferenceLoss.Sums.counted(batches) : new PreferenceLoss.Sums();
+    double[] all = exchange.sum("tokens", step, counted.behind(trained, tokens));
+    StepLoss loss =
+        new StepLoss((long) all[0], PreferenceLoss.Sums.endOf(all), new PreferenceLoss.Sums());
     try (Gradients gradients = new Gradients(ops, exchange, step)) {
       double lossSum = 0;
       List<List<TokenBatch>> groups = budget.groups(batches);
@@ -118,13 +119,6 @@ final class TrainingStep {
       clock.in(Phase.EXCHANGE, gradients::finish);
       return outcome(step, lossSum, loss, (long) all[1]);
     }
-  }
-
-  private PreferenceLoss.Sums pairs(long step, List<TokenBatch> batches) {
-    return preference.isEmpty()
-        ? new PreferenceLoss.Sums()
-        : new PreferenceLoss.Sums(
-            exchange.sum("pairs", step, PreferenceLoss.Sums.counted(batches).values()));
   }
 
   private TokenWeights weights(StepLoss loss) {
@@ -193,8 +187,8 @@ final class TrainingStep {
     Optional<Gradients.Flat> normGradient = weights.trainable(ModelGroups.NORM).map(gradients::of);
     Optional<Gradients.Flat> headGradient =
         weights.trainable(head.trainedGroup()).map(gradients::of);
-    HeadGradients want =
-        headGradient.isPresent() ? HeadGradients.INPUT_AND_WEIGHT : HeadGradients.INPUT;
+    HeadOps.Gradients want =
+        headGradient.isPresent() ? HeadOps.Gradients.INPUT_AND_WEIGHT : HeadOps.Gradients.INPUT;
     double lossSum = 0;
     try (Scope local = scope.child()) {
       for (HeadOfModel.Backward back :
@@ -346,13 +340,12 @@ final class TrainingStep {
       squares += part;
     }
     NonFinite.checkGradients(exchange.rank(), step, parts);
-    double[] own = {lossSum, squares};
+    double[] own = loss.own().behind(lossSum, squares);
     double[] sums = clock.in(Phase.EXCHANGE, () -> exchange.sum("loss and norm", step, own));
     double norm = Math.sqrt(sums[1]);
     long trained = loss.trained();
     if (preference.isPresent()) {
-      PreferenceLoss.Sums all =
-          new PreferenceLoss.Sums(exchange.sum("losses of pairs", step, loss.own().values()));
+      PreferenceLoss.Sums all = PreferenceLoss.Sums.endOf(sums);
       double ofPairs = preference.get().loss(all) + balance.loss();
       return new Outcome(ofPairs, norm, trained, tokens, PreferenceLoss.metrics(all));
     }

@@ -22,12 +22,9 @@ import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.AdamMoments;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
+import org.sparkfinetune.engine.tensor.HeadOps;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.tensor.Ops;
-import org.sparkfinetune.engine.tensor.Ops.HeadGradients;
-import org.sparkfinetune.engine.tensor.Ops.HeadLoss;
-import org.sparkfinetune.engine.tensor.Ops.LossOptions;
-import org.sparkfinetune.engine.tensor.Ops.LossWeights;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Torch;
@@ -100,7 +97,8 @@ class FrozenHeadTest {
               Optional.empty())) {
         for (double smoothing : new double[] {0, 0.2}) {
           for (double cap : new double[] {0, 5}) {
-            LossOptions options = new LossOptions(cap, smoothing, config.vocabSize());
+            HeadOps.LossOptions options =
+                new HeadOps.LossOptions(cap, smoothing, config.vocabSize());
             compare(model, config, options, false);
             compare(model, config, options, true);
           }
@@ -111,7 +109,7 @@ class FrozenHeadTest {
   }
 
   private static void compare(
-      RankModel model, DecoderConfig config, LossOptions options, boolean byToken) {
+      RankModel model, DecoderConfig config, HeadOps.LossOptions options, boolean byToken) {
     Ops ops = model.ops();
     Random random = new Random(3);
     float[] x = new float[TOKENS * config.hiddenSize()];
@@ -125,7 +123,8 @@ class FrozenHeadTest {
       ofTokens[i] = (float) random.nextGaussian();
     }
     try (Scope scope = ops.torch().scope()) {
-      LossWeights weights = byToken ? ops.weights(scope, ofTokens) : ops.sameWeights(scope, 0.25);
+      HeadOps.LossWeights weights =
+          byToken ? ops.head().weights(scope, ofTokens) : ops.head().sameWeights(scope, 0.25);
       Tensor normed = ops.ofFloats(scope, x, TOKENS, config.hiddenSize());
       FrozenHead head =
           new FrozenHead(
@@ -137,49 +136,51 @@ class FrozenHeadTest {
               options,
               7,
               7L * config.hiddenSize() * Float.BYTES);
-      HeadLoss chunked =
+      HeadOps.Loss chunked =
           head.losses(
                   scope,
                   List.of(new HeadOfModel.Part(normed, targets)),
                   (part, losses) -> weights,
-                  HeadGradients.INPUT,
+                  HeadOps.Gradients.INPUT,
                   Optional.empty())
               .get(0);
       Tensor whole =
           model.weights().whole(scope, ModelGroups.HEAD, 0).tensor(DecoderWeights.LM_HEAD);
-      HeadLoss expected =
-          ops.headLoss(
-              scope,
-              normed,
-              whole,
-              ops.ofInts(scope, targets),
-              weights,
-              10,
-              options,
-              HeadGradients.INPUT);
+      HeadOps.Loss expected =
+          ops.head()
+              .loss(
+                  scope,
+                  normed,
+                  whole,
+                  ops.ofInts(scope, targets),
+                  weights,
+                  10,
+                  options,
+                  HeadOps.Gradients.INPUT);
       assertThat(chunked.sum()).isCloseTo(expected.sum(), within(1e-5 * expected.sum()));
       assertClose(chunked.inputGradient(), expected.inputGradient());
       assertClose(chunked.losses(), expected.losses());
       Tensor ids = ops.ofInts(scope, new int[] {3, 200, 201});
       Tensor rows = ops.selectRows(scope, whole, ids);
-      HeadLoss ofRows =
+      HeadOps.Loss ofRows =
           head.losses(
                   scope,
                   List.of(new HeadOfModel.Part(normed, targets)),
                   (part, losses) -> weights,
-                  HeadGradients.INPUT_AND_WEIGHT,
+                  HeadOps.Gradients.INPUT_AND_WEIGHT,
                   Optional.of(new Weights.TokenRows(List.of(3, 200, 201), rows)))
               .get(0);
-      HeadLoss ofWhole =
-          ops.headLoss(
-              scope,
-              normed,
-              whole,
-              ops.ofInts(scope, targets),
-              weights,
-              10,
-              options,
-              HeadGradients.INPUT_AND_WEIGHT);
+      HeadOps.Loss ofWhole =
+          ops.head()
+              .loss(
+                  scope,
+                  normed,
+                  whole,
+                  ops.ofInts(scope, targets),
+                  weights,
+                  10,
+                  options,
+                  HeadOps.Gradients.INPUT_AND_WEIGHT);
       assertClose(ofRows.weightGradient(), ops.selectRows(scope, ofWhole.weightGradient(), ids));
     }
   }
