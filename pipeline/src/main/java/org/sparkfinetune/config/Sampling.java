@@ -26,7 +26,10 @@ public record Sampling(
             doc = "texts that end an answer, beside the end-of-text and end-of-turn tokens")
         List<String> stop,
     @Key(otherwise = "42", range = "[0,)", doc = "with do_sample") long seed,
-    @Key(otherwise = "8", doc = "answers that a task decodes together") int batchSize) {
+    @Key(
+            otherwise = "32",
+            doc = "answers that a task decodes together, if the heap has room for so many")
+        int batchSize) {
   public Sampling {
     KeyTable.check(
         Sampling.class,

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
@@ -27,11 +28,15 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
  * <p>n columns, H hidden size, D head size; float32, sums as in transformers.
  */
 final class Decoder {
+  /** Elements of a block of activations. */
+  private static final int ACTIVATED = 4096;
+
   private final DecodingModel model;
   private final DecoderConfig config;
   private final Kernels kernels = FastestKernels.KERNELS;
   private final SpinningPool pool;
   private final LinearMath linears;
+  private final Attention attention;
   private final List<Optional<Rope>> ropes;
 
   Decoder(DecodingModel model, SpinningPool pool) {
@@ -39,6 +44,7 @@ final class Decoder {
     this.config = model.config();
     this.pool = pool;
     this.linears = new LinearMath(kernels, pool);
+    this.attention = new Attention(config, kernels, pool);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
 
@@ -97,6 +103,7 @@ final class Decoder {
   float[] hidden(List<Input> inputs) {
     Column[] columns = columns(inputs);
     int n = columns.length;
+    inputs.forEach(input -> input.cache().reserve(input.tokens().length));
     float[] x = new float[n * config.hiddenSize()];
     for (int t = 0; t < n; t++) {
       model.embedding().row(columns[t].token(), x, t * config.hiddenSize());
@@ -106,7 +113,7 @@ final class Decoder {
     ropes.forEach(rope -> rotations.put(rope, rotation(columns, rope)));
     for (int i = 0; i < config.numHiddenLayers(); i++) {
       Optional<Rope> rope = config.layers().get(i).rope();
-      layer(i, x, columns, Objects.requireNonNull(rotations.get(rope)));
+      layer(i, x, inputs, columns, Objects.requireNonNull(rotations.get(rope)));
     }
     inputs.forEach(input -> input.cache().advance(input.tokens().length));
     return normalised(x, model.finalNorm());
@@ -151,10 +158,10 @@ final class Decoder {
     return rotation;
   }
 
-  private void layer(int index, float[] x, Column[] columns, float[] rotation) {
+  private void layer(int index, float[] x, List<Input> inputs, Column[] columns, float[] rotation) {
     int n = columns.length;
     Layer layer = model.layers().get(index);
-    float[] attended = attention(index, layer, x, columns, rotation);
+    float[] attended = attended(index, layer, x, inputs, columns, rotation);
     float[] projected = new float[n * config.hiddenSize()];
     linears.apply(List.of(layer.o()), attended, n, List.of(projected));
     add(x, normalised(projected, layer.norms().afterAttention()));
@@ -174,7 +181,15 @@ final class Decoder {
     List<float[]> parts = apply(mlp.gateUp(), x, n, inner, inner);
     float[] gate = parts.get(0);
     float[] up = parts.get(1);
-    inBlocks(gate.length, (from, to) -> activate(gate, up, from, to));
+    // Blocks within a column: what a number becomes depends on none of another.
+    int blocks = (inner + ACTIVATED - 1) / ACTIVATED;
+    each(
+        n * blocks,
+        i -> {
+          int column = i / blocks * inner;
+          int from = i % blocks * ACTIVATED;
+          activate(gate, up, column + from, column + Math.min(inner, from + ACTIVATED));
+        });
     linears.apply(List.of(mlp.down()), gate, n, List.of(result));
   }
 
@@ -299,17 +314,21 @@ final class Decoder {
       return x;
     }
     float[] normed = new float[x.length];
-    for (int at = 0; at < x.length; at += h) {
-      float mean = kernels.dot(x, at, x, at, h) / h;
-      float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
-      for (int i = 0; i < h; i++) {
-        normed[at + i] = x[at + i] * inverse * weight[i];
-      }
-    }
+    each(
+        x.length / h,
+        run -> {
+          int at = run * h;
+          float mean = kernels.dot(x, at, x, at, h) / h;
+          float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
+          for (int i = 0; i < h; i++) {
+            normed[at + i] = x[at + i] * inverse * weight[i];
+          }
+        });
     return normed;
   }
 
-  private float[] attention(int index, Layer layer, float[] x, Column[] columns, float[] rotation) {
+  private float[] attended(
+      int index, Layer layer, float[] x, List<Input> inputs, Column[] columns, float[] rotation) {
     int n = columns.length;
     int queries = Math.toIntExact(config.queryWidth());
     int keyValues = Math.toIntExact(config.keyWidth());
@@ -319,14 +338,16 @@ final class Decoder {
     float[] k = normalised(parts.get(1), layer.norms().key());
     QueryGrowth growth =
         config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
-    for (int t = 0; t < n; t++) {
-      rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
-      scale(q, t * queries, queries, growth.factor(columns[t].position()));
-      rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
-      columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
-    }
+    each(
+        n,
+        t -> {
+          rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
+          scale(q, t * queries, queries, growth.factor(columns[t].position()));
+          rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
+          columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
+        });
     float[] attended = new float[n * queries];
-    attend(index, columns, q, attended);
+    attention.attend(index, inputs, q, attended);
     return attended;
   }
 
@@ -346,55 +367,16 @@ final class Decoder {
     }
   }
 
-  private void attend(int index, Column[] columns, float[] q, float[] attended) {
-    int heads = config.numAttentionHeads();
-    long work = Arrays.stream(columns).mapToLong(c -> c.position() + 1L).sum() * heads;
-    int pairs = columns.length * heads;
-    // Waking threads costs more than a short context.
-    int parts = work * config.headDim() < 1 << 16 ? 1 : Math.min(pairs, 4 * pool.threads());
+  /** A loop over independent columns, on all threads where there are enough of them. */
+  private void each(int count, IntConsumer body) {
+    int parts = count < 4 * pool.threads() ? 1 : 2 * pool.threads();
     pool.run(
         parts,
         part -> {
-          int from = (int) ((long) pairs * part / parts);
-          int to = (int) ((long) pairs * (part + 1) / parts);
-          for (int pair = from; pair < to; pair++) {
-            head(index, columns[pair / heads], pair % heads, q, attended, pair);
+          int to = (int) ((long) count * (part + 1) / parts);
+          for (int i = (int) ((long) count * part / parts); i < to; i++) {
+            body.accept(i);
           }
         });
-  }
-
-  private void head(int index, Column column, int head, float[] q, float[] attended, int pair) {
-    int d = config.headDim();
-    int width = config.numKeyValueHeads() * d;
-    int from = head / (config.numAttentionHeads() / config.numKeyValueHeads()) * d;
-    int window = config.layers().get(index).window();
-    int low = window == 0 ? 0 : Math.max(0, column.position() - window + 1);
-    int seen = column.position() + 1 - low;
-    float[] keys = column.cache().keys(index);
-    float[] scores = ThreadBuffers.ofThisThread().scores(seen);
-    float scale = (float) config.attentionScale();
-    double cap = config.family().softCaps().attention();
-    float max = Float.NEGATIVE_INFINITY;
-    for (int p = 0; p < seen; p++) {
-      int at = (low + p) * width + from;
-      scores[p] = capped(kernels.dot(q, pair * d, keys, at, d) * scale, cap);
-      max = Math.max(max, scores[p]);
-    }
-    float sum = kernels.exponentials(scores, 0, seen, max);
-    float[] values = column.cache().values(index);
-    for (int p = 0; p < seen; p++) {
-      int at = (low + p) * width + from;
-      kernels.addScaled(scores[p] / sum, values, at, attended, pair * d, d);
-    }
-  }
-
-  @FunctionalInterface
-  private interface Block {
-    void run(int from, int to);
-  }
-
-  private void inBlocks(int count, Block block) {
-    int size = Math.max(4096, (count / pool.threads() + 63) & ~63);
-    pool.run((count + size - 1) / size, i -> block.run(i * size, Math.min(count, (i + 1) * size)));
   }
 }

@@ -3,19 +3,52 @@ package org.sparkfinetune.inference.generate;
 import java.util.Arrays;
 import org.sparkfinetune.model.family.DecoderConfig;
 
-/** Keys and values of one sequence, for each layer (positions, kvHeads * headDim) in float32. */
+/**
+ * Keys and values of one sequence in float32, in the panels that {@link Kernels#product} takes. Of
+ * a layer's keys, PANEL positions are a panel's rows: (blocks of positions, kvHeads, headDim,
+ * PANEL). Of its values, PANEL elements of a head are: (kvHeads, panels of headDim, positions,
+ * PANEL).
+ */
 final class KeyValueCache {
-  private static final int FIRST = 64;
+  private static final int PANEL = Kernels.PANEL;
 
+  private final int heads;
+  private final int headDim;
+  private final int panels;
   private final float[][] keys;
   private final float[][] values;
-  private final int width;
+  private int capacity;
   private int length;
 
   KeyValueCache(DecoderConfig config) {
-    this.width = config.numKeyValueHeads() * config.headDim();
-    this.keys = new float[config.numHiddenLayers()][FIRST * width];
-    this.values = new float[config.numHiddenLayers()][FIRST * width];
+    this(config.numHiddenLayers(), config.numKeyValueHeads(), config.headDim());
+  }
+
+  private KeyValueCache(int layers, int heads, int headDim) {
+    this.heads = heads;
+    this.headDim = headDim;
+    this.panels = Kernels.panels(headDim);
+    this.keys = new float[layers][0];
+    this.values = new float[layers][0];
+  }
+
+  /** Of a position. */
+  static long bytes(DecoderConfig config) {
+    long keysAndValues = config.headDim() + (long) Kernels.panels(config.headDim()) * Kernels.PANEL;
+    return config.numHiddenLayers() * config.numKeyValueHeads() * keysAndValues * Float.BYTES;
+  }
+
+  /** Another with the first positions of this one. */
+  KeyValueCache beginning(int positions) {
+    KeyValueCache other = new KeyValueCache(keys.length, heads, headDim);
+    for (int layer = 0; layer < keys.length; layer++) {
+      other.keys[layer] = keys[layer];
+      other.values[layer] = values[layer];
+    }
+    other.capacity = capacity;
+    other.resize(Kernels.panels(positions) * PANEL);
+    other.length = positions;
+    return other;
   }
 
   /** Positions that have been computed. */
@@ -27,19 +60,57 @@ final class KeyValueCache {
     return keys[layer];
   }
 
+  /** Where a head's panel of keys begins. */
+  int keysAt(int block, int head) {
+    return (block * heads + head) * headDim * PANEL;
+  }
+
   float[] values(int layer) {
     return values[layer];
   }
 
-  void put(int layer, int position, float[] key, float[] value, int from) {
-    int at = position * width;
-    if (keys[layer].length < at + width) {
-      int size = Math.max(2 * keys[layer].length, at + width);
-      keys[layer] = Arrays.copyOf(keys[layer], size);
-      values[layer] = Arrays.copyOf(values[layer], size);
+  /** Where a position begins in a head's panel of values. */
+  int valuesAt(int head, int panel, int position) {
+    return ((head * panels + panel) * capacity + position) * PANEL;
+  }
+
+  /** Makes room for more positions; they may then be put by several threads. */
+  void reserve(int more) {
+    if (length + more > capacity) {
+      int whole = Kernels.panels(length + more) * PANEL;
+      resize(Math.max(whole, capacity + capacity / 4 / PANEL * PANEL));
     }
-    System.arraycopy(key, from, keys[layer], at, width);
-    System.arraycopy(value, from, values[layer], at, width);
+  }
+
+  /**
+   * @param key of all heads, from {@code from} on
+   */
+  void put(int layer, int position, float[] key, float[] value, int from) {
+    int keysTo = keysAt(position / PANEL, 0) + position % PANEL;
+    for (int i = 0; i < heads * headDim; i++) {
+      keys[layer][keysTo + i * PANEL] = key[from + i];
+    }
+    for (int head = 0; head < heads; head++) {
+      for (int i = 0; i < headDim; i += PANEL) {
+        int to = valuesAt(head, i / PANEL, position);
+        int count = Math.min(PANEL, headDim - i);
+        System.arraycopy(value, from + head * headDim + i, values[layer], to, count);
+      }
+    }
+  }
+
+  private void resize(int positions) {
+    int kept = Math.min(positions, capacity) * PANEL;
+    for (int layer = 0; layer < keys.length; layer++) {
+      keys[layer] = Arrays.copyOf(keys[layer], heads * headDim * positions);
+      float[] old = values[layer];
+      values[layer] = new float[heads * panels * positions * PANEL];
+      for (int panel = 0; panel < heads * panels; panel++) {
+        int from = panel * capacity * PANEL;
+        System.arraycopy(old, from, values[layer], panel * positions * PANEL, kept);
+      }
+    }
+    capacity = positions;
   }
 
   void advance(int positions) {

@@ -26,9 +26,8 @@ record Linear(Matrix matrix, float[] bias, Optional<Lora> lora) {
   /**
    * {@code scaling * B (A x)} of one linear.
    *
-   * @param a (r, in)
-   * @param scaledB B transposed, (r, out), times the scaling, and times the gain: adding to some
-   *     rows of the output is then r runs along memory
+   * @param a A (r, in) in panels, each (in, PANEL)
+   * @param scaledB B (out, r) times the scaling and times the gain, in panels, each (r, PANEL)
    * @param gain (out), what DoRA multiplies the rows of W by; of others nothing is in it
    */
   @SuppressWarnings("ArrayRecordComponent")
@@ -46,14 +45,22 @@ record Linear(Matrix matrix, float[] bias, Optional<Lora> lora) {
               : new float[0];
       int r = delta.r();
       float[] b = delta.b();
-      float[] transposed = new float[b.length];
-      for (int row = 0; row < out; row++) {
-        float scaling = delta.scaling() * (gain.length > 0 ? gain[row] : 1);
-        for (int k = 0; k < r; k++) {
-          transposed[k * out + row] = scaling * b[row * r + k];
+      for (int i = 0; i < b.length; i++) {
+        b[i] *= delta.scaling() * (gain.length > 0 ? gain[i / r] : 1);
+      }
+      return new Lora(r, in, out, panels(delta.a(), r, in), panels(b, out, r), gain);
+    }
+
+    /** What {@link Kernels#product} takes of a matrix (rows, depth). */
+    static float[] panels(float[] x, int rows, int depth) {
+      float[] panels = new float[Kernels.panels(rows) * Kernels.PANEL * depth];
+      for (int row = 0; row < rows; row++) {
+        int to = row / Kernels.PANEL * Kernels.PANEL * depth + row % Kernels.PANEL;
+        for (int k = 0; k < depth; k++) {
+          panels[to + k * Kernels.PANEL] = x[row * depth + k];
         }
       }
-      return new Lora(r, in, out, delta.a(), transposed, gain);
+      return panels;
     }
   }
 }

@@ -2,15 +2,19 @@ package org.sparkfinetune.inference.generate;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.IntBuffer;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.sparkfinetune.inference.generate.Kernels.Form;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 
 /**
- * A linear's weight (out, in), decoded some rows at a time. May be read by any number of threads.
+ * A linear's weight (out, in), decoded some rows at a time. May be read by any number of threads,
+ * each with buffers of its own.
  */
 sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
@@ -18,21 +22,35 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
   int in();
 
-  /** How decoded rows lie in a {@link ThreadBuffers}. */
-  enum Form {
-    /** Two bf16 in an int. */
-    PAIRS,
-    FLOATS
-  }
-
   Form form();
 
+  /** Input elements of a decoded row, whole vectors. */
+  default int padded(Kernels kernels) {
+    return form().padded(in(), kernels.lanes());
+  }
+
   /**
-   * Decodes rows into the buffers.
-   *
-   * @return where the first of them begins there
+   * Decodes rows into {@link ThreadBuffers#ints} or {@link ThreadBuffers#floats}, as the form says,
+   * with zeros behind each.
    */
-  int decode(int firstRow, int rows, ThreadBuffers buffers);
+  void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers);
+
+  /**
+   * Decodes rows into {@link ThreadBuffers#panel}.
+   *
+   * @param rows at most {@link Kernels#PANEL}; what the panel has in others means nothing
+   */
+  default void panel(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
+    rows(firstRow, rows, kernels, buffers);
+    int padded = padded(kernels);
+    float[] panel = buffers.panel(padded * Kernels.PANEL);
+    switch (form()) {
+      case PAIRS ->
+          kernels.pairsPanel(buffers.ints(0), buffers.starts(rows, padded / 2), padded, panel);
+      case FLOATS ->
+          kernels.floatsPanel(buffers.floats(0), buffers.starts(rows, padded), padded, panel);
+    }
+  }
 
   /** NF4 in blocks of 64, which may run over the ends of rows. */
   final class Nf4Matrix implements Matrix {
@@ -74,25 +92,39 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     }
 
     @Override
-    public int decode(int firstRow, int rows, ThreadBuffers buffers) {
+    public void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
       long first = (long) firstRow * in;
       int firstBlock = (int) (first / BLOCK);
       int blocks = (int) ((first + (long) rows * in + BLOCK - 1) / BLOCK) - firstBlock;
       byte[] bytes = buffers.bytes(blocks * Nf4Codec.BLOCK_BYTES);
       int from = firstBlock * Nf4Codec.BLOCK_BYTES;
       packed.get(from, bytes, 0, Math.min(blocks * Nf4Codec.BLOCK_BYTES, packed.limit() - from));
-      int offset = (int) (first - (long) firstBlock * BLOCK);
-      return switch (form) {
+      int at = (int) (first - (long) firstBlock * BLOCK);
+      int padded = padded(kernels);
+      switch (form) {
         case PAIRS -> {
-          codec.decodeToBf16(bytes, blocks, absmax, firstBlock, buffers.pairs(bytes.length));
-          yield offset / 2;
+          int[] decoded = buffers.ints(bytes.length + rows * padded / 2);
+          codec.decodeToBf16(bytes, blocks, absmax, firstBlock, decoded);
+          if (at > 0 || padded > in) {
+            int[] whole = Arrays.copyOfRange(decoded, at / 2, at / 2 + rows * in / 2);
+            Arrays.fill(decoded, 0, rows * padded / 2, 0);
+            for (int r = 0; r < rows; r++) {
+              System.arraycopy(whole, r * in / 2, decoded, r * padded / 2, in / 2);
+            }
+          }
         }
         case FLOATS -> {
-          codec.decodeToFloat32(
-              bytes, blocks, absmax, firstBlock, buffers.floats(2 * bytes.length));
-          yield offset;
+          float[] decoded = buffers.floats(2 * bytes.length + rows * padded);
+          codec.decodeToFloat32(bytes, blocks, absmax, firstBlock, decoded);
+          if (at > 0 || padded > in) {
+            float[] whole = Arrays.copyOfRange(decoded, at, at + rows * in);
+            Arrays.fill(decoded, 0, rows * padded, 0);
+            for (int r = 0; r < rows; r++) {
+              System.arraycopy(whole, r * in, decoded, r * padded, in);
+            }
+          }
         }
-      };
+      }
     }
   }
 
@@ -139,19 +171,34 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     }
 
     @Override
-    public int decode(int firstRow, int rows, ThreadBuffers buffers) {
+    public void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
       ByteBuffer from = slice(firstRow, rows);
-      switch (form()) {
-        case PAIRS -> from.asIntBuffer().get(buffers.pairs(rows * in / 2), 0, rows * in / 2);
-        case FLOATS -> {
-          float[] decoded = buffers.floats(rows * in);
-          Floats.toFloats(dtype, from, decoded, 0, rows * in);
-          replaced
-              .subMap(firstRow, firstRow + rows)
-              .forEach((row, v) -> System.arraycopy(v, 0, decoded, (row - firstRow) * in, in));
+      int padded = padded(kernels);
+      if (form() == Form.PAIRS) {
+        int[] decoded = buffers.ints(rows * padded / 2);
+        IntBuffer pairs = from.asIntBuffer();
+        if (padded == in) {
+          pairs.get(decoded, 0, rows * in / 2);
+          return;
+        }
+        Arrays.fill(decoded, 0, rows * padded / 2, 0);
+        for (int r = 0; r < rows; r++) {
+          pairs.get(decoded, r * padded / 2, in / 2);
+        }
+        return;
+      }
+      float[] decoded = buffers.floats(rows * padded);
+      if (padded == in) {
+        Floats.toFloats(dtype, from, decoded, 0, rows * in);
+      } else {
+        Arrays.fill(decoded, 0, rows * padded, 0);
+        for (int r = 0; r < rows; r++) {
+          Floats.toFloats(dtype, from, decoded, r * padded, in);
         }
       }
-      return 0;
+      replaced
+          .subMap(firstRow, firstRow + rows)
+          .forEach((row, v) -> System.arraycopy(v, 0, decoded, (row - firstRow) * padded, in));
     }
 
     private ByteBuffer slice(int firstRow, int rows) {

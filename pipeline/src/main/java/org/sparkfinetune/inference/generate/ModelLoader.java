@@ -16,6 +16,7 @@ import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
 import org.sparkfinetune.inference.generate.DecodingModel.Norms;
+import org.sparkfinetune.inference.generate.Kernels.Form;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
@@ -321,8 +322,7 @@ final class ModelLoader implements AutoCloseable {
   private Matrix made(String name, int out, int in) {
     if (folder.isQuantized(name)) {
       PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
-      Matrix.Form decoded =
-          weight.dtype() == DType.F32 || in % 2 != 0 ? Matrix.Form.FLOATS : Matrix.Form.PAIRS;
+      Form decoded = weight.dtype() == DType.F32 || in % 2 != 0 ? Form.FLOATS : Form.PAIRS;
       return new Nf4Matrix(
           out,
           in,
@@ -332,12 +332,12 @@ final class ModelLoader implements AutoCloseable {
     }
     return switch (form) {
       case AS_STORED -> plain(name, out, in, base.file());
-      case NF4 -> quantized(name, out, in, in % 2 == 0 ? Matrix.Form.PAIRS : Matrix.Form.FLOATS);
-      case NF4_FLOAT32 -> quantized(name, out, in, Matrix.Form.FLOATS);
+      case NF4 -> quantized(name, out, in, in % 2 == 0 ? Form.PAIRS : Form.FLOATS);
+      case NF4_FLOAT32 -> quantized(name, out, in, Form.FLOATS);
     };
   }
 
-  private Nf4Matrix quantized(String name, int out, int in, Matrix.Form decoded) {
+  private Nf4Matrix quantized(String name, int out, int in, Form decoded) {
     WeightValues values = folder.values(name);
     long elements = (long) out * in;
     ByteBuffer packed = base.file().allocate((elements + 1) / 2);

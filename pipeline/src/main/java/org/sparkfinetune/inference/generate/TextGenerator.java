@@ -131,10 +131,7 @@ public final class TextGenerator implements AutoCloseable {
     double sum = 0;
     int tokens = 0;
     for (TokenizedSample piece : extent.pieces(marking.tokenize(conversation))) {
-      double[] losses = generator.losses(piece.ids());
-      for (int i = 1; i < losses.length; i++) {
-        sum += piece.trained()[i] ? losses[i] : 0;
-      }
+      sum += Arrays.stream(generator.losses(piece.ids(), piece.trained())).sum();
       tokens += piece.trainedTokens();
     }
     return new Loss(sum, tokens);

@@ -1,17 +1,29 @@
 package org.sparkfinetune.inference.generate;
 
-/** A thread's own memory for decoded rows and scores; grows as needed. */
+/** A thread's own memory for the rows of a panel, stored and decoded, and for attention. */
 final class ThreadBuffers {
   private static final ThreadLocal<ThreadBuffers> OF_THREAD =
       ThreadLocal.withInitial(ThreadBuffers::new);
 
+  private final int[] starts = new int[Kernels.PANEL];
   private byte[] bytes = new byte[0];
-  private int[] pairs = new int[0];
+  private int[] ints = new int[0];
   private float[] floats = new float[0];
+  private float[] panel = new float[0];
+  private float[] queries = new float[0];
   private float[] scores = new float[0];
+  private float[] results = new float[0];
 
   static ThreadBuffers ofThisThread() {
     return OF_THREAD.get();
+  }
+
+  /** Where each of some rows begins; a panel of fewer rows repeats its last. */
+  int[] starts(int rows, int stride) {
+    for (int r = 0; r < Kernels.PANEL; r++) {
+      starts[r] = Math.min(r, rows - 1) * stride;
+    }
+    return starts;
   }
 
   byte[] bytes(int size) {
@@ -21,11 +33,11 @@ final class ThreadBuffers {
     return bytes;
   }
 
-  int[] pairs(int size) {
-    if (pairs.length < size) {
-      pairs = new int[size];
+  int[] ints(int size) {
+    if (ints.length < size) {
+      ints = new int[size];
     }
-    return pairs;
+    return ints;
   }
 
   float[] floats(int size) {
@@ -35,10 +47,31 @@ final class ThreadBuffers {
     return floats;
   }
 
+  float[] panel(int size) {
+    if (panel.length < size) {
+      panel = new float[size];
+    }
+    return panel;
+  }
+
+  float[] queries(int size) {
+    if (queries.length < size) {
+      queries = new float[size];
+    }
+    return queries;
+  }
+
   float[] scores(int size) {
     if (scores.length < size) {
       scores = new float[Math.max(size, 2 * scores.length)];
     }
     return scores;
+  }
+
+  float[] results(int size) {
+    if (results.length < size) {
+      results = new float[size];
+    }
+    return results;
   }
 }

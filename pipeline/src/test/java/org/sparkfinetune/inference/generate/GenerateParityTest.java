@@ -8,9 +8,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
@@ -61,22 +64,49 @@ final class GenerateParityTest {
     try (DecodingModel model = model(BaseForm.AS_STORED, Optional.empty())) {
       int[] made = run(model, 1, 1, prompt).get(0).ids();
 
-      assertThat(made).isEqualTo(java.util.Arrays.copyOfRange(expected, 12, expected.length));
+      assertThat(made).isEqualTo(Arrays.copyOfRange(expected, 12, expected.length));
     }
   }
 
   @Test
   void neither_the_batch_nor_the_threads_change_a_token() throws IOException {
     int[] prompt = ints(golden().path("prompt"));
-    int[][] prompts = {
-      prompt, {5}, {7, 8, 9}, java.util.Arrays.copyOf(prompt, 7), {300, 301, 302, 303, 304}
-    };
+    int[][] prompts = {prompt, {5}, {7, 8, 9}, Arrays.copyOf(prompt, 7), {300, 301, 302, 303, 304}};
     for (BaseForm form : BaseForm.values()) {
       try (DecodingModel model = model(form, Optional.of("trajectory-lora-float32.adapter"))) {
         List<Generated> together = run(model, 2, 3, prompts);
         for (int i = 0; i < prompts.length; i++) {
           assertThat(together.get(i).ids()).isEqualTo(run(model, 1, 1, prompts[i]).get(0).ids());
         }
+      }
+    }
+  }
+
+  @Test
+  void prompts_that_begin_alike_read_their_beginning_once() throws IOException {
+    int[] system = new Random(1).ints(40, 3, 300).toArray();
+    int[][] prompts = new int[7][];
+    for (int i = 0; i < prompts.length; i++) {
+      int[] own = new Random(i).ints(5 + i, 3, 300).toArray();
+      prompts[i] = IntStream.concat(IntStream.of(system), IntStream.of(own)).toArray();
+    }
+    prompts[6] = prompts[2].clone();
+    try (DecodingModel model = model(BaseForm.NF4, Optional.empty());
+        Generator generator = new Generator(model, 2, 4)) {
+      List<Prompt> asked =
+          IntStream.range(0, prompts.length).mapToObj(i -> new Prompt(i, prompts[i])).toList();
+      List<Generated> together =
+          generator.run(
+              asked,
+              GenerationSettings.greedy(3, Set.of()),
+              (prompt, token) -> TokenListener.Then.CONTINUE);
+      // Each token that is made is read, but for the last of an answer.
+      int own = 5 + 6 + 7 + 8 + 9 + 10 + 1 + prompts.length * 2;
+      assertThat(generator.tokensRead()).isBetween(40L + own, 2 * 40L + own + 7);
+
+      for (int i = 0; i < prompts.length; i++) {
+        int[] alone = run(model, 1, 1, prompts[i]).get(0).ids();
+        assertThat(together.get(i).ids()).isEqualTo(Arrays.copyOf(alone, 3));
       }
     }
   }

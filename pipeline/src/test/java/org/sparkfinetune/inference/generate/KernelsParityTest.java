@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
+import org.sparkfinetune.inference.generate.Kernels.Form;
 
 /** The fast kernels against the simple ones, for sizes with and without a ragged end. */
 final class KernelsParityTest {
@@ -23,36 +25,88 @@ final class KernelsParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {2, 8, 30, 86, 288})
-  void products_of_pairs_are_equal_for_every_shape_of_tile(int half) {
-    for (int rows : new int[] {1, 2, 3, 4, 7}) {
-      for (int n : new int[] {1, 2, 3, 9}) {
-        int[] weights = random.ints(rows * half).map(bits -> bits & 0x3fff3fff).toArray();
-        float[] even = floats(n * half);
-        float[] odd = floats(n * half);
-        float[] expected = new float[n * rows];
-        float[] made = new float[n * rows];
+  @ValueSource(ints = {1, 8, 31, 64, 172})
+  void products_are_equal_for_every_shape_of_tile(int depth) {
+    for (int rows : new int[] {1, 5, 16, 24, 32}) {
+      for (int n : new int[] {1, 3, 4, 9}) {
+        float[] w = floats(2 + depth * Kernels.PANEL);
+        float[] x = floats(1 + n * (depth + 3));
+        float[] expected = floats(n * 40);
+        float[] made = expected.clone();
 
-        simple.pairs(weights, 0, rows, half, even, odd, 0, n, expected, 0, rows);
-        fast.pairs(weights, 0, rows, half, even, odd, 0, n, made, 0, rows);
+        for (boolean add : new boolean[] {true, false, true}) {
+          simple.product(w, 2, depth, rows, x, 1, depth + 3, n, expected, 4, 36, add);
+          fast.product(w, 2, depth, rows, x, 1, depth + 3, n, made, 4, 36, add);
+        }
 
-        assertThat(made).containsExactly(expected, within(2e-4f * half));
+        assertThat(made).containsExactly(expected, within(1e-4f));
+      }
+    }
+  }
+
+  @Test
+  void a_products_outputs_do_not_depend_on_their_neighbours() {
+    float[] w = floats(100 * 32);
+    float[] x = floats(9 * 100);
+    float[] together = new float[9 * 32];
+    fast.product(w, 0, 100, 32, x, 0, 100, 9, together, 0, 32, false);
+
+    for (int t = 0; t < 9; t++) {
+      for (int r = 0; r < 32; r++) {
+        float[] alone = new float[r + 1];
+        fast.product(w, 0, 100, r + 1, x, t * 100, 100, 1, alone, 0, 1, false);
+        assertThat(alone[r]).isEqualTo(together[t * 32 + r]);
       }
     }
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 8, 31, 64, 172})
-  void products_of_floats_are_equal(int in) {
-    float[] weights = floats(5 * in);
-    float[] x = floats(3 * in);
-    float[] expected = new float[15];
-    float[] made = new float[15];
+  @ValueSource(ints = {1, 2, 5})
+  void rows_are_equal_for_every_shape_of_tile(int vectors) {
+    int half = vectors * fast.lanes();
+    for (int rows : new int[] {1, 4, 7}) {
+      int[] pairs = random.ints(rows * half).map(bits -> bits & 0x3fff3fff).toArray();
+      float[] weights = floats(rows * half);
+      float[] x = floats(2 * 2 * half);
+      float[] expected = new float[2 * rows];
+      float[] made = new float[2 * rows];
 
-    simple.floats(weights, 0, 5, in, x, 0, 3, expected, 0, 5);
-    fast.floats(weights, 0, 5, in, x, 0, 3, made, 0, 5);
+      simple.pairs(pairs, rows, half, x, 2 * half, 2, expected, 0, rows);
+      fast.pairs(pairs, rows, half, x, 2 * half, 2, made, 0, rows);
+      assertThat(made).containsExactly(expected, within(2e-4f * half));
 
-    assertThat(made).containsExactly(expected, within(1e-4f));
+      simple.floats(weights, rows, half, x, 2, expected, 0, rows);
+      fast.floats(weights, rows, half, x, 2, made, 0, rows);
+      assertThat(made).containsExactly(expected, within(1e-4f));
+    }
+  }
+
+  /** Panels of the fast kernels, in the order of the simple ones, which have one lane. */
+  private float[] unsorted(Form form, int in, float[] panel) {
+    float[] natural = new float[panel.length];
+    for (int k = 0; k < in; k++) {
+      int from = form.sorted(k, in, fast.lanes()) * Kernels.PANEL;
+      System.arraycopy(panel, from, natural, k * Kernels.PANEL, Kernels.PANEL);
+    }
+    return natural;
+  }
+
+  @Test
+  void panels_are_equal_to_the_last_bit() {
+    int[] starts = random.ints(Kernels.PANEL, 0, 5).map(row -> row * 64).toArray();
+    int[] pairs = random.ints(320).map(bits -> bits & 0x3fff3fff).toArray();
+    float[] rows = floats(320);
+    float[] expected = new float[64 * Kernels.PANEL];
+    float[] made = new float[64 * Kernels.PANEL];
+
+    simple.pairsPanel(pairs, starts, 64, expected);
+    fast.pairsPanel(pairs, starts, 64, made);
+    assertThat(unsorted(Form.PAIRS, 64, made)).containsExactly(expected);
+
+    simple.floatsPanel(rows, starts, 64, expected);
+    fast.floatsPanel(rows, starts, 64, made);
+    assertThat(unsorted(Form.FLOATS, 64, made)).containsExactly(expected);
+    assertThat(expected[3 * Kernels.PANEL + 1]).isEqualTo(rows[starts[1] + 3]);
   }
 
   @ParameterizedTest
@@ -64,6 +118,11 @@ final class KernelsParityTest {
     assertThat(fast.exponentials(scores, 0, n, 2f))
         .isCloseTo(simple.exponentials(other, 0, n, 2f), within(1e-4f * n));
     assertThat(scores).containsExactly(other, within(1e-6f));
+
+    float[] scaled = floats(n);
+    float[] alike = scaled.clone();
+    assertThat(fast.scaled(scaled, 0, n, 0.3f)).isEqualTo(simple.scaled(alike, 0, n, 0.3f));
+    assertThat(scaled).containsExactly(alike);
 
     float[] gate = floats(n);
     float[] same = gate.clone();
