@@ -33,13 +33,13 @@ keep_classes() (
 
 # The classes of prepare and train, of driver and executor.
 record_classes() {
-    local sample=$root/jobs/sample
+    local sample=$root/jobs/sample quick=-XX:TieredStopAtLevel=1
     "$here/spark-submit" --master 'local[1]' --driver-memory 512m \
-        --driver-java-options "-XX:DumpLoadedClassList=$work/prepare" "$1" prepare --dataset sql-create-context \
+        --driver-java-options "$quick -XX:DumpLoadedClassList=$work/prepare" "$1" prepare --dataset sql-create-context \
         --input "file:$sample/new-databases.jsonl" --output "file:$work/data" --test_size 10 &&
         "$here/spark-submit" --properties-file "$root/conf/spark/local.conf" --master 'local-cluster[1,1,768]' \
-            --driver-java-options "-XX:DumpLoadedClassList=$work/driver" \
-            --conf "spark.executor.extraJavaOptions=-XX:DumpLoadedClassList=$work/executor" "$1" train \
+            --driver-java-options "$quick -XX:DumpLoadedClassList=$work/driver" \
+            --conf "spark.executor.extraJavaOptions=$quick -XX:DumpLoadedClassList=$work/executor" "$1" train \
             --config "file:$root/conf/train/sample.yaml" --model_id "file:$sample/model" \
             --dataset_path "file:$work/data" --output_dir "file:$work/run" --max_steps 1 --eval_generate_samples 1 &&
         archivable "$work"/{prepare,driver,executor} >"$work/list" && mv -f "$work/list" "$2"

@@ -84,7 +84,7 @@ public final class LocalSubmit {
       settings.putAll(options);
       boolean simple =
           end >= 0
-              && settings.get("spark.master").startsWith("local")
+              && settings.getOrDefault("spark.master", "").startsWith("local")
               && settings.keySet().stream()
                   .allMatch(
                       key ->

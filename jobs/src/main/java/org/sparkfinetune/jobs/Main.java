@@ -77,13 +77,11 @@ public final class Main {
 
   /** By name, in the order of the help. */
   private static Map<String, Supplier<CommandLine>> commands(Jobs jobs, PrintWriter out) {
-    Map<String, Supplier<CommandLine>> commands =
-        new LinkedHashMap<>(ConfiguredCommand.all(jobs));
+    Map<String, Supplier<CommandLine>> commands = new LinkedHashMap<>(ConfiguredCommand.all(jobs));
     commands.put("plan", () -> Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN));
     commands.put(
         "parity",
-        () ->
-            withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)));
+        () -> withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)));
     commands.put("render", () -> withHelp(new RenderCommand(PipelineJobs::store)));
     commands.put("why", () -> withHelp(new WhyCommand()));
     commands.put("bench-generate", () -> withHelp(new BenchGenerateCommand(out)));

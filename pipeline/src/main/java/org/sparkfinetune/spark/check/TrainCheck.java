@@ -57,7 +57,8 @@ public final class TrainCheck {
    * Looks at everything.
    *
    * @param conf of the cluster on which training will run
-   * @param spark starts {@link ExecutorSettings#forCheck}; called if the configuration alone does not rule training out
+   * @param spark starts {@link ExecutorSettings#forCheck}; called if the configuration alone does
+   *     not rule training out
    */
   public CheckReport run(SparkConf conf, Supplier<SparkSession> spark) {
     configuration();
@@ -160,7 +161,9 @@ public final class TrainCheck {
           JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
           attempt(
               "cluster",
-              () -> lines.addAll(new ClusterCheck(context, asked, config, found.model(), folder).run()));
+              () ->
+                  lines.addAll(
+                      new ClusterCheck(context, asked, config, found.model(), folder).run()));
         });
   }
 
