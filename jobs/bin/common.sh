@@ -5,8 +5,13 @@ fail() {
     exit 2
 }
 
+# By a flag with which HotSpot starts nothing, or else by the one that every Java has.
 java_major() {
-    "$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1
+    local said
+    said=$("$1" -Xinternalversion 2>&1)
+    if [[ $said =~ \ JRE\ \(([0-9]+) ]] || [[ $("$1" -version 2>&1) =~ \ version\ \"([0-9]+) ]]; then
+        printf '%s\n' "${BASH_REMATCH[1]}"
+    fi
 }
 
 # Sets JAVA to JAVA_HOME's or the PATH's, at least 17.
@@ -89,6 +94,13 @@ make_spark_home() {
     fi
     # Earlier versions had a folder here, beside which Java takes no archive of classes.
     rm -rf "$spark_home/conf"
+}
+
+# Spark's launcher, which says how SparkSubmit is started. It lives for a tenth of a second, and all of it is in one jar.
+spark_launcher() {
+    local own=("$spark_home"/jars/spark-launcher_*.jar)
+    "$JAVA" -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "${own[0]}:$spark_home/jars/*" \
+        org.apache.spark.launcher.Main org.apache.spark.deploy.SparkSubmit "$@"
 }
 
 # Builds jobs/target/spark-finetune.jar if it is missing or older than a source.

@@ -1,9 +1,11 @@
 package org.sparkfinetune.jobs;
 
 import java.io.PrintWriter;
-import java.util.List;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 import org.sparkfinetune.config.KeyTable;
 import org.sparkfinetune.jobs.Jobs.OutputForm;
 import org.sparkfinetune.jobs.Jobs.Request;
@@ -32,23 +34,33 @@ final class ConfiguredCommand implements Callable<Integer> {
     this.action = action;
   }
 
-  static List<CommandLine> all(Jobs jobs) {
-    return List.of(
-        command(
-            "prepare",
-            KeyTable.PREPARE,
-            done((request, form) -> jobs.prepare(request)),
-            "Turns raw data into conversations, split for training and testing."),
-        command(
-            "train",
-            KeyTable.TRAIN,
-            done((request, form) -> jobs.train(request)),
-            "Fine-tunes a model, one rank on each executor."),
-        generate(jobs),
-        evaluate(jobs),
-        merge(jobs),
-        check(jobs),
-        tokenize(jobs));
+  /** By name, in the order of the help. A start makes one of them: each reads its own keys. */
+  static Map<String, Supplier<CommandLine>> all(Jobs jobs) {
+    Map<String, Supplier<CommandLine>> all = new LinkedHashMap<>();
+    all.put("prepare", () -> prepare(jobs));
+    all.put("train", () -> train(jobs));
+    all.put("generate", () -> generate(jobs));
+    all.put("evaluate", () -> evaluate(jobs));
+    all.put("merge", () -> merge(jobs));
+    all.put("check", () -> check(jobs));
+    all.put("tokenize", () -> tokenize(jobs));
+    return all;
+  }
+
+  private static CommandLine prepare(Jobs jobs) {
+    return command(
+        "prepare",
+        KeyTable.PREPARE,
+        done((request, form) -> jobs.prepare(request)),
+        "Turns raw data into conversations, split for training and testing.");
+  }
+
+  private static CommandLine train(Jobs jobs) {
+    return command(
+        "train",
+        KeyTable.TRAIN,
+        done((request, form) -> jobs.train(request)),
+        "Fine-tunes a model, one rank on each executor.");
   }
 
   private static CommandLine generate(Jobs jobs) {

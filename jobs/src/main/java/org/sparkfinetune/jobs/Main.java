@@ -2,6 +2,9 @@ package org.sparkfinetune.jobs;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
 import org.sparkfinetune.config.KeyTable;
 import org.sparkfinetune.jobs.bench.BenchGenerateCommand;
 import org.sparkfinetune.jobs.bench.BenchTrainCommand;
@@ -41,7 +44,7 @@ public final class Main {
   /** Runs one command and returns the exit code; nothing is thrown. */
   static int run(String[] args, Jobs jobs, PrintWriter out, PrintWriter err) {
     try {
-      return commandLine(jobs, out, err).execute(args);
+      return commandLine(args, jobs, out, err).execute(args);
     } catch (Throwable fatal) {
       return Failure.report(fatal, err);
     }
@@ -55,22 +58,36 @@ public final class Main {
     return master.startsWith("local");
   }
 
-  private static CommandLine commandLine(Jobs jobs, PrintWriter out, PrintWriter err) {
+  /** With the command that is asked for; with all, if it is none of them. */
+  private static CommandLine commandLine(
+      String[] args, Jobs jobs, PrintWriter out, PrintWriter err) {
+    Map<String, Supplier<CommandLine>> commands = commands(jobs, out);
     CommandLine main = new CommandLine(new Main());
-    ConfiguredCommand.all(jobs).forEach(line -> main.addSubcommand(line));
-    main.addSubcommand(Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN))
-        .addSubcommand(
-            withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)))
-        .addSubcommand(withHelp(new RenderCommand(PipelineJobs::store)))
-        .addSubcommand(withHelp(new WhyCommand()))
-        .addSubcommand(withHelp(new BenchGenerateCommand(out)))
-        .addSubcommand(benchTrain(out))
-        .addSubcommand(withHelp(new MakeModelCommand()));
+    if (args.length > 0 && commands.containsKey(args[0])) {
+      main.addSubcommand(commands.get(args[0]).get());
+    } else {
+      commands.values().forEach(command -> main.addSubcommand(command.get()));
+    }
     return main.setOut(out)
         .setErr(err)
         .setUsageHelpWidth(Help.WIDTH)
         .setExecutionExceptionHandler((thrown, command, words) -> Failure.report(thrown, err))
         .setParameterExceptionHandler((problem, words) -> explain(problem, err));
+  }
+
+  /** By name, in the order of the help. */
+  private static Map<String, Supplier<CommandLine>> commands(Jobs jobs, PrintWriter out) {
+    Map<String, Supplier<CommandLine>> commands = new LinkedHashMap<>(ConfiguredCommand.all(jobs));
+    commands.put("plan", () -> Help.withKeys(new PlanCommand(jobs), KeyTable.TRAIN));
+    commands.put(
+        "parity",
+        () -> withHelp(Help.withKeys(new ParityCommand(PipelineJobs::store), KeyTable.TRAIN)));
+    commands.put("render", () -> withHelp(new RenderCommand(PipelineJobs::store)));
+    commands.put("why", () -> withHelp(new WhyCommand()));
+    commands.put("bench-generate", () -> withHelp(new BenchGenerateCommand(out)));
+    commands.put("bench-train", () -> benchTrain(out));
+    commands.put("make-model", () -> withHelp(new MakeModelCommand()));
+    return commands;
   }
 
   private static CommandLine benchTrain(PrintWriter out) {

@@ -233,7 +233,7 @@ final class PipelineJobs implements Jobs {
     Supplier<SparkSession> spark =
         () -> {
           ExecutorSettings.apply(conf, loaded.config().parallelism().numRanks());
-          SparkSession session = Sessions.start(conf);
+          SparkSession session = Sessions.start(ExecutorSettings.forCheck(conf));
           started.add(session);
           return session;
         };

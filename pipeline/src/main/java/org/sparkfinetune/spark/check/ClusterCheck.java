@@ -24,7 +24,11 @@ import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.store.Store;
 
-/** Executors, barrier, ports, native library, disk, and memory against the plan. */
+/**
+ * Executors, barrier, ports, native library, disk, and memory against the plan. Of a local cluster,
+ * whose executors are processes of this machine, the settings say how many there will be, and the
+ * driver looks around in their place.
+ */
 final class ClusterCheck {
   private static final String CLUSTER = "cluster";
   private static final String MEMORY = "memory";
@@ -32,13 +36,23 @@ final class ClusterCheck {
   private static final Duration PATIENCE = Duration.ofSeconds(60);
 
   private final JavaSparkContext spark;
+  private final ClusterSettings asked;
   private final TrainConfig config;
   private final DecoderConfig model;
   private final String modelFolder;
 
+  /**
+   * @param spark of {@link org.sparkfinetune.spark.cluster.ExecutorSettings#forCheck}
+   * @param asked the cluster on which training will run
+   */
   ClusterCheck(
-      JavaSparkContext spark, TrainConfig config, DecoderConfig model, String modelFolder) {
+      JavaSparkContext spark,
+      ClusterSettings asked,
+      TrainConfig config,
+      DecoderConfig model,
+      String modelFolder) {
     this.spark = spark;
+    this.asked = asked;
     this.modelFolder = modelFolder;
     this.config = config;
     this.model = model;
@@ -46,33 +60,46 @@ final class ClusterCheck {
 
   List<CheckLine> run() {
     RankPlanner planner = new RankPlanner(spark, PATIENCE);
-    RankPlan plan = planner.plan(config.parallelism().numRanks());
+    boolean inDriver = !planner.master().url().equals(asked.url());
+    RankPlan plan =
+        inDriver
+            ? RankPlanner.expected(asked, config.parallelism().numRanks())
+            : planner.plan(config.parallelism().numRanks());
     List<CheckLine> lines = new ArrayList<>();
     lines.add(
         CheckLine.passed(
             CLUSTER,
             "%s rank(s) of %s core(s) from %s"
-                .formatted(plan.worldSize(), plan.coresPerRank(), planner.master().url())));
-    BarrierStage stage = new BarrierStage(spark, planner, plan, ExchangeSettings.defaults());
-    List<ClusterProbe.Found> found =
-        stage
-            .run(
-                new ClusterProbe(
-                    modelFolder, config.compute(), new Store(spark.hadoopConfiguration())),
-                0)
-            .stream()
-            .map(ClusterProbe.Found::decoded)
-            .toList();
+                .formatted(plan.worldSize(), plan.coresPerRank(), asked.url())));
+    RankPlan looking = inDriver ? new RankPlan(1, plan.coresPerRank()) : plan;
+    List<ClusterProbe.Found> found = found(planner, looking);
     lines.add(
         CheckLine.passed(
             CLUSTER,
-            "a barrier stage started on all of them, they reach each other, and libtorch loads on %s"
+            (inDriver
+                    ? "its executors will be processes of this machine, and libtorch loads on %s"
+                    : "a barrier stage started on all of them, they reach each other, and libtorch loads on %s")
                 .formatted(String.join(", ", hosts(found).keySet()))));
     blind(found).ifPresent(lines::add);
     gpus(found).ifPresent(lines::add);
-    hosts(found).forEach((host, there) -> lines.addAll(host(host, there, plan.worldSize())));
+    hosts(found)
+        .forEach(
+            (host, there) ->
+                lines.addAll(
+                    host(
+                        host,
+                        there.get(0),
+                        inDriver ? plan.worldSize() : there.size(),
+                        plan.worldSize())));
     container(plan.worldSize()).ifPresent(lines::add);
     return lines;
+  }
+
+  private List<ClusterProbe.Found> found(RankPlanner planner, RankPlan plan) {
+    ClusterProbe probe =
+        new ClusterProbe(modelFolder, config.compute(), new Store(spark.hadoopConfiguration()));
+    return new BarrierStage(spark, planner, plan, ExchangeSettings.defaults())
+        .run(probe, 0).stream().map(ClusterProbe.Found::decoded).toList();
   }
 
   private static Map<String, List<ClusterProbe.Found>> hosts(List<ClusterProbe.Found> found) {
@@ -121,9 +148,7 @@ final class ClusterCheck {
                     + "."));
   }
 
-  private List<CheckLine> host(String host, List<ClusterProbe.Found> there, int ranks) {
-    int onHost = there.size();
-    ClusterProbe.Found one = there.get(0);
+  private List<CheckLine> host(String host, ClusterProbe.Found one, int onHost, int ranks) {
     Plan plan = plan(one.memory(), onHost, ranks);
     long needed = plan.memory().needed() * onHost;
     String what =

@@ -24,6 +24,7 @@ import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
+import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.model.ModelAndTokenizer;
 import org.sparkfinetune.spark.model.ModelFolders;
@@ -55,8 +56,9 @@ public final class TrainCheck {
   /**
    * Looks at everything.
    *
-   * @param conf as it will be when Spark starts
-   * @param spark starts it; called if the configuration alone does not rule training out
+   * @param conf of the cluster on which training will run
+   * @param spark starts {@link ExecutorSettings#forCheck}; called if the configuration alone does
+   *     not rule training out
    */
   public CheckReport run(SparkConf conf, Supplier<SparkSession> spark) {
     configuration();
@@ -66,7 +68,7 @@ public final class TrainCheck {
     boolean startable =
         attempt("cluster", () -> ExecutorSettings.check(conf, config.parallelism().numRanks()));
     if (startable) {
-      withSpark(spark.get(), model);
+      withSpark(spark.get(), ClusterSettings.of(conf), model);
     }
     return new CheckReport(lines, samples);
   }
@@ -145,7 +147,8 @@ public final class TrainCheck {
     return found;
   }
 
-  private void withSpark(SparkSession spark, Optional<ModelAndTokenizer> model) {
+  private void withSpark(
+      SparkSession spark, ClusterSettings asked, Optional<ModelAndTokenizer> model) {
     model.ifPresent(
         found -> {
           attempt(
@@ -158,7 +161,9 @@ public final class TrainCheck {
           JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
           attempt(
               "cluster",
-              () -> lines.addAll(new ClusterCheck(context, config, found.model(), folder).run()));
+              () ->
+                  lines.addAll(
+                      new ClusterCheck(context, asked, config, found.model(), folder).run()));
         });
   }
 

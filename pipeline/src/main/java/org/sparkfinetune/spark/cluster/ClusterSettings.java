@@ -12,9 +12,14 @@ import org.apache.spark.SparkConf;
  * @param kind of cluster manager
  * @param coresPerExecutor if they are known beforehand
  * @param executors at most so many will register, if that is known beforehand
+ * @param workerMegabytes of a local cluster's workers, which an executor has to fit in
  */
 public record ClusterSettings(
-    String url, Kind kind, OptionalInt coresPerExecutor, OptionalInt executors) {
+    String url,
+    Kind kind,
+    OptionalInt coresPerExecutor,
+    OptionalInt executors,
+    OptionalInt workerMegabytes) {
   private static final Pattern LOCAL_CLUSTER =
       Pattern.compile("local-cluster\\[\\s*(\\d+)\\s*,\\s*(\\d+)\\s*,\\s*(\\d+)\\s*]");
 
@@ -33,29 +38,37 @@ public record ClusterSettings(
     String url = conf.get("spark.master", "local[*]");
     Matcher localCluster = LOCAL_CLUSTER.matcher(url);
     if (localCluster.matches()) {
-      return localCluster(conf, url, number(localCluster, 1), number(localCluster, 2));
+      return localCluster(conf, url, localCluster);
     }
     if (url.startsWith("local")) {
-      return new ClusterSettings(url, Kind.LOCAL, OptionalInt.empty(), OptionalInt.of(1));
+      return new ClusterSettings(
+          url, Kind.LOCAL, OptionalInt.empty(), OptionalInt.of(1), OptionalInt.empty());
     }
     OptionalInt cores = setting(conf, "spark.executor.cores");
     if (url.startsWith("spark:")) {
-      return new ClusterSettings(url, Kind.STANDALONE, cores, byCores(conf, cores));
+      return new ClusterSettings(
+          url, Kind.STANDALONE, cores, byCores(conf, cores), OptionalInt.empty());
     }
     return new ClusterSettings(
         url,
         Kind.QUEUED,
         OptionalInt.of(cores.orElse(1)),
-        OptionalInt.of(conf.getInt("spark.executor.instances", 2)));
+        OptionalInt.of(conf.getInt("spark.executor.instances", 2)),
+        OptionalInt.empty());
   }
 
-  private static ClusterSettings localCluster(
-      SparkConf conf, String url, int workers, int workerCores) {
+  private static ClusterSettings localCluster(SparkConf conf, String url, Matcher numbers) {
+    int workers = number(numbers, 1);
+    int workerCores = number(numbers, 2);
     int cores = setting(conf, "spark.executor.cores").orElse(workerCores);
     int fit = workers * (workerCores / cores);
     int allowed = byCores(conf, OptionalInt.of(cores)).orElse(fit);
     return new ClusterSettings(
-        url, Kind.LOCAL_CLUSTER, OptionalInt.of(cores), OptionalInt.of(Math.min(fit, allowed)));
+        url,
+        Kind.LOCAL_CLUSTER,
+        OptionalInt.of(cores),
+        OptionalInt.of(Math.min(fit, allowed)),
+        OptionalInt.of(number(numbers, 3)));
   }
 
   private static OptionalInt byCores(SparkConf conf, OptionalInt cores) {

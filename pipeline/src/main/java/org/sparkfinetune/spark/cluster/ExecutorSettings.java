@@ -16,6 +16,7 @@ import org.sparkfinetune.errors.UserError;
  */
 public final class ExecutorSettings {
   private static final String JAVA_OPTIONS = "spark.executor.extraJavaOptions";
+  private static final String EXECUTOR_MEMORY = "spark.executor.memory";
   private static final String VECTOR_MODULE = "jdk.incubator.vector";
 
   /** With more cores a collector with threads of its own is worth its memory, 100 MB of it. */
@@ -80,6 +81,36 @@ public final class ExecutorSettings {
         throw tooFew(master, ranks, executors, "allow");
       }
     }
+    String memory = conf.get(EXECUTOR_MEMORY, "1g");
+    master
+        .workerMegabytes()
+        .ifPresent(
+            megabytes -> {
+              if (conf.getSizeAsMb(EXECUTOR_MEMORY, memory) > megabytes) {
+                throw new UserError(
+                    "%s is %s, but master %s gives its workers %s MiB each. Lower it, or raise the last number of local-cluster."
+                        .formatted(EXECUTOR_MEMORY, memory, master.url(), megabytes));
+              }
+            });
+  }
+
+  /**
+   * The session in which {@code check} looks at the cluster of {@code conf}: on that cluster, or,
+   * where executors would be processes of this very machine, with the driver in their place.
+   * Devices that Spark has to find are looked for by executors alone. Its queries are of some
+   * hundred rows, for which code that Spark compiles, plans that it adapts and a page that nobody
+   * sees take longer than the rows.
+   */
+  public static SparkConf forCheck(SparkConf conf) {
+    boolean here =
+        ClusterSettings.of(conf).kind() == ClusterSettings.Kind.LOCAL_CLUSTER
+            && conf.getAllWithPrefix("spark.executor.resource.").length == 0;
+    SparkConf session = here ? conf.clone().setMaster("local[1]") : conf.clone();
+    return session
+        .setIfMissing("spark.ui.enabled", "false")
+        .setIfMissing("spark.sql.codegen.wholeStage", "false")
+        .setIfMissing("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .setIfMissing("spark.sql.adaptive.enabled", "false");
   }
 
   /**

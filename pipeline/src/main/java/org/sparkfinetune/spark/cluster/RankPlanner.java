@@ -66,6 +66,20 @@ public final class RankPlanner {
   }
 
   /**
+   * The ranks of a local cluster by its settings alone, which say what will come.
+   *
+   * @throws UserError as {@link #plan}
+   */
+  public static RankPlan expected(ClusterSettings localCluster, OptionalInt numRanks) {
+    int executors = localCluster.executors().orElseThrow();
+    int ranks = numRanks.orElse(executors);
+    if (executors < Math.max(1, ranks)) {
+      throw ExecutorSettings.tooFew(localCluster, Math.max(1, ranks), executors, "allow");
+    }
+    return new RankPlan(ranks, localCluster.coresPerExecutor().orElseThrow());
+  }
+
+  /**
    * Waits until {@code plan} can be started (again), after an executor was lost.
    *
    * @throws RunFailure if the cluster does not replace it

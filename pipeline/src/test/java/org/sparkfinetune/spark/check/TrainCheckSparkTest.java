@@ -26,6 +26,7 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine.Verdict;
+import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
@@ -120,6 +121,7 @@ class TrainCheckSparkTest {
     List<CheckLine> lines =
         new ClusterCheck(
                 JavaSparkContext.fromSparkContext(SparkSessions.shared().sparkContext()),
+                ClusterSettings.of(local),
                 new ConfigLoader(store.hadoop()).train(Optional.empty(), words()).config(),
                 ModelFolder.config(new org.apache.hadoop.fs.Path(MODEL.toUri()), store),
                 folder.resolve("elsewhere").toString())
@@ -128,6 +130,17 @@ class TrainCheckSparkTest {
         .containsExactly("model");
     assertThat(text(new CheckReport(lines, List.of())))
         .contains("elsewhere is not there for the executors on");
+  }
+
+  @Test
+  void a_local_cluster_is_known_by_its_settings_and_looked_at_from_the_driver() {
+    CheckReport report = check(new SparkConf().set("spark.master", "local-cluster[3,2,1024]"));
+    assertThat(subjects(report, Verdict.FAILED)).isEmpty();
+    assertThat(text(report))
+        .contains(
+            "3 rank(s) of 2 core(s) from local-cluster[3,2,1024]",
+            "its executors will be processes of this machine, and libtorch loads on",
+            "3 rank(s) will need about");
   }
 
   @Test
@@ -188,9 +201,13 @@ class TrainCheckSparkTest {
   }
 
   private CheckReport check(String... more) {
+    return check(local, more);
+  }
+
+  private CheckReport check(SparkConf conf, String... more) {
     return new TrainCheck(
             new ConfigLoader(store.hadoop()).train(Optional.empty(), words(more)), store)
-        .run(local, SparkSessions::shared);
+        .run(conf, SparkSessions::shared);
   }
 
   private List<String> words(String... more) {

@@ -87,6 +87,47 @@ class ExecutorSettingsTest {
   }
 
   @Test
+  void an_executor_that_no_worker_of_a_local_cluster_has_room_for_is_refused() {
+    SparkConf conf = conf("local-cluster[2,1,768]").set("spark.executor.memory", "768m");
+    ExecutorSettings.check(conf, OptionalInt.of(2));
+    conf.set("spark.executor.memory", "1g");
+    assertThatThrownBy(() -> ExecutorSettings.check(conf, OptionalInt.of(2)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("spark.executor.memory is 1g")
+        .hasMessageContaining("local-cluster[2,1,768] gives its workers 768 MiB each");
+  }
+
+  @Test
+  void a_check_starts_executors_only_where_they_are_on_other_machines_or_look_for_devices() {
+    assertThat(ExecutorSettings.forCheck(conf("spark://m:7077")).get("spark.master"))
+        .isEqualTo("spark://m:7077");
+    assertThat(ExecutorSettings.forCheck(conf("local[3]")).get("spark.master"))
+        .isEqualTo("local[3]");
+    SparkConf here = conf("local-cluster[2,1,1024]");
+    assertThat(ExecutorSettings.forCheck(here).get("spark.master")).isEqualTo("local[1]");
+    assertThat(here.get("spark.master")).isEqualTo("local-cluster[2,1,1024]");
+    here.set("spark.executor.resource.gpu.amount", "1");
+    assertThat(ExecutorSettings.forCheck(here).get("spark.master"))
+        .isEqualTo("local-cluster[2,1,1024]");
+  }
+
+  @Test
+  void ranks_of_a_local_cluster_are_known_before_it_starts() {
+    ClusterSettings two = ClusterSettings.of(conf("local-cluster[2,4,1024]"));
+    assertThat(RankPlanner.expected(two, OptionalInt.empty()))
+        .isEqualTo(new RankPlanner.RankPlan(2, 4));
+    assertThat(RankPlanner.expected(two, OptionalInt.of(1)).worldSize()).isEqualTo(1);
+    assertThatThrownBy(() -> RankPlanner.expected(two, OptionalInt.of(3)))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("num_ranks is 3");
+    ClusterSettings none =
+        ClusterSettings.of(conf("local-cluster[2,1,1024]").set("spark.cores.max", "0"));
+    assertThatThrownBy(() -> RankPlanner.expected(none, OptionalInt.empty()))
+        .isInstanceOf(UserError.class)
+        .hasMessageContaining("allow 0 executors");
+  }
+
+  @Test
   void dynamic_allocation_is_refused() {
     SparkConf conf = conf("yarn").set("spark.dynamicAllocation.enabled", "true");
     assertThatThrownBy(() -> ExecutorSettings.apply(conf, OptionalInt.empty()))
