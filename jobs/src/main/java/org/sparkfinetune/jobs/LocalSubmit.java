@@ -17,7 +17,8 @@ import org.apache.spark.deploy.SparkSubmit;
  * What {@code SparkSubmit} does for a local master whose JVM has our jar on its class path: the
  * settings become system properties and the command is called. {@code jobs/bin/spark-submit} starts
  * it in SparkSubmit's place, whose own classes take a third of a second to load. For any option or
- * setting that asks for more than that, SparkSubmit itself is called.
+ * setting that asks for more than that, and with a conf folder of the user's own, SparkSubmit
+ * itself is called.
  */
 public final class LocalSubmit {
   private static final Map<String, String> OPTIONS =
@@ -38,8 +39,9 @@ public final class LocalSubmit {
    *     the arguments of our command
    */
   public static void main(String[] words) {
-    Optional<Submission> simple =
-        System.getenv("MASTER") == null ? Submission.of(List.of(words)) : Optional.empty();
+    boolean ownSettings =
+        System.getenv("MASTER") != null || System.getenv("SPARK_CONF_DIR") != null;
+    Optional<Submission> simple = ownSettings ? Optional.empty() : Submission.of(List.of(words));
     if (simple.isEmpty()) {
       SparkSubmit.main(words);
       return;
