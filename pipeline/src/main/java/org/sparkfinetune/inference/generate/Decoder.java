@@ -39,11 +39,14 @@ final class Decoder {
   private final Attention attention;
   private final List<Optional<Rope>> ropes;
 
-  Decoder(DecodingModel model, SpinningPool pool) {
+  /**
+   * @param alone whether all inputs will be of one sequence at a time
+   */
+  Decoder(DecodingModel model, SpinningPool pool, boolean alone) {
     this.model = model;
     this.config = model.config();
     this.pool = pool;
-    this.linears = new LinearMath(kernels, pool);
+    this.linears = new LinearMath(kernels, pool, alone);
     this.attention = new Attention(config, kernels, pool);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }

@@ -11,7 +11,8 @@ import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 /**
  * Continues prompts, some at a time: where one ends the next takes its place. A prompt that begins
  * as another that is being continued takes over its keys and values. What a prompt is continued
- * with depends on none of this. One thread at a time may use it.
+ * with depends on none of this, nor on how many are continued together; where it is but one, sums
+ * are rounded otherwise. One thread at a time may use it.
  */
 public final class Generator implements AutoCloseable {
   /** Columns of a pass; more fill no cache any better. */
@@ -43,7 +44,7 @@ public final class Generator implements AutoCloseable {
   public Generator(DecodingModel model, int threads, int maxBatch) {
     this.model = model;
     this.pool = new SpinningPool(threads);
-    this.decoder = new Decoder(model, pool);
+    this.decoder = new Decoder(model, pool, maxBatch == 1);
     this.maxBatch = maxBatch;
   }
 

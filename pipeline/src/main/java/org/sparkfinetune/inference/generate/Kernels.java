@@ -4,69 +4,25 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The loops in which decoding spends its time. A linear meets few columns or many.
+ * The loops in which decoding spends its time. Most work on panels: {@link #PANEL} rows of weights,
+ * those of one input element side by side, so that a vector holds as many outputs and a decoded
+ * weight serves all columns. An output is then one chain of multiply-adds over its inputs in their
+ * order, whatever is computed beside it and however wide vectors are.
  *
- * <p>With few, a row of weights lies along vectors: each lane sums the products of its own input
- * elements, and the lanes are added in their order. With many, rows are turned into panels: {@link
- * #PANEL} rows, those of one input element side by side, so that a vector holds as many outputs and
- * a decoded weight is used for all columns. A panel has the input elements of one lane after those
- * of another. So both ways add the same numbers in the same order, and an output is the same to the
- * last bit whatever is computed beside it.
+ * <p>For one column alone making panels takes longer than using them: there, rows of weights lie
+ * along vectors, whose lanes are added at the end.
  */
 interface Kernels {
   /** Rows of a panel. */
   int PANEL = 32;
 
+  /** Input elements that are decoded at a time: a panel of 32 KiB, most of a first-level cache. */
+  int DEPTH = 256;
+
   /** Panels of so many rows. */
   static int panels(int rows) {
     return (rows + PANEL - 1) / PANEL;
   }
-
-  /** Lanes of a vector. */
-  int lanes();
-
-  /** How a row of weights lies along vectors. */
-  enum Form {
-    /** Two neighbouring bf16 in an int, the first in its low half; a lane is an int. */
-    PAIRS(2),
-    /** Float32; a lane is one. */
-    FLOATS(1);
-
-    private final int perLane;
-
-    Form(int perLane) {
-      this.perLane = perLane;
-    }
-
-    /** Input elements of whole vectors. */
-    int padded(int in, int lanes) {
-      int vector = perLane * lanes;
-      return (in + vector - 1) / vector * vector;
-    }
-
-    /**
-     * Where an input element stands among those that are sorted by lanes.
-     *
-     * @param padded number of input elements
-     */
-    int sorted(int element, int padded, int lanes) {
-      int word = element / perLane;
-      return word % lanes * (padded / lanes) + word / lanes * perLane + element % perLane;
-    }
-  }
-
-  /**
-   * {@code y[yAt + t * yStride + r] = w[r] · x[t]} for n columns t and bf16 weights.
-   *
-   * @param w (rows, half)
-   * @param half ints of a row, whole vectors
-   * @param x (n, half) the even elements, and from {@code oddAt} on as many odd ones
-   */
-  void pairs(
-      int[] w, int rows, int half, float[] x, int oddAt, int n, float[] y, int yAt, int yStride);
-
-  /** The same for float32 weights (rows, in) and x (n, in), whole vectors. */
-  void floats(float[] w, int rows, int in, float[] x, int n, float[] y, int yAt, int yStride);
 
   /**
    * {@code y[yAt + t * yStride + r] = sum over k of w[wAt + k * PANEL + r] * x[xAt + t * xStride +
@@ -91,15 +47,41 @@ interface Kernels {
       boolean add);
 
   /**
-   * A panel of bf16, sorted as PAIRS.
+   * {@code y[yAt + r] = w[r] · x} for bf16 weights in pairs and one column.
    *
-   * @param starts where each row of the panel begins in {@code rows}
-   * @param in whole vectors
+   * @param w row r at {@code [at + r * half, …)}, an int two neighbouring weights, the first low
+   * @param even (half) the even elements of x
+   * @param odd (half) the odd ones
    */
-  void pairsPanel(int[] rows, int[] starts, int in, float[] panel);
+  void pairRows(int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt);
 
-  /** The same of float32, sorted as FLOATS. */
-  void floatsPanel(float[] rows, int[] starts, int in, float[] panel);
+  /** The same for float32 weights (rows, in) and x (in). */
+  void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt);
+
+  /**
+   * A panel of NF4: code times scale.
+   *
+   * @param codes ({@code depth / 8}, PANEL), eight of a row in an int, as the packed bytes hold
+   *     them
+   * @param scales ({@code depth / 64}, PANEL)
+   * @param rounded to bf16, to nearest even
+   * @param panel receives (depth, PANEL)
+   */
+  void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel);
+
+  /**
+   * A panel of bf16.
+   *
+   * @param rows two neighbours of a row in an int, the first in its low half
+   * @param starts where each row of the panel begins in {@code rows}
+   * @param at ints of a row before the first
+   * @param depth input elements, even
+   * @param panel receives (depth, PANEL)
+   */
+  void pairs(int[] rows, int[] starts, int at, int depth, float[] panel);
+
+  /** The same of float32. */
+  void floats(float[] rows, int[] starts, int at, int depth, float[] panel);
 
   /** {@code a · b} over n elements. */
   float dot(float[] a, int aAt, float[] b, int bAt, int n);

@@ -1,12 +1,7 @@
 package org.sparkfinetune.inference.generate;
 
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import org.sparkfinetune.inference.generate.Kernels.Form;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 
 /**
@@ -14,9 +9,6 @@ import org.sparkfinetune.inference.generate.Linear.Lora;
  * another: x is (n, in), a result (n, out).
  */
 final class LinearMath {
-  /** Columns from which on a panel is worth its making. */
-  private static final int FEW = 4;
-
   /** Weights of a tile of rows: decoded it stays in the first- or second-level cache. */
   private static final int TILE = 1 << 13;
 
@@ -25,12 +17,19 @@ final class LinearMath {
 
   private final Kernels kernels;
   private final SpinningPool pool;
+  private final boolean alone;
   private float[] low = new float[0];
-  private final Map<Form, float[]> arranged = new EnumMap<>(Form.class);
+  private float[] even = new float[0];
+  private float[] odd = new float[0];
 
-  LinearMath(Kernels kernels, SpinningPool pool) {
+  /**
+   * @param alone whether single columns, which are then computed faster and rounded otherwise, come
+   *     from one sequence alone
+   */
+  LinearMath(Kernels kernels, SpinningPool pool, boolean alone) {
     this.kernels = kernels;
     this.pool = pool;
+    this.alone = alone;
   }
 
   /** Rows {@code [from, to)} of one of the linears. */
@@ -42,10 +41,9 @@ final class LinearMath {
    */
   void apply(List<Linear> linears, float[] x, int n, List<float[]> results) {
     int[] lowAt = lowRank(linears, x, n);
-    arranged.clear();
-    for (Linear linear : linears) {
-      arranged.computeIfAbsent(
-          linear.matrix().form(), form -> arranged(form, linear.matrix(), x, n));
+    boolean single = alone && n == 1;
+    if (single) {
+      splitPairs(x);
     }
     List<Part> parts = parts(linears);
     pool.run(
@@ -54,10 +52,10 @@ final class LinearMath {
           Part part = parts.get(i);
           Linear linear = linears.get(part.linear());
           float[] y = results.get(part.linear());
-          if (n < FEW) {
-            few(linear.matrix(), part, n, y);
+          if (single) {
+            rows(linear.matrix(), part, x, y);
           } else {
-            many(linear.matrix(), part, n, y);
+            panels(linear.matrix(), part, x, n, y);
           }
           finish(linear, part, lowAt[part.linear()], n, y);
         });
@@ -109,70 +107,42 @@ final class LinearMath {
     return parts;
   }
 
-  /**
-   * x as the kernels want it. For few columns: of PAIRS all even elements, then all odd ones. For
-   * many: sorted by lanes.
-   */
-  private float[] arranged(Form form, Matrix matrix, float[] x, int n) {
-    int in = matrix.in();
-    int padded = matrix.padded(kernels);
-    float[] arranged = new float[n * padded];
-    if (n >= FEW) {
-      int[] places = new int[in];
-      Arrays.setAll(places, k -> form.sorted(k, padded, kernels.lanes()));
-      pool.run(
-          n,
-          t -> {
-            for (int k = 0, at = t * padded; k < in; k++) {
-              arranged[at + places[k]] = x[t * in + k];
-            }
-          });
-    } else if (form == Form.PAIRS) {
-      for (int t = 0; t < n; t++) {
-        int even = t * padded / 2;
-        int odd = n * padded / 2 + even;
-        for (int i = 0; i < in / 2; i++) {
-          arranged[even + i] = x[t * in + 2 * i];
-          arranged[odd + i] = x[t * in + 2 * i + 1];
-        }
-      }
-    } else {
-      for (int t = 0; t < n; t++) {
-        System.arraycopy(x, t * in, arranged, t * padded, in);
-      }
+  private void splitPairs(float[] x) {
+    if (even.length < x.length / 2) {
+      even = new float[x.length / 2];
+      odd = new float[x.length / 2];
     }
-    return arranged;
+    for (int i = 0; i < x.length / 2; i++) {
+      even[i] = x[2 * i];
+      odd[i] = x[2 * i + 1];
+    }
   }
 
-  private void few(Matrix matrix, Part part, int n, float[] y) {
+  private void rows(Matrix matrix, Part part, float[] x, float[] y) {
     ThreadBuffers buffers = ThreadBuffers.ofThisThread();
-    float[] x = Objects.requireNonNull(arranged.get(matrix.form()));
-    int padded = matrix.padded(kernels);
-    int tile = Math.max(4, TILE / padded & ~3);
+    int in = matrix.in();
+    int tile = Math.max(4, TILE / in & ~3);
     for (int row = part.from(); row < part.to(); row += tile) {
       int rows = Math.min(tile, part.to() - row);
-      matrix.rows(row, rows, kernels, buffers);
+      int at = matrix.rows(row, rows, buffers);
       switch (matrix.form()) {
-        case PAIRS ->
-            kernels.pairs(
-                buffers.ints(0), rows, padded / 2, x, n * padded / 2, n, y, row, matrix.out());
-        case FLOATS -> kernels.floats(buffers.floats(0), rows, padded, x, n, y, row, matrix.out());
+        case PAIRS -> kernels.pairRows(buffers.ints(0), at, rows, in / 2, even, odd, y, row);
+        case FLOATS -> kernels.floatRows(buffers.floats(0), at, rows, in, x, y, row);
       }
     }
   }
 
-  private void many(Matrix matrix, Part part, int n, float[] y) {
+  private void panels(Matrix matrix, Part part, float[] x, int n, float[] y) {
     ThreadBuffers buffers = ThreadBuffers.ofThisThread();
-    float[] x = Objects.requireNonNull(arranged.get(matrix.form()));
-    int padded = matrix.padded(kernels);
-    int depth = padded / kernels.lanes();
+    int in = matrix.in();
     for (int row = part.from(); row < part.to(); row += Kernels.PANEL) {
       int rows = Math.min(Kernels.PANEL, part.to() - row);
-      matrix.panel(row, rows, kernels, buffers);
-      float[] panel = buffers.panel(0);
-      for (int k = 0; k < padded; k += depth) {
+      matrix.read(row, rows, buffers);
+      for (int from = 0; from < in; from += Kernels.DEPTH) {
+        int depth = Math.min(Kernels.DEPTH, in - from);
+        matrix.decode(from, from + depth, kernels, buffers);
         kernels.product(
-            panel, k * Kernels.PANEL, depth, rows, x, k, padded, n, y, row, matrix.out(), k > 0);
+            buffers.panel(), 0, depth, rows, x, from, in, n, y, row, matrix.out(), from > 0);
       }
     }
   }

@@ -2,18 +2,15 @@ package org.sparkfinetune.inference.generate;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.IntBuffer;
-import java.util.Arrays;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import org.sparkfinetune.inference.generate.Kernels.Form;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 
 /**
- * A linear's weight (out, in), decoded some rows at a time. May be read by any number of threads,
+ * A linear's weight (out, in), decoded a panel at a time. May be read by any number of threads,
  * each with buffers of its own.
  */
 sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
@@ -22,58 +19,76 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
   int in();
 
-  Form form();
+  /** How {@link #rows} lie in the buffers. */
+  enum Form {
+    /** Two bf16 in an int, in {@link ThreadBuffers#ints}. */
+    PAIRS,
+    /** In {@link ThreadBuffers#floats}. */
+    FLOATS;
 
-  /** Input elements of a decoded row, whole vectors. */
-  default int padded(Kernels kernels) {
-    return form().padded(in(), kernels.lanes());
-  }
-
-  /**
-   * Decodes rows into {@link ThreadBuffers#ints} or {@link ThreadBuffers#floats}, as the form says,
-   * with zeros behind each.
-   */
-  void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers);
-
-  /**
-   * Decodes rows into {@link ThreadBuffers#panel}.
-   *
-   * @param rows at most {@link Kernels#PANEL}; what the panel has in others means nothing
-   */
-  default void panel(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
-    rows(firstRow, rows, kernels, buffers);
-    int padded = padded(kernels);
-    float[] panel = buffers.panel(padded * Kernels.PANEL);
-    switch (form()) {
-      case PAIRS ->
-          kernels.pairsPanel(buffers.ints(0), buffers.starts(rows, padded / 2), padded, panel);
-      case FLOATS ->
-          kernels.floatsPanel(buffers.floats(0), buffers.starts(rows, padded), padded, panel);
+    /** A panel of rows that are decoded and noted. */
+    void panel(int from, int to, Kernels kernels, ThreadBuffers buffers) {
+      int[] starts = buffers.starts();
+      switch (this) {
+        case PAIRS -> kernels.pairs(buffers.ints(0), starts, from / 2, to - from, buffers.panel());
+        case FLOATS -> kernels.floats(buffers.floats(0), starts, from, to - from, buffers.panel());
+      }
     }
   }
+
+  Form form();
+
+  /**
+   * Decodes whole rows, for {@link Kernels#pairRows} or {@link Kernels#floatRows}.
+   *
+   * @return where the first of them begins
+   */
+  int rows(int firstRow, int rows, ThreadBuffers buffers);
+
+  /**
+   * Copies rows, as they are stored, into the buffers.
+   *
+   * @param rows at most {@link Kernels#PANEL}
+   */
+  void read(int firstRow, int rows, ThreadBuffers buffers);
+
+  /**
+   * Decodes input elements {@code [from, to)} of the rows that were read last into {@link
+   * ThreadBuffers#panel}. What it has beyond these rows means nothing.
+   *
+   * @param from a multiple of {@link Kernels#DEPTH}
+   */
+  void decode(int from, int to, Kernels kernels, ThreadBuffers buffers);
 
   /** NF4 in blocks of 64, which may run over the ends of rows. */
   final class Nf4Matrix implements Matrix {
     private static final int BLOCK = Nf4Codec.BLOCK;
 
+    /** To what code times scale is rounded. */
+    enum Rounded {
+      BF16,
+      FLOAT32
+    }
+
     private final int out;
     private final int in;
     private final ByteBuffer packed;
     private final float[] absmax;
-    private final Form form;
+    private final Rounded rounded;
+    private final boolean wholeBlocks;
     private final Nf4Codec codec = Nf4Codec.fastest();
 
     /**
      * @param packed from position 0 to its limit; may be mapped
      * @param absmax one a block, decoded
-     * @param form PAIRS: rounded to bf16, FLOATS: not rounded
      */
-    Nf4Matrix(int out, int in, ByteBuffer packed, float[] absmax, Form form) {
+    Nf4Matrix(int out, int in, ByteBuffer packed, float[] absmax, Rounded rounded) {
       this.out = out;
       this.in = in;
       this.packed = packed;
       this.absmax = absmax;
-      this.form = form;
+      this.rounded = rounded;
+      this.wholeBlocks = in % BLOCK == 0;
     }
 
     @Override
@@ -88,43 +103,71 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
     @Override
     public Form form() {
-      return form;
+      return rounded == Rounded.BF16 && in % 2 == 0 ? Form.PAIRS : Form.FLOATS;
     }
 
     @Override
-    public void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
+    public int rows(int firstRow, int rows, ThreadBuffers buffers) {
       long first = (long) firstRow * in;
       int firstBlock = (int) (first / BLOCK);
       int blocks = (int) ((first + (long) rows * in + BLOCK - 1) / BLOCK) - firstBlock;
       byte[] bytes = buffers.bytes(blocks * Nf4Codec.BLOCK_BYTES);
       int from = firstBlock * Nf4Codec.BLOCK_BYTES;
       packed.get(from, bytes, 0, Math.min(blocks * Nf4Codec.BLOCK_BYTES, packed.limit() - from));
-      int at = (int) (first - (long) firstBlock * BLOCK);
-      int padded = padded(kernels);
-      switch (form) {
+      int offset = (int) (first - (long) firstBlock * BLOCK);
+      return switch (form()) {
         case PAIRS -> {
-          int[] decoded = buffers.ints(bytes.length + rows * padded / 2);
-          codec.decodeToBf16(bytes, blocks, absmax, firstBlock, decoded);
-          if (at > 0 || padded > in) {
-            int[] whole = Arrays.copyOfRange(decoded, at / 2, at / 2 + rows * in / 2);
-            Arrays.fill(decoded, 0, rows * padded / 2, 0);
-            for (int r = 0; r < rows; r++) {
-              System.arraycopy(whole, r * in / 2, decoded, r * padded / 2, in / 2);
-            }
-          }
+          codec.decodeToBf16(bytes, blocks, absmax, firstBlock, buffers.ints(bytes.length));
+          yield offset / 2;
         }
         case FLOATS -> {
-          float[] decoded = buffers.floats(2 * bytes.length + rows * padded);
+          float[] decoded = buffers.floats(2 * bytes.length);
           codec.decodeToFloat32(bytes, blocks, absmax, firstBlock, decoded);
-          if (at > 0 || padded > in) {
-            float[] whole = Arrays.copyOfRange(decoded, at, at + rows * in);
-            Arrays.fill(decoded, 0, rows * padded, 0);
-            for (int r = 0; r < rows; r++) {
-              System.arraycopy(whole, r * in, decoded, r * padded, in);
-            }
+          for (int i = 0; i < decoded.length && rounded == Rounded.BF16; i++) {
+            decoded[i] = ScalarKernels.bf16(decoded[i]);
           }
+          yield offset;
+        }
+      };
+    }
+
+    @Override
+    public void read(int firstRow, int rows, ThreadBuffers buffers) {
+      if (!wholeBlocks) {
+        int at = rows(firstRow, rows, buffers);
+        buffers.read(firstRow, rows, form() == Form.PAIRS ? in / 2 : in, at);
+        return;
+      }
+      buffers.read(firstRow, rows, in / 8, 0);
+      int count = rows * in / 8;
+      packed
+          .slice((int) ((long) firstRow * in / 2), count * Integer.BYTES)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .asIntBuffer()
+          .get(buffers.ints(count), 0, count);
+    }
+
+    @Override
+    public void decode(int from, int to, Kernels kernels, ThreadBuffers buffers) {
+      int[] starts = buffers.starts();
+      if (!wholeBlocks) {
+        form().panel(from, to, kernels, buffers);
+        return;
+      }
+      int[] rows = buffers.ints(0);
+      int[] codes = buffers.codes();
+      float[] scales = buffers.scales();
+      for (int r = 0; r < Kernels.PANEL; r++) {
+        int row = starts[r] + from / 8;
+        for (int i = 0, at = r; i < (to - from) / 8; i++, at += Kernels.PANEL) {
+          codes[at] = rows[row + i];
+        }
+        int block = buffers.row(r) * (in / BLOCK) + from / BLOCK;
+        for (int i = 0, at = r; i < (to - from) / BLOCK; i++, at += Kernels.PANEL) {
+          scales[at] = absmax[block + i];
         }
       }
+      kernels.nf4(codes, scales, to - from, rounded == Rounded.BF16, buffers.panel());
     }
   }
 
@@ -171,34 +214,30 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     }
 
     @Override
-    public void rows(int firstRow, int rows, Kernels kernels, ThreadBuffers buffers) {
+    public int rows(int firstRow, int rows, ThreadBuffers buffers) {
       ByteBuffer from = slice(firstRow, rows);
-      int padded = padded(kernels);
-      if (form() == Form.PAIRS) {
-        int[] decoded = buffers.ints(rows * padded / 2);
-        IntBuffer pairs = from.asIntBuffer();
-        if (padded == in) {
-          pairs.get(decoded, 0, rows * in / 2);
-          return;
-        }
-        Arrays.fill(decoded, 0, rows * padded / 2, 0);
-        for (int r = 0; r < rows; r++) {
-          pairs.get(decoded, r * padded / 2, in / 2);
-        }
-        return;
-      }
-      float[] decoded = buffers.floats(rows * padded);
-      if (padded == in) {
-        Floats.toFloats(dtype, from, decoded, 0, rows * in);
-      } else {
-        Arrays.fill(decoded, 0, rows * padded, 0);
-        for (int r = 0; r < rows; r++) {
-          Floats.toFloats(dtype, from, decoded, r * padded, in);
+      switch (form()) {
+        case PAIRS -> from.asIntBuffer().get(buffers.ints(rows * in / 2), 0, rows * in / 2);
+        case FLOATS -> {
+          float[] decoded = buffers.floats(rows * in);
+          Floats.toFloats(dtype, from, decoded, 0, rows * in);
+          replaced
+              .subMap(firstRow, firstRow + rows)
+              .forEach((row, v) -> System.arraycopy(v, 0, decoded, (row - firstRow) * in, in));
         }
       }
-      replaced
-          .subMap(firstRow, firstRow + rows)
-          .forEach((row, v) -> System.arraycopy(v, 0, decoded, (row - firstRow) * padded, in));
+      return 0;
+    }
+
+    @Override
+    public void read(int firstRow, int rows, ThreadBuffers buffers) {
+      int at = rows(firstRow, rows, buffers);
+      buffers.read(firstRow, rows, form() == Form.PAIRS ? in / 2 : in, at);
+    }
+
+    @Override
+    public void decode(int from, int to, Kernels kernels, ThreadBuffers buffers) {
+      form().panel(from, to, kernels, buffers);
     }
 
     private ByteBuffer slice(int firstRow, int rows) {

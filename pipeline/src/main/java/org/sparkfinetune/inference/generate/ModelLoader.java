@@ -16,9 +16,9 @@ import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
 import org.sparkfinetune.inference.generate.DecodingModel.Norms;
-import org.sparkfinetune.inference.generate.Kernels.Form;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
+import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix.Rounded;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
@@ -322,22 +322,22 @@ final class ModelLoader implements AutoCloseable {
   private Matrix made(String name, int out, int in) {
     if (folder.isQuantized(name)) {
       PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
-      Form decoded = weight.dtype() == DType.F32 || in % 2 != 0 ? Form.FLOATS : Form.PAIRS;
+      Rounded rounded = weight.dtype() == DType.F32 ? Rounded.FLOAT32 : Rounded.BF16;
       return new Nf4Matrix(
           out,
           in,
           bytes(name, weight.packedBytes(), base.file()),
           scales(weight.absmax()),
-          decoded);
+          rounded);
     }
     return switch (form) {
       case AS_STORED -> plain(name, out, in, base.file());
-      case NF4 -> quantized(name, out, in, in % 2 == 0 ? Form.PAIRS : Form.FLOATS);
-      case NF4_FLOAT32 -> quantized(name, out, in, Form.FLOATS);
+      case NF4 -> quantized(name, out, in, Rounded.BF16);
+      case NF4_FLOAT32 -> quantized(name, out, in, Rounded.FLOAT32);
     };
   }
 
-  private Nf4Matrix quantized(String name, int out, int in, Form decoded) {
+  private Nf4Matrix quantized(String name, int out, int in, Rounded rounded) {
     WeightValues values = folder.values(name);
     long elements = (long) out * in;
     ByteBuffer packed = base.file().allocate((elements + 1) / 2);
@@ -350,7 +350,7 @@ final class ModelLoader implements AutoCloseable {
       Nf4Codec.fastest().encode(piece, 0, n, absmax, 0, packed);
     }
     return new Nf4Matrix(
-        out, in, packed.flip(), scales(QuantizedValues.scales(values, elements)), decoded);
+        out, in, packed.flip(), scales(QuantizedValues.scales(values, elements)), rounded);
   }
 
   private static float[] scales(Absmax absmax) {

@@ -1,39 +1,12 @@
 package org.sparkfinetune.inference.generate;
 
 import java.util.Arrays;
+import org.sparkfinetune.model.quant.Nf4Codec;
+import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 
 /** The definition, and what a JVM without the module {@code jdk.incubator.vector} runs. */
 final class ScalarKernels implements Kernels {
-  @Override
-  public int lanes() {
-    return 1;
-  }
-
-  @Override
-  public void pairs(
-      int[] w, int rows, int half, float[] x, int oddAt, int n, float[] y, int yAt, int yStride) {
-    for (int t = 0; t < n; t++) {
-      for (int r = 0; r < rows; r++) {
-        float sum = 0;
-        for (int i = 0; i < half; i++) {
-          int pair = w[r * half + i];
-          sum += Float.intBitsToFloat(pair << 16) * x[t * half + i];
-          sum += Float.intBitsToFloat(pair & 0xffff0000) * x[oddAt + t * half + i];
-        }
-        y[yAt + t * yStride + r] = sum;
-      }
-    }
-  }
-
-  @Override
-  public void floats(
-      float[] w, int rows, int in, float[] x, int n, float[] y, int yAt, int yStride) {
-    for (int t = 0; t < n; t++) {
-      for (int r = 0; r < rows; r++) {
-        y[yAt + t * yStride + r] = dot(w, r * in, x, t * in, in);
-      }
-    }
-  }
+  private static final float[] NF4 = Nf4Lookup.values();
 
   @Override
   public void product(
@@ -65,10 +38,50 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void pairsPanel(int[] rows, int[] starts, int in, float[] panel) {
+  public void pairRows(
+      int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt) {
+    for (int r = 0; r < rows; r++) {
+      float sum = 0;
+      for (int i = 0; i < half; i++) {
+        int pair = w[at + r * half + i];
+        sum += Float.intBitsToFloat(pair << 16) * even[i];
+        sum += Float.intBitsToFloat(pair & 0xffff0000) * odd[i];
+      }
+      y[yAt + r] = sum;
+    }
+  }
+
+  @Override
+  public void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt) {
+    for (int r = 0; r < rows; r++) {
+      y[yAt + r] = dot(w, at + r * in, x, 0, in);
+    }
+  }
+
+  @Override
+  public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
+    for (int k = 0; k < depth; k++) {
+      for (int r = 0; r < PANEL; r++) {
+        int eight = codes[k / 8 * PANEL + r];
+        float scale = scales[k / Nf4Codec.BLOCK * PANEL + r];
+        // The first of a byte's two is its high half.
+        float value = NF4[eight >> 4 * (k % 8 ^ 1) & 15] * scale;
+        panel[k * PANEL + r] = rounded ? bf16(value) : value;
+      }
+    }
+  }
+
+  /** Rounded to nearest even. */
+  static float bf16(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    return Float.intBitsToFloat(bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000);
+  }
+
+  @Override
+  public void pairs(int[] rows, int[] starts, int at, int depth, float[] panel) {
     for (int r = 0; r < PANEL; r++) {
-      for (int i = 0; i < in / 2; i++) {
-        int pair = rows[starts[r] + i];
+      for (int i = 0; i < depth / 2; i++) {
+        int pair = rows[starts[r] + at + i];
         panel[2 * i * PANEL + r] = Float.intBitsToFloat(pair << 16);
         panel[(2 * i + 1) * PANEL + r] = Float.intBitsToFloat(pair & 0xffff0000);
       }
@@ -76,10 +89,10 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void floatsPanel(float[] rows, int[] starts, int in, float[] panel) {
+  public void floats(float[] rows, int[] starts, int at, int depth, float[] panel) {
     for (int r = 0; r < PANEL; r++) {
-      for (int k = 0; k < in; k++) {
-        panel[k * PANEL + r] = rows[starts[r] + k];
+      for (int k = 0; k < depth; k++) {
+        panel[k * PANEL + r] = rows[starts[r] + at + k];
       }
     }
   }

@@ -1,15 +1,20 @@
 package org.sparkfinetune.inference.generate;
 
+import org.sparkfinetune.model.quant.Nf4Codec;
+
 /** A thread's own memory for the rows of a panel, stored and decoded, and for attention. */
 final class ThreadBuffers {
   private static final ThreadLocal<ThreadBuffers> OF_THREAD =
       ThreadLocal.withInitial(ThreadBuffers::new);
 
+  private final int[] rows = new int[Kernels.PANEL];
   private final int[] starts = new int[Kernels.PANEL];
+  private final int[] codes = new int[Kernels.DEPTH / 8 * Kernels.PANEL];
+  private final float[] scales = new float[Kernels.DEPTH / Nf4Codec.BLOCK * Kernels.PANEL];
+  private final float[] panel = new float[Kernels.DEPTH * Kernels.PANEL];
   private byte[] bytes = new byte[0];
   private int[] ints = new int[0];
   private float[] floats = new float[0];
-  private float[] panel = new float[0];
   private float[] queries = new float[0];
   private float[] scores = new float[0];
   private float[] results = new float[0];
@@ -18,12 +23,43 @@ final class ThreadBuffers {
     return OF_THREAD.get();
   }
 
-  /** Where each of some rows begins; a panel of fewer rows repeats its last. */
-  int[] starts(int rows, int stride) {
+  /**
+   * Notes which rows are read. A panel of fewer rows repeats its last.
+   *
+   * @param stride from one to the next, in ints or floats
+   * @param at where the first begins
+   */
+  void read(int firstRow, int count, int stride, int at) {
     for (int r = 0; r < Kernels.PANEL; r++) {
-      starts[r] = Math.min(r, rows - 1) * stride;
+      int row = Math.min(r, count - 1);
+      rows[r] = firstRow + row;
+      starts[r] = at + row * stride;
     }
+  }
+
+  /** The matrix's row that is row r of the panel. */
+  int row(int r) {
+    return rows[r];
+  }
+
+  /** Where each row of the panel begins in {@link #ints} or {@link #floats}. */
+  int[] starts() {
     return starts;
+  }
+
+  /** ({@code DEPTH / 8}, PANEL). */
+  int[] codes() {
+    return codes;
+  }
+
+  /** ({@code DEPTH / 64}, PANEL). */
+  float[] scales() {
+    return scales;
+  }
+
+  /** (DEPTH, PANEL). */
+  float[] panel() {
+    return panel;
   }
 
   byte[] bytes(int size) {
@@ -45,13 +81,6 @@ final class ThreadBuffers {
       floats = new float[size];
     }
     return floats;
-  }
-
-  float[] panel(int size) {
-    if (panel.length < size) {
-      panel = new float[size];
-    }
-    return panel;
   }
 
   float[] queries(int size) {

@@ -4,6 +4,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
+import org.sparkfinetune.model.quant.Nf4Codec;
+import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 
 /** {@link Kernels} on the Vector API. */
 final class VectorKernels implements Kernels {
@@ -15,127 +17,6 @@ final class VectorKernels implements Kernels {
   @Override
   public String toString() {
     return FLOATS.vectorBitSize() + "-bit vectors";
-  }
-
-  @Override
-  public int lanes() {
-    return LANES;
-  }
-
-  @Override
-  public void pairs(
-      int[] w, int rows, int half, float[] x, int oddAt, int n, float[] y, int yAt, int yStride) {
-    for (int t = 0; t < n; t++) {
-      int to = yAt + t * yStride;
-      int r = 0;
-      for (; r + 3 < rows; r += 4) {
-        Rows.pairs4(w, r * half, half, x, t * half, oddAt + t * half, y, to + r);
-      }
-      for (; r < rows; r++) {
-        y[to + r] = Rows.pairs(w, r * half, half, x, t * half, oddAt + t * half);
-      }
-    }
-  }
-
-  @Override
-  public void floats(
-      float[] w, int rows, int in, float[] x, int n, float[] y, int yAt, int yStride) {
-    for (int t = 0; t < n; t++) {
-      int to = yAt + t * yStride;
-      int r = 0;
-      for (; r + 3 < rows; r += 4) {
-        Rows.floats4(w, r * in, in, x, t * in, y, to + r);
-      }
-      for (; r < rows; r++) {
-        y[to + r] = Rows.floats(w, r * in, in, x, t * in);
-      }
-    }
-  }
-
-  /**
-   * One row times a column, and four. Written out, as the tiles below, because the JIT keeps only
-   * local variables in registers.
-   */
-  private static final class Rows {
-    private static FloatVector first(IntVector pair) {
-      return pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-    }
-
-    private static FloatVector second(IntVector pair) {
-      return pair.and(HIGH).reinterpretAsFloats();
-    }
-
-    static float pairs(int[] w, int at, int half, float[] x, int even, int odd) {
-      FloatVector sum = FloatVector.zero(FLOATS);
-      for (int i = 0; i < half; i += LANES) {
-        IntVector pair = IntVector.fromArray(INTS, w, at + i);
-        sum = first(pair).fma(FloatVector.fromArray(FLOATS, x, even + i), sum);
-        sum = second(pair).fma(FloatVector.fromArray(FLOATS, x, odd + i), sum);
-      }
-      return sum.reduceLanes(VectorOperators.ADD);
-    }
-
-    static void pairs4(
-        int[] w, int at, int half, float[] x, int even, int odd, float[] y, int yAt) {
-      int at1 = at + half;
-      int at2 = at1 + half;
-      int at3 = at2 + half;
-      FloatVector s0 = FloatVector.zero(FLOATS);
-      FloatVector s1 = FloatVector.zero(FLOATS);
-      FloatVector s2 = FloatVector.zero(FLOATS);
-      FloatVector s3 = FloatVector.zero(FLOATS);
-      for (int i = 0; i < half; i += LANES) {
-        FloatVector xe = FloatVector.fromArray(FLOATS, x, even + i);
-        FloatVector xo = FloatVector.fromArray(FLOATS, x, odd + i);
-        IntVector p0 = IntVector.fromArray(INTS, w, at + i);
-        IntVector p1 = IntVector.fromArray(INTS, w, at1 + i);
-        IntVector p2 = IntVector.fromArray(INTS, w, at2 + i);
-        IntVector p3 = IntVector.fromArray(INTS, w, at3 + i);
-        s0 = first(p0).fma(xe, s0);
-        s1 = first(p1).fma(xe, s1);
-        s2 = first(p2).fma(xe, s2);
-        s3 = first(p3).fma(xe, s3);
-        s0 = second(p0).fma(xo, s0);
-        s1 = second(p1).fma(xo, s1);
-        s2 = second(p2).fma(xo, s2);
-        s3 = second(p3).fma(xo, s3);
-      }
-      y[yAt] = s0.reduceLanes(VectorOperators.ADD);
-      y[yAt + 1] = s1.reduceLanes(VectorOperators.ADD);
-      y[yAt + 2] = s2.reduceLanes(VectorOperators.ADD);
-      y[yAt + 3] = s3.reduceLanes(VectorOperators.ADD);
-    }
-
-    static float floats(float[] w, int at, int in, float[] x, int xAt) {
-      FloatVector sum = FloatVector.zero(FLOATS);
-      for (int i = 0; i < in; i += LANES) {
-        sum =
-            FloatVector.fromArray(FLOATS, w, at + i)
-                .fma(FloatVector.fromArray(FLOATS, x, xAt + i), sum);
-      }
-      return sum.reduceLanes(VectorOperators.ADD);
-    }
-
-    static void floats4(float[] w, int at, int in, float[] x, int xAt, float[] y, int yAt) {
-      int at1 = at + in;
-      int at2 = at1 + in;
-      int at3 = at2 + in;
-      FloatVector s0 = FloatVector.zero(FLOATS);
-      FloatVector s1 = FloatVector.zero(FLOATS);
-      FloatVector s2 = FloatVector.zero(FLOATS);
-      FloatVector s3 = FloatVector.zero(FLOATS);
-      for (int i = 0; i < in; i += LANES) {
-        FloatVector v = FloatVector.fromArray(FLOATS, x, xAt + i);
-        s0 = FloatVector.fromArray(FLOATS, w, at + i).fma(v, s0);
-        s1 = FloatVector.fromArray(FLOATS, w, at1 + i).fma(v, s1);
-        s2 = FloatVector.fromArray(FLOATS, w, at2 + i).fma(v, s2);
-        s3 = FloatVector.fromArray(FLOATS, w, at3 + i).fma(v, s3);
-      }
-      y[yAt] = s0.reduceLanes(VectorOperators.ADD);
-      y[yAt + 1] = s1.reduceLanes(VectorOperators.ADD);
-      y[yAt + 2] = s2.reduceLanes(VectorOperators.ADD);
-      y[yAt + 3] = s3.reduceLanes(VectorOperators.ADD);
-    }
   }
 
   @Override
@@ -191,7 +72,10 @@ final class VectorKernels implements Kernels {
     }
   }
 
-  /** Products of two vectors of rows with four columns and with one. */
+  /**
+   * Products of two vectors of rows with four columns and with one. Written out because the JIT
+   * keeps only local variables in registers.
+   */
   private static final class Tiles {
     static void columns4(
         float[] w,
@@ -260,25 +144,114 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void pairsPanel(int[] rows, int[] starts, int in, float[] panel) {
-    int perLane = in / LANES * PANEL;
+  public void pairRows(
+      int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt) {
+    PairTiles.column(w, at, rows, half, even, odd, 0, y, yAt);
+  }
+
+  @Override
+  public void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt) {
+    for (int r = 0; r < rows; r++) {
+      y[yAt + r] = dot(w, at + r * in, x, 0, in);
+    }
+  }
+
+  @Override
+  public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
+    if (LANES < Codes.FEWEST_LANES) {
+      new ScalarKernels().nf4(codes, scales, depth, rounded, panel);
+    } else if (rounded) {
+      Codes.rounded(codes, scales, depth, panel);
+    } else {
+      Codes.exact(codes, scales, depth, panel);
+    }
+  }
+
+  /**
+   * NF4's values, in one register of sixteen lanes or two of eight, looked up by a permutation. The
+   * two loops are apart because the JIT of Java 17 keeps no vector in a register across a choice.
+   */
+  private static final class Codes {
+    static final int FEWEST_LANES = 8;
+    private static final IntVector FIRST = values(0);
+    private static final IntVector SECOND = values(Math.max(0, 16 - LANES));
+
+    private static IntVector values(int from) {
+      int[] bits = new int[2 * LANES];
+      float[] values = Nf4Lookup.values();
+      for (int i = 0; i < values.length - from && i < bits.length; i++) {
+        bits[i] = Float.floatToRawIntBits(values[from + i]);
+      }
+      return IntVector.fromArray(INTS, bits, 0);
+    }
+
+    static void rounded(int[] codes, float[] scales, int depth, float[] panel) {
+      for (int r = 0; r < PANEL; r += LANES) {
+        for (int i = 0; i < depth / 8; i++) {
+          IntVector eight = IntVector.fromArray(INTS, codes, i * PANEL + r);
+          FloatVector scale =
+              FloatVector.fromArray(FLOATS, scales, i / (Nf4Codec.BLOCK / 8) * PANEL + r);
+          for (int k = 0; k < 8; k++) {
+            bf16(value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1))).mul(scale))
+                .intoArray(panel, (8 * i + k) * PANEL + r);
+          }
+        }
+      }
+    }
+
+    static void exact(int[] codes, float[] scales, int depth, float[] panel) {
+      for (int r = 0; r < PANEL; r += LANES) {
+        for (int i = 0; i < depth / 8; i++) {
+          IntVector eight = IntVector.fromArray(INTS, codes, i * PANEL + r);
+          FloatVector scale =
+              FloatVector.fromArray(FLOATS, scales, i / (Nf4Codec.BLOCK / 8) * PANEL + r);
+          for (int k = 0; k < 8; k++) {
+            value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1)))
+                .mul(scale)
+                .intoArray(panel, (8 * i + k) * PANEL + r);
+          }
+        }
+      }
+    }
+
+    /** Of the lowest four bits. */
+    private static FloatVector value(IntVector bits) {
+      if (LANES >= 16) {
+        return FIRST.rearrange(bits.and(15).toShuffle()).reinterpretAsFloats();
+      }
+      var lane = bits.and(7).toShuffle();
+      return FIRST
+          .rearrange(lane)
+          .blend(SECOND.rearrange(lane), bits.and(8).compare(VectorOperators.NE, 0))
+          .reinterpretAsFloats();
+    }
+
+    private static FloatVector bf16(FloatVector values) {
+      IntVector bits = values.reinterpretAsInts();
+      return bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(1))
+          .add(0x7fff)
+          .and(HIGH)
+          .reinterpretAsFloats();
+    }
+  }
+
+  @Override
+  public void pairs(int[] rows, int[] starts, int at, int depth, float[] panel) {
     for (int r = 0; r < PANEL; r += LANES) {
-      for (int i = 0; i < in / 2; i++) {
-        IntVector pair = IntVector.fromArray(INTS, rows, i, starts, r);
-        int to = i % LANES * perLane + i / LANES * 2 * PANEL + r;
-        Rows.first(pair).intoArray(panel, to);
-        Rows.second(pair).intoArray(panel, to + PANEL);
+      for (int i = 0; i < depth / 2; i++) {
+        IntVector pair = IntVector.fromArray(INTS, rows, at + i, starts, r);
+        int to = 2 * i * PANEL + r;
+        pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().intoArray(panel, to);
+        pair.and(HIGH).reinterpretAsFloats().intoArray(panel, to + PANEL);
       }
     }
   }
 
   @Override
-  public void floatsPanel(float[] rows, int[] starts, int in, float[] panel) {
-    int perLane = in / LANES * PANEL;
+  public void floats(float[] rows, int[] starts, int at, int depth, float[] panel) {
     for (int r = 0; r < PANEL; r += LANES) {
-      for (int k = 0; k < in; k++) {
-        FloatVector.fromArray(FLOATS, rows, k, starts, r)
-            .intoArray(panel, k % LANES * perLane + k / LANES * PANEL + r);
+      for (int k = 0; k < depth; k++) {
+        FloatVector.fromArray(FLOATS, rows, at + k, starts, r).intoArray(panel, k * PANEL + r);
       }
     }
   }

@@ -141,6 +141,11 @@ public interface Nf4Codec {
 
     private Nf4Lookup() {}
 
+    /** The weights, before absmax, of each code. */
+    public static float[] values() {
+      return Nf4.values();
+    }
+
     /** The weights, before absmax, of each packed byte: first that of the high nibble; (256, 2). */
     public static float[] pairs() {
       float[] pairs = new float[2 * BYTES];

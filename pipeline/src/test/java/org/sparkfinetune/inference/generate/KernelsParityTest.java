@@ -8,7 +8,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
-import org.sparkfinetune.inference.generate.Kernels.Form;
 
 /** The fast kernels against the simple ones, for sizes with and without a ragged end. */
 final class KernelsParityTest {
@@ -61,52 +60,56 @@ final class KernelsParityTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 2, 5})
-  void rows_are_equal_for_every_shape_of_tile(int vectors) {
-    int half = vectors * fast.lanes();
-    for (int rows : new int[] {1, 4, 7}) {
-      int[] pairs = random.ints(rows * half).map(bits -> bits & 0x3fff3fff).toArray();
-      float[] weights = floats(rows * half);
-      float[] x = floats(2 * 2 * half);
-      float[] expected = new float[2 * rows];
-      float[] made = new float[2 * rows];
+  @ValueSource(ints = {2, 8, 30, 86, 288})
+  void rows_are_equal_for_every_shape_of_tile(int half) {
+    for (int rows : new int[] {1, 2, 3, 4, 7}) {
+      int[] pairs = random.ints(3 + rows * half).map(bits -> bits & 0x3fff3fff).toArray();
+      float[] weights = floats(3 + rows * half);
+      float[] even = floats(half);
+      float[] odd = floats(half);
+      float[] expected = new float[rows + 1];
+      float[] made = new float[rows + 1];
 
-      simple.pairs(pairs, rows, half, x, 2 * half, 2, expected, 0, rows);
-      fast.pairs(pairs, rows, half, x, 2 * half, 2, made, 0, rows);
+      simple.pairRows(pairs, 3, rows, half, even, odd, expected, 1);
+      fast.pairRows(pairs, 3, rows, half, even, odd, made, 1);
       assertThat(made).containsExactly(expected, within(2e-4f * half));
 
-      simple.floats(weights, rows, half, x, 2, expected, 0, rows);
-      fast.floats(weights, rows, half, x, 2, made, 0, rows);
+      simple.floatRows(weights, 3, rows, half, even, expected, 1);
+      fast.floatRows(weights, 3, rows, half, even, made, 1);
       assertThat(made).containsExactly(expected, within(1e-4f));
     }
   }
 
-  /** Panels of the fast kernels, in the order of the simple ones, which have one lane. */
-  private float[] unsorted(Form form, int in, float[] panel) {
-    float[] natural = new float[panel.length];
-    for (int k = 0; k < in; k++) {
-      int from = form.sorted(k, in, fast.lanes()) * Kernels.PANEL;
-      System.arraycopy(panel, from, natural, k * Kernels.PANEL, Kernels.PANEL);
-    }
-    return natural;
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void panels_of_nf4_are_equal_to_the_last_bit(boolean rounded) {
+    int[] codes = random.ints(192 / 8 * Kernels.PANEL).toArray();
+    float[] scales = floats(3 * Kernels.PANEL);
+    float[] expected = new float[192 * Kernels.PANEL];
+    float[] made = new float[192 * Kernels.PANEL];
+
+    simple.nf4(codes, scales, 192, rounded, expected);
+    fast.nf4(codes, scales, 192, rounded, made);
+
+    assertThat(made).containsExactly(expected);
   }
 
   @Test
-  void panels_are_equal_to_the_last_bit() {
-    int[] starts = random.ints(Kernels.PANEL, 0, 5).map(row -> row * 64).toArray();
-    int[] pairs = random.ints(320).map(bits -> bits & 0x3fff3fff).toArray();
-    float[] rows = floats(320);
-    float[] expected = new float[64 * Kernels.PANEL];
-    float[] made = new float[64 * Kernels.PANEL];
+  void panels_of_decoded_rows_are_equal_to_the_last_bit() {
+    int[] starts = random.ints(Kernels.PANEL, 0, 5).map(row -> row * 50).toArray();
+    int[] pairs = random.ints(250).map(bits -> bits & 0x3fff3fff).toArray();
+    float[] rows = floats(250);
+    float[] expected = new float[40 * Kernels.PANEL];
+    float[] made = new float[40 * Kernels.PANEL];
 
-    simple.pairsPanel(pairs, starts, 64, expected);
-    fast.pairsPanel(pairs, starts, 64, made);
-    assertThat(unsorted(Form.PAIRS, 64, made)).containsExactly(expected);
+    simple.pairs(pairs, starts, 20, 40, expected);
+    fast.pairs(pairs, starts, 20, 40, made);
+    assertThat(made).containsExactly(expected);
 
-    simple.floatsPanel(rows, starts, 64, expected);
-    fast.floatsPanel(rows, starts, 64, made);
-    assertThat(unsorted(Form.FLOATS, 64, made)).containsExactly(expected);
-    assertThat(expected[3 * Kernels.PANEL + 1]).isEqualTo(rows[starts[1] + 3]);
+    simple.floats(rows, starts, 7, 40, expected);
+    fast.floats(rows, starts, 7, 40, made);
+    assertThat(made).containsExactly(expected);
+    assertThat(made[3 * Kernels.PANEL + 1]).isEqualTo(rows[starts[1] + 10]);
   }
 
   @ParameterizedTest
