@@ -3,7 +3,6 @@ package org.sparkfinetune.spark.dataset;
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.get_json_object;
-import static org.apache.spark.sql.functions.length;
 import static org.apache.spark.sql.functions.to_json;
 import static org.apache.spark.sql.functions.trim;
 
@@ -193,7 +192,7 @@ public record DatasetSplit(
           case JSON_LINES ->
               withInputs(
                   chosen(
-                          literally(spark).text(paths()).where(length(trim(col("value"))).gt(0)),
+                          literally(spark).text(paths()).where(trim(col("value")).notEqual("")),
                           get_json_object(col("value"), "$." + ExtraColumn.SOURCE.text()))
                       .withColumnRenamed("value", "conversation"));
         };
