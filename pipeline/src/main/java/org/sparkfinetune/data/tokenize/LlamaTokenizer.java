@@ -124,8 +124,7 @@ public final class LlamaTokenizer implements AutoCloseable {
   Encoded encode(String text, List<Match> special, boolean withEnds) {
     return words
         .flatMap(encoder -> encoder.encode(text, special))
-        .orElseGet(
-            () -> withEnds ? whole.encode(text) : new Encoded(whole.ids(text), new int[0]));
+        .orElseGet(() -> withEnds ? whole.encode(text) : new Encoded(whole.ids(text), new int[0]));
   }
 
   List<Match> specialTokensIn(String text) {

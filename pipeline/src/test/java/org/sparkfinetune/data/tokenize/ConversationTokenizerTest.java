@@ -327,8 +327,7 @@ final class ConversationTokenizerTest {
       }
       List<SpecialTokenFinder.Match> special = tokenizer.specialTokensIn(text.toString());
       NativeTokenizer.Encoded pieces = new PieceEncoder(tokenizer).encode(text.toString(), special);
-      NativeTokenizer.Encoded whole =
-          tokenizer.encode(text.toString(), special, true);
+      NativeTokenizer.Encoded whole = tokenizer.encode(text.toString(), special, true);
       assertThat(pieces.ids()).isEqualTo(whole.ids());
       assertThat(pieces.ends()).isEqualTo(whole.ends());
     }

@@ -23,9 +23,34 @@ final class WordEncoderTest {
   /** What the pattern tells apart, more often than chance would have it. */
   private static final List<String> PARTS =
       List.of(
-          " ", "  ", "\t", "\n", "\r\n", "\u000b", "\f", "\u001c", "\u0000", "\u007f", "'", "'S",
-          "'ll", "'Ve", "SELECT", "name", "a", "Z", "7", "2024", ".", "!!", "_", "(", "<|", "|>",
-          "<|eot_id|>", "<|begin_of_text|>");
+          " ",
+          "  ",
+          "\t",
+          "\n",
+          "\r\n",
+          "\u000b",
+          "\f",
+          "\u001c",
+          "\u0000",
+          "\u007f",
+          "'",
+          "'S",
+          "'ll",
+          "'Ve",
+          "SELECT",
+          "name",
+          "a",
+          "Z",
+          "7",
+          "2024",
+          ".",
+          "!!",
+          "_",
+          "(",
+          "<|",
+          "|>",
+          "<|eot_id|>",
+          "<|begin_of_text|>");
 
   private static TokenizerFiles sample() {
     Path model = Path.of("../jobs/sample/model").toAbsolutePath();
@@ -44,8 +69,7 @@ final class WordEncoderTest {
   private static Optional<WordEncoder> encoder(ObjectNode json) {
     TokenizerJson read =
         TokenizerJson.read(
-            new TokenizerFiles(
-                "folder", new TreeMap<>(Map.of("tokenizer.json", json.toString()))));
+            new TokenizerFiles("folder", new TreeMap<>(Map.of("tokenizer.json", json.toString()))));
     return WordEncoder.of(read, new NativeTokenizer("folder", read.edited()));
   }
 
