@@ -20,7 +20,6 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
@@ -262,7 +261,7 @@ final class TrainBenchmark {
     }
     try {
       Files.createDirectories(folder);
-      try (ParquetWriter<PackedRow> writer =
+      try (PackedRowsParquet.RowWriter writer =
           PackedRowsParquet.writer(
               new org.apache.hadoop.fs.Path(folder.resolve("train-0.parquet").toUri()), store)) {
         for (int[] row : stored) {

@@ -77,27 +77,14 @@ public final class ConversationTokenizer {
   }
 
   public TokenizedSample tokenize(Conversation conversation) {
-    return tokenize(List.of(conversation)).get(0);
-  }
-
-  /** Conversations at once, which is faster than one by one. */
-  public List<TokenizedSample> tokenize(List<Conversation> conversations) {
-    List<Prepared> prepared = new ArrayList<>(conversations.size());
-    for (Conversation conversation : conversations) {
-      prepared.add(prepare(conversation, AddGenerationPrompt.NO));
-    }
-    List<Encoded> encoded = encode(prepared);
-    List<TokenizedSample> samples = new ArrayList<>(conversations.size());
-    for (int i = 0; i < prepared.size(); i++) {
-      samples.add(
-          new TokenizedSample(encoded.get(i).ids(), trained(prepared.get(i), encoded.get(i))));
-    }
-    return samples;
+    Prepared prepared = prepare(conversation, AddGenerationPrompt.NO);
+    Encoded encoded = encode(prepared);
+    return new TokenizedSample(encoded.ids(), trained(prepared, encoded));
   }
 
   /** Ids of a conversation and of the header of the assistant's turn that is to be generated. */
   public int[] prompt(Conversation conversation) {
-    return encode(List.of(prepare(conversation, AddGenerationPrompt.YES))).get(0).ids();
+    return encode(prepare(conversation, AddGenerationPrompt.YES)).ids();
   }
 
   /** How many tokens a conversation's last turn has with what the template ends it with. */
@@ -156,21 +143,10 @@ public final class ConversationTokenizer {
     }
   }
 
-  private List<Encoded> encode(List<Prepared> prepared) {
-    List<String> texts = prepared.stream().filter(p -> !p.forged()).map(Prepared::text).toList();
-    List<Encoded> honest =
-        prepared.stream().anyMatch(this::needsSpans)
-            ? tokenizer.whole().encode(texts)
-            : tokenizer.whole().ids(texts).stream().map(i -> new Encoded(i, new int[0])).toList();
-    List<Encoded> encoded = new ArrayList<>(prepared.size());
-    int next = 0;
-    for (Prepared one : prepared) {
-      encoded.add(
-          one.forged()
-              ? new PieceEncoder(tokenizer).encode(one.text(), one.special())
-              : honest.get(next++));
-    }
-    return encoded;
+  private Encoded encode(Prepared prepared) {
+    return prepared.forged()
+        ? new PieceEncoder(tokenizer).encode(prepared.text(), prepared.special())
+        : tokenizer.encode(prepared.text(), prepared.special(), needsSpans(prepared));
   }
 
   private boolean[] trained(Prepared prepared, Encoded encoded) {

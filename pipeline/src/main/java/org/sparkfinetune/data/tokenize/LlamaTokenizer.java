@@ -6,11 +6,14 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.data.template.ChatTemplate.SpecialTokens;
+import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
+import org.sparkfinetune.data.tokenize.SpecialTokenFinder.Match;
 import org.sparkfinetune.data.tokenize.TokenizerJson.SpecialToken;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.store.Store;
@@ -29,6 +32,7 @@ public final class LlamaTokenizer implements AutoCloseable {
   private final BitSet specialIds = new BitSet();
   private final Map<String, Integer> idsOfAdded = new HashMap<>();
   private final SpecialTokenFinder finder;
+  private final Optional<WordEncoder> words;
   private final int vocabularySize;
 
   /** Made when the first content looks like a special token; most data sets never need it. */
@@ -42,6 +46,7 @@ public final class LlamaTokenizer implements AutoCloseable {
     whole = new NativeTokenizer(files.folder(), edited);
     readAddedTokens(json);
     finder = new SpecialTokenFinder(special);
+    words = WordEncoder.of(json, whole);
     vocabularySize = json.largestId() + 1;
   }
 
@@ -110,11 +115,19 @@ public final class LlamaTokenizer implements AutoCloseable {
     return whole.decode(IntStream.of(ids).asLongStream().toArray());
   }
 
-  NativeTokenizer whole() {
-    return whole;
+  /**
+   * Of a text in which special tokens count as such.
+   *
+   * @param special {@link #specialTokensIn} the text
+   * @param withEnds whether anybody looks at the ends; they may be missing otherwise
+   */
+  Encoded encode(String text, List<Match> special, boolean withEnds) {
+    return words
+        .flatMap(encoder -> encoder.encode(text, special))
+        .orElseGet(() -> withEnds ? whole.encode(text) : new Encoded(whole.ids(text), new int[0]));
   }
 
-  List<SpecialTokenFinder.Match> specialTokensIn(String text) {
+  List<Match> specialTokensIn(String text) {
     return finder.find(text);
   }
 

@@ -6,9 +6,8 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.lang.ref.Reference;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
+import java.util.function.LongFunction;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
 
@@ -40,42 +39,26 @@ final class NativeTokenizer implements AutoCloseable {
   }
 
   int[] ids(String text) {
-    return ids(List.of(text)).get(0);
+    return use(text, NativeTokenizer::ids);
   }
 
-  List<int[]> ids(List<String> texts) {
-    List<int[]> ids = new ArrayList<>(texts.size());
-    encodeEach(texts, (encoding, text) -> ids.add(ids(encoding)));
-    return ids;
-  }
-
-  List<Encoded> encode(List<String> texts) {
-    List<Encoded> encoded = new ArrayList<>(texts.size());
-    encodeEach(
-        texts,
-        (encoding, text) ->
-            encoded.add(
-                new Encoded(ids(encoding), ends(LIBRARY.getTokenCharSpans(encoding), text))));
-    return encoded;
-  }
-
-  private interface Use {
-    void of(long encoding, String text);
+  Encoded encode(String text) {
+    return use(
+        text,
+        encoding -> new Encoded(ids(encoding), ends(LIBRARY.getTokenCharSpans(encoding), text)));
   }
 
   /**
-   * One by one and not by the library's batches: its own threads would compete with Spark's tasks,
-   * of which every core has one.
+   * One text and not one of the library's batches: its own threads would compete with Spark's
+   * tasks, of which every core has one.
    */
-  private void encodeEach(List<String> texts, Use use) {
+  private <T> T use(String text, LongFunction<T> use) {
     try {
-      for (String text : texts) {
-        long encoding = LIBRARY.encode(tokenizer.getHandle(), wellFormed(text), false);
-        try {
-          use.of(encoding, text);
-        } finally {
-          LIBRARY.deleteEncoding(encoding);
-        }
+      long encoding = LIBRARY.encode(tokenizer.getHandle(), wellFormed(text), false);
+      try {
+        return use.apply(encoding);
+      } finally {
+        LIBRARY.deleteEncoding(encoding);
       }
     } finally {
       // DJL's finaliser frees the native tokenizer, and a bare handle does not hold it back.

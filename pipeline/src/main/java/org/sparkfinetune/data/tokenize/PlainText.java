@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import org.sparkfinetune.data.tokenize.NativeTokenizer.Encoded;
 import org.sparkfinetune.errors.Bug;
@@ -77,7 +76,7 @@ final class PlainText implements AutoCloseable {
    * @param first whether the text stands at the very beginning
    */
   Encoded encode(String text, boolean first) {
-    Encoded encoded = (first ? atStart : further).encode(List.of(text)).get(0);
+    Encoded encoded = (first ? atStart : further).encode(text);
     int[] ids = encoded.ids();
     for (int i = 0; i < ids.length; i++) {
       ids[i] = renumbered.getOrDefault(ids[i], ids[i]);

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Set;
@@ -26,7 +27,11 @@ final class TokenizerJson {
 
   private final ByteArrayOutputStream edited = new ByteArrayOutputStream(1 << 20);
   private JsonNode addedTokens = MissingNode.getInstance();
+  private JsonNode normalizer = NullNode.getInstance();
+  private JsonNode preTokenizer = NullNode.getInstance();
+  private String modelType = "";
   private String unknownToken = "";
+  private boolean hasDropout = false;
   private int largestId = -1;
   private boolean hasModel = false;
 
@@ -79,6 +84,12 @@ final class TokenizerJson {
       addedTokens = in.readValueAsTree();
       out.writeTree(addedTokens);
       addedTokens.forEach(token -> largestId = Math.max(largestId, token.path("id").asInt()));
+    } else if (field.equals("normalizer")) {
+      normalizer = in.readValueAsTree();
+      out.writeTree(normalizer);
+    } else if (field.equals("pre_tokenizer")) {
+      preTokenizer = in.readValueAsTree();
+      out.writeTree(preTokenizer);
     } else if (field.equals("model") && in.currentToken() == JsonToken.START_OBJECT) {
       hasModel = true;
       copyModel(in, out);
@@ -98,7 +109,12 @@ final class TokenizerJson {
       } else if (field.equals("vocab") && value == JsonToken.START_ARRAY) {
         copyList(in, out);
       } else {
-        unknownToken = field.equals("unk_token") ? in.getValueAsString("") : unknownToken;
+        switch (field) {
+          case "type" -> modelType = in.getValueAsString("");
+          case "unk_token" -> unknownToken = in.getValueAsString("");
+          case "dropout" -> hasDropout = value != JsonToken.VALUE_NULL;
+          default -> {}
+        }
         out.copyCurrentStructure(in);
       }
     }
@@ -133,6 +149,26 @@ final class TokenizerJson {
 
   JsonNode addedTokens() {
     return addedTokens;
+  }
+
+  /** Null if there is none. */
+  JsonNode normalizer() {
+    return normalizer;
+  }
+
+  /** Null if there is none. */
+  JsonNode preTokenizer() {
+    return preTokenizer;
+  }
+
+  /** Empty if it is not said. */
+  String modelType() {
+    return modelType;
+  }
+
+  /** Whether words may become other ids from time to time. */
+  boolean hasDropout() {
+    return hasDropout;
   }
 
   String unknownToken() {

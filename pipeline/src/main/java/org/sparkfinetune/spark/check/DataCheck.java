@@ -88,7 +88,7 @@ final class DataCheck {
       List<TokenizedSample> samples =
           data.isPreference()
               ? pairs(tokenizing, conversations)
-              : tokenizing.tokenize(conversations);
+              : conversations.stream().map(tokenizing::tokenize).toList();
       warned(
           "template",
           DataWarning.cutAnswers(conversations, template, model.tokenizer().specialTokens()),

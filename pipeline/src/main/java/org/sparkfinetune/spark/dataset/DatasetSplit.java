@@ -3,7 +3,7 @@ package org.sparkfinetune.spark.dataset;
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.expr;
 import static org.apache.spark.sql.functions.get_json_object;
-import static org.apache.spark.sql.functions.length;
+import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.to_json;
 import static org.apache.spark.sql.functions.trim;
 
@@ -193,7 +193,7 @@ public record DatasetSplit(
           case JSON_LINES ->
               withInputs(
                   chosen(
-                          literally(spark).text(paths()).where(length(trim(col("value"))).gt(0)),
+                          literally(spark).text(paths()).where(trim(col("value")).notEqual("")),
                           get_json_object(col("value"), "$." + ExtraColumn.SOURCE.text()))
                       .withColumnRenamed("value", "conversation"));
         };
@@ -211,7 +211,7 @@ public record DatasetSplit(
     Dataset<Row> all = rows;
     for (ExtraColumn column : ExtraColumn.values()) {
       if (column.isInput() && !Arrays.asList(rows.columns()).contains(column.text())) {
-        all = all.withColumn(column.text(), expr("string(null)"));
+        all = all.withColumn(column.text(), lit(null).cast(DataTypes.StringType));
       } else if (column == ExtraColumn.REJECTED && areMessages(rows.schema(), column)) {
         all = all.withColumn(column.text(), to_json(col(column.text())));
       }

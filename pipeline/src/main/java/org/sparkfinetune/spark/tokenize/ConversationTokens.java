@@ -7,7 +7,7 @@ import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.conversation.TokenCounter;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
-import org.sparkfinetune.data.tokenize.ConversationTokenizer.TokenizedSample;
+import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.store.Store;
@@ -38,8 +38,7 @@ public final class ConversationTokens implements TokenCounter {
 
   @Override
   public int[] count(List<Conversation> conversations) {
-    return tokenizer.get().tokenize(conversations).stream()
-        .mapToInt(TokenizedSample::length)
-        .toArray();
+    ConversationTokenizer made = tokenizer.get();
+    return conversations.stream().mapToInt(c -> made.tokenize(c).length()).toArray();
   }
 }

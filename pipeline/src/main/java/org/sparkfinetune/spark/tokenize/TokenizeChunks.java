@@ -1,7 +1,9 @@
 package org.sparkfinetune.spark.tokenize;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.apache.spark.api.java.function.MapFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
@@ -58,36 +60,26 @@ final class TokenizeChunks implements MapFunction<Row, Row> {
 
   private List<LabelledIds> tokenize(Row chunk, List<Conversation> conversations) {
     ConversationTokenizer made = tokenizer.value().get();
-    try {
-      return tokenize(made, conversations);
-    } catch (UserError ofSomeConversation) {
-      for (int i = 0; i < conversations.size(); i++) {
-        tokenizeOne(made, chunk, conversations.get(i), i);
+    Function<Conversation, LabelledIds> tokenize =
+        switch (objective) {
+          case SFT -> conversation -> LabelledIds.of(made.tokenize(conversation));
+          case DPO -> {
+            PairTokenizer pairs = new PairTokenizer(made);
+            yield conversation -> LabelledIds.of(pairs.tokenize(conversation));
+          }
+        };
+    List<LabelledIds> samples = new ArrayList<>(conversations.size());
+    for (Conversation conversation : conversations) {
+      try {
+        samples.add(tokenize.apply(conversation));
+      } catch (UserError e) {
+        String where =
+            DatasetLayout.where(
+                chunk.getString(0), chunk.getLong(1), chunk.getLong(2) + samples.size());
+        throw new UserError(where + ": " + e.getMessage(), e);
       }
-      throw ofSomeConversation;
     }
-  }
-
-  private List<LabelledIds> tokenize(
-      ConversationTokenizer tokenizer, List<Conversation> conversations) {
-    return switch (objective) {
-      case SFT -> tokenizer.tokenize(conversations).stream().map(LabelledIds::of).toList();
-      case DPO -> {
-        PairTokenizer pairs = new PairTokenizer(tokenizer);
-        yield conversations.stream().map(pairs::tokenize).map(LabelledIds::of).toList();
-      }
-    };
-  }
-
-  private void tokenizeOne(
-      ConversationTokenizer tokenizer, Row chunk, Conversation conversation, int index) {
-    try {
-      List<LabelledIds> unused = tokenize(tokenizer, List.of(conversation));
-    } catch (UserError e) {
-      String where =
-          DatasetLayout.where(chunk.getString(0), chunk.getLong(1), chunk.getLong(2) + index);
-      throw new UserError(where + ": " + e.getMessage(), e);
-    }
+    return samples;
   }
 
   private static Row row(

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.fs.Path;
-import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.Row;
@@ -16,7 +15,6 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.sparkfinetune.config.TrainingData;
 import org.sparkfinetune.data.tokenize.PackedRowBuilder;
-import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.data.tokenize.PackedRowsParquet;
 import org.sparkfinetune.store.Staging;
 import org.sparkfinetune.store.Store;
@@ -60,7 +58,7 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
       Path path = new Path(folder, String.format(Locale.ROOT, "%s-%05d.parquet", split, file));
       FileRows rows = new FileRows(file, pieces, next);
       try (Staging staged = store.value().stage(path)) {
-        try (ParquetWriter<PackedRow> writer =
+        try (PackedRowsParquet.RowWriter writer =
             PackedRowsParquet.writer(staged.path(), store.value())) {
           next = rows.writeTo(writer);
         }
@@ -92,7 +90,7 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
     }
 
     /** Returns the first piece of the next file. */
-    Optional<Row> writeTo(ParquetWriter<PackedRow> writer) throws IOException {
+    Optional<Row> writeTo(PackedRowsParquet.RowWriter writer) throws IOException {
       int row = next.orElseThrow().getInt(1);
       while (next.isPresent() && next.get().getInt(0) == file) {
         if (next.get().getInt(1) != row) {
@@ -107,7 +105,7 @@ final class WritePackedRows implements MapPartitionsFunction<Row, Row> {
       return next;
     }
 
-    private void write(ParquetWriter<PackedRow> writer) throws IOException {
+    private void write(PackedRowsParquet.RowWriter writer) throws IOException {
       trained += builder.trainedTokens();
       tokens += builder.tokens();
       longest = Math.max(longest, builder.tokens());

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -328,8 +327,7 @@ final class ConversationTokenizerTest {
       }
       List<SpecialTokenFinder.Match> special = tokenizer.specialTokensIn(text.toString());
       NativeTokenizer.Encoded pieces = new PieceEncoder(tokenizer).encode(text.toString(), special);
-      NativeTokenizer.Encoded whole =
-          tokenizer.whole().encode(Collections.singletonList(text.toString())).get(0);
+      NativeTokenizer.Encoded whole = tokenizer.encode(text.toString(), special, true);
       assertThat(pieces.ids()).isEqualTo(whole.ids());
       assertThat(pieces.ends()).isEqualTo(whole.ends());
     }

@@ -48,7 +48,7 @@ final class PackedRowsFileTest {
   }
 
   private void write(String file, PackedRow... rows) throws IOException {
-    try (ParquetWriter<PackedRow> writer = PackedRowsParquet.writer(path(file), STORE)) {
+    try (PackedRowsParquet.RowWriter writer = PackedRowsParquet.writer(path(file), STORE)) {
       for (PackedRow row : rows) {
         writer.write(row);
       }
