@@ -45,7 +45,7 @@ final class AfterTrainingConfigTest {
 
     assertThat(config.task()).isEqualTo(new GenerateConfig.Continue("Once"));
     assertThat(config.sampling())
-        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 8));
+        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 32));
     assertThat(config.model())
         .isEqualTo(
             new ModelChoice(

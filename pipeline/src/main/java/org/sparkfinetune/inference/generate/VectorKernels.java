@@ -14,6 +14,11 @@ final class VectorKernels implements Kernels {
   private static final int LANES = FLOATS.length();
   private static final int HIGH = 0xffff0000;
 
+  /** Processors of narrower vectors gather and permute in software, slower than without vectors. */
+  private static final boolean GATHERS = LANES >= 8;
+
+  private final ScalarKernels scalar = new ScalarKernels();
+
   @Override
   public String toString() {
     return FLOATS.vectorBitSize() + "-bit vectors";
@@ -158,8 +163,8 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
-    if (LANES < Codes.FEWEST_LANES) {
-      new ScalarKernels().nf4(codes, scales, depth, rounded, panel);
+    if (!GATHERS) {
+      scalar.nf4(codes, scales, depth, rounded, panel);
     } else if (rounded) {
       Codes.rounded(codes, scales, depth, panel);
     } else {
@@ -172,7 +177,6 @@ final class VectorKernels implements Kernels {
    * two loops are apart because the JIT of Java 17 keeps no vector in a register across a choice.
    */
   private static final class Codes {
-    static final int FEWEST_LANES = 8;
     private static final IntVector FIRST = values(0);
     private static final IntVector SECOND = values(Math.max(0, 16 - LANES));
 
@@ -237,6 +241,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pairs(int[] rows, int[] starts, int at, int depth, float[] panel) {
+    if (!GATHERS) {
+      scalar.pairs(rows, starts, at, depth, panel);
+      return;
+    }
     for (int r = 0; r < PANEL; r += LANES) {
       for (int i = 0; i < depth / 2; i++) {
         IntVector pair = IntVector.fromArray(INTS, rows, at + i, starts, r);
@@ -249,6 +257,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void floats(float[] rows, int[] starts, int at, int depth, float[] panel) {
+    if (!GATHERS) {
+      scalar.floats(rows, starts, at, depth, panel);
+      return;
+    }
     for (int r = 0; r < PANEL; r += LANES) {
       for (int k = 0; k < depth; k++) {
         FloatVector.fromArray(FLOATS, rows, at + k, starts, r).intoArray(panel, k * PANEL + r);

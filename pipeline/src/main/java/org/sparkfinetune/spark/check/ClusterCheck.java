@@ -60,7 +60,9 @@ final class ClusterCheck {
 
   List<CheckLine> run() {
     RankPlanner planner = new RankPlanner(spark, PATIENCE);
-    boolean inDriver = !planner.master().url().equals(asked.url());
+    boolean inDriver =
+        asked.kind() == ClusterSettings.Kind.LOCAL_CLUSTER
+            && planner.master().kind() == ClusterSettings.Kind.LOCAL;
     RankPlan plan =
         inDriver
             ? RankPlanner.expected(asked, config.parallelism().numRanks())
