@@ -129,7 +129,7 @@ final class Attention {
     if (cap > 0) {
       max = Float.NEGATIVE_INFINITY;
       for (int i = first; i < first + count; i++) {
-        scores[i] = (float) (cap * Math.tanh(scores[i] / cap));
+        scores[i] = Decoder.capped(scores[i], cap);
         max = Math.max(max, scores[i]);
       }
     }

@@ -8,7 +8,6 @@ import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
-import org.sparkfinetune.inference.generate.ModelLoader.BaseMatrices;
 import org.sparkfinetune.store.Store;
 
 /** A base model that one adapter after the other is put on: its matrices are read once. */
@@ -22,6 +21,7 @@ public final class BaseWeights implements AutoCloseable {
   private final Path model;
   private final BaseForm form;
   private final Store store;
+  private final UnnamedFile file;
   private final BaseMatrices matrices;
   private final @Nullable Key key;
   private int users;
@@ -44,7 +44,8 @@ public final class BaseWeights implements AutoCloseable {
     this.model = model;
     this.form = form;
     this.store = store;
-    this.matrices = BaseMatrices.in(file);
+    this.matrices = new BaseMatrices(form, file);
+    this.file = file;
     this.key = key;
   }
 
@@ -104,6 +105,6 @@ public final class BaseWeights implements AutoCloseable {
         SHARED.remove(key);
       }
     }
-    matrices.file().close();
+    file.close();
   }
 }

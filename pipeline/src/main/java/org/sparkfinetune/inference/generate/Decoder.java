@@ -98,7 +98,8 @@ final class Decoder {
     return logits;
   }
 
-  private static float capped(float x, double cap) {
+  /** A soft cap, 0 for none. */
+  static float capped(float x, double cap) {
     return cap > 0 ? (float) (cap * Math.tanh(x / cap)) : x;
   }
 

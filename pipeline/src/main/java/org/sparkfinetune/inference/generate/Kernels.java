@@ -56,7 +56,11 @@ interface Kernels {
   void pairRows(int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt);
 
   /** The same for float32 weights (rows, in) and x (in). */
-  void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt);
+  default void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt) {
+    for (int r = 0; r < rows; r++) {
+      y[yAt + r] = dot(w, at + r * in, x, 0, in);
+    }
+  }
 
   /**
    * A panel of NF4: code times scale.

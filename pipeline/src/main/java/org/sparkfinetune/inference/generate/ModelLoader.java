@@ -7,7 +7,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.fsdp.Workers;
@@ -17,8 +16,6 @@ import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
 import org.sparkfinetune.inference.generate.DecodingModel.Norms;
 import org.sparkfinetune.inference.generate.Linear.Lora;
-import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
-import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix.Rounded;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
@@ -26,45 +23,22 @@ import org.sparkfinetune.model.family.DecoderWeights;
 import org.sparkfinetune.model.family.DecoderWeights.LayerNorms;
 import org.sparkfinetune.model.family.LinearModule;
 import org.sparkfinetune.model.family.ModelFolder;
-import org.sparkfinetune.model.family.WeightValues;
-import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
-import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
 import org.sparkfinetune.model.peft.AdapterConfig.Variant;
 import org.sparkfinetune.model.peft.AdapterFiles;
 import org.sparkfinetune.model.peft.LoraTargets;
 import org.sparkfinetune.model.peft.LoraTargets.AdapterNames;
-import org.sparkfinetune.model.quant.Absmax;
-import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
-import org.sparkfinetune.model.quant.DoubleQuantization;
-import org.sparkfinetune.model.quant.NestedAbsmax;
-import org.sparkfinetune.model.quant.Nf4Codec;
-import org.sparkfinetune.model.quant.PrequantizedWeight;
-import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.TensorInfo;
 import org.sparkfinetune.store.Store;
 
-/** Makes a {@link DecodingModel} from folders. */
+/** Makes a {@link DecodingModel} from folders: a base model's matrices with an adapter on them. */
 final class ModelLoader implements AutoCloseable {
-  private static final int PIECE = 1 << 20;
   private static final String WEIGHT = ".weight";
 
   private final ModelFolder folder;
   private final Optional<AdapterFiles> adapter;
-  private final BaseForm form;
   private final UnnamedFile unnamed = UnnamedFile.create();
   private final BaseMatrices base;
-
-  /**
-   * The base model's matrices, which adapters leave as they are.
-   *
-   * @param made by name
-   */
-  record BaseMatrices(UnnamedFile file, Map<String, Matrix> made) {
-    static BaseMatrices in(UnnamedFile file) {
-      return new BaseMatrices(file, new ConcurrentHashMap<>());
-    }
-  }
 
   private ModelLoader(
       ModelFolder folder,
@@ -73,8 +47,7 @@ final class ModelLoader implements AutoCloseable {
       Optional<BaseMatrices> base) {
     this.folder = folder;
     this.adapter = adapter;
-    this.form = form;
-    this.base = base.orElseGet(() -> BaseMatrices.in(unnamed));
+    this.base = base.orElseGet(() -> new BaseMatrices(form, unnamed));
   }
 
   static ModelLoader open(Path model, Optional<Path> adapter, BaseForm form, Store store) {
@@ -174,7 +147,7 @@ final class ModelLoader implements AutoCloseable {
       return table(head);
     }
     return adapter.stream().anyMatch(AdapterFiles::untiesHead)
-        ? ofBase(DecoderWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
+        ? base.plain(folder, DecoderWeights.EMBED_TOKENS, config.vocabSize(), config.hiddenSize())
         : embedding;
   }
 
@@ -208,8 +181,8 @@ final class ModelLoader implements AutoCloseable {
     int in = Math.toIntExact(weight.shape().get(1));
     Matrix matrix =
         folder.isQuantized(weight.name())
-            ? matrix(weight.name(), out, in)
-            : plain(weight.name(), out, in);
+            ? base.linear(folder, weight.name(), out, in)
+            : base.plain(folder, weight.name(), out, in);
     return new Linear(matrix, new float[0], Optional.empty());
   }
 
@@ -225,7 +198,7 @@ final class ModelLoader implements AutoCloseable {
   private Linear expertLinear(NamedShape weight) {
     int out = Math.toIntExact(weight.shape().get(0));
     int in = Math.toIntExact(weight.shape().get(1));
-    return new Linear(matrix(weight.name(), out, in), new float[0], Optional.empty());
+    return new Linear(base.linear(folder, weight.name(), out, in), new float[0], Optional.empty());
   }
 
   /** Those at the slots of the two and between, fused or not. */
@@ -260,7 +233,8 @@ final class ModelLoader implements AutoCloseable {
         module.hasBias(config) ? floats(NamedShape.of(name + ".bias", out)) : new float[0];
     String inModel = config.names().inModel(name);
     Optional<Lora> lora = lora(inModel, out, in);
-    return new Linear(matrix(name + WEIGHT, out, in), withBiasOfB(inModel, bias, out), lora);
+    return new Linear(
+        base.linear(folder, name + WEIGHT, out, in), withBiasOfB(inModel, bias, out), lora);
   }
 
   /** The adapter's bias does not depend on the input, so it is the linear's. */
@@ -287,20 +261,9 @@ final class ModelLoader implements AutoCloseable {
               int r = files.config().ranks().rank(module);
               requireShape(files, AdapterNames.loraA(module), r, in);
               requireShape(files, AdapterNames.loraB(module), out, r);
-              return Lora.read(files, module, out, in, () -> computedWith(module + WEIGHT));
+              return Lora.read(
+                  files, module, out, in, () -> base.computedWith(folder, module + WEIGHT));
             });
-  }
-
-  /** A linear's weight in the form that it is decoded to. */
-  private WeightValues computedWith(String name) {
-    WeightValues values = folder.values(name);
-    if (folder.isQuantized(name) || form == BaseForm.AS_STORED) {
-      return values;
-    }
-    long elements =
-        Arrays.stream(folder.checkpoint().info(name).shape()).reduce(1, (x, y) -> x * y);
-    return new QuantizedValues(
-        values, elements, form == BaseForm.NF4 ? Rounding.BFLOAT16 : Rounding.FLOAT32);
   }
 
   private void requireShape(AdapterFiles files, String tensor, long... shape) {
@@ -315,85 +278,6 @@ final class ModelLoader implements AutoCloseable {
     }
   }
 
-  private Matrix matrix(String name, int out, int in) {
-    return base.made().computeIfAbsent(name, weight -> made(weight, out, in));
-  }
-
-  private Matrix made(String name, int out, int in) {
-    if (folder.isQuantized(name)) {
-      PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
-      Rounded rounded = weight.dtype() == DType.F32 ? Rounded.FLOAT32 : Rounded.BF16;
-      return new Nf4Matrix(
-          out,
-          in,
-          bytes(name, weight.packedBytes(), base.file()),
-          scales(weight.absmax()),
-          rounded);
-    }
-    return switch (form) {
-      case AS_STORED -> plain(name, out, in, base.file());
-      case NF4 -> quantized(name, out, in, Rounded.BF16);
-      case NF4_FLOAT32 -> quantized(name, out, in, Rounded.FLOAT32);
-    };
-  }
-
-  private Nf4Matrix quantized(String name, int out, int in, Rounded rounded) {
-    WeightValues values = folder.values(name);
-    long elements = (long) out * in;
-    ByteBuffer packed = base.file().allocate((elements + 1) / 2);
-    float[] piece = new float[(int) Math.min(PIECE, elements)];
-    float[] absmax = new float[Nf4Codec.blocks(piece.length)];
-    for (long at = 0; at < elements; at += PIECE) {
-      int n = (int) Math.min(PIECE, elements - at);
-      values.read(at, piece, n);
-      Nf4Codec.fastest().absmax(piece, 0, n, absmax, 0);
-      Nf4Codec.fastest().encode(piece, 0, n, absmax, 0, packed);
-    }
-    return new Nf4Matrix(
-        out, in, packed.flip(), scales(QuantizedValues.scales(values, elements)), rounded);
-  }
-
-  private static float[] scales(Absmax absmax) {
-    if (absmax instanceof PlainAbsmax plain) {
-      return plain.values();
-    }
-    float[] scales = new float[absmax.blocks()];
-    DoubleQuantization.decode((NestedAbsmax) absmax, 0, scales.length, scales, 0);
-    return scales;
-  }
-
-  private PlainMatrix plain(String name, int out, int in) {
-    return plain(name, out, in, unnamed);
-  }
-
-  private PlainMatrix plain(String name, int out, int in, UnnamedFile to) {
-    TensorInfo info = folder.checkpoint().info(name);
-    return new PlainMatrix(out, in, bytes(name, info.byteCount(), to), info.dtype());
-  }
-
-  /** In place if the checkpoint is on a local disk, else copied to one. */
-  private ByteBuffer bytes(String name, long count, UnnamedFile to) {
-    if (count > Integer.MAX_VALUE) {
-      throw new UserError(
-          "%s has %s bytes; weights of more than 2 GiB cannot be decoded with here."
-              .formatted(name, count));
-    }
-    return folder
-        .checkpoint()
-        .map(name, 0, count)
-        .orElseGet(
-            () -> {
-              ByteBuffer copy = to.allocate(count);
-              folder.checkpoint().read(name, 0, copy);
-              return copy.flip();
-            });
-  }
-
-  private PlainMatrix ofBase(String name, int out, int in) {
-    return (PlainMatrix)
-        base.made().computeIfAbsent(name, weight -> plain(weight, out, in, base.file()));
-  }
-
   /** The embedding or the head; what an adapter trained whole replaces the base's. */
   private PlainMatrix table(NamedShape shape) {
     int out = Math.toIntExact(shape.shape().get(0));
@@ -401,7 +285,7 @@ final class ModelLoader implements AutoCloseable {
     Optional<AdapterFiles> saved =
         adapter.filter(files -> files.savedParameters().contains(shape.name()));
     if (saved.isEmpty()) {
-      return ofBase(shape.name(), out, in);
+      return base.plain(folder, shape.name(), out, in);
     }
     String tensor = AdapterNames.saved(shape.name());
     requireShape(saved.get(), tensor, out, in);

@@ -52,13 +52,6 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt) {
-    for (int r = 0; r < rows; r++) {
-      y[yAt + r] = dot(w, at + r * in, x, 0, in);
-    }
-  }
-
-  @Override
   public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
     for (int k = 0; k < depth; k++) {
       for (int r = 0; r < PANEL; r++) {

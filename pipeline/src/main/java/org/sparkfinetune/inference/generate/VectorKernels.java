@@ -155,27 +155,24 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void floatRows(float[] w, int at, int rows, int in, float[] x, float[] y, int yAt) {
-    for (int r = 0; r < rows; r++) {
-      y[yAt + r] = dot(w, at + r * in, x, 0, in);
-    }
-  }
-
-  @Override
   public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
     if (!GATHERS) {
       scalar.nf4(codes, scales, depth, rounded, panel);
-    } else if (rounded) {
-      Codes.rounded(codes, scales, depth, panel);
     } else {
-      Codes.exact(codes, scales, depth, panel);
+      Codes.decode(codes, scales, depth, rounded ? Rounding.BF16 : Rounding.NONE, panel);
     }
   }
 
   /**
-   * NF4's values, in one register of sixteen lanes or two of eight, looked up by a permutation. The
-   * two loops are apart because the JIT of Java 17 keeps no vector in a register across a choice.
+   * To nearest even: what is added to a float's bits, beside the last that stays, and which stay.
+   * That numbers say it, and no choice, keeps the loop free of branches.
    */
+  private record Rounding(int last, int half, int kept) {
+    static final Rounding BF16 = new Rounding(1, 0x7fff, HIGH);
+    static final Rounding NONE = new Rounding(0, 0, -1);
+  }
+
+  /** NF4's values, in one register of sixteen lanes or two of eight, looked up by a permutation. */
   private static final class Codes {
     private static final IntVector FIRST = values(0);
     private static final IntVector SECOND = values(Math.max(0, 16 - LANES));
@@ -189,29 +186,24 @@ final class VectorKernels implements Kernels {
       return IntVector.fromArray(INTS, bits, 0);
     }
 
-    static void rounded(int[] codes, float[] scales, int depth, float[] panel) {
+    static void decode(int[] codes, float[] scales, int depth, Rounding rounding, float[] panel) {
+      int last = rounding.last();
+      int half = rounding.half();
+      int kept = rounding.kept();
       for (int r = 0; r < PANEL; r += LANES) {
         for (int i = 0; i < depth / 8; i++) {
           IntVector eight = IntVector.fromArray(INTS, codes, i * PANEL + r);
           FloatVector scale =
               FloatVector.fromArray(FLOATS, scales, i / (Nf4Codec.BLOCK / 8) * PANEL + r);
           for (int k = 0; k < 8; k++) {
-            bf16(value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1))).mul(scale))
-                .intoArray(panel, (8 * i + k) * PANEL + r);
-          }
-        }
-      }
-    }
-
-    static void exact(int[] codes, float[] scales, int depth, float[] panel) {
-      for (int r = 0; r < PANEL; r += LANES) {
-        for (int i = 0; i < depth / 8; i++) {
-          IntVector eight = IntVector.fromArray(INTS, codes, i * PANEL + r);
-          FloatVector scale =
-              FloatVector.fromArray(FLOATS, scales, i / (Nf4Codec.BLOCK / 8) * PANEL + r);
-          for (int k = 0; k < 8; k++) {
-            value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1)))
-                .mul(scale)
+            IntVector bits =
+                value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1)))
+                    .mul(scale)
+                    .reinterpretAsInts();
+            bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(last))
+                .add(half)
+                .and(kept)
+                .reinterpretAsFloats()
                 .intoArray(panel, (8 * i + k) * PANEL + r);
           }
         }
@@ -227,14 +219,6 @@ final class VectorKernels implements Kernels {
       return FIRST
           .rearrange(lane)
           .blend(SECOND.rearrange(lane), bits.and(8).compare(VectorOperators.NE, 0))
-          .reinterpretAsFloats();
-    }
-
-    private static FloatVector bf16(FloatVector values) {
-      IntVector bits = values.reinterpretAsInts();
-      return bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(1))
-          .add(0x7fff)
-          .and(HIGH)
           .reinterpretAsFloats();
     }
   }

@@ -205,6 +205,13 @@ public final class EvaluateJob {
     return results;
   }
 
+  /** All cores, and then whole batches: answers that are decoded together take less time each. */
+  private int tasks(int samples, int batchSize) {
+    int cores = context.defaultParallelism();
+    int batches = Math.max(cores, (samples + batchSize - 1) / batchSize);
+    return Math.max(1, Math.min(samples, Math.min(batches, TASKS_PER_CORE * cores)));
+  }
+
   private ModelResult measure(
       AnsweringModel model,
       EvaluateConfig config,
@@ -217,8 +224,7 @@ public final class EvaluateJob {
       rows.add(RowFactory.create(i, ConversationCoder.encode(List.of(samples.get(i)))));
     }
     int threads = spark.sparkContext().getConf().getInt("spark.task.cpus", 1);
-    int tasks =
-        Math.max(1, Math.min(samples.size(), TASKS_PER_CORE * context.defaultParallelism()));
+    int tasks = tasks(samples.size(), config.sampling().batchSize());
     Broadcast<AnsweringModel> shared = context.broadcast(model);
     try {
       context.setJobDescription("evaluate " + model.name());
