@@ -31,10 +31,23 @@ public record Parallelism(
             doc =
                 "what layers keep for backward may take so much (8GB, a number of bytes) on each"
                     + " rank; larger steps run in groups of batches; without it half of the memory")
-        OptionalLong activationMemory) {
+        OptionalLong activationMemory,
+    @Key(
+            meaning = Meaning.BYTES,
+            doc =
+                "what a run may use of each GPU's memory (40GB, a number of bytes); frozen weights"
+                    + " stay there as far as they fit beside all else; without it nine tenths")
+        OptionalLong gpuMemory) {
   public Parallelism {
     KeyTable.check(
-        Parallelism.class, numRanks, fsdp, prefetch, exchange, activationOffload, activationMemory);
+        Parallelism.class,
+        numRanks,
+        fsdp,
+        prefetch,
+        exchange,
+        activationOffload,
+        activationMemory,
+        gpuMemory);
   }
 
   public ShardingStrategy strategy() {

@@ -47,6 +47,11 @@ public record Device(
     }
   }
 
+  /** A GPU of which nothing but its memory is known: for plans of memory, not of time. */
+  static Device gpu(long memory, int perHost) {
+    return new Device("GPU", Kind.GPU, Bfloat16.COMPUTED, memory, 1, 1, 1, perHost, 1, 0);
+  }
+
   /** Of so many in all, one on each device. */
   int ranksOnHost(int ranks) {
     return Math.min(ranks, perHost);

@@ -85,6 +85,7 @@ class TrainConfigTest {
                     Optional.empty(),
                     ExchangeMode.AUTO,
                     false,
+                    OptionalLong.empty(),
                     OptionalLong.empty()),
                 new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
                 constant(0),
@@ -147,7 +148,8 @@ class TrainConfigTest {
                     Optional.of(BackwardPrefetch.NO_PREFETCH),
                     ExchangeMode.NETWORK,
                     true,
-                    OptionalLong.of(6_000_000_000L)),
+                    OptionalLong.of(6_000_000_000L),
+                    OptionalLong.of(40_000_000_000L)),
                 new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
                 new Optimization(
                     1e-3,
@@ -462,6 +464,7 @@ class TrainConfigTest {
     exchange: network
     activation_offload: true
     activation_memory: 6GB
+    gpu_memory: 40GB
     device: cpu
     bf16: false
     tf32: false

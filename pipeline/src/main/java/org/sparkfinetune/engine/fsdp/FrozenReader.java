@@ -8,12 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.model.safetensors.NamedShape;
 
 /** Brings frozen weights together from all ranks' slices and decodes them for computing. */
-public final class FrozenReader {
+public final class FrozenReader implements AutoCloseable {
   private final ShardPlan plan;
   private final ProcessGroup exchange;
   private final WeightDecoder decoder;
@@ -28,8 +29,14 @@ public final class FrozenReader {
     this.reshard = reshard;
   }
 
-  /** Asks for all ranks' slices of a group; returns at once. */
+  /** Asks for all ranks' slices of a group, unless they are on the device; returns at once. */
   public List<CompletableFuture<ByteBuffer>> fetch(String group) {
+    if (decoder.holds(group)) {
+      return List.of();
+    }
+    if (decoder.takes(group, bytes(group))) {
+      return ask(group);
+    }
     return switch (reshard) {
       case AFTER_EACH_USE -> ask(group);
       case AFTER_EACH_VERSION ->
@@ -37,6 +44,11 @@ public final class FrozenReader {
               .map(slice -> slice.thenApply(bytes -> part(bytes, 0, bytes.remaining())))
               .toList();
     };
+  }
+
+  private long bytes(String group) {
+    FrozenLayout layout = plan.layout(group);
+    return IntStream.range(0, plan.ranks().size()).mapToLong(layout::sliceBytes).sum();
   }
 
   private List<CompletableFuture<ByteBuffer>> ask(String group) {
@@ -82,19 +94,46 @@ public final class FrozenReader {
       List<CompletableFuture<ByteBuffer>> slices,
       Function<NamedShape, Tensor> target) {
     List<ByteBuffer> fetched = slices.stream().map(exchange::await).toList();
-    decoder.decode(plan.layout(group), fetched, target);
+    if (!fetched.isEmpty() && decoder.takes(group, bytes(group))) {
+      decoder.take(group, fetched);
+    }
+    decoder.decode(group, plan.layout(group), fetched, target);
     fetched.forEach(exchange::recycle);
   }
+
+  /**
+   * Elements of a plain tensor that were asked for.
+   *
+   * @param parts where they lie in ranks' slices; none if the device holds them
+   */
+  public record Range(String group, WeightDecoder.ElementRange elements, List<RangePart> parts) {}
 
   /**
    * A piece of a range that lies in one rank's slice.
    *
    * @param to its first element within the range
    */
-  public record RangePart(CompletableFuture<ByteBuffer> bytes, int count, long to) {}
+  private record RangePart(CompletableFuture<ByteBuffer> bytes, int count, long to) {}
 
   /** Asks for a range of a plain tensor's elements, wherever they lie; returns at once. */
-  public List<RangePart> fetchRange(String group, NamedShape tensor, long first, long count) {
+  public Range fetchRange(String group, NamedShape tensor, long first, long count) {
+    takeWhole(group);
+    return new Range(
+        group,
+        new WeightDecoder.ElementRange(tensor, first, count),
+        decoder.holds(group) ? List.of() : parts(group, tensor, first, count));
+  }
+
+  /** A group that is read in ranges comes to the device at once, if it stays there. */
+  private void takeWhole(String group) {
+    if (!isTooLong(group) && decoder.takes(group, bytes(group))) {
+      List<ByteBuffer> slices = ask(group).stream().map(exchange::await).toList();
+      decoder.take(group, slices);
+      slices.forEach(exchange::recycle);
+    }
+  }
+
+  private List<RangePart> parts(String group, NamedShape tensor, long first, long count) {
     FrozenLayout layout = plan.layout(group);
     List<RangePart> parts = new ArrayList<>();
     long at = first;
@@ -113,7 +152,15 @@ public final class FrozenReader {
    *
    * @param out at least as long as the range, float32 or bfloat16
    */
-  public void decodeRange(String group, List<RangePart> parts, Tensor out) {
+  public void decodeRange(Range range, Tensor out) {
+    if (decoder.holds(range.group())) {
+      decoder.held(range.group(), plan.layout(range.group()), range.elements(), out);
+    } else {
+      decode(range.group(), range.parts(), out);
+    }
+  }
+
+  private void decode(String group, List<RangePart> parts, Tensor out) {
     List<WeightDecoder.PlainRun> runs = new ArrayList<>();
     for (RangePart part : parts) {
       runs.add(new WeightDecoder.PlainRun(exchange.await(part.bytes()), part.count(), part.to()));
@@ -124,6 +171,7 @@ public final class FrozenReader {
 
   /**
    * Rows of a plain tensor of two dimensions, wherever they lie: all asked for, then waited for.
+   * They are few, so they come from the host even if the device holds the tensor.
    *
    * @param out (rows.length, width), float32 or bfloat16
    */
@@ -131,11 +179,21 @@ public final class FrozenReader {
     long width = tensor.dimensions()[1];
     List<RangePart> parts = new ArrayList<>();
     for (int i = 0; i < rows.length; i++) {
-      for (RangePart part : fetchRange(group, tensor, rows[i] * width, width)) {
+      for (RangePart part : parts(group, tensor, rows[i] * width, width)) {
         parts.add(new RangePart(part.bytes(), part.count(), i * width + part.to()));
       }
     }
-    decodeRange(group, parts, out);
+    decode(group, parts, out);
+  }
+
+  /** Bytes of frozen weights that were copied to the device until now. */
+  public long copiedBytes() {
+    return decoder.copiedBytes();
+  }
+
+  @Override
+  public void close() {
+    decoder.close();
   }
 
   /** What becomes of weights that were gathered from other ranks, once they were used. */

@@ -31,7 +31,10 @@ final class HostDecoder implements WeightDecoder {
 
   @Override
   public void decode(
-      FrozenLayout layout, List<ByteBuffer> slices, Function<NamedShape, Tensor> target) {
+      String group,
+      FrozenLayout layout,
+      List<ByteBuffer> slices,
+      Function<NamedShape, Tensor> target) {
     List<Runnable> tasks = new ArrayList<>();
     for (int rank = 0; rank < slices.size(); rank++) {
       ByteBuffer slice = slices.get(rank).duplicate().order(ByteOrder.LITTLE_ENDIAN);

@@ -31,7 +31,7 @@ public final class ShardPlan {
     return groups;
   }
 
-  FrozenLayout layout(String group) {
+  public FrozenLayout layout(String group) {
     FrozenLayout layout = groups.get(group);
     if (layout == null) {
       throw new IllegalArgumentException("no frozen group " + group);

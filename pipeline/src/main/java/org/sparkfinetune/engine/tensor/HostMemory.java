@@ -15,9 +15,9 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  *
  * <p>For CUDA the host's memory is pinned. It comes from libtorch's cache, which hands a piece out
  * again only after the copies from it are done; so copies to the device run beside host code, and
- * their source may be closed at once. They are queued in the one stream that kernels run in: those
- * of other streams cannot be reached from TorchScript without operators that a libtorch for CPUs
- * lacks. Copies to the host wait for the device.
+ * their source may be closed at once. They are queued in the one stream that kernels run in; for
+ * bytes that are worth a stream of their own there are {@link Uploads}. Copies to the host wait for
+ * the device.
  */
 public final class HostMemory {
   private final Torch torch;
@@ -34,6 +34,21 @@ public final class HostMemory {
         IValue.listFrom(shape),
         IValue.from((long) type.code()),
         IValue.from(torch.device() instanceof ComputeDevice.Cuda));
+  }
+
+  /** Memory of undefined content where tensors live. */
+  Tensor onDevice(Scope scope, ElementType type, long... shape) {
+    return torch.tensor(
+        scope,
+        "empty",
+        IValue.listFrom(shape),
+        IValue.from((long) type.code()),
+        IValue.from(torch.device().text()));
+  }
+
+  /** The first elements of a flat tensor, which host code sees if it sees that one. */
+  Tensor begin(Scope scope, Tensor flat, long count) {
+    return torch.view(scope, flat.memory(), range(flat, 0, count));
   }
 
   /** What {@link #empty} made, once it is filled, on the device; takes it over, scope included. */

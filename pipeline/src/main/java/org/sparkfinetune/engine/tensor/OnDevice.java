@@ -39,7 +39,7 @@ public final class OnDevice {
             IValue.from(piece.constantsAt()),
             IValue.from(piece.blocks()),
             IValue.from(piece.phase()),
-            value(tables.pairs()),
+            value(tables.quads()),
             value(tables.absmax()))
         .close();
   }
@@ -64,6 +64,16 @@ public final class OnDevice {
             IValue.from((long) type.bytes()),
             IValue.from((long) type.code()))
         .close();
+  }
+
+  /**
+   * What NF4's codes stand for.
+   *
+   * @param pairs (256, 2) float32, the two weights of a byte
+   * @param absmax (256) float32, the values of nested codes
+   */
+  public Nf4Tables nf4Tables(Scope scope, Tensor pairs, Tensor absmax) {
+    return new Nf4Tables(torch.tensor(scope, "nf4_quads", value(pairs)), absmax);
   }
 
   /** Fills elements {@code [from, from + count)} of a mask, counted from 0, as a counter says. */

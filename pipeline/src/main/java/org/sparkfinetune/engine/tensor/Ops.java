@@ -392,8 +392,8 @@ public final class Ops {
   /**
    * What NF4's codes stand for.
    *
-   * @param pairs (256, 2) float32, the two weights of a byte
+   * @param quads (65536, 4) float32, the four weights of two bytes
    * @param absmax (256) float32, the values of nested codes
    */
-  public record Nf4Tables(Tensor pairs, Tensor absmax) {}
+  public record Nf4Tables(Tensor quads, Tensor absmax) {}
 }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -13,7 +14,7 @@ import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.errors.Bug;
 
 /**
- * Wraps the text of {@code scripts.py} into the archive that libtorch loads: a zip of stored
+ * Wraps the text of {@code scripts.py} and {@code streams.py} into the archive that libtorch loads: a zip of stored
  * entries with two constant pickles, as {@code torch.jit.save} lays it out.
  */
 final class Scripts {
@@ -21,15 +22,26 @@ final class Scripts {
 
   private Scripts() {}
 
-  static InputStream archive(CpuAttention attention) {
-    try (InputStream text = Scripts.class.getResourceAsStream("scripts.py")) {
+  /** All operators. */
+  static InputStream operators(CpuAttention attention) {
+    return archive("scripts.py", "Ops", Map.of("blocks", attention == CpuAttention.BLOCKS));
+  }
+
+  /** Streams and events, for a libtorch with CUDA. */
+  static InputStream streams() {
+    return archive("streams.py", "Streams", Map.of());
+  }
+
+  private static InputStream archive(
+      String resource, String className, Map<String, Boolean> attributes) {
+    try (InputStream text = Scripts.class.getResourceAsStream(resource)) {
       if (text == null) {
-        throw new Bug("scripts.py is missing beside " + Scripts.class.getName() + ".");
+        throw new Bug(resource + " is missing beside " + Scripts.class.getName() + ".");
       }
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
         store(zip, "ops/version", "10\n".getBytes(StandardCharsets.US_ASCII));
-        store(zip, "ops/data.pkl", data(attention));
+        store(zip, "ops/data.pkl", data(className, attributes));
         store(zip, "ops/constants.pkl", CONSTANTS);
         store(zip, "ops/code/__torch__.py", text.readAllBytes());
       }
@@ -39,14 +51,16 @@ final class Scripts {
     }
   }
 
-  /** The pickle of an {@code Ops} object with its two attributes. */
-  private static byte[] data(CpuAttention attention) throws IOException {
+  /** The pickle of an object with its attributes. */
+  private static byte[] data(String className, Map<String, Boolean> attributes) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.write(new byte[] {(byte) 0x80, 0x02});
-    out.write("c__torch__\nOps\n".getBytes(StandardCharsets.US_ASCII));
+    out.write("c__torch__\n%s\n".formatted(className).getBytes(StandardCharsets.US_ASCII));
     out.write(new byte[] {0x29, (byte) 0x81, 0x7D, 0x28});
     attribute(out, "training", false);
-    attribute(out, "blocks", attention == CpuAttention.BLOCKS);
+    for (Map.Entry<String, Boolean> attribute : attributes.entrySet()) {
+      attribute(out, attribute.getKey(), attribute.getValue());
+    }
     out.write(new byte[] {0x75, 0x62, 0x2E});
     return out.toByteArray();
   }

@@ -30,6 +30,10 @@ public final class Tensor implements AutoCloseable {
     return array;
   }
 
+  Memory memory() {
+    return memory;
+  }
+
   public ElementType type() {
     return switch (array.getDataType()) {
       case UINT8 -> ElementType.UINT8;

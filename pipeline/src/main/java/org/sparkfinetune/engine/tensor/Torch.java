@@ -78,7 +78,7 @@ public final class Torch implements AutoCloseable {
     JniUtils.setGraphExecutorOptimize(false);
     // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
     PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
-    try (InputStream archive = Scripts.archive(attention)) {
+    try (InputStream archive = Scripts.operators(attention)) {
       Torch torch =
           new Torch(root, JniUtils.loadModule(root, archive, true, false), device, bufferBytes);
       // Pinned memory goes with the GPU that the process used first.
@@ -122,6 +122,15 @@ public final class Torch implements AutoCloseable {
     return new Scope((PtNDManager) root.newSubManager());
   }
 
+  /** Another archive of scripts, to be closed by the caller. */
+  PtSymbolBlock load(InputStream archive) {
+    try (archive) {
+      return JniUtils.loadModule(root, archive, true, false);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   public int threads() {
     return JniUtils.getNumThreads();
   }
@@ -150,6 +159,13 @@ public final class Torch implements AutoCloseable {
   Tensor onHost(Scope scope, String method, IValue... arguments) {
     try (IValue result = run(method, arguments)) {
       return new Tensor(result.toTensor(scope.manager()), Tensor.Memory.OF_HOST);
+    }
+  }
+
+  /** A tensor that shares the memory of another. */
+  Tensor view(Scope scope, Tensor.Memory memory, IValue... range) {
+    try (IValue result = run("view", range)) {
+      return new Tensor(result.toTensor(scope.manager()), memory);
     }
   }
 

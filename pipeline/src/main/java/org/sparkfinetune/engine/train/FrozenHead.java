@@ -86,14 +86,16 @@ final class FrozenHead {
     int rows = rowsOfChunk(parts);
     try (Scope local = scope.child()) {
       Tensor memory = ops.empty(local, precision.compute(), rows, width());
-      List<FrozenReader.RangePart> next = fetch(0, Math.min(rows, vocabulary));
+      FrozenReader.Range next = fetch(0, Math.min(rows, vocabulary));
       for (int first = 0; first < vocabulary; first += rows) {
         int count = Math.min(rows, vocabulary - first);
         unshard(next, memory);
         int from = first;
         trained.ifPresent(own -> replace(local, memory, from, count, own));
         int left = vocabulary - first - count;
-        next = left > 0 ? fetch(first + count, Math.min(rows, left)) : List.of();
+        if (left > 0) {
+          next = fetch(first + count, Math.min(rows, left));
+        }
         try (Scope chunk = local.child()) {
           Tensor w = ops.view(chunk, ops.flat(chunk, memory), 0, count, width());
           for (int i = 0; i < parts.size(); i++) {
@@ -179,13 +181,11 @@ final class FrozenHead {
             new HeadOps.Chunk(w, ops.ofInts(scope, rows), ops.ofInts(scope, ids), options));
   }
 
-  private void unshard(List<FrozenReader.RangePart> parts, Tensor memory) {
-    ops.torch()
-        .times()
-        .in(Weights.UNSHARD, () -> weights.frozen().decodeRange(group, parts, memory));
+  private void unshard(FrozenReader.Range range, Tensor memory) {
+    ops.torch().times().in(Weights.UNSHARD, () -> weights.frozen().decodeRange(range, memory));
   }
 
-  private List<FrozenReader.RangePart> fetch(int firstRow, int rows) {
+  private FrozenReader.Range fetch(int firstRow, int rows) {
     return weights.frozen().fetchRange(group, head, firstRow * width(), rows * width());
   }
 

@@ -33,6 +33,7 @@ import org.sparkfinetune.model.peft.LoraTargets;
  * @param activationMemory bytes that may wait in memory for the backward, if the user said so
  * @param routerBalance coefficient of the loss that balances experts, 0 for none
  * @param moments how the optimizer keeps them
+ * @param residentBytes of frozen weights that may stay on a device with memory of its own
  */
 record ModelRecipe(
     DecoderConfig config,
@@ -49,7 +50,8 @@ record ModelRecipe(
     Sharding sharding,
     double routerBalance,
     Regularization regularization,
-    AdamMoments.Type moments) {
+    AdamMoments.Type moments,
+    long residentBytes) {
 
   enum Inputs {
     IN_MEMORY,
@@ -58,9 +60,14 @@ record ModelRecipe(
 
   /**
    * @param lora as it is carried out: an adapter that is trained on brings its own
+   * @param residentBytes of frozen weights that may stay on the device
    */
   static ModelRecipe of(
-      TrainConfig config, AdapterConfig lora, BaseModel base, ComputeDevice device) {
+      TrainConfig config,
+      AdapterConfig lora,
+      BaseModel base,
+      ComputeDevice device,
+      long residentBytes) {
     return new ModelRecipe(
         base.config(),
         method(config, lora, base.config()),
@@ -82,7 +89,8 @@ record ModelRecipe(
         Sharding.of(config.parallelism()),
         config.optimization().routerAuxLossCoef().orElse(0.0),
         config.regularization(),
-        AdamMoments.Type.of(config.optimization().optim()));
+        AdamMoments.Type.of(config.optimization().optim()),
+        residentBytes);
   }
 
   /** Bytes in memory that wait for the backward of all layers, for one token. */

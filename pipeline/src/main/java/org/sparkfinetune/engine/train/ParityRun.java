@@ -159,7 +159,7 @@ public final class ParityRun {
         TrainableSource trainable = TrainableSource.of(config, lora, base, new Ops(torch), store);
         RankModel model =
             RankModel.load(
-                ModelRecipe.of(config, lora, base, device),
+                ModelRecipe.of(config, lora, base, device, 0),
                 torch,
                 exchange,
                 base.weights(),

@@ -52,7 +52,8 @@ final class RankModel implements AutoCloseable {
         new FrozenReader(
             plan,
             exchange,
-            WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+            WeightDecoder.of(
+                ops, Nf4Codec.fastest(), workers, scope, recipe.residentBytes()),
             recipe.sharding().reshard());
     List<TrainableGroup> trainable = trainable(groups);
     this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);
@@ -173,6 +174,7 @@ final class RankModel implements AutoCloseable {
   /** Peers may be reading what was published, if this rank failed. */
   @Override
   public void close() {
+    weights.frozen().close();
     workers.close();
     if (exchange.withdraw()) {
       scope.close();

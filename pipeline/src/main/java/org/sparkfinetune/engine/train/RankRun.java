@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
+import java.util.function.ToLongFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainConfig;
@@ -35,6 +36,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.peft.AdapterConfig;
 import org.sparkfinetune.store.Heartbeat;
 import org.sparkfinetune.store.Store;
@@ -58,6 +60,7 @@ public final class RankRun {
    *
    * @param threads for operators
    * @param device what the rank computes on
+   * @param residentBytes of a model's frozen weights that may stay on the device
    * @param scratch a local folder that may vanish afterwards
    * @param tokenizedPath Hadoop URI of the packed rows
    * @param testSources of the packed test rows of a mixture; empty where nothing is mixed
@@ -70,6 +73,7 @@ public final class RankRun {
       String host,
       int threads,
       ComputeDevice device,
+      ToLongFunction<DecoderConfig> residentBytes,
       Path scratch,
       String tokenizedPath,
       List<SourceRows> testSources,
@@ -136,7 +140,8 @@ public final class RankRun {
   }
 
   private ModelRecipe recipe(BaseModel base) {
-    return ModelRecipe.of(config, lora, base, environment.device());
+    long resident = environment.residentBytes().applyAsLong(base.config());
+    return ModelRecipe.of(config, lora, base, environment.device(), resident);
   }
 
   private RankModel load(Torch torch, BaseModel base, WeightSource trainable, ShardCache kept) {

@@ -17,6 +17,8 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.plan.ResidentWeights;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.train.AnswerEvaluation;
@@ -98,12 +100,14 @@ public final class TrainTask implements RankTask {
 
   private byte[] run(RankContext context, TrainConfig config, Optional<AnswerEvaluation> measures)
       throws IOException {
+    ComputeDevice device = new RankDevice().choose(config.compute(), RankDevice.Asking.of(context));
     RankRun.Environment environment =
         new RankRun.Environment(
             context.exchange(),
             context.host(),
             context.cores(),
-            new RankDevice().choose(config.compute(), RankDevice.Asking.of(context)),
+            device,
+            model -> ResidentWeights.bytes(config, model, device, context.exchange().worldSize()),
             context.scratch(),
             tokenizedPath,
             testSources,

@@ -81,27 +81,47 @@ class Ops(Module):
   def all_finite(self: __torch__.Ops, x: Tensor) -> bool:
     return bool(torch.all(torch.isfinite(x)))
 
+  # The bytes of a flat tensor as `count` numbers of `size` bytes, from byte `at` on; no copy.
+  def numbers(self: __torch__.Ops, bytes: Tensor, at: int, count: int, size: int, dtype: int) -> Tensor:
+    first = torch.floordiv(torch.storage_offset(bytes) + at, size)
+    return torch.set_(torch.empty([0], dtype=dtype, device=bytes.device), bytes, first, [count], [1])
+
   # ---- NF4 with double quantisation: value[code] * (map[nested code] * absmax2 + offset) ----------
-  # bytes: a rank's slice; pairs: (256, 2), both weights of a byte; map: (256)
+  # pairs: (256, 2), both weights of a byte -> (65536, 4), the four weights of two bytes
+  def nf4_quads(self: __torch__.Ops, pairs: Tensor) -> Tensor:
+    lower = torch.expand(torch.unsqueeze(pairs, 0), [256, 256, 2])
+    upper = torch.expand(torch.unsqueeze(pairs, 1), [256, 256, 2])
+    return torch.view(torch.cat([lower, upper], 2), [65536, 4])
+
+  # bytes: a rank's slice; quads: as above; map: (256)
   # -> out with `count` weights from element `to` on; a chunk at a time, so that little is float32
-  def decode_nf4(self: __torch__.Ops, out: Tensor, to: int, count: int, bytes: Tensor, codesAt: int, absmaxAt: int, constantsAt: int, blocks: int, phase: int, pairs: Tensor, map: Tensor) -> Tensor:
+  def decode_nf4(self: __torch__.Ops, out: Tensor, to: int, count: int, bytes: Tensor, codesAt: int, absmaxAt: int, constantsAt: int, blocks: int, phase: int, quads: Tensor, map: Tensor) -> Tensor:
     groups = torch.floordiv(phase + blocks + 255, 256)
-    constants = torch.view_copy(torch.narrow(bytes, 0, constantsAt, 4 * (1 + groups)), dtype=6)
-    absmax2 = torch.narrow(torch.repeat_interleave(torch.narrow(constants, 0, 1, groups), 256, 0), 0, phase, blocks)
-    nested = torch.to(torch.narrow(bytes, 0, absmaxAt, blocks), 3)
-    absmax = torch.index_select(map, 0, nested) * absmax2 + torch.narrow(constants, 0, 0, 1)
+    constants = self.numbers(bytes, constantsAt, 1 + groups, 4, 6)
+    absmax2 = torch.reshape(torch.expand(torch.unsqueeze(torch.narrow(constants, 0, 1, groups), 1), [groups, 256]), [-1])
+    absmax = torch.index_select(map, 0, torch.to(torch.narrow(bytes, 0, absmaxAt, blocks), 3))
+    absmax = torch.add_(torch.mul_(absmax, torch.narrow(absmax2, 0, phase, blocks)), torch.narrow(constants, 0, 0, 1))
+    codes = self.numbers(bytes, codesAt, 16 * blocks, 2, 27)
     flat = torch.view(out, [-1])
-    for at in range(0, blocks, 65536):
-      n = min(65536, blocks - at)
-      codes = torch.to(torch.narrow(bytes, 0, codesAt + 32 * at, 32 * n), 3)
-      values = torch.view(torch.index_select(pairs, 0, codes), [n, 64])
-      weights = torch.view(torch.mul_(values, torch.unsqueeze(torch.narrow(absmax, 0, at, n), 1)), [-1])
-      m = min(64 * n, count - 64 * at)
-      _ = torch.copy_(torch.narrow(flat, 0, to + 64 * at, m), torch.narrow(weights, 0, 0, m))
+    most = 65536
+    if out.is_cuda:
+      most = 262144
+    for at in range(0, blocks, most):
+      n = min(most, blocks - at)
+      indices = torch.to(torch.narrow(codes, 0, 16 * at, 16 * n), 3)
+      values = torch.view(torch.index_select(quads, 0, indices), [n, 64])
+      factors = torch.unsqueeze(torch.narrow(absmax, 0, at, n), 1)
+      whole = min(n, torch.floordiv(count, 64) - at)
+      first = to + 64 * at
+      _ = torch.mul(torch.narrow(values, 0, 0, whole), torch.narrow(factors, 0, 0, whole), out=torch.view(torch.narrow(flat, 0, first, 64 * whole), [whole, 64]))
+      if whole < n:
+        rest = count - 64 * (at + whole)
+        last = torch.narrow(torch.view(values, [-1]), 0, 64 * whole, rest)
+        _1 = torch.mul(last, torch.narrow(absmax, 0, at + whole, 1), out=torch.narrow(flat, 0, first + 64 * whole, rest))
     return out
 
   def decode_plain(self: __torch__.Ops, out: Tensor, to: int, count: int, bytes: Tensor, at: int, size: int, dtype: int) -> Tensor:
-    numbers = torch.view_copy(torch.narrow(bytes, 0, at, size * count), dtype=dtype)
+    numbers = self.numbers(bytes, at, count, size, dtype)
     return torch.copy_(torch.narrow(torch.view(out, [-1]), 0, to, count), numbers)
 
   # ---- dropout: MurmurHash3's finaliser of a counter, in int32 that wraps -------------------------
@@ -118,6 +138,18 @@ class Ops(Module):
       kept = torch.ge(torch.bitwise_and_(torch.bitwise_right_shift(x, 8), 16777215), threshold)
       _ = torch.copy_(torch.narrow(flat, 0, start + at, n), torch.mul(torch.to(kept, 6), keep))
     return mask
+
+  # The same distribution by the device's own generator, which is seeded anew for each span, so that a span's elements depend
+  # on its seed and length alone. The spans [starts[i], starts[i] + counts[i]) lie one after the other from 0 on.
+  # -> mask, which is `keep` with probability p in the spans, else 0
+  def seeded_dropout_mask(self: __torch__.Ops, mask: Tensor, starts: List[int], counts: List[int], seeds: List[int], p: float, keep: float) -> Tensor:
+    kept = torch.empty([torch.numel(mask)], dtype=11, device=mask.device)
+    last = torch.len(starts) - 1
+    _1 = self.zero_rows(kept, starts[last] + counts[last])
+    for i in range(torch.len(starts)):
+      torch.manual_seed(seeds[i])
+      _ = torch.bernoulli_(torch.narrow(kept, 0, starts[i], counts[i]), p)
+    return torch.mul(kept, torch.full([1], keep, dtype=6, device=mask.device), out=torch.view(mask, [-1]))
 
   # x ^ (x >>> bits), with `ones` of 32 - bits bits
   def xor_shifted(self: __torch__.Ops, x: Tensor, bits: int, ones: int) -> Tensor:

@@ -71,6 +71,13 @@ final class DecodedShard implements AutoCloseable {
   }
 
   Map<String, byte[]> decoded(ComputeDevice device, ElementType type) {
+    return decoded(device, type, 0);
+  }
+
+  /**
+   * @param resident bytes that may stay on the device
+   */
+  Map<String, byte[]> decoded(ComputeDevice device, ElementType type, long resident) {
     ShardPlan plan = new ShardPlan(layouts, ShardRanks.all(group.get(0)));
     try (Torch torch = Torch.start(1, device);
         Scope scope = torch.scope();
@@ -80,7 +87,7 @@ final class DecodedShard implements AutoCloseable {
           new FrozenReader(
               plan,
               group.get(0),
-              WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+              WeightDecoder.of(ops, Nf4Codec.fastest(), workers, scope, resident),
               Reshard.AFTER_EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : QUANTIZED) {
@@ -92,7 +99,7 @@ final class DecodedShard implements AutoCloseable {
       out.put("rows", ops.empty(scope, type, ROWS.length, 24));
       reader.rows("g", TABLE, ROWS, out.get("rows"));
       out.put("range", ops.empty(scope, type, 500));
-      reader.decodeRange("g", reader.fetchRange("g", TABLE, 400, 500), out.get("range"));
+      reader.decodeRange(reader.fetchRange("g", TABLE, 400, 500), out.get("range"));
       Map<String, byte[]> bytes = new TreeMap<>();
       out.forEach((name, tensor) -> bytes.put(name, bytes(ops, scope, tensor)));
       return bytes;

@@ -26,9 +26,11 @@ class DeviceDecoderTest {
       int ranks, PlainType plain, ElementType type) {
     try (DecodedShard shard = DecodedShard.write(ranks, plain, folder)) {
       Map<String, byte[]> host = shard.decoded(new ComputeDevice.Cpu(), type);
-      Map<String, byte[]> device = shard.decoded(new ComputeDevice.Staged(), type);
-      assertThat(device).hasSameSizeAs(host).isNotEmpty();
-      host.forEach((name, bytes) -> assertThat(device.get(name)).as(name).isEqualTo(bytes));
+      for (long resident : new long[] {0, Long.MAX_VALUE}) {
+        Map<String, byte[]> device = shard.decoded(new ComputeDevice.Staged(), type, resident);
+        assertThat(device).hasSameSizeAs(host).isNotEmpty();
+        host.forEach((name, bytes) -> assertThat(device.get(name)).as(name).isEqualTo(bytes));
+      }
     }
   }
 }

@@ -58,7 +58,7 @@ class ShardFileTest {
           new FrozenReader(
               plan,
               group.get(0),
-              WeightDecoder.of(ops, Nf4Codec.fastest(), workers),
+              WeightDecoder.of(ops, Nf4Codec.fastest(), workers, scope, 0),
               Reshard.AFTER_EACH_USE);
       Map<String, Tensor> out = new TreeMap<>();
       for (NamedShape shape : List.of(Q, K, NORM)) {

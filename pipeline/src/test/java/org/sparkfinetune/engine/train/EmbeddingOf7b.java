@@ -128,7 +128,8 @@ final class EmbeddingOf7b {
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
         Regularization.NONE,
-        AdamMoments.Type.FLOAT32);
+        AdamMoments.Type.FLOAT32,
+        0);
   }
 
   private static WeightSource drawn() {

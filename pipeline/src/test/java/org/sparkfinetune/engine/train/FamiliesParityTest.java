@@ -164,7 +164,8 @@ class FamiliesParityTest {
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
         Regularization.NONE,
-        AdamMoments.Type.FLOAT32);
+        AdamMoments.Type.FLOAT32,
+        0);
   }
 
   private static WeightSource trained(BaseModel base, Checkpoint adapter) {
@@ -313,7 +314,8 @@ class FamiliesParityTest {
         plain.sharding(),
         0.05,
         Regularization.NONE,
-        AdamMoments.Type.FLOAT32);
+        AdamMoments.Type.FLOAT32,
+        0);
   }
 
   private Variant balanced(String model) throws Exception {

@@ -81,7 +81,8 @@ class FrozenHeadTest {
               new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
               0,
               Regularization.NONE,
-              AdamMoments.Type.FLOAT32);
+              AdamMoments.Type.FLOAT32,
+        0);
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();

@@ -20,6 +20,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
+import java.util.function.IntConsumer;
 import java.util.function.LongToDoubleFunction;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
@@ -86,12 +87,19 @@ final class GoldenRun {
   private AdamMoments.Type moments = AdamMoments.Type.FLOAT32;
   private long bufferBytes = 64 << 20;
   private int threads = 1;
+  private long residentBytes;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
     this.precision = precision;
     this.dropout = dropout;
     this.scratch = scratch;
+  }
+
+  /** So many bytes of frozen weights may stay on the device. */
+  GoldenRun resident(long bytes) {
+    this.residentBytes = bytes;
+    return this;
   }
 
   /** Puts another base model in the golden one's place. */
@@ -191,7 +199,8 @@ final class GoldenRun {
   Result run(
       List<ProcessGroup> group, int steps, LongToDoubleFunction rate, double clip, double decay)
       throws Exception {
-    List<Result> results = onRanks(group, model -> train(model, steps, rate, clip, decay));
+    List<Result> results =
+        onRanks(group, model -> train(model, steps, rate, clip, decay, step -> {}));
     for (Result other : results) {
       if (!other.steps().equals(results.get(0).steps())) {
         throw new AssertionError("ranks disagree about loss or norm");
@@ -261,7 +270,7 @@ final class GoldenRun {
     }
   }
 
-  private ModelRecipe recipe() {
+  ModelRecipe recipe() {
     ModelGroups.Base base = what == What.QLORA ? ModelGroups.Base.NF4 : ModelGroups.Base.PLAIN;
     ModelGroups.Method method =
         what == What.FULL
@@ -285,32 +294,43 @@ final class GoldenRun {
         new Sharding(sharding, prefetch),
         0,
         regularization,
-        moments);
+        moments,
+        residentBytes);
   }
 
   static TrainingStep trainingStep(RankModel model) {
     return new TrainingStep(model, new PhaseClock());
   }
 
-  private Result train(
-      RankModel model, int steps, LongToDoubleFunction rate, double clip, double decay) {
+  static Result train(
+      RankModel model,
+      int steps,
+      LongToDoubleFunction rate,
+      double clip,
+      double decay,
+      IntConsumer afterStep) {
     TrainingStep step = trainingStep(model);
     List<PackedRow> rows = rows();
     List<Step> log = new ArrayList<>();
     int rank = model.exchange().rank();
     int ranks = model.exchange().worldSize();
     for (int s = 1; s <= steps; s++) {
-      List<StepRow> own = new ArrayList<>();
-      for (int k = 4 * rank / ranks; k < 4 * (rank + 1) / ranks; k++) {
-        own.add(new StepRow(rows.get((4 * (s - 1) + k) % 8), k));
-      }
-      TrainingStep.Outcome outcome =
-          step.run(s, TokenBatch.of(own, BATCH_TOKENS, TokenBatch.Attention.WITHIN_SAMPLES));
+      TrainingStep.Outcome outcome = step.run(s, batches(rows, s, rank, ranks));
       log.add(new Step(outcome.loss(), outcome.gradNorm()));
       double clipping = Math.min(1, clip / (outcome.gradNorm() + 1e-6));
       update(model, new AdamWStep(clipping, rate.applyAsDouble(s), decay, 0.9, 0.999, 1e-8, s));
+      afterStep.accept(s);
     }
     return new Result(log, weights(model, steps));
+  }
+
+  /** Of one of so many ranks in a step, from 1 on. */
+  static List<TokenBatch> batches(List<PackedRow> rows, int step, int rank, int ranks) {
+    List<StepRow> own = new ArrayList<>();
+    for (int k = 4 * rank / ranks; k < 4 * (rank + 1) / ranks; k++) {
+      own.add(new StepRow(rows.get((4 * (step - 1) + k) % 8), k));
+    }
+    return TokenBatch.of(own, BATCH_TOKENS, TokenBatch.Attention.WITHIN_SAMPLES);
   }
 
   private static void update(RankModel model, AdamWStep numbers) {

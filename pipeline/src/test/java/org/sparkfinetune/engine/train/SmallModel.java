@@ -99,7 +99,8 @@ record SmallModel(
         new Sharding(ShardingStrategy.FULL_SHARD, Sharding.Prefetch.NEXT_LAYER),
         0,
         Regularization.NONE,
-        AdamMoments.Type.FLOAT32);
+        AdamMoments.Type.FLOAT32,
+        0);
   }
 
   private static List<TokenBatch> batches(List<PackedRow> rows) {
