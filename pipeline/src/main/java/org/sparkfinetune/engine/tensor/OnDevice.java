@@ -3,7 +3,7 @@ package org.sparkfinetune.engine.tensor;
 import static org.sparkfinetune.engine.tensor.Torch.value;
 
 import ai.djl.pytorch.jni.IValue;
-import org.sparkfinetune.engine.tensor.LayerInputs.DropoutCounter;
+import java.util.List;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Piece;
 import org.sparkfinetune.engine.tensor.Ops.Nf4Tables;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
@@ -26,6 +26,15 @@ public final class OnDevice {
    * @param out float32 or bfloat16
    */
   public void decodeNf4(Scope scope, Tensor out, Nf4Piece piece, Nf4Tables tables) {
+    torch
+        .kernels()
+        .ifPresentOrElse(
+            kernels -> kernels.decodeNf4(out, piece, tables),
+            () -> decodeByScript(scope, out, piece, tables));
+  }
+
+  /** What kernels are tested against. */
+  void decodeByScript(Scope scope, Tensor out, Nf4Piece piece, Nf4Tables tables) {
     torch
         .tensor(
             scope,
@@ -76,19 +85,90 @@ public final class OnDevice {
     return new Nf4Tables(torch.tensor(scope, "nf4_quads", value(pairs)), absmax);
   }
 
-  /** Fills elements {@code [from, from + count)} of a mask, counted from 0, as a counter says. */
-  public void dropoutMask(Scope scope, Tensor mask, long from, long count, DropoutCounter counter) {
+  /**
+   * Masks of dropout for rows that lie one after the other from element 0 on; what is behind them
+   * becomes 0.
+   *
+   * <p>Where host code's masks have to be met to the last bit, or kernels of our own make the same,
+   * each element is a hash of its number within the row under the row's key. Operators need 170
+   * bytes of traffic an element for that; on a GPU without kernels its generator is used, seeded
+   * with the row's key. In both ways a row's mask depends on key and length alone.
+   */
+  public void dropoutMask(Scope scope, Tensor mask, List<DropoutRow> rows, DropoutChance chance) {
+    if (torch.kernels().isEmpty() && torch.device() instanceof ComputeDevice.Cuda) {
+      seededMask(scope, mask, rows, chance);
+      return;
+    }
+    DropoutRow last = rows.get(rows.size() - 1);
+    torch
+        .tensor(scope, "zero_rows", flat(scope, mask), IValue.from(last.from() + last.count()))
+        .close();
+    for (DropoutRow row : rows) {
+      torch
+          .kernels()
+          .ifPresentOrElse(
+              kernels -> kernels.dropoutMask(mask, row, chance),
+              () -> maskByScript(scope, mask, row, chance));
+    }
+  }
+
+  private IValue flat(Scope scope, Tensor x) {
+    return value(torch.tensor(scope, "flat", value(x)));
+  }
+
+  /** What kernels are tested against. */
+  void maskByScript(Scope scope, Tensor mask, DropoutRow row, DropoutChance chance) {
     torch
         .tensor(
             scope,
             "dropout_mask",
             value(mask),
-            IValue.from(from),
-            IValue.from(count),
-            IValue.from((long) counter.low()),
-            IValue.from((long) counter.high()),
-            IValue.from((long) counter.threshold()),
-            IValue.from((double) counter.keep()))
+            IValue.from(row.from()),
+            IValue.from(row.count()),
+            IValue.from((long) row.low()),
+            IValue.from((long) row.high()),
+            IValue.from((long) chance.threshold()),
+            IValue.from((double) chance.keep()))
         .close();
   }
+
+  /** By the generator of libtorch's device. */
+  public void seededMask(Scope scope, Tensor mask, List<DropoutRow> rows, DropoutChance chance) {
+    torch
+        .tensor(
+            scope,
+            "seeded_dropout_mask",
+            value(mask),
+            IValue.listFrom(rows.stream().mapToLong(DropoutRow::from).toArray()),
+            IValue.listFrom(rows.stream().mapToLong(DropoutRow::count).toArray()),
+            IValue.listFrom(rows.stream().mapToLong(DropoutRow::key).toArray()),
+            IValue.from(1 - chance.p()),
+            IValue.from((double) chance.keep()))
+        .close();
+  }
+
+  /**
+   * A row's elements of a mask.
+   *
+   * @param from the row's first element in the mask
+   */
+  public record DropoutRow(long from, long count, long key) {
+    /** Half of the key, added to a counter. */
+    int low() {
+      return (int) key;
+    }
+
+    /** Half of the key, for an exclusive or. */
+    int high() {
+      return (int) (key >>> 32);
+    }
+  }
+
+  /**
+   * How often elements are dropped.
+   *
+   * @param threshold an element is kept if the upper 24 bits of its hash reach it
+   * @param keep what kept elements are multiplied with
+   */
+  public record DropoutChance(double p, int threshold, float keep) {}
 }

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.errors.RunFailure;
@@ -30,6 +31,7 @@ public final class Torch implements AutoCloseable {
   private final PtSymbolBlock module;
   private final ComputeDevice device;
   private final long bufferBytes;
+  private final Optional<CudaKernels> kernels;
   private final OperatorTimes times = new OperatorTimes();
 
   private Torch(PtNDManager root, PtSymbolBlock module, ComputeDevice device, long bufferBytes) {
@@ -37,6 +39,7 @@ public final class Torch implements AutoCloseable {
     this.module = module;
     this.device = device;
     this.bufferBytes = bufferBytes;
+    this.kernels = CudaKernels.of(device);
   }
 
   /**
@@ -138,6 +141,11 @@ public final class Torch implements AutoCloseable {
   /** Of this process's operators since the start. */
   public OperatorTimes times() {
     return times;
+  }
+
+  /** Kernels of our own, where there are any. */
+  Optional<CudaKernels> kernels() {
+    return kernels;
   }
 
   public ComputeDevice device() {

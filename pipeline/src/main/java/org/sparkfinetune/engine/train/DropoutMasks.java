@@ -4,7 +4,9 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntToLongFunction;
 import org.sparkfinetune.engine.fsdp.Workers;
+import org.sparkfinetune.engine.tensor.OnDevice.DropoutRow;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -15,7 +17,7 @@ import org.sparkfinetune.model.family.LinearModule;
 /**
  * LoRA's dropout as a function of (seed, step, row within the global step, layer, module, token,
  * feature) alone: recomputation sees the same mask, and neither ranks nor micro-batches change it.
- * Where host code does not see tensors' memory a script does {@link MaskWriter}'s arithmetic.
+ * Where host code does not see tensors' memory the device makes them.
  */
 final class DropoutMasks {
   private final double p;
@@ -42,18 +44,12 @@ final class DropoutMasks {
         LinearModule module = carried.get();
         int width = Math.toIntExact(module.inFeatures(config));
         Tensor mask = ops.empty(scope, targets.type(), batch.length(), width);
-        ops.zeroRows(scope, mask, batch.tokens());
         masks.add(mask);
-        for (TokenBatch.RowSpan row : batch.rows()) {
-          long key = key(seed, step, row.indexInStep(), layer, module.ordinal());
-          if (ops.torch().device().sharesHostMemory()) {
-            ByteBuffer bytes = mask.bytes();
-            int first = row.from() * width;
-            int count = row.count() * width;
-            tasks.add(() -> writer.write(bytes, targets.type(), first, count, key));
-          } else {
-            byScript(scope, ops, mask, row, key);
-          }
+        if (ops.torch().device().sharesHostMemory()) {
+          ops.zeroRows(scope, mask, batch.tokens());
+          byHost(tasks, mask, batch, row -> key(seed, step, row, layer, module.ordinal()));
+        } else {
+          byDevice(scope, ops, mask, batch, row -> key(seed, step, row, layer, module.ordinal()));
         }
       } else {
         masks.add(none);
@@ -63,10 +59,31 @@ final class DropoutMasks {
     return masks;
   }
 
-  private void byScript(Scope scope, Ops ops, Tensor mask, TokenBatch.RowSpan row, long key) {
+  private void byHost(
+      List<Runnable> tasks, Tensor mask, TokenBatch batch, IntToLongFunction keyOfRow) {
+    int width = Math.toIntExact(mask.size(1));
+    ByteBuffer bytes = mask.bytes();
+    for (TokenBatch.RowSpan row : batch.rows()) {
+      long key = keyOfRow.applyAsLong(row.indexInStep());
+      int first = row.from() * width;
+      int count = row.count() * width;
+      tasks.add(() -> writer.write(bytes, mask.type(), first, count, key));
+    }
+  }
+
+  private void byDevice(
+      Scope scope, Ops ops, Tensor mask, TokenBatch batch, IntToLongFunction keyOfRow) {
     long width = mask.size(1);
-    ops.onDevice()
-        .dropoutMask(scope, mask, row.from() * width, row.count() * width, writer.counter(key));
+    List<DropoutRow> rows =
+        batch.rows().stream()
+            .map(
+                row ->
+                    new DropoutRow(
+                        row.from() * width,
+                        row.count() * width,
+                        keyOfRow.applyAsLong(row.indexInStep())))
+            .toList();
+    ops.onDevice().dropoutMask(scope, mask, rows, writer.chance());
   }
 
   /** Which modules carry LoRA, and the element type of their inputs. */

@@ -2,7 +2,7 @@ package org.sparkfinetune.engine.train;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.sparkfinetune.engine.tensor.LayerInputs.DropoutCounter;
+import org.sparkfinetune.engine.tensor.OnDevice.DropoutChance;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
@@ -20,10 +20,12 @@ final class MaskWriter {
   private static final int[] EVEN = counters(0, 2, PIECE / 2);
   private static final int[] ODD = counters(1, 2, PIECE / 2);
 
+  private final double p;
   private final int threshold;
   private final int keep;
 
   MaskWriter(double p) {
+    this.p = p;
     this.threshold = (int) Math.round(p * (1 << 24));
     this.keep = Float.floatToRawIntBits((float) (1 / (1 - p)));
   }
@@ -63,9 +65,9 @@ final class MaskWriter {
     }
   }
 
-  /** What a script needs to write the same. */
-  DropoutCounter counter(long key) {
-    return new DropoutCounter((int) key, (int) (key >>> 32), threshold, Float.intBitsToFloat(keep));
+  /** What a device needs to write the same. */
+  DropoutChance chance() {
+    return new DropoutChance(p, threshold, Float.intBitsToFloat(keep));
   }
 
   private void singles(int[] out, int count, int base, int high) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.OnDevice.DropoutRow;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -93,6 +94,35 @@ class DropoutMasksTest {
       for (int i = 0; i < host.size(); i++) {
         assertThat(Arrays.equals(device.get(i), host.get(i))).as("module %d", i).isTrue();
       }
+    }
+  }
+
+  /** On a GPU without kernels of ours: its own generator, seeded for each row. */
+  @Test
+  void a_seeded_rows_mask_depends_on_its_key_and_length_alone() {
+    DropoutRow one = new DropoutRow(0, 3000, 5);
+    DropoutRow other = new DropoutRow(3000, 2000, -7);
+    float[] both = seeded(List.of(one, other), 6000);
+    assertThat(both).containsOnly(0, (float) (1 / (1 - P)));
+    assertThat(Arrays.copyOfRange(both, 5000, 6000)).containsOnly(0);
+    double kept = 0;
+    for (float factor : both) {
+      kept += factor;
+    }
+    assertThat(kept / 5000).isCloseTo(1, within(4 * Math.sqrt(P / 5000)));
+    float[] turned =
+        seeded(List.of(new DropoutRow(0, 2000, -7), new DropoutRow(2000, 3000, 5)), 5000);
+    assertThat(Arrays.copyOfRange(turned, 0, 2000))
+        .isEqualTo(Arrays.copyOfRange(both, 3000, 5000));
+    assertThat(Arrays.copyOfRange(turned, 2000, 5000)).isEqualTo(Arrays.copyOf(both, 3000));
+  }
+
+  private static float[] seeded(List<DropoutRow> rows, int length) {
+    try (Torch torch = Torch.start(1);
+        Scope scope = torch.scope()) {
+      Tensor mask = new Ops(torch).empty(scope, ElementType.FLOAT32, length);
+      new Ops(torch).onDevice().seededMask(scope, mask, rows, new MaskWriter(P).chance());
+      return mask.toFloats();
     }
   }
 
