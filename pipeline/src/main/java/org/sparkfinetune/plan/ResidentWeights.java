@@ -1,59 +1,64 @@
 package org.sparkfinetune.plan;
 
-import java.util.OptionalLong;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import java.util.Locale;
 import org.sparkfinetune.config.TrainConfig;
-import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.model.family.DecoderConfig;
 
-/** How much of a model's frozen weights a GPU keeps beside all else that a run needs there. */
-public final class ResidentWeights {
+/**
+ * What of a model's frozen weights a rank's GPU keeps, as they are stored, beside all else that a
+ * run needs there.
+ *
+ * @param budget bytes that may stay
+ * @param inUse bytes of all ranks' slices that layers and head need
+ * @param passes over them in one optimizer step
+ */
+public record ResidentWeights(long budget, long inUse, int passes) {
   /** Of a GPU's memory, where the configuration does not say how much a run may use. */
-  static final double USED = 0.9;
+  private static final double USED = 0.9;
 
-  private static final Logger LOG = LoggerFactory.getLogger(ResidentWeights.class);
+  private static final double GB = 1e9;
 
-  private ResidentWeights() {}
+  /** Of PCIe 4.0 with 16 lanes, as copies from pinned memory reach it. */
+  private static final double LINK = 25e9;
 
   /**
-   * Bytes of frozen weights that may stay on a rank's device; 0 for {@code offload}, and on a CPU,
-   * where all weights are in the host's memory.
+   * For a GPU.
    *
+   * @param memory of it, in bytes
    * @param ranks of the run
    */
-  public static long bytes(
-      TrainConfig config, DecoderConfig model, ComputeDevice device, int ranks) {
-    if (!(device instanceof ComputeDevice.Cuda) || config.parallelism().offload()) {
-      return 0;
-    }
-    OptionalLong memory = device.memory();
-    if (memory.isEmpty()) {
-      LOG.warn(
-          "How much memory {} has is not known, so frozen weights stay on the host and are copied for each use. gpu_memory has no effect without nvidia-smi.",
-          device.text());
-      return 0;
-    }
-    Device gpu = Device.gpu(memory.getAsLong(), ranks);
-    Workload work = Workload.of(config, model, gpu, ranks);
-    long bytes = bytes(work, gpu, allowed(config, gpu));
-    long most = work.frozen();
-    LOG.info(
-        "{}: {} GB of {} GB of frozen weights stay on it{}.",
-        device.text(),
-        "%.1f".formatted(Math.min(bytes, most) / 1e9),
-        "%.1f".formatted(most / 1e9),
-        bytes >= most ? "" : ", the rest is copied from the host for each use");
-    return bytes;
+  public static ResidentWeights of(
+      TrainConfig config, DecoderConfig model, long memory, int ranks) {
+    Device gpu = Device.gpu(memory, ranks);
+    return of(Workload.of(config, model, gpu, ranks), gpu);
   }
 
-  /** What a run may use of a GPU. */
-  static long allowed(TrainConfig config, Device gpu) {
+  static ResidentWeights of(Workload work, Device gpu) {
     long usual = (long) (USED * gpu.memoryBytes());
-    return Math.min(gpu.memoryBytes(), config.parallelism().gpuMemory().orElse(usual));
+    long allowed = Math.min(gpu.memoryBytes(), work.config().parallelism().gpuMemory().orElse(usual));
+    long left = allowed - Memory.of(work.withOffload(), gpu).needed();
+    boolean onDevice = work.offload() == Workload.Offload.ON_DEVICE;
+    return new ResidentWeights(
+        onDevice ? Math.max(0, left) : 0, work.frozenInUse(), 2 * work.groups(gpu));
   }
 
-  static long bytes(Workload work, Device gpu, long allowed) {
-    return Math.max(0, allowed - Memory.of(work.withOffload(), gpu).needed());
+  /** Bytes that cross to the GPU in one optimizer step, once what stays is there. */
+  public long crossing() {
+    return passes * Math.max(0, inUse - budget);
+  }
+
+  /** For logs and {@code check}. */
+  public String text() {
+    if (crossing() == 0) {
+      return String.format(Locale.ROOT, "all %.1f GB of frozen weights stay on the GPU", inUse / GB);
+    }
+    return String.format(
+        Locale.ROOT,
+        "%.1f of %.1f GB of frozen weights stay on the GPU; %.1f GB are copied there for each step,"
+            + " which takes %.1f s at PCIe 4.0's 25 GB/s, beside computing",
+        Math.min(budget, inUse) / GB,
+        inUse / GB,
+        crossing() / GB,
+        crossing() / LINK);
   }
 }

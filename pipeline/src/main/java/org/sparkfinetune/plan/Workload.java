@@ -301,6 +301,12 @@ record Workload(
         + (heads + embeddings + model.hiddenSize()) * widths.plain();
   }
 
+  /** Of {@link #frozen}, what computing needs whole: all but an embedding, of which rows are read. */
+  long frozenInUse() {
+    boolean rowsAlone = method != Method.FULL && !trainsEmbedding() && hasHead();
+    return frozen() - (rowsAlone ? embedding() * widths.plain() : 0);
+  }
+
   boolean dora() {
     return method != Method.FULL && config.lora().options().useDora();
   }

@@ -8,11 +8,14 @@ import java.io.ObjectOutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.util.LongAccumulator;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
@@ -29,6 +32,7 @@ import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
+import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -37,6 +41,8 @@ import org.sparkfinetune.store.Store;
  */
 public final class TrainTask implements RankTask {
   private static final long serialVersionUID = 1L;
+
+  private static final Logger LOG = LoggerFactory.getLogger(TrainTask.class);
 
   private final String configFile;
   private final String modelId;
@@ -107,7 +113,7 @@ public final class TrainTask implements RankTask {
             context.host(),
             context.cores(),
             device,
-            model -> ResidentWeights.bytes(config, model, device, context.exchange().worldSize()),
+            model -> residentBytes(config, model, device, context.exchange().worldSize()),
             context.scratch(),
             tokenizedPath,
             testSources,
@@ -124,6 +130,24 @@ public final class TrainTask implements RankTask {
       out.writeObject(report);
     }
     return bytes.toByteArray();
+  }
+
+  /** What of the frozen weights may stay on a rank's GPU; none on a CPU, whose memory all share. */
+  private static long residentBytes(
+      TrainConfig config, DecoderConfig model, ComputeDevice device, int ranks) {
+    if (!(device instanceof ComputeDevice.Cuda)) {
+      return 0;
+    }
+    OptionalLong memory = device.memory();
+    if (memory.isEmpty()) {
+      LOG.warn(
+          "{}: nvidia-smi does not say how much memory it has, so all frozen weights are copied to it for each use.",
+          device.text());
+      return 0;
+    }
+    ResidentWeights resident = ResidentWeights.of(config, model, memory.getAsLong(), ranks);
+    LOG.info("{}: {}", device.text(), resident.text());
+    return resident.budget();
   }
 
   private RankRun.ProgressListener progressListener(RankContext context) {

@@ -148,6 +148,11 @@ class DropoutMasksTest {
     return all(seed, step, batch, layer, ElementType.FLOAT32, new ComputeDevice.Cpu());
   }
 
+  /** Of a row of 700 tokens. */
+  static List<float[]> all(ElementType type, ComputeDevice device) {
+    return all(7, 3, ofOneRow(700), 1, type, device);
+  }
+
   private static List<float[]> all(
       long seed, long step, TokenBatch batch, int layer, ElementType type, ComputeDevice device) {
     List<float[]> masks = new ArrayList<>();
