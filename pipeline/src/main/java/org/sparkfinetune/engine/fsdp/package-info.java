@@ -4,7 +4,9 @@
  *
  * <p>Frozen and trainable weights are two different things here. Frozen ones never change: a rank
  * keeps its slice in a file ({@link org.sparkfinetune.engine.fsdp.ShardStore}) and reads the
- * others' when it needs them, with no collective and no waiting for a slow peer. Trainable ones are
+ * others' when it needs them, with no collective and no waiting for a slow peer. On a GPU all
+ * ranks' slices of as many groups as fit stay in its memory ({@link
+ * org.sparkfinetune.engine.fsdp.ResidentShards}) and are not asked for again. Trainable ones are
  * versioned by step ({@link org.sparkfinetune.engine.fsdp.TrainableGroup}): the owner of a slice
  * adds up all ranks' gradients for it, updates it and publishes the next version.
  *

@@ -13,9 +13,14 @@
  *
  * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
  * code works in their own memory; for CUDA everything passes through {@link
- * org.sparkfinetune.engine.tensor.HostMemory}. What a GPU does differently is in few places: memory
- * that is pinned, the name of the device, and attention's operators, chosen in the script. None of
- * these has run yet; all else is tested on {@link
+ * org.sparkfinetune.engine.tensor.HostMemory}, and what is large through {@link
+ * org.sparkfinetune.engine.tensor.Uploads}. What a GPU does differently is in few places: memory
+ * that is pinned, the name of the device, a stream for copies ({@code streams.py}), attention's
+ * operators, chosen in the script, and two kernels of our own ({@code kernels.cu}) for what takes
+ * libtorch's operators ten passes over memory and more: NF4 and dropout. Those are compiled by
+ * NVRTC and launched by CUDA's driver, both through JNA, which DJL brings: no native code of ours
+ * has to be built. None of these has run on a GPU yet; kernels and streams compile, kernels are
+ * tested with a driver that works on the host, and all else on {@link
  * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
  */
 @NullMarked
