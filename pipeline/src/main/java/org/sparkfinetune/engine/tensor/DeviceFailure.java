@@ -21,7 +21,8 @@ public final class DeviceFailure {
   private static final Pattern HOST_MEMORY =
       Pattern.compile("DefaultCPUAllocator: [^:]*: you tried to allocate (\\d+) bytes");
   private static final Pattern OF_CUDA =
-      Pattern.compile("CUDA (?:driver )?error|cuDNN error|CUDNN_STATUS_|unspecified launch failure");
+      Pattern.compile(
+          "CUDA (?:driver )?error|cuDNN error|CUDNN_STATUS_|unspecified launch failure");
 
   /** CUDACachingAllocator.cpp of libtorch 2.7: "2.00 GiB", "512.00 MiB", "4.00 KiB", "2 bytes". */
   private static final String SIZE = "(\\d+(?:\\.\\d+)? (?:bytes|[KMG]iB))";
@@ -106,8 +107,7 @@ public final class DeviceFailure {
       String words, String operator, ComputeDevice.Cuda gpu, RuntimeException e) {
     return new RunFailure(
         "CUDA failed on GPU %s (%s), seen in %s, though the cause may be an earlier operator: %s. This process cannot use the GPU any more, so the executor ends and another one goes on from the last checkpoint. If it happens again, look for Xid lines of that GPU in the host's kernel log (dmesg), and set CUDA_LAUNCH_BLOCKING=1 for the executors, by which the operator that is named is the one that failed."
-            .formatted(
-                gpu.onHost(), gpu.text(), operator, LibtorchWords.shortened(words)),
+            .formatted(gpu.onHost(), gpu.text(), operator, LibtorchWords.shortened(words)),
         new DeviceLost(e));
   }
 

@@ -121,8 +121,7 @@ class RankDeviceTest {
   @Test
   void without_nvidia_smi_the_run_is_let_go_on() {
     RankDevice device =
-        new RankDevice(
-            gpu -> Optional.empty(), new NvidiaSmi(folder + "/none"), visible(null));
+        new RankDevice(gpu -> Optional.empty(), new NvidiaSmi(folder + "/none"), visible(null));
     assertThat(device.choose(compute(DeviceChoice.CUDA), asking("0")))
         .isEqualTo(new ComputeDevice.Cuda(0));
   }
@@ -132,8 +131,7 @@ class RankDeviceTest {
   }
 
   private RankDevice works(String gpu) {
-    return new RankDevice(
-        asked -> Optional.empty(), FakeNvidiaSmi.in(folder, gpu), visible(null));
+    return new RankDevice(asked -> Optional.empty(), FakeNvidiaSmi.in(folder, gpu), visible(null));
   }
 
   private RankDevice device(CudaTrouble trouble, String gpu) {
