@@ -1,11 +1,10 @@
 package org.sparkfinetune.testing;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
-
 import org.junit.jupiter.api.Assumptions;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.tensor.VisibleGpus;
 import org.sparkfinetune.errors.RunFailure;
 
 /** For tests that need a GPU: where there is none they are skipped, and say what is missing. */
@@ -18,10 +17,13 @@ public final class Cuda {
     } catch (RunFailure e) {
       Assumptions.abort("There is no GPU here: " + e.getMessage());
     }
-    assumeTrue(
-        Torch.hasCuda(),
-        "The libtorch here has no CUDA: put ai.djl.pytorch:pytorch-native-cu128 on the class path,"
-            + " and libcudart's folder into LD_LIBRARY_PATH.");
-    return new ComputeDevice.Cuda(0);
+    ComputeDevice.Cuda gpu = VisibleGpus.here().device(0);
+    Torch.trouble(gpu)
+        .ifPresent(
+            trouble ->
+                Assumptions.abort(
+                    "The GPU here cannot be used: %s. %s."
+                        .formatted(trouble.what(), trouble.advice())));
+    return gpu;
   }
 }

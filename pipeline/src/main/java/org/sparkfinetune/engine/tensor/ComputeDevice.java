@@ -40,13 +40,20 @@ public sealed interface ComputeDevice {
   /**
    * A GPU of NVIDIA's.
    *
-   * @param index among those that this process sees, in the order of nvidia-smi
+   * @param index among those that this process sees, as libtorch counts them
+   * @param onHost its index of nvidia-smi, which pays no heed to CUDA_VISIBLE_DEVICES
    */
-  record Cuda(int index) implements ComputeDevice {
+  record Cuda(int index, int onHost) implements ComputeDevice {
     public Cuda {
-      if (index < 0) {
-        throw new IllegalArgumentException("a GPU's index is " + index + "; they begin at 0");
+      if (index < 0 || onHost < 0) {
+        throw new IllegalArgumentException(
+            "a GPU's index is %s, nvidia-smi's is %s; they begin at 0".formatted(index, onHost));
       }
+    }
+
+    /** Where the process sees all GPUs of its host. */
+    public Cuda(int index) {
+      this(index, index);
     }
 
     @Override
@@ -68,7 +75,7 @@ public sealed interface ComputeDevice {
     @Override
     public OptionalLong memory() {
       try {
-        return OptionalLong.of(new NvidiaSmi().gpu(index).memory());
+        return OptionalLong.of(new NvidiaSmi().gpu(onHost).memory());
       } catch (RunFailure e) {
         return OptionalLong.empty();
       }

@@ -68,6 +68,15 @@ public final class NvidiaSmi {
     }
   }
 
+  /**
+   * What names a GPU in {@code CUDA_VISIBLE_DEVICES} on any host: {@code GPU-8932f937-…}.
+   *
+   * @throws RunFailure if the program is not there or does not know the GPU
+   */
+  String uuid(int index) {
+    return ask(index, "uuid").trim();
+  }
+
   private String ask(int index, String what) {
     try {
       Process process = new ProcessBuilder(command(index, what)).redirectErrorStream(true).start();

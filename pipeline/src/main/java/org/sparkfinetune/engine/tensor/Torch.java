@@ -3,7 +3,8 @@ package org.sparkfinetune.engine.tensor;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.engine.EngineException;
-import ai.djl.engine.StandardCapabilities;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -90,20 +91,37 @@ public final class Torch implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } catch (EngineException e) {
-      throw unstarted(e);
+      throw device instanceof ComputeDevice.Cuda gpu ? unusable(gpu, e) : unstarted(e);
     }
   }
 
+  private static RunFailure unusable(ComputeDevice.Cuda gpu, EngineException e) {
+    CudaTrouble trouble = CudaTrouble.said(String.valueOf(e.getMessage()));
+    return new RunFailure(
+        "libtorch cannot compute on GPU %s of this host (%s): %s. %s."
+            .formatted(gpu.onHost(), gpu.text(), trouble.what(), trouble.advice()),
+        e);
+  }
+
   /**
-   * Whether libtorch here is built for CUDA and finds a GPU.
+   * Why libtorch here cannot compute on a GPU; empty if it can. Makes a number there, by which this
+   * process takes some hundred megabytes of the GPU's memory.
    *
    * @throws RunFailure if the native library cannot be loaded
+   * @throws org.sparkfinetune.errors.UserError if the environment names another libtorch than this
+   *     one
    */
-  public static boolean hasCuda() {
-    return engine().hasCapability(StandardCapabilities.CUDA);
+  public static Optional<CudaTrouble> trouble(ComputeDevice.Cuda gpu) {
+    try (NDManager manager = engine().newBaseManager(Device.gpu(gpu.index()))) {
+      float unused = manager.zeros(new Shape(1)).getFloat();
+      return Optional.empty();
+    } catch (EngineException e) {
+      return Optional.of(CudaTrouble.said(String.valueOf(e.getMessage())));
+    }
   }
 
   private static Engine engine() {
+    LibtorchFolder.here().check();
     System.setProperty("ai.djl.offline", "true");
     try {
       return Engine.getEngine("PyTorch");
@@ -112,13 +130,17 @@ public final class Torch implements AutoCloseable {
     }
   }
 
-  private static RunFailure unstarted(Throwable cause) {
+  /** The deepest cause names the library that is missing; those around it only that one is. */
+  private static RunFailure unstarted(Throwable failure) {
+    Throwable cause = failure;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    String words = String.valueOf(cause.getMessage());
     return new RunFailure(
-        "libtorch could not be started on this host: "
-            + cause.getMessage()
-            + ". It needs Linux on x86-64 with glibc and about 1 GB in the folder named by"
-            + " DJL_CACHE_DIR (default: .djl.ai in the home folder).",
-        cause);
+        "libtorch could not be started on this host: %s. %s"
+            .formatted(words, LibtorchFolder.adviceOn(words)),
+        failure);
   }
 
   public Scope scope() {
@@ -205,6 +227,8 @@ public final class Torch implements AutoCloseable {
     long start = System.nanoTime();
     try {
       return IValueUtils.runMethod(module, method, arguments);
+    } catch (EngineException e) {
+      throw DeviceFailure.of(e, method, device).map(RuntimeException.class::cast).orElse(e);
     } finally {
       times.addSince(start, method);
       for (IValue argument : arguments) {

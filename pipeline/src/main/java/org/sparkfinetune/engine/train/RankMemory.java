@@ -116,7 +116,7 @@ final class RankMemory {
     NvidiaSmi.Watch watch(ComputeDevice device) {
       if (device instanceof ComputeDevice.Cuda cuda) {
         try {
-          return smi.used(cuda.index(), bytes -> peak.accumulateAndGet(bytes, Math::max));
+          return smi.used(cuda.onHost(), bytes -> peak.accumulateAndGet(bytes, Math::max));
         } catch (RunFailure e) {
           LOG.warn("peak_gpu_bytes will be 0: {}", e.getMessage());
         }

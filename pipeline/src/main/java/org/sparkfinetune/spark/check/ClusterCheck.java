@@ -19,7 +19,6 @@ import org.sparkfinetune.plan.Planner;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.ClusterSettings;
-import org.sparkfinetune.spark.cluster.RankDevice;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.store.Store;
@@ -101,7 +100,7 @@ final class ClusterCheck {
     ClusterProbe probe =
         new ClusterProbe(modelFolder, config.compute(), new Store(spark.hadoopConfiguration()));
     return new BarrierStage(spark, planner, plan, ExchangeSettings.defaults())
-        .run(probe, 0).stream().map(ClusterProbe.Found::decoded).toList();
+        .runOnce(probe).stream().map(ClusterProbe.Found::decoded).toList();
   }
 
   private static Map<String, List<ClusterProbe.Found>> hosts(List<ClusterProbe.Found> found) {
@@ -145,9 +144,11 @@ final class ClusterCheck {
             : CheckLine.warned(
                 gpus,
                 what + ", %s compute on them".formatted(used),
-                "With device: cpu the others stay idle; with auto their libtorch has no CUDA. "
-                    + RankDevice.CUDA_LIBRARY
-                    + "."));
+                found.stream()
+                    .map(ClusterProbe.Found::unused)
+                    .filter(why -> !why.isEmpty())
+                    .findFirst()
+                    .orElse("With device: cpu the others stay idle; device: auto uses them.")));
   }
 
   private List<CheckLine> host(String host, ClusterProbe.Found one, int onHost, int ranks) {

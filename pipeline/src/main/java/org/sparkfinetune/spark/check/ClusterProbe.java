@@ -5,8 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.sparkfinetune.config.TrainConfig.Compute;
-import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
@@ -47,6 +47,7 @@ final class ClusterProbe implements RankTask {
    * @param gpu its address, empty where there is none
    * @param device what it would compute on, as libtorch calls it
    * @param objection why it cannot, empty if it can
+   * @param unused why it computes on the CPU although it has a GPU, empty if it does not
    */
   record Found(
       String host,
@@ -56,6 +57,7 @@ final class ClusterProbe implements RankTask {
       String gpu,
       String device,
       String objection,
+      String unused,
       Sight sight) {
     String encoded() {
       return String.join(
@@ -67,6 +69,7 @@ final class ClusterProbe implements RankTask {
           gpu,
           device,
           objection,
+          unused,
           sight.name());
     }
 
@@ -80,7 +83,8 @@ final class ClusterProbe implements RankTask {
           parts[4],
           parts[5],
           parts[6],
-          Sight.valueOf(parts[7]));
+          parts[7],
+          Sight.valueOf(parts[8]));
     }
   }
 
@@ -92,9 +96,12 @@ final class ClusterProbe implements RankTask {
     Torch.start(context.cores()).close();
     String chosen = "";
     String objection = "";
+    String unused = "";
     try {
-      chosen = device(context).text();
-    } catch (UserError e) {
+      RankDevice.Choice choice = device(context);
+      chosen = choice.device().text();
+      unused = choice.unused().orElse("");
+    } catch (UserError | RunFailure e) {
       objection = String.valueOf(e.getMessage());
     }
     Found found =
@@ -106,16 +113,17 @@ final class ClusterProbe implements RankTask {
             context.gpuAddress().orElse(""),
             chosen,
             objection,
+            unused,
             sight());
     return found.encoded().getBytes(StandardCharsets.UTF_8);
   }
 
-  private ComputeDevice device(RankContext context) {
-    ComputeDevice chosen = new RankDevice().choose(compute, RankDevice.Asking.of(context));
-    if (!chosen.sharesHostMemory()) {
-      Torch.start(context.cores(), chosen).close();
+  private RankDevice.Choice device(RankContext context) {
+    RankDevice.Choice choice = new RankDevice().decide(compute, RankDevice.Asking.of(context));
+    if (!choice.device().sharesHostMemory()) {
+      Torch.start(context.cores(), choice.device()).close();
     }
-    return chosen;
+    return choice;
   }
 
   @Override

@@ -81,6 +81,19 @@ public final class BarrierStage {
     }
   }
 
+  /**
+   * A stage that is not tried again, as {@link #run}.
+   *
+   * @throws RunFailure with the first cause, if it failed
+   */
+  public List<byte[]> runOnce(RankTask task) {
+    try {
+      return run(task, 0);
+    } catch (AttemptFailure e) {
+      throw new RunFailure(e.first().text(), e);
+    }
+  }
+
   private RankRunner runner(RankTask task, int attempt) {
     return new RankRunner(task, plan, settings, Secret.random(), attempt);
   }
@@ -103,6 +116,7 @@ public final class BarrierStage {
     }
     RootCause first = watch.diagnose(String.valueOf(thrown.getMessage()));
     LOG.debug("Spark's own report", thrown);
+    planner.awaitLoss(watch.endingExecutors());
     return first.kind() == FailureKind.USER
         ? new UserError(first.what())
         : new AttemptFailure(first, thrown);

@@ -1,42 +1,44 @@
 package org.sparkfinetune.spark.cluster;
 
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.CudaTrouble;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.tensor.VisibleGpus;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
 /** What a rank computes on: its configuration, the GPU that Spark gave it, and its libtorch. */
 public final class RankDevice {
-  public static final String CUDA_LIBRARY =
-      "Give ai.djl.pytorch:pytorch-native-cu128 of DJL's version to spark.jars (see"
-          + " conf/spark/train-gpu.conf), and let LD_LIBRARY_PATH of the executors name the folder"
-          + " of libcudart, by which DJL knows a host with GPUs";
-
   /** First of NVIDIA's generations that computes in bfloat16. */
   private static final int BFLOAT16_MAJOR = 8;
 
   private static final Logger LOG = LoggerFactory.getLogger(RankDevice.class);
 
-  private final BooleanSupplier cudaInLibtorch;
+  private final Function<ComputeDevice.Cuda, Optional<CudaTrouble>> libtorch;
   private final NvidiaSmi smi;
+  private final VisibleGpus visible;
 
   public RankDevice() {
-    this(Torch::hasCuda, new NvidiaSmi());
+    this(Torch::trouble, new NvidiaSmi(), VisibleGpus.here());
   }
 
   /**
-   * @param cudaInLibtorch asked only where there is a GPU
+   * @param libtorch why it cannot compute on a GPU; asked only where Spark gave one
    */
-  RankDevice(BooleanSupplier cudaInLibtorch, NvidiaSmi smi) {
-    this.cudaInLibtorch = cudaInLibtorch;
+  RankDevice(
+      Function<ComputeDevice.Cuda, Optional<CudaTrouble>> libtorch,
+      NvidiaSmi smi,
+      VisibleGpus visible) {
+    this.libtorch = libtorch;
     this.smi = smi;
+    this.visible = visible;
   }
 
   /**
@@ -55,35 +57,66 @@ public final class RankDevice {
   }
 
   /**
+   * What a rank computes on.
+   *
+   * @param unused why that is the CPU although Spark gave the rank a GPU, as a sentence with what
+   *     to do; empty where it gave none, or the configuration asked for the CPU
+   */
+  public record Choice(ComputeDevice device, Optional<String> unused) {}
+
+  /**
    * The device that {@code device} means for a rank.
    *
    * @throws UserError if it cannot be had, or does not compute in the type asked for
    */
   public ComputeDevice choose(Compute compute, Asking rank) {
+    Choice choice = decide(compute, rank);
+    choice.unused().ifPresent(LOG::warn);
+    return choice.device();
+  }
+
+  /**
+   * As {@link #choose}, with the reason where {@code auto} leaves a GPU unused.
+   *
+   * @throws UserError if the device cannot be had, or does not compute in the type asked for
+   */
+  public Choice decide(Compute compute, Asking rank) {
     return switch (compute.device()) {
-      case CPU -> new ComputeDevice.Cpu();
-      case CUDA -> cuda(compute, rank);
+      case CPU -> cpu();
+      case CUDA -> new Choice(cuda(compute, rank), Optional.empty());
       case AUTO -> auto(compute, rank);
     };
   }
 
-  private ComputeDevice auto(Compute compute, Asking rank) {
+  private static Choice cpu() {
+    return new Choice(new ComputeDevice.Cpu(), Optional.empty());
+  }
+
+  private Choice auto(Compute compute, Asking rank) {
     if (rank.gpuAddress().isEmpty()) {
       LOG.info("{} computes on the CPU: Spark gave it no GPU", rank.text());
-      return new ComputeDevice.Cpu();
+      return cpu();
     }
-    if (!cudaInLibtorch.getAsBoolean()) {
-      LOG.warn(
-          "{} computes on the CPU although it has GPU {}: its libtorch has no CUDA. {}.",
-          rank.text(),
-          rank.gpuAddress().get(),
-          CUDA_LIBRARY);
-      return new ComputeDevice.Cpu();
+    ComputeDevice.Cuda gpu = given(rank);
+    Optional<CudaTrouble> trouble = libtorch.apply(gpu);
+    if (trouble.isPresent() && trouble.get().kind().isAbsence()) {
+      return new Choice(
+          new ComputeDevice.Cpu(),
+          Optional.of(
+              "%s computes on the CPU although Spark gave it GPU %s: %s. %s."
+                  .formatted(
+                      rank.text(), gpu.onHost(), trouble.get().what(), trouble.get().advice())));
     }
-    return cuda(compute, rank);
+    return new Choice(usable(gpu, trouble, compute, rank), Optional.empty());
   }
 
   private ComputeDevice cuda(Compute compute, Asking rank) {
+    ComputeDevice.Cuda gpu = given(rank);
+    return usable(gpu, libtorch.apply(gpu), compute, rank);
+  }
+
+  /** The GPU that Spark gave, as libtorch counts it. */
+  private ComputeDevice.Cuda given(Asking rank) {
     String address =
         rank.gpuAddress()
             .orElseThrow(
@@ -96,16 +129,25 @@ public final class RankDevice {
           "Spark's GPU of %s has the address \"%s\", which is not an index. Let the discovery script name GPUs by nvidia-smi's index, as conf/spark/discover-gpus.sh does."
               .formatted(rank.text(), address));
     }
-    if (!cudaInLibtorch.getAsBoolean()) {
+    return visible.device(Integer.parseInt(address));
+  }
+
+  private ComputeDevice usable(
+      ComputeDevice.Cuda gpu, Optional<CudaTrouble> trouble, Compute compute, Asking rank) {
+    if (trouble.isPresent()) {
       throw new UserError(
-          "device: cuda, but the libtorch of %s has no CUDA, or finds no GPU. %s; or use device: auto or cpu."
-              .formatted(rank.text(), CUDA_LIBRARY));
+          "device: %s, and Spark gave GPU %s to %s, but %s. %s; or use device: cpu."
+              .formatted(
+                  compute.device().text(),
+                  gpu.onHost(),
+                  rank.text(),
+                  trouble.get().what(),
+                  trouble.get().advice()));
     }
-    int index = Integer.parseInt(address);
     if (compute.bf16()) {
-      checkBfloat16(compute.device(), index, rank);
+      checkBfloat16(compute.device(), gpu.onHost(), rank);
     }
-    return new ComputeDevice.Cuda(index);
+    return gpu;
   }
 
   private void checkBfloat16(DeviceChoice device, int index, Asking rank) {

@@ -2,9 +2,11 @@ package org.sparkfinetune.spark.cluster;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
+import org.sparkfinetune.engine.tensor.DeviceFailure;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -28,7 +30,9 @@ public final class RankFailure extends RuntimeException {
 
   private RankFailure(
       FailureKind kind, int rank, String host, RankProgress.Point point, Throwable cause) {
-    super("Rank %s on %s failed in %s: %s".formatted(rank, host, point.text(), describe(cause)));
+    super(
+        "Rank %s on %s failed in %s: %s".formatted(rank, host, point.text(), describe(cause)),
+        executorsEnd(cause).orElse(null));
     this.kind = kind;
     this.rank = rank;
     this.host = host;
@@ -47,6 +51,22 @@ public final class RankFailure extends RuntimeException {
 
   static RankFailure cancelled(int rank, String host, RankProgress.Point point, Throwable thrown) {
     return new RankFailure(FailureKind.CANCELLED, rank, host, point, unwrapped(thrown));
+  }
+
+  /**
+   * After some failures a process cannot go on, and a new executor has to take its place. Spark
+   * ends an executor, once it has told the driver of the failure, if a cause is an error of the
+   * JVM's.
+   */
+  private static Optional<VirtualMachineError> executorsEnd(Throwable cause) {
+    return DeviceFailure.endsProcess(cause)
+        ? Optional.of(new InternalError("This executor ends: its process has lost its GPU."))
+        : Optional.empty();
+  }
+
+  /** Whether Spark ends the executor that it came from. */
+  boolean endsExecutor() {
+    return getCause() instanceof VirtualMachineError;
   }
 
   private static FailureKind kind(Throwable cause) {

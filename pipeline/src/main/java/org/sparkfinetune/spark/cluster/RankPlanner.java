@@ -4,6 +4,7 @@ import java.io.Serializable;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
@@ -26,6 +27,9 @@ public final class RankPlanner {
   private static final Duration FOR_ALL_THERE_ARE = Duration.ofSeconds(20);
 
   private static final Duration SETTLED = Duration.ofSeconds(5);
+
+  /** From the failure of a task until the driver knows that its executor has ended. */
+  private static final Duration UNTIL_GONE = Duration.ofSeconds(30);
 
   private final JavaSparkContext spark;
   private final ClusterSettings master;
@@ -90,6 +94,18 @@ public final class RankPlanner {
       throw new RunFailure(
           "%s executors are needed, %s are there, and master %s gave no others in time."
               .formatted(plan.worldSize(), found, master.url()));
+    }
+  }
+
+  /**
+   * Waits until executors that end by themselves are gone, so that nothing is started on them. One
+   * that stays is left to what comes next.
+   */
+  void awaitLoss(Set<String> executors) {
+    long start = System.nanoTime();
+    while (registered().stream().anyMatch(one -> executors.contains(one.id()))
+        && !isPast(start, UNTIL_GONE)) {
+      pause();
     }
   }
 

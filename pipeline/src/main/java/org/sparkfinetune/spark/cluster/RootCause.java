@@ -2,6 +2,7 @@ package org.sparkfinetune.spark.cluster;
 
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.regex.Pattern;
 
 /**
  * What made a stage fail, as opposed to what failed because of it.
@@ -16,6 +17,7 @@ public record RootCause(
     String place,
     String what,
     String stack) {
+  private static final Pattern SIZE = Pattern.compile("\\d+(?:\\.\\d+)? (?:bytes|[KMG]iB)");
 
   public static RootCause of(RankFailure failure) {
     return new RootCause(
@@ -46,12 +48,19 @@ public record RootCause(
     return "%s: %s".formatted(place, what);
   }
 
-  /** The same failure of our own at the same step: trying again would end there again. */
+  /**
+   * The same failure of our own at the same step: trying again would end there again. Sizes in the
+   * words may differ, of memory for example.
+   */
   public boolean repeats(RootCause earlier) {
     return isDeterministic()
         && earlier.isDeterministic()
         && step.equals(earlier.step)
-        && what.equals(earlier.what);
+        && withoutSizes(what).equals(withoutSizes(earlier.what));
+  }
+
+  private static String withoutSizes(String words) {
+    return SIZE.matcher(words).replaceAll("size");
   }
 
   private boolean isDeterministic() {

@@ -27,6 +27,7 @@ final class StageWatch extends SparkListener {
   private final String jobGroup;
   private final Set<Integer> stages = new HashSet<>();
   private final List<RootCause> ends = new ArrayList<>();
+  private final Set<String> endingExecutors = new HashSet<>();
   private int ended;
 
   StageWatch(String jobGroup) {
@@ -46,10 +47,18 @@ final class StageWatch extends SparkListener {
     if (stages.contains(end.stageId())) {
       if (end.reason() instanceof TaskFailedReason reason) {
         ends.add(cause(end, reason));
+        if (ScalaBridge.thrown(reason).filter(RankFailure::endsExecutor).isPresent()) {
+          endingExecutors.add(end.taskInfo().executorId());
+        }
       }
       ended++;
       notifyAll();
     }
+  }
+
+  /** Those whose rank failed so that they end by themselves. */
+  synchronized Set<String> endingExecutors() {
+    return Set.copyOf(endingExecutors);
   }
 
   /** Waits until so many tasks have ended; a cancelled job returns to its caller before. */

@@ -46,6 +46,7 @@ import org.sparkfinetune.report.mlflow.MlflowRun;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.BarrierStage.RunExchange;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
+import org.sparkfinetune.spark.cluster.DeviceProbe;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.model.ModelAndTokenizer.ModelHash;
@@ -129,14 +130,28 @@ public final class TrainDriver {
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
+    BarrierStage stage = stage(context, planner, plan);
+    DeviceProbe.look(context.getConf(), config.compute(), stage);
     try (RunLock unused =
         RunLock.acquire(folder.lock(), store, spark.sparkContext()::cancelAllJobs)) {
-      train(context, planner, plan, preflight.model().tokenizer());
+      train(context, planner, plan, stage, preflight.model().tokenizer());
     }
   }
 
+  private BarrierStage stage(JavaSparkContext context, RankPlanner planner, RankPlan plan) {
+    return new BarrierStage(
+        context,
+        planner,
+        plan,
+        RunExchange.settings(context.getConf(), config.parallelism().exchange()));
+  }
+
   private void train(
-      JavaSparkContext context, RankPlanner planner, RankPlan plan, TokenizerFiles tokenizer) {
+      JavaSparkContext context,
+      RankPlanner planner,
+      RankPlan plan,
+      BarrierStage stage,
+      TokenizerFiles tokenizer) {
     String modelHash = ModelHash.of(config.model().folder(), store);
     new TokenizedCache(folder.tokenized(), store).sweep();
     List.of(folder.root(), folder.tensorboard()).forEach(store::sweep);
@@ -175,12 +190,6 @@ public final class TrainDriver {
         plan.worldSize(),
         plan.coresPerRank(),
         schedule.totalSteps());
-    BarrierStage stage =
-        new BarrierStage(
-            context,
-            planner,
-            plan,
-            RunExchange.settings(spark.sparkContext().getConf(), config.parallelism().exchange()));
     int layers = preflight.model().model().numHiddenLayers();
     int[] attempts = {0};
     List<RankReport> reports =

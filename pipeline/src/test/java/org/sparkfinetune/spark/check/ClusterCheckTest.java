@@ -16,7 +16,10 @@ class ClusterCheckTest {
     assertThat(used.what()).startsWith("Spark gives a GPU to 2 of 2 rank(s)");
     CheckLine idle = gpus(found("0", "cpu", ""), found("1", "cpu", "")).orElseThrow();
     assertThat(idle.verdict()).isEqualTo(CheckLine.Verdict.WARNED);
-    assertThat(idle.advice().orElseThrow()).contains("pytorch-native-cu128");
+    assertThat(idle.advice().orElseThrow()).contains("device: cpu");
+    CheckLine unusable = gpus(unused("0", "no driver")).orElseThrow();
+    assertThat(unusable.verdict()).isEqualTo(CheckLine.Verdict.WARNED);
+    assertThat(unusable.advice()).hasValue("no driver");
     CheckLine old = gpus(found("0", "cuda:0", ""), found("1", "", "bf16: true …")).orElseThrow();
     assertThat(old.verdict()).isEqualTo(CheckLine.Verdict.FAILED);
     assertThat(old.what()).isEqualTo("bf16: true …");
@@ -24,7 +27,7 @@ class ClusterCheckTest {
 
   @Test
   void what_an_executor_has_travels_as_bytes() {
-    ClusterProbe.Found found = found("0", "cuda:0", "bf16: true …");
+    ClusterProbe.Found found = unused("0", "no driver");
     byte[] bytes = found.encoded().getBytes(java.nio.charset.StandardCharsets.UTF_8);
     assertThat(ClusterProbe.Found.decoded(bytes)).isEqualTo(found);
   }
@@ -35,6 +38,11 @@ class ClusterCheckTest {
 
   private static ClusterProbe.Found found(String gpu, String device, String objection) {
     return new ClusterProbe.Found(
-        "worker", 1, 1, 1, gpu, device, objection, ClusterProbe.Sight.SEES_MODEL);
+        "worker", 1, 1, 1, gpu, device, objection, "", ClusterProbe.Sight.SEES_MODEL);
+  }
+
+  private static ClusterProbe.Found unused(String gpu, String why) {
+    return new ClusterProbe.Found(
+        "worker", 1, 1, 1, gpu, "cpu", "", why, ClusterProbe.Sight.SEES_MODEL);
   }
 }

@@ -22,6 +22,7 @@ import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.exchange.Shard;
+import org.sparkfinetune.engine.tensor.CudaWords;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.cluster.BarrierStage.AttemptFailure;
@@ -191,6 +192,41 @@ class BarrierStageClusterTest {
     exchange.await(exchange.push(1 - rank.rank(), "x", 0, ByteBuffer.allocateDirect(8)));
     exchange.sum("all here", 0, new double[1]);
     return ("attempt " + rank.attempt()).getBytes(UTF_8);
+  }
+
+  @Test
+  void a_process_that_lost_its_gpu_ends_after_it_has_said_so_and_a_new_one_goes_on() {
+    BarrierStage stage = stage();
+    List<String> failed = new ArrayList<>();
+    List<byte[]> results =
+        new AttemptLoop(2, () -> OptionalLong.of(7), () -> false)
+            .run(
+                (number, checkpoint) -> {
+                  try {
+                    return stage.run(BarrierStageClusterTest::losingTheGpu, number);
+                  } catch (AttemptFailure e) {
+                    failed.add(e.first().text());
+                    throw e;
+                  }
+                });
+    assertThat(failed)
+        .singleElement()
+        .asString()
+        .matches("(?s)rank 1 on [^ ]+ in backward of step 9: CUDA failed on GPU 3 .*")
+        .contains("an illegal memory access was encountered");
+    // Of the process that failed nothing is left; the other one goes on.
+    assertThat(texts(results)).containsExactly("no mark", "no mark");
+  }
+
+  private static byte[] losingTheGpu(RankContext rank) {
+    rank.progress().enter("backward", 9);
+    String mark = System.getProperty("test.lost-gpu", "no mark");
+    if (rank.rank() == 1 && rank.attempt() == 0) {
+      System.setProperty("test.lost-gpu", "the process that failed");
+      throw CudaWords.failure("CUDA error: an illegal memory access was encountered");
+    }
+    rank.exchange().sum("all here", 0, new double[1]);
+    return mark.getBytes(UTF_8);
   }
 
   @Test

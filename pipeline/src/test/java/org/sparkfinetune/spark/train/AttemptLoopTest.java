@@ -71,6 +71,19 @@ class AttemptLoopTest {
   }
 
   @Test
+  void a_failure_with_other_sizes_in_its_words_is_the_same() {
+    String full = "GPU 3 (cuda:1) has no memory left for %s more.";
+    RuntimeException first = failure(thrown(0, 17, new RunFailure(full.formatted("2.00 GiB"))));
+    RuntimeException again = failure(thrown(0, 17, new RunFailure(full.formatted("512.50 MiB"))));
+    assertThatThrownBy(() -> run(5, List.of(first, again)))
+        .hasMessageContaining("It failed in the same way at the same step before");
+    RuntimeException other =
+        failure(thrown(0, 17, new RunFailure(full.replace("GPU 3", "GPU 4").formatted("1 bytes"))));
+    starts.clear();
+    assertThat(run(5, List.of(first, other))).isEqualTo("done");
+  }
+
+  @Test
   void the_same_failure_at_another_step_is_tried_again() {
     RuntimeException at17 = failure(thrown(0, 17, new RunFailure("The loss is NaN.")));
     RuntimeException at18 = failure(thrown(0, 18, new RunFailure("The loss is NaN.")));

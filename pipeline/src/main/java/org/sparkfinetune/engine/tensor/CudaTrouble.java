@@ -1,0 +1,89 @@
+package org.sparkfinetune.engine.tensor;
+
+import java.util.regex.Pattern;
+
+/**
+ * Why a GPU cannot be computed on, told apart by what libtorch 2.7.1 and CUDA's runtime say when a
+ * tensor is to be made there.
+ *
+ * @param words libtorch's own, one line
+ */
+public record CudaTrouble(Kind kind, String words) {
+
+  /** What is missing, and what a user does about it. */
+  public enum Kind {
+    /** The libtorch in our jar, for one. */
+    NO_CUDA_IN_LIBTORCH(
+        "not linked with support for cuda|from the 'CUDA' backend",
+        "its libtorch has no CUDA",
+        LibtorchFolder.FOR_CUDA),
+    NO_DRIVER(
+        "Found no NVIDIA driver",
+        "its libtorch has CUDA, but there is no NVIDIA driver (libcuda.so.1)",
+        "Install the driver on that host, so that nvidia-smi answers; in a container NVIDIA's"
+            + " runtime has to bring it (NVIDIA_DRIVER_CAPABILITIES=compute,utility)"),
+    OLD_DRIVER(
+        "NVIDIA driver on your system is too old|driver version is insufficient",
+        "its NVIDIA driver is older than the CUDA of its libtorch",
+        "Update the driver of that host, or take a libtorch that is built for an older CUDA"),
+    NO_GPU(
+        "No CUDA GPUs are available|no CUDA-capable device",
+        "the NVIDIA driver shows its process no GPU",
+        "See that nvidia-smi lists GPUs on that host, and that CUDA_VISIBLE_DEVICES of the executor"
+            + " does not hide them"),
+    NO_SUCH_GPU(
+        "invalid device ordinal|Invalid device (?:index|argument)|device index must be",
+        "the NVIDIA driver shows its process no GPU of that index",
+        "Let the discovery script name the GPUs that the executors see, as"
+            + " conf/spark/discover-gpus.sh does"),
+    NO_CODE_FOR_GPU(
+        "no kernel image is available|kernel image is invalid|unsupported toolchain",
+        "its libtorch has no code for that GPU",
+        "PyPI's torch==2.7.1 has code for compute capabilities 5.0 to 9.0; for newer GPUs install"
+            + " torch==2.7.1 from https://download.pytorch.org/whl/cu128"),
+    IN_USE(
+        "busy or unavailable|exclusive",
+        "another process has the GPU for itself",
+        "End that process, or set the GPU's compute mode to DEFAULT (nvidia-smi -c 0)"),
+    OTHER("", "CUDA does not start", "Try nvidia-smi on that host");
+
+    private final Pattern said;
+    private final String what;
+    private final String advice;
+
+    Kind(String said, String what, String advice) {
+      this.said = Pattern.compile(said);
+      this.what = what;
+      this.advice = advice;
+    }
+
+    /** Whether nothing is there that could compute, as opposed to a GPU that will not. */
+    public boolean isAbsence() {
+      return switch (this) {
+        case NO_CUDA_IN_LIBTORCH, NO_DRIVER, NO_GPU -> true;
+        case OLD_DRIVER, NO_SUCH_GPU, NO_CODE_FOR_GPU, IN_USE, OTHER -> false;
+      };
+    }
+  }
+
+  /** What libtorch said, in the exception's message, when it was to make a tensor on a GPU. */
+  static CudaTrouble said(String message) {
+    String words = LibtorchWords.of(message);
+    for (Kind kind : Kind.values()) {
+      if (kind.said.matcher(words).find()) {
+        return new CudaTrouble(kind, LibtorchWords.shortened(words));
+      }
+    }
+    return new CudaTrouble(Kind.OTHER, LibtorchWords.shortened(words));
+  }
+
+  /** What is wrong; follows "the rank has a GPU, but". No stop at its end. */
+  public String what() {
+    return kind == Kind.OTHER ? kind.what + ": " + words : kind.what;
+  }
+
+  /** What to do; no stop at its end. */
+  public String advice() {
+    return kind.advice;
+  }
+}
