@@ -6,6 +6,7 @@ import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.IntByReference;
 import com.sun.jna.ptr.PointerByReference;
+import org.sparkfinetune.engine.tensor.ComputeDevice.Cuda;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -19,6 +20,7 @@ final class CudaDriver {
   private static final int THREADS = 256;
 
   private final Functions functions;
+  private final Cuda device;
   private final Pointer context;
   private final String architecture;
 
@@ -55,30 +57,30 @@ final class CudaDriver {
   }
 
   /**
-   * @param ordinal among the GPUs that this process sees
    * @throws RunFailure if there is no driver or no such GPU
    */
-  static CudaDriver open(int ordinal) {
+  static CudaDriver open(Cuda device) {
     try {
-      return new CudaDriver(Native.load("libcuda.so.1", Functions.class), ordinal);
+      return new CudaDriver(Native.load("libcuda.so.1", Functions.class), device);
     } catch (UnsatisfiedLinkError e) {
       throw new RunFailure(
           "There is no driver of NVIDIA's on this host: libcuda.so.1 cannot be loaded.", e);
     }
   }
 
-  CudaDriver(Functions functions, int ordinal) {
+  CudaDriver(Functions functions, Cuda gpu) {
     this.functions = functions;
+    this.device = gpu;
     check(functions.cuInit(0), "cuInit");
-    IntByReference device = new IntByReference();
-    check(functions.cuDeviceGet(device, ordinal), "cuDeviceGet");
+    IntByReference handle = new IntByReference();
+    check(functions.cuDeviceGet(handle, gpu.index()), "cuDeviceGet");
     IntByReference major = new IntByReference();
     IntByReference minor = new IntByReference();
-    check(functions.cuDeviceGetAttribute(major, MAJOR, device.getValue()), "cuDeviceGetAttribute");
-    check(functions.cuDeviceGetAttribute(minor, MINOR, device.getValue()), "cuDeviceGetAttribute");
+    check(functions.cuDeviceGetAttribute(major, MAJOR, handle.getValue()), "cuDeviceGetAttribute");
+    check(functions.cuDeviceGetAttribute(minor, MINOR, handle.getValue()), "cuDeviceGetAttribute");
     this.architecture = "sm_%s%s".formatted(major.getValue(), minor.getValue());
     PointerByReference own = new PointerByReference();
-    check(functions.cuDevicePrimaryCtxRetain(own, device.getValue()), "cuDevicePrimaryCtxRetain");
+    check(functions.cuDevicePrimaryCtxRetain(own, handle.getValue()), "cuDevicePrimaryCtxRetain");
     this.context = own.getValue();
   }
 
@@ -87,9 +89,12 @@ final class CudaDriver {
     return architecture;
   }
 
+  /** A function on the GPU, and its name there. */
+  record Kernel(String name, Pointer function) {}
+
   /** Functions of a compiled module. */
   interface Module {
-    Pointer function(String name);
+    Kernel kernel(String name);
   }
 
   Module load(byte[] cubin) {
@@ -99,7 +104,7 @@ final class CudaDriver {
     return name -> {
       PointerByReference function = new PointerByReference();
       check(functions.cuModuleGetFunction(function, module.getValue(), name), name);
-      return function.getValue();
+      return new Kernel(name, function.getValue());
     };
   }
 
@@ -108,8 +113,17 @@ final class CudaDriver {
    *
    * @param threads at least so many
    * @param arguments Integer, Float, Long and Pointer, as the kernel declares them
+   * @throws RunFailure if CUDA has failed, maybe in what was queued before
    */
-  void launch(Pointer function, long threads, Object... arguments) {
+  void launch(Kernel kernel, long threads, Object... arguments) {
+    try {
+      queue(kernel, threads, arguments);
+    } catch (RunFailure e) {
+      throw DeviceFailure.of(e, kernel.name(), device).orElse(e);
+    }
+  }
+
+  private void queue(Kernel kernel, long threads, Object... arguments) {
     check(functions.cuCtxSetCurrent(context), "cuCtxSetCurrent");
     try (Memory values = new Memory(8L * arguments.length);
         Memory pointers = new Memory((long) Native.POINTER_SIZE * arguments.length)) {
@@ -120,7 +134,7 @@ final class CudaDriver {
       int blocks = Math.toIntExact((threads + THREADS - 1) / THREADS);
       check(
           functions.cuLaunchKernel(
-              function, blocks, 1, 1, THREADS, 1, 1, 0, null, pointers, null),
+              kernel.function(), blocks, 1, 1, THREADS, 1, 1, 0, null, pointers, null),
           "cuLaunchKernel");
     }
   }
@@ -144,7 +158,7 @@ final class CudaDriver {
       PointerByReference text = new PointerByReference();
       boolean known = functions.cuGetErrorString(result, text) == 0;
       throw new RunFailure(
-          "CUDA error: %s failed: %s"
+          "CUDA driver error: %s failed: %s"
               .formatted(what, known ? text.getValue().getString(0) : "error " + result));
     }
   }

@@ -31,14 +31,14 @@ final class CudaKernels {
   private static final Logger LOG = LoggerFactory.getLogger(CudaKernels.class);
 
   private final CudaDriver driver;
-  private final Pointer decodeNf4;
-  private final Pointer dropoutMask;
+  private final CudaDriver.Kernel decodeNf4;
+  private final CudaDriver.Kernel dropoutMask;
 
   CudaKernels(CudaDriver driver, byte[] cubin) {
     this.driver = driver;
     CudaDriver.Module module = driver.load(cubin);
-    this.decodeNf4 = module.function("decode_nf4");
-    this.dropoutMask = module.function("dropout_mask");
+    this.decodeNf4 = module.kernel("decode_nf4");
+    this.dropoutMask = module.kernel("dropout_mask");
   }
 
   /** For a GPU; none elsewhere, and where they cannot be compiled or loaded: scripts do it then. */
@@ -47,7 +47,7 @@ final class CudaKernels {
       return Optional.empty();
     }
     try {
-      CudaDriver driver = CudaDriver.open(cuda.index());
+      CudaDriver driver = CudaDriver.open(cuda);
       byte[] cubin =
           Nvrtc.find(System.getenv()).compile(source(), "kernels.cu", driver.architecture());
       LOG.info("{}: kernels were compiled for {}.", device.text(), driver.architecture());
@@ -103,8 +103,8 @@ final class CudaKernels {
         chance.keep());
   }
 
-  private void launch(Pointer function, long elements, Object... arguments) {
-    driver.launch(function, (elements + ELEMENTS - 1) / ELEMENTS, arguments);
+  private void launch(CudaDriver.Kernel kernel, long elements, Object... arguments) {
+    driver.launch(kernel, (elements + ELEMENTS - 1) / ELEMENTS, arguments);
   }
 
   private static int isBfloat16(Tensor x) {

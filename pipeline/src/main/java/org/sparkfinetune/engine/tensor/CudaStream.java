@@ -2,7 +2,6 @@ package org.sparkfinetune.engine.tensor;
 
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValue;
-import ai.djl.pytorch.jni.IValueUtils;
 import org.sparkfinetune.engine.tensor.ComputeDevice.Cuda;
 
 /**
@@ -10,11 +9,13 @@ import org.sparkfinetune.engine.tensor.ComputeDevice.Cuda;
  * are held as handles on objects of libtorch's.
  */
 final class CudaStream implements CopyStream {
+  private final Torch torch;
   private final PtSymbolBlock module;
   private final Cuda device;
   private final IValue stream;
 
   CudaStream(Torch torch, Cuda device) {
+    this.torch = torch;
     this.module = torch.load(Scripts.streams());
     this.device = device;
     this.stream = made("stream", IValue.from(device.text()));
@@ -22,7 +23,7 @@ final class CudaStream implements CopyStream {
 
   private IValue made(String method, IValue... arguments) {
     try {
-      return IValueUtils.runMethod(module, method, arguments);
+      return torch.run(module, method, arguments);
     } finally {
       for (IValue argument : arguments) {
         argument.close();
@@ -32,7 +33,7 @@ final class CudaStream implements CopyStream {
 
   /** Arguments stay open: they are used again. */
   private void run(String method, IValue... arguments) {
-    IValueUtils.runMethod(module, method, arguments).close();
+    torch.run(module, method, arguments).close();
   }
 
   @Override

@@ -39,7 +39,8 @@ public final class DeviceFailure {
 
   private static final String LOWER =
       "Lower per_device_train_batch_size or max_seq_length (batch_size where answers are made), set"
-          + " gradient_checkpointing: true or activation_offload: true, or give the run more ranks;"
+          + " gradient_checkpointing: true or activation_offload: true, give the run more ranks, or let"
+          + " fewer frozen weights stay on the GPU by a smaller gpu_memory;"
           + " plan says what a rank needs";
 
   private DeviceFailure() {}

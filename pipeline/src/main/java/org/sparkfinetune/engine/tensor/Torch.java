@@ -226,14 +226,21 @@ public final class Torch implements AutoCloseable {
   private IValue run(String method, IValue... arguments) {
     long start = System.nanoTime();
     try {
-      return IValueUtils.runMethod(module, method, arguments);
-    } catch (EngineException e) {
-      throw DeviceFailure.of(e, method, device).map(RuntimeException.class::cast).orElse(e);
+      return run(module, method, arguments);
     } finally {
       times.addSince(start, method);
       for (IValue argument : arguments) {
         argument.close();
       }
+    }
+  }
+
+  /** Runs a script of any archive; its arguments stay open. */
+  IValue run(PtSymbolBlock archive, String method, IValue... arguments) {
+    try {
+      return IValueUtils.runMethod(archive, method, arguments);
+    } catch (EngineException e) {
+      throw DeviceFailure.of(e, method, device).map(RuntimeException.class::cast).orElse(e);
     }
   }
 

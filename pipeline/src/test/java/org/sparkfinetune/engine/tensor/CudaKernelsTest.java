@@ -29,6 +29,8 @@ import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
  * host's memory what {@code kernels.cu} says, thread by thread.
  */
 class CudaKernelsTest {
+  private static final ComputeDevice.Cuda GPU = new ComputeDevice.Cuda(3);
+
   private static Torch torch;
   private static Ops ops;
 
@@ -46,7 +48,7 @@ class CudaKernelsTest {
   }
 
   private CudaKernels kernels() {
-    return new CudaKernels(new CudaDriver(driver, 3), new byte[] {1});
+    return new CudaKernels(new CudaDriver(driver, GPU), new byte[] {1});
   }
 
   @ParameterizedTest
@@ -99,7 +101,7 @@ class CudaKernelsTest {
 
   @Test
   void it_works_in_the_context_of_libtorchs_device() {
-    assertThat(new CudaDriver(driver, 3).architecture()).isEqualTo("sm_89");
+    assertThat(new CudaDriver(driver, GPU).architecture()).isEqualTo("sm_89");
     assertThat(driver.ordinal).isEqualTo(3);
     driver.context = null;
     masks_have_the_scripts_bits(ElementType.FLOAT32);
@@ -116,7 +118,9 @@ class CudaKernelsTest {
               () ->
                   kernels.dropoutMask(mask, new DropoutRow(0, 8, 1), new DropoutChance(0, 0, 1)))
           .isInstanceOf(RunFailure.class)
-          .hasMessage("CUDA error: cuCtxSetCurrent failed: an illegal memory access");
+          .hasMessageStartingWith(
+              "CUDA failed on GPU 3 (cuda:3), seen in dropout_mask, though the cause may be an earlier operator: CUDA driver error: cuCtxSetCurrent failed: an illegal memory access.")
+          .matches(DeviceFailure::endsProcess, "ends the process");
     }
   }
 
