@@ -1,5 +1,6 @@
 package org.sparkfinetune.plan;
 
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.tensor.Processor;
 
 /**
@@ -45,6 +46,11 @@ public record Device(
     public static Bfloat16 here() {
       return Processor.hasBfloat16Arithmetic() ? COMPUTED : STORED;
     }
+  }
+
+  /** What the trainer gives it at a time. */
+  DeviceSizes sizes() {
+    return kind == Kind.CPU ? DeviceSizes.OF_CPU : DeviceSizes.OF_GPU;
   }
 
   /** Of so many in all, one on each device. */

@@ -19,6 +19,9 @@ public sealed interface ComputeDevice {
     return Processor.hasBfloat16Arithmetic();
   }
 
+  /** How much it is given at a time. */
+  DeviceSizes sizes();
+
   /** Bytes that are this device's own; empty where tensors are in the host's memory. */
   default OptionalLong memory() {
     return OptionalLong.empty();
@@ -34,6 +37,11 @@ public sealed interface ComputeDevice {
     @Override
     public boolean sharesHostMemory() {
       return true;
+    }
+
+    @Override
+    public DeviceSizes sizes() {
+      return DeviceSizes.OF_CPU;
     }
   }
 
@@ -52,6 +60,11 @@ public sealed interface ComputeDevice {
     @Override
     public String text() {
       return "cuda:" + index;
+    }
+
+    @Override
+    public DeviceSizes sizes() {
+      return DeviceSizes.OF_GPU;
     }
 
     @Override
@@ -79,7 +92,11 @@ public sealed interface ComputeDevice {
    * The processor with tensors' memory closed to host code, as a GPU's is: what would be copied to
    * and from a GPU is copied here too, and what host code must not touch fails. For tests.
    */
-  record Staged() implements ComputeDevice {
+  record Staged(DeviceSizes sizes) implements ComputeDevice {
+    public Staged() {
+      this(DeviceSizes.OF_CPU);
+    }
+
     @Override
     public String text() {
       return "cpu";

@@ -10,6 +10,7 @@ import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
+import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.errors.Bug;
 
 /**
@@ -21,7 +22,7 @@ final class Scripts {
 
   private Scripts() {}
 
-  static InputStream archive(CpuAttention attention) {
+  static InputStream archive(CpuAttention attention, Determinism determinism) {
     try (InputStream text = Scripts.class.getResourceAsStream("scripts.py")) {
       if (text == null) {
         throw new Bug("scripts.py is missing beside " + Scripts.class.getName() + ".");
@@ -29,7 +30,7 @@ final class Scripts {
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
         store(zip, "ops/version", "10\n".getBytes(StandardCharsets.US_ASCII));
-        store(zip, "ops/data.pkl", data(attention));
+        store(zip, "ops/data.pkl", data(attention, determinism));
         store(zip, "ops/constants.pkl", CONSTANTS);
         store(zip, "ops/code/__torch__.py", text.readAllBytes());
       }
@@ -39,14 +40,15 @@ final class Scripts {
     }
   }
 
-  /** The pickle of an {@code Ops} object with its two attributes. */
-  private static byte[] data(CpuAttention attention) throws IOException {
+  /** The pickle of an {@code Ops} object with its attributes. */
+  private static byte[] data(CpuAttention attention, Determinism determinism) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.write(new byte[] {(byte) 0x80, 0x02});
     out.write("c__torch__\nOps\n".getBytes(StandardCharsets.US_ASCII));
     out.write(new byte[] {0x29, (byte) 0x81, 0x7D, 0x28});
     attribute(out, "training", false);
     attribute(out, "blocks", attention == CpuAttention.BLOCKS);
+    attribute(out, "deterministic", determinism == Determinism.SAME_BITS);
     out.write(new byte[] {0x75, 0x62, 0x2E});
     return out.toByteArray();
   }

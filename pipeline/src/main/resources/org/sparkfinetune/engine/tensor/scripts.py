@@ -63,6 +63,7 @@ class Ops(Module):
 
   # x: (N, H), rows: (n), n <= N, out: (m, H) of zeros -> out with row rows[i] increased by x[i]
   # CUDA's index_add_ adds in any order; its index_put_ sorts the rows first and adds each one's in their own order.
+  # Elsewhere rows are added to once in a call, in which order does not matter.
   def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
     added = torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype)
     if out.is_cuda and self.deterministic:
@@ -666,7 +667,7 @@ class Ops(Module):
       n = cuts[some[s] + 1] - at
       _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(torch.narrow(torch.select(all, 0, s), 1, 0, n), 0, 1))
 
-  # ---- the same by products alone, 128 queries of a segment at a time, in float32 -------------------
+  # ---- the same by products alone, some queries of a segment at a time, in float32 ------------------
   # For what no kernel of libtorch's does: capped scores, on the CPU windows that are shorter than a segment, and on CUDA
   # heads of a size that its kernels do not load or flash attention's backward has not everywhere.
   def by_products(self: __torch__.Ops, q: Tensor, cuts: List[int], window: int, cap: float) -> bool:
@@ -678,6 +679,12 @@ class Ops(Module):
         return True
       return d % 8 != 0 or d > 256
     return window > 0 and self.longest(cuts) > window
+
+  # As many as fit a cache, or keep a GPU busy.
+  def queries_at_once(self: __torch__.Ops, q: Tensor) -> int:
+    if q.is_cuda:
+      return 512
+    return 128
 
   # The first key that queries from `b` on see.
   def first_seen(self: __torch__.Ops, b: int, window: int) -> int:
@@ -715,12 +722,13 @@ class Ops(Module):
 
   def attention_by_products(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> Tensor:
     groups = torch.size(k, 1)
+    at_once = self.queries_at_once(q)
     out = torch.zeros_like(q)
     for i in range(torch.len(cuts) - 1):
       at = cuts[i]
       n = cuts[i + 1] - at
-      for b in range(0, n, 128):
-        m = min(128, n - b)
+      for b in range(0, n, at_once):
+        m = min(at_once, n - b)
         low = self.first_seen(b, window)
         ks = self.heads_of(k, at + low, b + m - low, groups)
         p, _ = self.window_probabilities(self.heads_of(q, at + b, m, groups), ks, m, b, low, scale, window, cap)
@@ -729,14 +737,15 @@ class Ops(Module):
 
   def attention_by_products_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> List[Tensor]:
     groups = torch.size(k, 1)
+    at_once = self.queries_at_once(q)
     dq = torch.zeros_like(q)
     dk = torch.zeros_like(k, dtype=6)
     dv = torch.zeros_like(v, dtype=6)
     for i in range(torch.len(cuts) - 1):
       at = cuts[i]
       n = cuts[i + 1] - at
-      for b in range(0, n, 128):
-        m = min(128, n - b)
+      for b in range(0, n, at_once):
+        m = min(at_once, n - b)
         low = self.first_seen(b, window)
         seen = b + m - low
         qs = self.heads_of(q, at + b, m, groups)

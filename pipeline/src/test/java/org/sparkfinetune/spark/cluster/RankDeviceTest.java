@@ -59,19 +59,19 @@ class RankDeviceTest {
           .hasMessageContaining("Tesla T4, has compute capability 7.5")
           .hasMessageContaining("bf16: false");
     }
-    assertThat(choose(new Compute(DeviceChoice.CUDA, false, GradientCheckpointing.ON), T4))
+    assertThat(choose(new Compute(DeviceChoice.CUDA, false, GradientCheckpointing.ON, true), T4))
         .isEqualTo(new ComputeDevice.Cuda(0));
   }
 
   @Test
   void without_nvidia_smi_the_run_is_let_go_on() {
-    Compute compute = new Compute(DeviceChoice.CUDA, true, GradientCheckpointing.ON);
+    Compute compute = new Compute(DeviceChoice.CUDA, true, GradientCheckpointing.ON, true);
     RankDevice device = new RankDevice(() -> true, new NvidiaSmi(folder + "/none"));
     assertThat(device.choose(compute, asking("0"))).isEqualTo(new ComputeDevice.Cuda(0));
   }
 
   private ComputeDevice choose(DeviceChoice choice, String address, boolean cuda, String gpu) {
-    Compute compute = new Compute(choice, true, GradientCheckpointing.ON);
+    Compute compute = new Compute(choice, true, GradientCheckpointing.ON, true);
     return new RankDevice(() -> cuda, FakeNvidiaSmi.in(folder, gpu))
         .choose(compute, asking(address));
   }
