@@ -61,7 +61,7 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context dataloader_in_order | .* | packed rows are mapped, not loaded by processes |
       dataloader_drop_last | false | no row is dropped | no row is dropped: the last step of an epoch has what is left
       data_seed | .* | orders follow seed too |
-      full_determinism | .* | the same run gives the same bits |
+      full_determinism | .* | the same run gives the same bits, unless deterministic is false |
       ignore_data_skip | false | a run that goes on continues with its next rows | a run that goes on continues with its next rows
       restore_callback_states_from_checkpoint | .* | checkpoints hold the state of early stopping |
       auto_find_batch_size | false | | check says what fits into memory

@@ -160,7 +160,11 @@ public record TrainConfig(
               alias = "activation_checkpointing",
               otherwise = "true",
               doc = "keep only the inputs of layers and compute the rest again")
-          GradientCheckpointing gradientCheckpointing)
+          GradientCheckpointing gradientCheckpointing,
+      @Key(
+              otherwise = "true",
+              doc = "the same run gives the same bits on a GPU too; false: faster attention there")
+          boolean deterministic)
       implements Serializable {
     private static final long serialVersionUID = 1L;
   }

@@ -1,5 +1,6 @@
 package org.sparkfinetune.plan;
 
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.tensor.Processor;
 
 /**
@@ -50,6 +51,11 @@ public record Device(
   /** A GPU of which nothing but its memory is known: for plans of memory, not of time. */
   static Device gpu(long memory, int perHost) {
     return new Device("GPU", Kind.GPU, Bfloat16.COMPUTED, memory, 1, 1, 1, perHost, 1, 0);
+  }
+
+  /** What the trainer gives it at a time. */
+  DeviceSizes sizes() {
+    return kind == Kind.CPU ? DeviceSizes.OF_CPU : DeviceSizes.OF_GPU;
   }
 
   /** Of so many in all, one on each device. */

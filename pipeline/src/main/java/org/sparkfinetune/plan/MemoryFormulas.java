@@ -218,8 +218,8 @@ final class MemoryFormulas {
     long tokens = work.evaluatedTokens();
     long batch = tokens / BufferSizes.EVALUATED_BATCHES;
     long layers = 2 * tokens * hidden * work.widths().stored() + batch * layer.forward();
-    long head = work.trainsHead() ? work.embedding() * compute : BufferSizes.HEAD_WEIGHT_BYTES;
-    long logits = 2 * BufferSizes.LOGITS_BYTES;
+    long head = work.trainsHead() ? work.embedding() * compute : work.sizes().headWeightBytes();
+    long logits = 2 * work.sizes().logitsBytes();
     return Math.max(layers, tokens * hidden * (work.widths().stored() + compute) + head + logits);
   }
 
@@ -236,7 +236,7 @@ final class MemoryFormulas {
     long flat = compute == Float.BYTES ? 0 : Float.BYTES;
     long gradients = Float.BYTES * (work.batchesOfGroup(device) + 1L);
     return work.embedding() * (compute + flat + gradients)
-        + 2 * BufferSizes.LOGITS_BYTES
+        + 2 * work.sizes().logitsBytes()
         + aroundHead();
   }
 
@@ -247,13 +247,13 @@ final class MemoryFormulas {
   private long frozenHead() {
     long vocabulary = work.model().vocabSize();
     long piece =
-        Math.max(BufferSizes.LEAST_HEAD_ROWS * hidden * compute, BufferSizes.HEAD_WEIGHT_BYTES);
+        Math.max(BufferSizes.LEAST_HEAD_ROWS * hidden * compute, work.sizes().headWeightBytes());
     long logits =
         Math.min(
             vocabulary * work.batchTokens() * Float.BYTES,
             Math.max(
                 BufferSizes.LEAST_HEAD_ROWS * work.batchTokens() * Float.BYTES,
-                BufferSizes.LOGITS_BYTES));
+                work.sizes().logitsBytes()));
     return Math.min(vocabulary * hidden * compute, piece) + 2 * logits + aroundHead();
   }
 

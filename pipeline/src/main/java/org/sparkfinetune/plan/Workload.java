@@ -8,6 +8,7 @@ import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.fsdp.AdamMoments;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
@@ -22,6 +23,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  *
  * @param ranks devices
  * @param offload where frozen shards are
+ * @param sizes what a device is given at a time
  */
 record Workload(
     DecoderConfig model,
@@ -31,7 +33,8 @@ record Workload(
     Rows rows,
     Widths widths,
     Kept kept,
-    Offload offload) {
+    Offload offload,
+    DeviceSizes sizes) {
 
   /** NF4, its absmax in 8 bits, and a float32 for 256 of those. */
   static final double NF4_BYTES = 0.5 + 1 / 64.0 + 4 / (64.0 * 256);
@@ -86,27 +89,28 @@ record Workload(
         new Kept(
             config.compute().gradientCheckpointing(),
             config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY),
-        cpu || config.parallelism().offload() ? Offload.ON_HOST : Offload.ON_DEVICE);
+        cpu || config.parallelism().offload() ? Offload.ON_HOST : Offload.ON_DEVICE,
+        device.sizes());
   }
 
   Workload withMethod(Method other) {
-    return new Workload(model, config, other, ranks, rows, widths, kept, offload);
+    return new Workload(model, config, other, ranks, rows, widths, kept, offload, sizes);
   }
 
   Workload withRows(Rows other) {
-    return new Workload(model, config, method, ranks, other, widths, kept, offload);
+    return new Workload(model, config, method, ranks, other, widths, kept, offload, sizes);
   }
 
   Workload withRanks(int other) {
-    return new Workload(model, config, method, other, rows, widths, kept, offload);
+    return new Workload(model, config, method, other, rows, widths, kept, offload, sizes);
   }
 
   Workload withKept(Kept other) {
-    return new Workload(model, config, method, ranks, rows, widths, other, offload);
+    return new Workload(model, config, method, ranks, rows, widths, other, offload, sizes);
   }
 
   Workload withOffload() {
-    return new Workload(model, config, method, ranks, rows, widths, kept, Offload.ON_HOST);
+    return new Workload(model, config, method, ranks, rows, widths, kept, Offload.ON_HOST, sizes);
   }
 
   /** That go through a layer together: rows of a step as they fit, at least one. */
@@ -115,7 +119,7 @@ record Workload(
   }
 
   private long fullBatchTokens() {
-    return Math.max(BufferSizes.padded(rows.length()), BufferSizes.batchTokens(model));
+    return Math.max(BufferSizes.padded(rows.length()), BufferSizes.batchTokens(model, sizes));
   }
 
   /** That an evaluation takes through the layers together, if the test split is as long. */

@@ -87,7 +87,7 @@ class TrainConfigTest {
                     false,
                     OptionalLong.empty(),
                     OptionalLong.empty()),
-                new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON),
+                new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON, true),
                 constant(0),
                 Regularization.NONE,
                 new Preference(0.1, List.of(), List.of(), Optional.empty(), true),
@@ -150,7 +150,7 @@ class TrainConfigTest {
                     true,
                     OptionalLong.of(6_000_000_000L),
                     OptionalLong.of(40_000_000_000L)),
-                new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE),
+                new Compute(DeviceChoice.CPU, false, GradientCheckpointing.SELECTIVE, false),
                 new Optimization(
                     1e-3,
                     LrSchedulerType.COSINE,
@@ -470,6 +470,7 @@ class TrainConfigTest {
     tf32: false
     gradient_checkpointing: selective
     gradient_checkpointing_kwargs: {use_reentrant: false}
+    deterministic: false
     learning_rate: 1e-3
     lr_scheduler_type: cosine
     lr_scheduler_kwargs: {num_cycles: 0.75}

@@ -19,6 +19,9 @@ public sealed interface ComputeDevice {
     return Processor.hasBfloat16Arithmetic();
   }
 
+  /** How much it is given at a time. */
+  DeviceSizes sizes();
+
   /** Bytes that are this device's own; empty where tensors are in the host's memory. */
   default OptionalLong memory() {
     return OptionalLong.empty();
@@ -34,6 +37,11 @@ public sealed interface ComputeDevice {
     @Override
     public boolean sharesHostMemory() {
       return true;
+    }
+
+    @Override
+    public DeviceSizes sizes() {
+      return DeviceSizes.OF_CPU;
     }
   }
 
@@ -62,6 +70,11 @@ public sealed interface ComputeDevice {
     }
 
     @Override
+    public DeviceSizes sizes() {
+      return DeviceSizes.OF_GPU;
+    }
+
+    @Override
     public boolean sharesHostMemory() {
       return false;
     }
@@ -86,7 +99,11 @@ public sealed interface ComputeDevice {
    * The processor with tensors' memory closed to host code, as a GPU's is: what would be copied to
    * and from a GPU is copied here too, and what host code must not touch fails. For tests.
    */
-  record Staged() implements ComputeDevice {
+  record Staged(DeviceSizes sizes) implements ComputeDevice {
+    public Staged() {
+      this(DeviceSizes.OF_CPU);
+    }
+
     @Override
     public String text() {
       return "cpu";

@@ -16,12 +16,6 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  * vocabulary. Results belong to the scope given.
  */
 public final class Ops {
-  /** As many float32 in several tensors as a CPU's cache holds; faster than more or fewer. */
-  static final long CACHED_ELEMENTS = 1 << 18;
-
-  /** As many as keep a GPU busy for longer than it takes to start its kernels. */
-  private static final long LAUNCHED_ELEMENTS = 1 << 22;
-
   private final Torch torch;
   private final HostMemory hostMemory;
   private final OnDevice onDevice;
@@ -304,7 +298,7 @@ public final class Ops {
             IValue.from(step.beta2()),
             IValue.from(step.eps()),
             IValue.from(step.step()),
-            IValue.from(torch.device().sharesHostMemory() ? CACHED_ELEMENTS : LAUNCHED_ELEMENTS))
+            IValue.from(torch.device().sizes().optimizerElements()))
         .close();
   }
 

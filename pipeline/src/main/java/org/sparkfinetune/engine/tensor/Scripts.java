@@ -11,6 +11,7 @@ import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
+import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.errors.Bug;
 
 /**
@@ -23,8 +24,15 @@ final class Scripts {
   private Scripts() {}
 
   /** All operators. */
-  static InputStream operators(CpuAttention attention) {
-    return archive("scripts.py", "Ops", Map.of("blocks", attention == CpuAttention.BLOCKS));
+  static InputStream operators(CpuAttention attention, Determinism determinism) {
+    return archive(
+        "scripts.py",
+        "Ops",
+        Map.of(
+            "blocks",
+            attention == CpuAttention.BLOCKS,
+            "deterministic",
+            determinism == Determinism.SAME_BITS));
   }
 
   /** Streams and events, for a libtorch with CUDA. */

@@ -17,6 +17,7 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.errors.RunFailure;
 
@@ -27,6 +28,30 @@ import org.sparkfinetune.errors.RunFailure;
 public final class Torch implements AutoCloseable {
   /** Far below the 2 GiB of a Java buffer: so much is copied, sent or received at a time. */
   public static final long BUFFER_BYTES = 64L << 20;
+
+  /** Whether sums on a GPU have an order; on a CPU they always have one. */
+  public enum Determinism {
+    /** The same inputs give the same bits. */
+    SAME_BITS,
+    /** Attention's backward and gradients of embeddings add up in any order, which is faster. */
+    FASTEST;
+
+    public static Determinism of(Compute compute) {
+      return compute.deterministic() ? SAME_BITS : FASTEST;
+    }
+
+    /** For logs and {@code check}: what a GPU does. */
+    public String text() {
+      return switch (this) {
+        case SAME_BITS ->
+            "deterministic: the same run gives the same bits; attention's backward is the"
+                + " memory-efficient one";
+        case FASTEST ->
+            "deterministic: false; two equal runs may differ in the last bits; attention is flash"
+                + " attention forward and backward";
+      };
+    }
+  }
 
   private final PtNDManager root;
   private final PtSymbolBlock module;
@@ -67,22 +92,33 @@ public final class Torch implements AutoCloseable {
    * @param bufferBytes the longest buffer that host code is given of a flat tensor
    */
   public static Torch start(int threads, ComputeDevice device, long bufferBytes) {
-    return start(threads, device, CpuAttention.here(), bufferBytes);
+    return start(threads, device, CpuAttention.here(), Determinism.SAME_BITS, bufferBytes);
+  }
+
+  /**
+   * @see #start(int, ComputeDevice)
+   */
+  public static Torch start(int threads, ComputeDevice device, Determinism determinism) {
+    return start(threads, device, CpuAttention.here(), determinism, BUFFER_BYTES);
   }
 
   static Torch start(int threads, ComputeDevice device, CpuAttention attention) {
-    return start(threads, device, attention, BUFFER_BYTES);
+    return start(threads, device, attention, Determinism.SAME_BITS, BUFFER_BYTES);
   }
 
   private static Torch start(
-      int threads, ComputeDevice device, CpuAttention attention, long bufferBytes) {
+      int threads,
+      ComputeDevice device,
+      CpuAttention attention,
+      Determinism determinism,
+      long bufferBytes) {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
     Engine engine = engine();
     JniUtils.setNumThreads(threads);
     JniUtils.setGraphExecutorOptimize(false);
     // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
     PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
-    try (InputStream archive = Scripts.operators(attention)) {
+    try (InputStream archive = Scripts.operators(attention, determinism)) {
       Torch torch =
           new Torch(root, JniUtils.loadModule(root, archive, true, false), device, bufferBytes);
       // Pinned memory goes with the GPU that the process used first.

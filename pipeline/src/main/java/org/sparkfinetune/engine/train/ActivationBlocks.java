@@ -62,7 +62,7 @@ final class ActivationBlocks implements ActivationStore {
         end = 0;
       }
       if (current == all.size()) {
-        long usual = BufferSizes.ACTIVATION_BLOCK_BYTES / type.bytes();
+        long usual = ops.torch().device().sizes().activationBlockBytes() / type.bytes();
         all.add(ops.empty(scope, type, Math.max(usual, elements)));
       }
       Tensor place = ops.view(scope, all.get(current), end, shape);

@@ -1,38 +1,24 @@
 package org.sparkfinetune.engine.train;
 
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
 
 /**
  * Sizes that the trainer gives its buffers, in one place, because a plan of its memory needs them
- * too.
+ * too; those that follow the device are {@link DeviceSizes}.
  */
 public final class BufferSizes {
-  private static final int LEAST_BATCH_TOKENS = 512;
-  private static final int MOST_BATCH_TOKENS = 1024;
-
   /** Up to here lengths are rounded up to a power of two, beyond it to a multiple of it or more. */
   private static final int LENGTH_UNIT = 64;
 
   /** Rounding adds at most one part in so many. */
   private static final int LENGTHS_AN_OCTAVE = 16;
 
-  /** Numbers in a layer's widest tensor. */
-  private static final int WIDEST = 1 << 22;
-
-  /** Memory for what layers keep is taken in blocks of this size. */
-  public static final long ACTIVATION_BLOCK_BYTES = 64 << 20;
-
   /** Token batches that an evaluation takes through the layers together. */
   public static final int EVALUATED_BATCHES = 8;
 
   /** Flat gradients that are on their way while backward goes on. */
   public static final int GRADIENTS_UNDER_WAY = 2;
-
-  /** Bytes of a frozen head that are decoded at a time. */
-  public static final long HEAD_WEIGHT_BYTES = 16 << 20;
-
-  /** Bytes of float32 logits that exist at a time: larger chunks leave the cache. */
-  public static final long LOGITS_BYTES = 16 << 20;
 
   /**
    * Compiled products of bfloat16 that oneDNN keeps, one for each shape: about 20 for a length of
@@ -49,8 +35,8 @@ public final class BufferSizes {
   private BufferSizes() {}
 
   /** Tokens whose logits exist at a time, where the whole head is there. */
-  static int logitsTokens(int vocabulary) {
-    return (int) Math.max(16, LOGITS_BYTES / Float.BYTES / vocabulary / 16 * 16);
+  static int logitsTokens(int vocabulary, DeviceSizes sizes) {
+    return (int) Math.max(16, sizes.logitsBytes() / Float.BYTES / vocabulary / 16 * 16);
   }
 
   /**
@@ -70,8 +56,8 @@ public final class BufferSizes {
    * Tokens that go through a layer together. The more, the faster are the products of narrow
    * layers, and the more memory a layer's activations take.
    */
-  public static int batchTokens(DecoderConfig model) {
-    int tokens = WIDEST / model.activeIntermediateSize();
-    return Math.max(LEAST_BATCH_TOKENS, Math.min(tokens, MOST_BATCH_TOKENS));
+  public static int batchTokens(DecoderConfig model, DeviceSizes sizes) {
+    long tokens = sizes.widestNumbers() / model.activeIntermediateSize();
+    return (int) Math.max(sizes.leastBatchTokens(), Math.min(tokens, sizes.mostBatchTokens()));
   }
 }

@@ -45,7 +45,7 @@ final class FrozenHead {
         head,
         options,
         BufferSizes.LEAST_HEAD_ROWS,
-        BufferSizes.HEAD_WEIGHT_BYTES);
+        ops.torch().device().sizes().headWeightBytes());
   }
 
   FrozenHead(
@@ -196,7 +196,7 @@ final class FrozenHead {
   private int rowsOfChunk(List<HeadOfModel.Part> parts) {
     long longest = parts.stream().mapToLong(part -> part.normed().size(0)).max().orElse(1);
     long byWeight = weightBytes / (width() * precision.compute().bytes());
-    long byLogits = BufferSizes.LOGITS_BYTES / Float.BYTES / Math.max(1, longest);
+    long byLogits = ops.torch().device().sizes().logitsBytes() / Float.BYTES / Math.max(1, longest);
     // A power of two, so that chunks have few sizes.
     long rows = Math.max(leastRows, Long.highestOneBit(Math.min(byWeight, byLogits)));
     return (int) Math.min(rows, head.dimensions()[0]);

@@ -203,7 +203,7 @@ final class HeadOfModel {
           tokensAreHead() ? weights.tokenRows(scope, version) : Optional.empty();
       return frozen.losses(scope, parts, weighing, want, rows);
     }
-    int chunk = BufferSizes.logitsTokens(config.vocabSize());
+    int chunk = BufferSizes.logitsTokens(config.vocabSize(), ops.torch().device().sizes());
     Tensor head = weights.whole(scope, group(), version).tensor(weight());
     List<HeadOps.Loss> losses = new ArrayList<>();
     for (int i = 0; i < parts.size(); i++) {

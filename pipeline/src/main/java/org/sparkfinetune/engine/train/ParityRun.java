@@ -24,6 +24,7 @@ import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -80,7 +81,8 @@ public final class ParityRun {
     List<ProcessGroup> group = InProcessGroup.group(ranks, ExchangeSettings.defaults());
     ExecutorService pool = Executors.newFixedThreadPool(ranks);
     try (ThreadBuffers scratch = ThreadBuffers.create();
-        Torch torch = Torch.start(Math.max(1, threads / ranks), device);
+        Torch torch =
+            Torch.start(Math.max(1, threads / ranks), device, Determinism.of(config.compute()));
         BaseModel base = BaseModel.open(config.model().folder(), store);
         PackedRows rows = rows(scratch)) {
       List<CompletableFuture<List<TrainingEvents.Step>>> results = new ArrayList<>();

@@ -33,6 +33,7 @@ import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.engine.train.RankMemory.GpuMemory;
 import org.sparkfinetune.engine.train.RankMemory.RankGauges;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
@@ -125,7 +126,7 @@ public final class RankRun {
     org.apache.hadoop.fs.Path rows = new org.apache.hadoop.fs.Path(environment.tokenizedPath());
     try (Heartbeat unused = memory.watch(clock::current);
         NvidiaSmi.Watch unusedToo = gpuMemory.watch(environment.device());
-        Torch torch = Torch.start(environment.threads(), environment.device());
+        Torch torch = Torch.start(environment.threads(), environment.device(), determinism());
         BaseModel base = BaseModel.open(config.model().folder(), store);
         PackedRows train = PackedRowsFile.copyOf(rows, "train", store, environment.scratch());
         PackedRows test = PackedRowsFile.copyOf(rows, "test", store, environment.scratch());
@@ -137,6 +138,15 @@ public final class RankRun {
       double waited = environment.exchange().stats().secondsWaited();
       return run(new Job(model, train, test, schedule, clock, waited));
     }
+  }
+
+  private Determinism determinism() {
+    Determinism determinism = Determinism.of(config.compute());
+    if (environment.exchange().rank() == 0
+        && environment.device() instanceof ComputeDevice.Cuda gpu) {
+      LOG.info("On {}, {}.", gpu.text(), determinism.text());
+    }
+    return determinism;
   }
 
   private ModelRecipe recipe(BaseModel base) {

@@ -70,7 +70,8 @@ final class Trainer {
     this.best = best;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
-    this.batchTokens = BufferSizes.batchTokens(model.recipe().config());
+    this.batchTokens =
+        BufferSizes.batchTokens(model.recipe().config(), model.ops().torch().device().sizes());
     this.evaluation = new Evaluation(model, batchTokens);
     this.pairs = pairs;
   }

@@ -11,7 +11,9 @@ import java.util.OptionalLong;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.sparkfinetune.config.TrainConfig;
+import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.engine.exchange.ExchangeSettings;
+import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.Plan;
@@ -83,6 +85,7 @@ final class ClusterCheck {
                 .formatted(String.join(", ", hosts(found).keySet()))));
     blind(found).ifPresent(lines::add);
     gpus(found).ifPresent(lines::add);
+    determinism(found, config.compute()).ifPresent(lines::add);
     hosts(found)
         .forEach(
             (host, there) ->
@@ -149,6 +152,13 @@ final class ClusterCheck {
                     .filter(why -> !why.isEmpty())
                     .findFirst()
                     .orElse("With device: cpu the others stay idle; device: auto uses them.")));
+  }
+
+  /** On the CPU there is nothing to choose. */
+  static Optional<CheckLine> determinism(List<ClusterProbe.Found> found, Compute compute) {
+    return found.stream().anyMatch(one -> one.device().startsWith("cuda"))
+        ? Optional.of(CheckLine.passed("gpus", Determinism.of(compute).text()))
+        : Optional.empty();
   }
 
   private List<CheckLine> host(String host, ClusterProbe.Found one, int onHost, int ranks) {

@@ -6,12 +6,15 @@
 # Gradients are written by hand: a layer's backward is known, so nothing here records a graph and
 # every intermediate dies with its last use. dtype numbers: 3 int32, 4 int64, 6 float32, 15 bfloat16.
 # All branches are compiled everywhere: an operator of CUDA's is known, though not there, to a libtorch for CPUs.
+# On a GPU a kernel costs a launch and a pass over memory: where `x.is_cuda` asks, the same is done in fewer.
+# `deterministic`: on a GPU too the same inputs give the same bits.
 
 class Ops(Module):
   __parameters__ = []
   __buffers__ = []
   training : bool
   blocks : bool
+  deterministic : bool
 
   def empty(self: __torch__.Ops, shape: List[int], dtype: int, device: str) -> Tensor:
     return torch.empty(shape, dtype=dtype, device=torch.device(device))
@@ -59,8 +62,13 @@ class Ops(Module):
     return torch.index_select(x, 0, rows)
 
   # x: (N, H), rows: (n), n <= N, out: (m, H) of zeros -> out with row rows[i] increased by x[i]
+  # CUDA's index_add_ adds in any order; its index_put_ sorts the rows first and adds each one's in their own order.
+  # Elsewhere rows are added to once in a call, in which order does not matter.
   def add_rows(self: __torch__.Ops, out: Tensor, rows: Tensor, x: Tensor) -> Tensor:
-    return torch.index_add_(out, 0, rows, torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype))
+    added = torch.to(torch.narrow(x, 0, 0, torch.numel(rows)), out.dtype)
+    if out.is_cuda and self.deterministic:
+      return torch.index_put_(out, [rows], added, True)
+    return torch.index_add_(out, 0, rows, added)
 
   # x: (n, H), rows: (n) -> to (N, H) with x in its rows
   def set_rows(self: __torch__.Ops, to: Tensor, rows: Tensor, x: Tensor) -> Tensor:
@@ -164,12 +172,54 @@ class Ops(Module):
       y = torch.linear(x, w, bias)
     else:
       y = torch.linear(x, w)
-    if torch.numel(a) > 0:
+    if torch.numel(a) == 0:
+      return y
+    if torch.numel(mask) > 0:
+      x = x * mask
+    return self.add_lora(y, x, a, b, c, scale)
+
+  # Linear i of a layer's seven, as `linear` with x * mask given, into memory y (N, out) if that has elements; no DoRA
+  def linear_into(self: __torch__.Ops, y: Tensor, i: int, x: Tensor, dropped: Tensor, w: List[Tensor], lora: List[Tensor], scales: List[float]) -> Tensor:
+    weight = w[i + 2]
+    if i < 4:
+      weight = w[i + 1]
+    bias = w[i + 9]
+    if torch.numel(y) == 0:
+      y = torch.empty([torch.size(x, 0), torch.size(weight, 0)], dtype=x.dtype, device=x.device)
+    if torch.numel(bias) > 0:
+      _ = torch.addmm(bias, x, torch.t(weight), out=y)
+    else:
+      _1 = torch.mm(x, torch.t(weight), out=y)
+    if torch.numel(lora[2 * i]) > 0:
+      _2 = self.add_lora(y, dropped, lora[2 * i], lora[2 * i + 1], lora[14 + i], scales[i])
+    return y
+
+  # x times each mask that is there, by one kernel, else x
+  def dropped(self: __torch__.Ops, x: Tensor, masks: List[Tensor]) -> List[Tensor]:
+    some = annotate(List[Tensor], [])
+    same = annotate(List[Tensor], [])
+    for mask in masks:
       if torch.numel(mask) > 0:
-        x = x * mask
-      y = torch.addmm_(y, torch.linear(x, a), torch.t(b), beta=1., alpha=scale)
-      if torch.numel(c) > 0:
-        y = torch.add_(y, c, alpha=scale)
+        torch.append(some, mask)
+        torch.append(same, x)
+    products = annotate(List[Tensor], [])
+    if torch.len(some) > 0:
+      products = torch._foreach_mul(same, some)
+    all = annotate(List[Tensor], [])
+    at = 0
+    for mask in masks:
+      if torch.numel(mask) > 0:
+        torch.append(all, products[at])
+        at = at + 1
+      else:
+        torch.append(all, x)
+    return all
+
+  # y += scale (x A' B' + c)
+  def add_lora(self: __torch__.Ops, y: Tensor, x: Tensor, a: Tensor, b: Tensor, c: Tensor, scale: float) -> Tensor:
+    y = torch.addmm_(y, torch.linear(x, a), torch.t(b), beta=1., alpha=scale)
+    if torch.numel(c) > 0:
+      y = torch.add_(y, c, alpha=scale)
     return y
 
   # -> [dx (N, in), dA (R, in), dB (out, R), dc, dW (out, in), dbias (out)]; the last two only if `base`
@@ -286,6 +336,8 @@ class Ops(Module):
   # ---- RMSNorm: float32 x / sqrt(mean(x^2) + eps), cast, times weight (transformers' LlamaRMSNorm) -
   def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
     n = torch.linalg_vector_norm(x, 2, [-1], True, dtype=6)
+    if x.is_cuda:
+      return torch.rsqrt(torch.rsub(n * n, eps, -1. / float(torch.size(x, -1))))
     return torch.rsqrt(n * n / float(torch.size(x, -1)) + eps)
 
   # kind: how the weight w meets the normalised x. 0 x is cast, then times w (Llama); 1 x times w, then cast (OLMo 2);
@@ -295,8 +347,14 @@ class Ops(Module):
       return x
     inv = self.inverse_rms(x, eps)
     if kind == 0:
-      return torch.to(x * inv, x.dtype) * weight
-    return torch.to(x * inv * self.norm_weight(weight, kind), x.dtype)
+      return self.product_as(x, x, inv) * weight
+    return self.product_as(x, x * inv, self.norm_weight(weight, kind))
+
+  # x y, of the type of `like`
+  def product_as(self: __torch__.Ops, like: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    if x.is_cuda:
+      return torch.mul(x, y, out=torch.empty_like(like))
+    return torch.to(x * y, like.dtype)
 
   def norm_weight(self: __torch__.Ops, weight: Tensor, kind: int) -> Tensor:
     w = torch.to(weight, 6)
@@ -318,7 +376,11 @@ class Ops(Module):
     else:
       g = torch.to(dy, 6) * self.norm_weight(weight, kind)
     mean = torch.mean(g * xhat, [-1], True)
-    dx = torch.to(torch.mul_(torch.addcmul_(g, xhat, mean, value=-1.), inv), x.dtype)
+    g = torch.addcmul_(g, xhat, mean, value=-1.)
+    if x.is_cuda:
+      dx = self.product_as(x, g, inv)
+    else:
+      dx = torch.to(torch.mul_(g, inv), x.dtype)
     return [dx, dweight]
 
   # ---- rotary embedding, rotate-half layout. x: (N, heads, D); cos, sin: (N, 1, E), E <= D, of which the first E
@@ -330,6 +392,8 @@ class Ops(Module):
     if torch.size(cos, 1) > 1:
       cos = torch.narrow(cos, 1, row, 1)
       sin = torch.narrow(sin, 1, row, 1)
+    if x.is_cuda:
+      return self.turned_on_cuda(x, cos, sin)
     turning = torch.size(cos, -1)
     half = torch.floordiv(turning, 2)
     left = torch.narrow(x, -1, 0, half)
@@ -345,24 +409,35 @@ class Ops(Module):
   def rope_backward(self: __torch__.Ops, dy: Tensor, cos: Tensor, sin: Tensor, row: int) -> Tensor:
     return self.rope(dy, cos, torch.neg(sin), row)
 
+  # The same bits by three kernels and no float32 but one product; cos, sin: (N, 1, E)
+  def turned_on_cuda(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    turning = torch.size(cos, -1)
+    half = torch.floordiv(turning, 2)
+    rest = torch.size(x, -1) - turning
+    y = torch.narrow(x, -1, 0, turning) * cos
+    out = torch.empty(torch.size(x), dtype=x.dtype, device=x.device)
+    _ = torch.addcmul(torch.narrow(y, -1, 0, half), torch.narrow(x, -1, half, half), torch.narrow(sin, -1, 0, half), value=-1., out=torch.narrow(out, -1, 0, half))
+    _1 = torch.addcmul(torch.narrow(y, -1, half, half), torch.narrow(x, -1, 0, half), torch.narrow(sin, -1, half, half), out=torch.narrow(out, -1, half, half))
+    if rest > 0:
+      _2 = torch.copy_(torch.narrow(out, -1, turning, rest), torch.narrow(x, -1, turning, rest))
+    return out
+
   # ---- causal attention inside the segments [cuts[i], cuts[i+1]) ----------------------------------
   # q: (N, Q, D), k, v: (N, K, D); tokens from the last cut on are padding, for which zeros come out;
   # soon: the backward comes next
   # scores are multiplied with `scale`; a query sees the `window` keys that end with its own (0: all before it); scores s
   # become cap tanh(s / cap) (0: they stay)
-  # -> [out (N, Q, D), saved for the backward: logsumexp float32 (N, Q, 1), on CUDA (segments, Q,
+  # -> [out (N, Q, D), saved for the backward: logsumexp float32 (N, Q, 1), on CUDA (Q, N) or, of float32, (segments, Q,
   # longest segment rounded up), in blocks `kept_probabilities`, by products nothing]
   def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float, soon: bool) -> List[Tensor]:
-    if self.by_products(cuts, window, cap):
+    if self.by_products(q, cuts, window, cap):
       return [self.attention_by_products(q, k, v, cuts, scale, window, cap), torch.empty([0], dtype=6, device=q.device)]
+    if q.is_cuda:
+      return self.attention_on_cuda(q, k, v, cuts, scale, window)
     if self.in_blocks(q):
       return self.attention_in_blocks(q, k, v, cuts, scale, soon)
-    repeat = torch.floordiv(torch.size(q, 1), torch.size(k, 1))
-    if repeat > 1:
-      k = torch.repeat_interleave(k, repeat, 1)
-      v = torch.repeat_interleave(v, repeat, 1)
-    if q.is_cuda:
-      return self.attention_on_cuda(q, k, v, cuts, scale)
+    k = self.for_each_query(k, q)
+    v = self.for_each_query(v, q)
     out = torch.zeros_like(q)
     sums = torch.zeros([torch.size(q, 0), torch.size(q, 1), 1], dtype=6, device=q.device)
     for some in self.alike(cuts):
@@ -370,6 +445,13 @@ class Ops(Module):
       self.from_group(out, cuts, some, outs)
       self.from_group(sums, cuts, some, torch.unsqueeze(lse, 3))
     return [out, sums]
+
+  # x: (N, K, D) -> (N, Q, D), a head for each of q
+  def for_each_query(self: __torch__.Ops, x: Tensor, q: Tensor) -> Tensor:
+    repeat = torch.floordiv(torch.size(q, 1), torch.size(x, 1))
+    if repeat > 1:
+      x = torch.repeat_interleave(x, repeat, 1)
+    return x
 
   # x: (N, heads, D) -> (segments, heads, m, D), the memory of x where that is possible
   def heads_first(self: __torch__.Ops, x: Tensor, cuts: List[int], some: List[int]) -> Tensor:
@@ -379,19 +461,70 @@ class Ops(Module):
       return torch.unsqueeze(torch.transpose(torch.narrow(x, 0, at, n), 0, 1), 0)
     return self.by_group(x, cuts, some, 1, x.dtype)
 
-  # All segments at once; 1: causal from the top left of each. q, k, v: (N, Q, D)
-  def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
-    starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
+  # All segments at once. Numbers of 16 bits go through flash attention, where query heads share keys as they are and only
+  # its backward is not deterministic: dq is the sum of what blocks of keys add to it, in any order. Then, and for float32,
+  # it is "efficient" attention, with as many keys as queries, causal from the top left (1), and all keys of a query in one
+  # block. Both see the `window` keys that end with a query's own.
+  def attention_on_cuda(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int) -> List[Tensor]:
+    starts = self.starts(q, cuts)
     longest = self.longest(cuts)
-    out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, starts, starts, longest, longest, 0., 1, True, scale=scale, seqlen_k=None, window_size=None)
-    return [self.without_padding(torch.squeeze(out, 0), cuts), lse]
+    if q.dtype == 6:
+      out, lse, _0, _1, _2, _3 = torch._efficient_attention_forward(torch.unsqueeze(q, 0), torch.unsqueeze(self.for_each_query(k, q), 0), torch.unsqueeze(self.for_each_query(v, q), 0), None, starts, starts, longest, longest, 0., 1, True, scale=scale, seqlen_k=None, window_size=self.window_or_none(window, longest))
+      out = torch.squeeze(out, 0)
+    else:
+      # For segments of one query there is another kernel, with another logsumexp.
+      most = max(longest, 2)
+      out, lse, _4, _5, _6 = torch._flash_attention_forward(q, k, v, starts, starts, most, most, 0., True, False, scale=scale, window_size_left=self.keys_before(window, longest), window_size_right=None)
+    return [self.without_padding(out, cuts), lse]
 
-  def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
-    starts = torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
+  def attention_backward_on_cuda(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, saved: Tensor, cuts: List[int], scale: float, window: int) -> List[Tensor]:
+    starts = self.starts(q, cuts)
     longest = self.longest(cuts)
-    seed = torch.zeros([1], dtype=4, device=q.device)
-    dq, dk, dv, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(k, 0), torch.unsqueeze(v, 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=scale, num_splits_key=None, window_size=None, shared_storage_dqdkdv=False)
-    return [self.without_padding(torch.squeeze(dq, 0), cuts), self.without_padding(torch.squeeze(dk, 0), cuts), self.without_padding(torch.squeeze(dv, 0), cuts)]
+    seed = torch.empty([2], dtype=4, device=q.device)
+    if q.dtype != 6 and not self.deterministic:
+      most = max(longest, 2)
+      dq, dk, dv = torch._flash_attention_backward(dout, q, k, v, out, saved, starts, starts, most, most, 0., True, seed, seed, scale=scale, window_size_left=self.keys_before(window, longest), window_size_right=None)
+    else:
+      splits = annotate(Optional[int], None)
+      if self.deterministic:
+        splits = 1
+      lse = saved
+      if q.dtype != 6:
+        lse = self.by_segment(saved, starts, longest)
+      dq4, dk4, dv4, _0 = torch._efficient_attention_backward(torch.unsqueeze(dout, 0), torch.unsqueeze(q, 0), torch.unsqueeze(self.for_each_query(k, q), 0), torch.unsqueeze(self.for_each_query(v, q), 0), None, torch.unsqueeze(out, 0), starts, starts, longest, longest, lse, 0., seed, seed, 1, False, scale=scale, num_splits_key=splits, window_size=self.window_or_none(window, longest), shared_storage_dqdkdv=False)
+      dq, dk, dv = torch.squeeze(dq4, 0), self.summed_for(k, torch.squeeze(dk4, 0)), self.summed_for(v, torch.squeeze(dv4, 0))
+    return [self.without_padding(dq, cuts), self.without_padding(dk, cuts), self.without_padding(dv, cuts)]
+
+  def starts(self: __torch__.Ops, q: Tensor, cuts: List[int]) -> Tensor:
+    return torch.to(torch.tensor(cuts, dtype=3), q.device, 3, True)
+
+  def window_or_none(self: __torch__.Ops, window: int, longest: int) -> Optional[int]:
+    if window > 0 and window < longest:
+      return window
+    return None
+
+  # Flash attention does not count a query's own key.
+  def keys_before(self: __torch__.Ops, window: int, longest: int) -> Optional[int]:
+    if window > 0 and window < longest:
+      return window - 1
+    return None
+
+  # Flash attention's logsumexp (Q, N) as the other has it: (segments, Q, longest rounded up to 32), infinite behind a segment
+  def by_segment(self: __torch__.Ops, lse: Tensor, starts: Tensor, longest: int) -> Tensor:
+    length = torch.floordiv(longest + 31, 32) * 32
+    segments = torch.numel(starts) - 1
+    places = torch.unsqueeze(torch.narrow(starts, 0, 0, segments), 1) + torch.arange(length, dtype=3, device=lse.device)
+    inside = torch.lt(places, torch.unsqueeze(torch.narrow(starts, 0, 1, segments), 1))
+    places = torch.view(torch.where(inside, places, torch.size(lse, 1)), [-1])
+    found = torch.index_select(torch.constant_pad_nd(lse, [0, 1], float("inf")), 1, places)
+    return torch.contiguous(torch.transpose(torch.view(found, [-1, segments, length]), 0, 1))
+
+  # x: (N, Q, D) -> the sums of the heads that share one of `like` (N, K, D)
+  def summed_for(self: __torch__.Ops, like: Tensor, x: Tensor) -> Tensor:
+    groups = torch.size(like, 1)
+    if torch.size(x, 1) == groups:
+      return x
+    return torch.sum(torch.reshape(x, [torch.size(x, 0), groups, -1, torch.size(x, 2)]), [2])
 
   # Kernels for segments leave the memory behind the last one as it was.
   def without_padding(self: __torch__.Ops, x: Tensor, cuts: List[int]) -> Tensor:
@@ -406,24 +539,14 @@ class Ops(Module):
 
   # -> [dq, dk, dv]
   def attention_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, saved: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> List[Tensor]:
-    if self.by_products(cuts, window, cap):
+    if self.by_products(q, cuts, window, cap):
       return self.attention_by_products_backward(dout, q, k, v, cuts, scale, window, cap)
+    if q.is_cuda:
+      return self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts, scale, window)
     if self.in_blocks(q):
       return self.attention_in_blocks_backward(dout, q, k, v, out, saved, cuts, scale)
-    groups = torch.size(k, 1)
-    repeat = torch.floordiv(torch.size(q, 1), groups)
-    if repeat > 1:
-      k = torch.repeat_interleave(k, repeat, 1)
-      v = torch.repeat_interleave(v, repeat, 1)
-    if q.is_cuda:
-      dq, dk, dv = self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts, scale)
-    else:
-      dq, dk, dv = self.attention_backward_on_cpu(dout, q, k, v, out, saved, cuts, scale)
-    if repeat > 1:
-      grouped = [torch.size(dk, 0), groups, repeat, torch.size(dk, 2)]
-      dk = torch.sum(torch.reshape(dk, grouped), [2])
-      dv = torch.sum(torch.reshape(dv, grouped), [2])
-    return [dq, dk, dv]
+    dq, dk, dv = self.attention_backward_on_cpu(dout, q, self.for_each_query(k, q), self.for_each_query(v, q), out, saved, cuts, scale)
+    return [dq, self.summed_for(k, dk), self.summed_for(v, dv)]
 
   def attention_backward_on_cpu(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, cuts: List[int], scale: float) -> List[Tensor]:
     dq = torch.zeros_like(q)
@@ -463,7 +586,7 @@ class Ops(Module):
   # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
   # Query heads that share keys go together.
   def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
-    return self.blocks and not q.is_cuda and q.dtype == 15
+    return self.blocks and q.dtype == 15
 
   # Those of all blocks one after the other, bfloat16; none if they are not wanted or over 16 MiB.
   def kept_probabilities(self: __torch__.Ops, q: Tensor, cuts: List[int], wanted: bool) -> Tensor:
@@ -576,12 +699,24 @@ class Ops(Module):
       n = cuts[some[s] + 1] - at
       _ = torch.copy_(torch.narrow(to, 0, at, n), torch.transpose(torch.narrow(torch.select(all, 0, s), 1, 0, n), 0, 1))
 
-  # ---- the same by products alone, 128 queries of a segment at a time, in float32 -------------------
-  # For what no kernel of libtorch's does on every device: windows that are shorter than a segment, and capped scores.
-  def by_products(self: __torch__.Ops, cuts: List[int], window: int, cap: float) -> bool:
+  # ---- the same by products alone, some queries of a segment at a time, in float32 ------------------
+  # For what no kernel of libtorch's does: capped scores, on the CPU windows that are shorter than a segment, and on CUDA
+  # heads of a size that its kernels do not load or flash attention's backward has not everywhere.
+  def by_products(self: __torch__.Ops, q: Tensor, cuts: List[int], window: int, cap: float) -> bool:
     if cap > 0.:
       return True
+    if q.is_cuda:
+      d = torch.size(q, 2)
+      if d > 192 and d < 256:
+        return True
+      return d % 8 != 0 or d > 256
     return window > 0 and self.longest(cuts) > window
+
+  # As many as fit a cache, or keep a GPU busy.
+  def queries_at_once(self: __torch__.Ops, q: Tensor) -> int:
+    if q.is_cuda:
+      return 512
+    return 128
 
   # The first key that queries from `b` on see.
   def first_seen(self: __torch__.Ops, b: int, window: int) -> int:
@@ -619,12 +754,13 @@ class Ops(Module):
 
   def attention_by_products(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> Tensor:
     groups = torch.size(k, 1)
+    at_once = self.queries_at_once(q)
     out = torch.zeros_like(q)
     for i in range(torch.len(cuts) - 1):
       at = cuts[i]
       n = cuts[i + 1] - at
-      for b in range(0, n, 128):
-        m = min(128, n - b)
+      for b in range(0, n, at_once):
+        m = min(at_once, n - b)
         low = self.first_seen(b, window)
         ks = self.heads_of(k, at + low, b + m - low, groups)
         p, _ = self.window_probabilities(self.heads_of(q, at + b, m, groups), ks, m, b, low, scale, window, cap)
@@ -633,14 +769,15 @@ class Ops(Module):
 
   def attention_by_products_backward(self: __torch__.Ops, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, window: int, cap: float) -> List[Tensor]:
     groups = torch.size(k, 1)
+    at_once = self.queries_at_once(q)
     dq = torch.zeros_like(q)
     dk = torch.zeros_like(k, dtype=6)
     dv = torch.zeros_like(v, dtype=6)
     for i in range(torch.len(cuts) - 1):
       at = cuts[i]
       n = cuts[i + 1] - at
-      for b in range(0, n, 128):
-        m = min(128, n - b)
+      for b in range(0, n, at_once):
+        m = min(at_once, n - b)
         low = self.first_seen(b, window)
         seen = b + m - low
         qs = self.heads_of(q, at + b, m, groups)
@@ -719,22 +856,44 @@ class Ops(Module):
     return torch.silu_backward(dy, gate)
 
   def gate_and_up(self: __torch__.Ops, n2: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float]) -> List[Tensor]:
+    if n2.is_cuda and torch.numel(w[7]) > 0 and torch.dim(lora[18]) < 2 and torch.dim(lora[19]) < 2:
+      none = torch.empty([0], dtype=n2.dtype, device=n2.device)
+      of_gate, of_up = self.dropped(n2, [masks[4], masks[5]])
+      return [self.linear_into(none, 4, n2, of_gate, w, lora, scales), self.linear_into(none, 5, n2, of_up, w, lora, scales)]
     gate = self.linear(n2, w[6], w[13], lora[8], lora[9], lora[18], masks[4], scales[4])
     if torch.numel(w[7]) == 0:
       return torch.chunk(gate, 2, 1)
     return [gate, self.linear(n2, w[7], w[14], lora[10], lora[11], lora[19], masks[5], scales[5])]
 
-  # n1 (N, H) -> [q (N, Q, D), k, v (N, K, D)]
+  # n1 (N, H) -> [q (N, Q, D), k, v (N, K, D), q and k where they lie together, (N, Q + K, D), or nothing]
   def queries_keys_values(self: __torch__.Ops, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], headDim: int) -> List[Tensor]:
     n = torch.size(n1, 0)
+    apart = torch.empty([0], dtype=n1.dtype, device=n1.device)
+    if n1.is_cuda and torch.numel(w[2]) > 0 and torch.dim(lora[14]) < 2 and torch.dim(lora[15]) < 2 and torch.dim(lora[16]) < 2:
+      width, turning = torch.size(w[1], 0), torch.size(w[1], 0) + torch.size(w[2], 0)
+      flat = torch.empty([n, turning], dtype=n1.dtype, device=n1.device)
+      of_q, of_k, of_v = self.dropped(n1, [masks[0], masks[1], masks[2]])
+      _ = self.linear_into(torch.narrow(flat, 1, 0, width), 0, n1, of_q, w, lora, scales)
+      _1 = self.linear_into(torch.narrow(flat, 1, width, turning - width), 1, n1, of_k, w, lora, scales)
+      v = torch.view(self.linear_into(apart, 2, n1, of_v, w, lora, scales), [n, -1, headDim])
+      q, k = self.at_head(torch.view(flat, [n, -1, headDim]), torch.floordiv(width, headDim))
+      return [q, k, v, torch.view(flat, [n, -1, headDim])]
     q = torch.view(self.linear(n1, w[1], w[9], lora[0], lora[1], lora[14], masks[0], scales[0]), [n, -1, headDim])
     if torch.numel(w[2]) == 0:
       queries = torch.floordiv(torch.size(w[4], 1), headDim)
       keys = torch.floordiv(torch.size(q, 1) - queries, 2)
-      return [torch.narrow(q, 1, 0, queries), torch.narrow(q, 1, queries, keys), torch.narrow(q, 1, queries + keys, keys)]
+      both, v = self.at_head(q, queries + keys)
+      q, k = self.at_head(both, queries)
+      if n1.is_cuda:
+        apart = both
+      return [q, k, v, apart]
     k = torch.view(self.linear(n1, w[2], w[10], lora[2], lora[3], lora[15], masks[1], scales[1]), [n, -1, headDim])
     v = torch.view(self.linear(n1, w[3], w[11], lora[4], lora[5], lora[16], masks[2], scales[2]), [n, -1, headDim])
-    return [q, k, v]
+    return [q, k, v, apart]
+
+  # x: (N, heads, D) -> [its heads before `head`, the others]
+  def at_head(self: __torch__.Ops, x: Tensor, head: int) -> List[Tensor]:
+    return [torch.narrow(x, 1, 0, head), torch.narrow(x, 1, head, torch.size(x, 1) - head)]
 
   # x: (N, heads, D); kind: 1 of each head, 2 of all
   def head_norm(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float, kind: int, norm: int) -> Tensor:
@@ -754,9 +913,12 @@ class Ops(Module):
   def layer_attention(self: __torch__.Ops, x: Tensor, n1: Tensor, w: List[Tensor], lora: List[Tensor], masks: List[Tensor], scales: List[float], cos: Tensor, sin: Tensor, cuts: List[int], kinds: List[int], numbers: List[float], soon: bool) -> List[Tensor]:
     headDim, window, qkNorm, norm, _activation = kinds
     eps, attention, residual, cap = numbers
-    q0, k0, v = self.queries_keys_values(n1, w, lora, masks, scales, headDim)
-    q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin, 0)
-    k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin, 1)
+    q0, k0, v, both = self.queries_keys_values(n1, w, lora, masks, scales, headDim)
+    if torch.numel(both) > 0 and torch.numel(w[16]) == 0 and torch.numel(w[17]) == 0 and torch.numel(cos) > 0 and torch.size(cos, 1) == 1:
+      q, k = self.at_head(self.rope(both, cos, sin, 0), torch.size(q0, 1))
+    else:
+      q = self.rope(self.head_norm(q0, w[16], eps, qkNorm, norm), cos, sin, 0)
+      k = self.rope(self.head_norm(k0, w[17], eps, qkNorm, norm), cos, sin, 1)
     attended, saved = self.attention(q, k, v, cuts, attention, window, cap, soon)
     o = self.linear(torch.reshape(attended, [torch.size(x, 0), -1]), w[4], w[12], lora[6], lora[7], lora[17], masks[3], scales[3])
     h = self.branch(x, self.rms_norm(o, w[18], eps, norm), residual)

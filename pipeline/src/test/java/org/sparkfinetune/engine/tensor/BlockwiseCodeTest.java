@@ -26,7 +26,7 @@ class BlockwiseCodeTest {
       gradients.addAll(List.of(near, Math.nextUp(near), Math.nextDown(near), map[code]));
     }
     // More than is taken at a time.
-    float[] blocks = new float[Math.toIntExact(2 * Ops.CACHED_ELEMENTS) + 768];
+    float[] blocks = new float[Math.toIntExact(2 * DeviceSizes.OF_CPU.optimizerElements()) + 768];
     for (int i = 0, at = 0; i < blocks.length; i++) {
       // A block that holds 1 is divided by 1.
       blocks[i] = i % 256 == 0 ? 1 : gradients.get(at++ % gradients.size());

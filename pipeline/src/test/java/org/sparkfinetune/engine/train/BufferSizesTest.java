@@ -6,6 +6,9 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.bench.ModelShape;
 
 class BufferSizesTest {
   @ParameterizedTest
@@ -27,6 +30,14 @@ class BufferSizesTest {
   void a_batch_has_one_of_few_lengths() {
     assertThat(IntStream.rangeClosed(1, 1024).map(BufferSizes::padded).distinct()).hasSize(18);
     assertThat(IntStream.rangeClosed(1, 8192).map(BufferSizes::padded).distinct()).hasSize(66);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"llama-135m, 1024, 16384", "llama-3-8b, 512, 4681", "llama-3-70b, 512, 2340"})
+  void a_gpu_is_given_more_tokens_at_a_time(String shape, int onCpu, int onGpu) {
+    DecoderConfig model = ModelShape.named(shape).config();
+    assertThat(BufferSizes.batchTokens(model, DeviceSizes.OF_CPU)).isEqualTo(onCpu);
+    assertThat(BufferSizes.batchTokens(model, DeviceSizes.OF_GPU)).isEqualTo(onGpu);
   }
 
   @Test

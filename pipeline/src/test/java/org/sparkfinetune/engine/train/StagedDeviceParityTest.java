@@ -11,6 +11,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 
@@ -18,12 +19,27 @@ import org.sparkfinetune.engine.train.ModelRecipe.Precision;
 class StagedDeviceParityTest {
   private static final ComputeDevice STAGED = new ComputeDevice.Staged();
 
+  /** A row at a time, a few rows of the head, blocks that are too short for what is kept. */
+  private static final DeviceSizes FEW = new DeviceSizes(1, 1, 1, 1, 1 << 10, 1 << 10, 256);
+
   @TempDir Path scratch;
 
   @ParameterizedTest
   @CsvSource(textBlock = DeviceCases.CASES)
   void losses_norms_and_weights_are_those_of_the_reference(ArgumentsAccessor row) throws Exception {
     DeviceCases.compare(row, STAGED, scratch);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "qlora-float32, model, qlora, false, 2, 1e-4, 1e-3",
+    "biased-embed_tokens-lm_head, biased, lora, false, 2, 1e-4, 1e-3",
+    "tied-full, tied, full, false, 2, 1e-4, 1e-3",
+  })
+  void how_much_goes_through_operators_at_a_time_changes_only_the_order_of_sums(
+      ArgumentsAccessor row) throws Exception {
+    DeviceCases.compare(row, new ComputeDevice.Staged(FEW), scratch.resolve("few"));
+    DeviceCases.compare(row, new ComputeDevice.Staged(DeviceSizes.OF_GPU), scratch.resolve("gpu"));
   }
 
   @ParameterizedTest

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.config.TrainConfig.Compute;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
+import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 
 class ClusterCheckTest {
@@ -23,6 +26,20 @@ class ClusterCheckTest {
     CheckLine old = gpus(found("0", "cuda:0", ""), found("1", "", "bf16: true …")).orElseThrow();
     assertThat(old.verdict()).isEqualTo(CheckLine.Verdict.FAILED);
     assertThat(old.what()).isEqualTo("bf16: true …");
+  }
+
+  @Test
+  void whether_two_runs_give_the_same_bits_is_said_where_a_gpu_computes() {
+    List<ClusterProbe.Found> gpu = List.of(found("0", "cuda:0", ""));
+    assertThat(ClusterCheck.determinism(gpu, compute(true)).orElseThrow().what())
+        .startsWith("deterministic: the same run gives the same bits");
+    assertThat(ClusterCheck.determinism(gpu, compute(false)).orElseThrow().what())
+        .startsWith("deterministic: false");
+    assertThat(ClusterCheck.determinism(List.of(found("", "cpu", "")), compute(true))).isEmpty();
+  }
+
+  private static Compute compute(boolean deterministic) {
+    return new Compute(DeviceChoice.AUTO, true, GradientCheckpointing.ON, deterministic);
   }
 
   @Test

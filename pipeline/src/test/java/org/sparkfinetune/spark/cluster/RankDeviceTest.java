@@ -114,7 +114,7 @@ class RankDeviceTest {
           .hasMessageContaining("Tesla T4, has compute capability 7.5")
           .hasMessageContaining("bf16: false");
     }
-    Compute float32 = new Compute(DeviceChoice.CUDA, false, GradientCheckpointing.ON);
+    Compute float32 = new Compute(DeviceChoice.CUDA, false, GradientCheckpointing.ON, true);
     assertThat(works(T4).choose(float32, asking("0"))).isEqualTo(new ComputeDevice.Cuda(0));
   }
 
@@ -140,7 +140,7 @@ class RankDeviceTest {
   }
 
   private static Compute compute(DeviceChoice choice) {
-    return new Compute(choice, true, GradientCheckpointing.ON);
+    return new Compute(choice, true, GradientCheckpointing.ON, true);
   }
 
   private VisibleGpus visible(String value) {
