@@ -1,14 +1,17 @@
 package org.sparkfinetune.engine.tensor;
 
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Why a GPU cannot be computed on, told apart by what libtorch 2.7.1 and CUDA's runtime say when a
  * tensor is to be made there.
  *
- * @param words libtorch's own, one line
+ * @param words libtorch's own, one line without a stop
  */
 public record CudaTrouble(Kind kind, String words) {
+  private static final Pattern UNEXPECTED =
+      Pattern.compile("^Unexpected error from cudaGetDeviceCount.*\\bError (\\d+: )");
 
   /** What is missing, and what a user does about it. */
   public enum Kind {
@@ -69,12 +72,13 @@ public record CudaTrouble(Kind kind, String words) {
   /** What libtorch said, in the exception's message, when it was to make a tensor on a GPU. */
   static CudaTrouble said(String message) {
     String words = LibtorchWords.of(message);
-    for (Kind kind : Kind.values()) {
-      if (kind.said.matcher(words).find()) {
-        return new CudaTrouble(kind, LibtorchWords.shortened(words));
-      }
-    }
-    return new CudaTrouble(Kind.OTHER, LibtorchWords.shortened(words));
+    Kind kind =
+        Stream.of(Kind.values())
+            .filter(one -> one.said.matcher(words).find())
+            .findFirst()
+            .orElse(Kind.OTHER);
+    String line = UNEXPECTED.matcher(LibtorchWords.shortened(words)).replaceFirst("error $1");
+    return new CudaTrouble(kind, line.replaceFirst("\\.$", ""));
   }
 
   /** What is wrong; follows "the rank has a GPU, but". No stop at its end. */

@@ -14,7 +14,11 @@
  * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
  * code works in their own memory; for CUDA everything passes through {@link
  * org.sparkfinetune.engine.tensor.HostMemory}, and what is large through {@link
- * org.sparkfinetune.engine.tensor.Uploads}. What a GPU does differently is in few places: memory
+ * org.sparkfinetune.engine.tensor.Uploads}. A libtorch for CUDA takes the place of the jar's by the
+ * environment ({@link org.sparkfinetune.engine.tensor.LibtorchFolder}), and what goes wrong with it
+ * is told apart by libtorch's words, the only thing that comes through the bridge ({@link
+ * org.sparkfinetune.engine.tensor.CudaTrouble} before a run, {@link
+ * org.sparkfinetune.engine.tensor.DeviceFailure} in it). What a GPU does differently is in few places: memory
  * that is pinned, the name of the device, a stream for copies ({@code streams.py}), attention's
  * operators, chosen in the script, and two kernels of our own ({@code kernels.cu}) for what takes
  * libtorch's operators ten passes over memory and more: NF4 and dropout. Those are compiled by

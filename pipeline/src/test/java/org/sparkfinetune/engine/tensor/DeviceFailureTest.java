@@ -132,6 +132,22 @@ class DeviceFailureTest {
   }
 
   @Test
+  void other_errors_of_cuda_keep_their_number_and_words() {
+    CudaTrouble trouble =
+        CudaTrouble.said(
+            thrown(
+                    "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions"
+                        + " before? Error 802: system not yet initialized")
+                .getMessage());
+    assertThat(trouble.what()).contains("CUDA does not start: ").doesNotEndWith(".");
+    assertThat(
+            CudaTrouble.said(
+                    "Unexpected error from cudaGetDeviceCount(). Did you? Error 802: not yet.")
+                .what())
+        .isEqualTo("CUDA does not start: error 802: not yet");
+  }
+
+  @Test
   void the_libtorch_here_says_itself_why_it_cannot_compute_on_a_gpu() {
     Optional<CudaTrouble> trouble = Torch.trouble(new ComputeDevice.Cuda(77));
     assertThat(trouble.orElseThrow().kind())
