@@ -196,7 +196,7 @@ final class MemoryFormulas {
   /** A layer's backward for one batch; gradients of the base, if it is trained. */
   private long layerWork() {
     long base = work.method() == Method.FULL ? Float.BYTES * work.layerLinears() : 0;
-    return work.batchTokens() * layer.backward() + base;
+    return work.batchTokens(device) * layer.backward() + base;
   }
 
   /**
@@ -215,11 +215,11 @@ final class MemoryFormulas {
     if (!work.evaluates()) {
       return 0;
     }
-    long tokens = work.evaluatedTokens();
+    long tokens = work.evaluatedTokens(device);
     long batch = tokens / BufferSizes.EVALUATED_BATCHES;
     long layers = 2 * tokens * hidden * work.widths().stored() + batch * layer.forward();
-    long head = work.trainsHead() ? work.embedding() * compute : work.sizes().headWeightBytes();
-    long logits = 2 * work.sizes().logitsBytes();
+    long head = work.trainsHead() ? work.embedding() * compute : device.sizes().headWeightBytes();
+    long logits = 2 * device.sizes().logitsBytes();
     return Math.max(layers, tokens * hidden * (work.widths().stored() + compute) + head + logits);
   }
 
@@ -236,7 +236,7 @@ final class MemoryFormulas {
     long flat = compute == Float.BYTES ? 0 : Float.BYTES;
     long gradients = Float.BYTES * (work.batchesOfGroup(device) + 1L);
     return work.embedding() * (compute + flat + gradients)
-        + 2 * work.sizes().logitsBytes()
+        + 2 * device.sizes().logitsBytes()
         + aroundHead();
   }
 
@@ -247,13 +247,13 @@ final class MemoryFormulas {
   private long frozenHead() {
     long vocabulary = work.model().vocabSize();
     long piece =
-        Math.max(BufferSizes.LEAST_HEAD_ROWS * hidden * compute, work.sizes().headWeightBytes());
+        Math.max(BufferSizes.LEAST_HEAD_ROWS * hidden * compute, device.sizes().headWeightBytes());
     long logits =
         Math.min(
-            vocabulary * work.batchTokens() * Float.BYTES,
+            vocabulary * work.batchTokens(device) * Float.BYTES,
             Math.max(
-                BufferSizes.LEAST_HEAD_ROWS * work.batchTokens() * Float.BYTES,
-                work.sizes().logitsBytes()));
+                BufferSizes.LEAST_HEAD_ROWS * work.batchTokens(device) * Float.BYTES,
+                device.sizes().logitsBytes()));
     return Math.min(vocabulary * hidden * compute, piece) + 2 * logits + aroundHead();
   }
 
@@ -263,7 +263,7 @@ final class MemoryFormulas {
    */
   private long aroundHead() {
     return work.groupTokens(device) * hidden * (3 * compute + Float.BYTES)
-        + work.batchTokens() * hidden * 3 * Float.BYTES;
+        + work.batchTokens(device) * hidden * 3 * Float.BYTES;
   }
 
   /** On the host, of the own slice; all checkpoints use the same. */

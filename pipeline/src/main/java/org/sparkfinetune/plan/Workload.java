@@ -8,7 +8,6 @@ import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.IntervalStrategy;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.fsdp.AdamMoments;
-import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.train.ActivationBudget;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
@@ -23,7 +22,6 @@ import org.sparkfinetune.model.safetensors.NamedShape;
  *
  * @param ranks devices
  * @param offload where frozen shards are
- * @param sizes what a device is given at a time
  */
 record Workload(
     DecoderConfig model,
@@ -33,8 +31,7 @@ record Workload(
     Rows rows,
     Widths widths,
     Kept kept,
-    Offload offload,
-    DeviceSizes sizes) {
+    Offload offload) {
 
   /** NF4, its absmax in 8 bits, and a float32 for 256 of those. */
   static final double NF4_BYTES = 0.5 + 1 / 64.0 + 4 / (64.0 * 256);
@@ -89,42 +86,42 @@ record Workload(
         new Kept(
             config.compute().gradientCheckpointing(),
             config.parallelism().activationOffload() ? Inputs.IN_A_FILE : Inputs.IN_MEMORY),
-        cpu || config.parallelism().offload() ? Offload.ON_HOST : Offload.ON_DEVICE,
-        device.sizes());
+        cpu || config.parallelism().offload() ? Offload.ON_HOST : Offload.ON_DEVICE);
   }
 
   Workload withMethod(Method other) {
-    return new Workload(model, config, other, ranks, rows, widths, kept, offload, sizes);
+    return new Workload(model, config, other, ranks, rows, widths, kept, offload);
   }
 
   Workload withRows(Rows other) {
-    return new Workload(model, config, method, ranks, other, widths, kept, offload, sizes);
+    return new Workload(model, config, method, ranks, other, widths, kept, offload);
   }
 
   Workload withRanks(int other) {
-    return new Workload(model, config, method, other, rows, widths, kept, offload, sizes);
+    return new Workload(model, config, method, other, rows, widths, kept, offload);
   }
 
   Workload withKept(Kept other) {
-    return new Workload(model, config, method, ranks, rows, widths, other, offload, sizes);
+    return new Workload(model, config, method, ranks, rows, widths, other, offload);
   }
 
   Workload withOffload() {
-    return new Workload(model, config, method, ranks, rows, widths, kept, Offload.ON_HOST, sizes);
+    return new Workload(model, config, method, ranks, rows, widths, kept, Offload.ON_HOST);
   }
 
   /** That go through a layer together: rows of a step as they fit, at least one. */
-  long batchTokens() {
-    return Math.min(stepTokens(), fullBatchTokens());
-  }
-
-  private long fullBatchTokens() {
-    return Math.max(BufferSizes.padded(rows.length()), BufferSizes.batchTokens(model, sizes));
+  long batchTokens(Device device) {
+    int usual = BufferSizes.batchTokens(model, device.sizes());
+    int most = budget(device).batchTokens(usual, device.sizes());
+    long row = BufferSizes.padded(rows.length());
+    return Math.min(stepTokens(), Math.max(1, most / row) * row);
   }
 
   /** That an evaluation takes through the layers together, if the test split is as long. */
-  long evaluatedTokens() {
-    return BufferSizes.EVALUATED_BATCHES * fullBatchTokens();
+  long evaluatedTokens(Device device) {
+    long row = BufferSizes.padded(rows.length());
+    long most = BufferSizes.batchTokens(model, device.sizes());
+    return BufferSizes.EVALUATED_BATCHES * Math.max(1, most / row) * row;
   }
 
   boolean evaluates() {
@@ -142,6 +139,12 @@ record Workload(
 
   /** That keep what their layers keep at the same time; all of a step's, if they may. */
   long groupTokens(Device device) {
+    long most = budget(device).tokens(stepTokens());
+    long batch = batchTokens(device);
+    return most == stepTokens() ? most : Math.max(1, most / batch) * batch;
+  }
+
+  private ActivationBudget budget(Device device) {
     int sharing = device.kind() == Device.Kind.CPU ? device.ranksOnHost(ranks) : 1;
     long budget =
         config
@@ -149,9 +152,7 @@ record Workload(
             .activationMemory()
             .orElseGet(() -> ActivationBudget.usual(device.memoryBytes(), sharing));
     long perToken = model.numHiddenLayers() * new LayerBuffers(this).kept();
-    long most =
-        new ActivationBudget(budget, perToken, Float.BYTES * trained()).tokens(stepTokens());
-    return most == stepTokens() ? most : Math.max(1, most / batchTokens()) * batchTokens();
+    return new ActivationBudget(budget, perToken, Float.BYTES * trained());
   }
 
   /** Of batches in one rank's step, each of which needs every layer. */
@@ -160,7 +161,7 @@ record Workload(
   }
 
   int batchesOfGroup(Device device) {
-    return parts(groupTokens(device), batchTokens());
+    return parts(groupTokens(device), batchTokens(device));
   }
 
   private static int parts(long tokens, long each) {

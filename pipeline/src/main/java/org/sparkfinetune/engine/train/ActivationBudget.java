@@ -9,6 +9,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.QkNorm;
@@ -72,6 +73,19 @@ public final class ActivationBudget {
   /** Of a rank's step, how many go together: all, where groups would gain nothing. */
   public long tokens(long step) {
     return isWithin(step) || gradients > bytes ? step : bytes / perToken;
+  }
+
+  /**
+   * Tokens of a batch: no more than may wait together, so that a step can run in groups.
+   *
+   * @param usual for the model and the device
+   */
+  public int batchTokens(int usual, DeviceSizes sizes) {
+    if (isWithin(usual) || gradients > bytes) {
+      return usual;
+    }
+    long least = Math.min(usual, sizes.leastBatchTokens());
+    return (int) Math.max(least, bytes / perToken);
   }
 
   private boolean isWithin(long tokens) {

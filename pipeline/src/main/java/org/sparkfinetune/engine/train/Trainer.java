@@ -14,6 +14,7 @@ import org.sparkfinetune.data.tokenize.PackedRows;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.train.StepSchedule.StepRow;
@@ -70,9 +71,10 @@ final class Trainer {
     this.best = best;
     this.clock = clock;
     this.trainingStep = new TrainingStep(model, clock);
-    this.batchTokens =
-        BufferSizes.batchTokens(model.recipe().config(), model.ops().torch().device().sizes());
-    this.evaluation = new Evaluation(model, batchTokens);
+    DeviceSizes sizes = model.ops().torch().device().sizes();
+    int usual = BufferSizes.batchTokens(model.recipe().config(), sizes);
+    this.batchTokens = trainingStep.budget().batchTokens(usual, sizes);
+    this.evaluation = new Evaluation(model, usual);
     this.pairs = pairs;
   }
 

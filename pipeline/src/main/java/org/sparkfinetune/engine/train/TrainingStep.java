@@ -74,6 +74,10 @@ final class TrainingStep {
   record Outcome(
       double loss, double gradNorm, long trainedTokens, long tokens, Map<String, Double> ofPairs) {}
 
+  ActivationBudget budget() {
+    return budget;
+  }
+
   /** Rows are pairs from now on, and this is their loss. */
   void learnPreference(PreferenceLoss loss) {
     preference = Optional.of(loss);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.sparkfinetune.engine.tensor.DeviceSizes;
 
 class ActivationBudgetTest {
   private static List<List<Integer>> groups(ActivationBudget budget, int... tokens) {
@@ -40,6 +41,16 @@ class ActivationBudgetTest {
   @Test
   void where_the_gradients_that_would_wait_are_above_it_too_nothing_is_gained() {
     assertThat(groups(new ActivationBudget(128, 2, 201), 64, 64)).containsExactly(List.of(64, 64));
+  }
+
+  @Test
+  void a_batch_is_no_longer_than_the_budget_if_that_leaves_enough_to_compute() {
+    DeviceSizes sizes = new DeviceSizes(100, 1000, 1, 1, 1, 1, 1);
+    assertThat(new ActivationBudget(4000, 2, 10).batchTokens(1000, sizes)).isEqualTo(1000);
+    assertThat(new ActivationBudget(600, 2, 10).batchTokens(1000, sizes)).isEqualTo(300);
+    assertThat(new ActivationBudget(20, 2, 10).batchTokens(1000, sizes)).isEqualTo(100);
+    assertThat(new ActivationBudget(600, 0, 10).batchTokens(1000, sizes)).isEqualTo(1000);
+    assertThat(new ActivationBudget(600, 2, 601).batchTokens(1000, sizes)).isEqualTo(1000);
   }
 
   @Test
