@@ -9,6 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -142,6 +143,20 @@ public final class DeviceModel implements AutoCloseable {
     return of(model, torch, numbers, torch.device().freeMemory());
   }
 
+  /** The same, or nothing, with a warning, if its weights do not fit. */
+  public static Optional<DeviceModel> ifThereIsRoom(
+      DecodingModel model, Torch torch, Numbers numbers) {
+    OptionalLong free = torch.device().freeMemory();
+    Optional<String> objection = objection(model, type(model, numbers), free);
+    objection.ifPresent(why -> LOG.warn("Answers are decoded on the processor: {}", why));
+    return objection.isPresent() ? Optional.empty() : Optional.of(of(model, torch, numbers, free));
+  }
+
+  /** Whether a device would compute in bfloat16. */
+  public static boolean computesInBfloat16(DecodingModel model, Numbers numbers) {
+    return type(model, numbers) == ElementType.BFLOAT16;
+  }
+
   static DeviceModel of(
       DecodingModel model, Torch torch, Numbers numbers, OptionalLong free) {
     ElementType type = type(model, numbers);
@@ -156,24 +171,41 @@ public final class DeviceModel implements AutoCloseable {
   }
 
   static Fit fit(DecodingModel model, ElementType type, OptionalLong free) {
-    long decoded = bytes(model, Kept.DECODED, type);
     if (free.isEmpty()) {
-      return new Fit(Kept.DECODED, decoded, free);
+      return new Fit(Kept.DECODED, bytes(model, Kept.DECODED, type), free);
     }
-    long room = free.getAsLong() - PASSES;
-    long tokens = Math.min(model.config().contextLength(), LEAST_TOKENS);
-    long least = tokens * cacheBytes(model.config(), type);
-    long packed = bytes(model, Kept.PACKED, type);
     for (Kept kept : Kept.values()) {
-      long left = room - (kept == Kept.DECODED ? decoded : packed);
-      if (left >= least) {
-        return new Fit(kept, room - left, OptionalLong.of(left));
+      long weights = bytes(model, kept, type);
+      long left = free.getAsLong() - PASSES - weights;
+      if (left >= leastCache(model, type)) {
+        return new Fit(kept, weights, OptionalLong.of(left));
       }
     }
-    throw new UserError(
-        "The model's weights take %s GiB on the GPU, %s GiB with what is in NF4 packed, and besides there have to be %s GiB for a pass and the keys and values of %s tokens; %s GiB are free. Use base: dequantized, which is NF4, if the model is not in it, a GPU with more memory, or device: cpu."
+    throw new UserError(objection(model, type, free).orElseThrow());
+  }
+
+  private static long leastCache(DecodingModel model, ElementType type) {
+    long tokens = Math.min(model.config().contextLength(), LEAST_TOKENS);
+    return tokens * cacheBytes(model.config(), type);
+  }
+
+  /** Why weights do not fit. */
+  private static Optional<String> objection(
+      DecodingModel model, ElementType type, OptionalLong free) {
+    long beside = PASSES + leastCache(model, type);
+    long packed = bytes(model, Kept.PACKED, type);
+    long decoded = bytes(model, Kept.DECODED, type);
+    if (free.isEmpty() || Math.min(packed, decoded) + beside <= free.getAsLong()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        "the model's weights take %s GiB of the GPU, %s GiB with what is in NF4 packed, and a pass with keys and values of %s tokens takes %s GiB; %s GiB are free. Use base: dequantized, which is NF4, if the model is not in it, a GPU with more memory, or device: cpu."
             .formatted(
-                gib(decoded), gib(packed), gib(PASSES + least), tokens, gib(free.getAsLong())));
+                gib(decoded),
+                gib(packed),
+                Math.min(model.config().contextLength(), LEAST_TOKENS),
+                gib(beside),
+                gib(free.getAsLong())));
   }
 
   private static String gib(long bytes) {
