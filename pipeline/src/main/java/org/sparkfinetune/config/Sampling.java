@@ -1,6 +1,7 @@
 package org.sparkfinetune.config;
 
 import java.util.List;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 
 /** How tokens are chosen and where an answer ends; transformers' names. */
 public record Sampling(
@@ -28,8 +29,14 @@ public record Sampling(
     @Key(otherwise = "42", range = "[0,)", doc = "with do_sample") long seed,
     @Key(
             otherwise = "32",
-            doc = "answers that a task decodes together, if the heap has room for so many")
-        int batchSize) {
+            doc =
+                "answers that a task decodes together, if heap or GPU have room for keys and values of"
+                    + " so many")
+        int batchSize,
+    @Key(
+            otherwise = "auto",
+            doc = "where executors decode; auto: on the GPU that Spark gave the task, if any")
+        DeviceChoice device) {
   public Sampling {
     KeyTable.check(
         Sampling.class,
@@ -41,12 +48,13 @@ public record Sampling(
         repetitionPenalty,
         stop,
         seed,
-        batchSize);
+        batchSize,
+        device);
     stop = List.copyOf(stop);
   }
 
   /** The most likely token each time. */
   public static Sampling greedy(int maxNewTokens, int batchSize) {
-    return new Sampling(maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize);
+    return new Sampling(maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize, DeviceChoice.AUTO);
   }
 }

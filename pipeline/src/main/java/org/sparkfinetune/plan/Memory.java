@@ -45,7 +45,9 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     /** It is in use or the run fails. */
     ANONYMOUS,
     /** Pages of a file: the system drops them when memory is short, and the run gets slower. */
-    FILE
+    FILE,
+    /** It takes what is left: with less of it the run gets slower. */
+    WHAT_IS_LEFT
   }
 
   record Line(Kind kind, Backing backing, long bytes) {}
@@ -65,6 +67,11 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     return peak(lines, Backing.FILE);
   }
 
+  /** Bytes of frozen weights that the device keeps beside them. */
+  public long resident() {
+    return peak(lines, Backing.WHAT_IS_LEFT);
+  }
+
   /** Bytes on the host that have to be there, for each rank. */
   public long hostNeeded() {
     return peak(hostLines, Backing.ANONYMOUS);
@@ -75,7 +82,7 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
     return peak(hostLines, Backing.FILE);
   }
 
-  private static long peak(List<Line> lines, Backing backing) {
+  static long peak(List<Line> lines, Backing backing) {
     long kept = 0;
     long work = 0;
     for (Line line : lines) {
@@ -87,6 +94,11 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
       }
     }
     return kept + work;
+  }
+
+  /** Of frozen weights, with this. */
+  Residency residency(Workload work, Device device) {
+    return Residency.of(work, device, needed());
   }
 
   static Memory of(Workload work, Device device) {
@@ -103,6 +115,11 @@ public record Memory(List<Line> lines, List<Line> hostLines, long disk, long che
 
     Lines addFile(Kind kind, long bytes) {
       lines.add(new Line(kind, Backing.FILE, bytes));
+      return this;
+    }
+
+    Lines addWhereLeft(Kind kind, long bytes) {
+      lines.add(new Line(kind, Backing.WHAT_IS_LEFT, bytes));
       return this;
     }
 

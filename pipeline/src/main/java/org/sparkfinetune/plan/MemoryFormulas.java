@@ -6,7 +6,6 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.plan.Memory.Kind;
 import org.sparkfinetune.plan.Memory.Lines;
-import org.sparkfinetune.plan.Workload.Offload;
 
 /**
  * The trainer's memory as formulas. Letters: H hidden, L layers, N tokens of a batch, S of a step
@@ -80,13 +79,12 @@ final class MemoryFormulas {
   }
 
   private Lines gpu() {
-    Lines lines = new Lines();
-    if (work.offload() == Offload.ON_DEVICE) {
-      lines.add(Kind.FROZEN_SHARD, shard());
-    }
-    computing(lines);
+    Lines lines = computing(new Lines());
     long used = lines.all().stream().mapToLong(Memory.Line::bytes).sum();
-    return lines.add(Kind.PROCESS, GPU_CONTEXT + Math.round(used * GPU_FRAGMENTS));
+    lines.add(Kind.PROCESS, GPU_CONTEXT + Math.round(used * GPU_FRAGMENTS));
+    long needed = Memory.peak(lines.all(), Memory.Backing.ANONYMOUS);
+    long resident = Residency.of(work, device, needed).resident();
+    return lines.addWhereLeft(Kind.FROZEN_SHARD, resident);
   }
 
   private Lines host(int onHost) {

@@ -12,6 +12,7 @@ import java.util.OptionalDouble;
  * What a run will take.
  *
  * @param ranks devices
+ * @param offloaded a step with all frozen weights on the host, if some of them are kept on the device
  * @param advice what to change if it does not fit, cheapest first, each on top of those before
  * @param faster what takes more memory that is there, and less time
  */
@@ -22,6 +23,7 @@ public record Plan(
     Timing timing,
     long trained,
     long frozen,
+    Optional<Timing> offloaded,
     List<Advice> advice,
     Optional<Advice> faster) {
 
@@ -76,6 +78,7 @@ public record Plan(
       node.put("fits", plan.fits()).put("available_bytes", plan.available());
       node.put("needed_bytes", plan.memory().needed());
       node.put("mapped_bytes", plan.memory().mapped());
+      node.put("resident_bytes", plan.memory().resident());
       node.set("memory", memory(plan.memory().lines()));
       node.set("host_memory_per_gpu", memory(plan.memory().hostLines()));
       node.put("disk_bytes_per_host", plan.memory().disk());
@@ -83,8 +86,13 @@ public record Plan(
       Timing timing = plan.timing();
       node.put("step_seconds", timing.stepSeconds());
       node.put("bound_by", timing.bound().name().toLowerCase(Locale.ROOT));
-      node.put("compute_seconds", timing.computeSeconds());
-      node.put("decode_seconds", timing.decodeSeconds());
+      Timing.Kernels kernels = timing.kernels();
+      node.put("product_seconds", kernels.products());
+      node.put("attention_seconds", kernels.attention());
+      node.put("elementwise_seconds", kernels.elementwise());
+      node.put("dropout_seconds", kernels.dropout());
+      node.put("decode_seconds", kernels.decode());
+      node.put("launch_seconds", kernels.launches());
       node.put("network_seconds", timing.networkSeconds());
       node.put("host_link_seconds", timing.linkSeconds());
       node.put("exchange_bytes_per_step", timing.exchangeBytes());
@@ -94,6 +102,7 @@ public record Plan(
       timing.steps().ifPresent(steps -> node.put("steps", steps));
       timing.hours().ifPresent(hours -> node.put("hours", hours));
       plan.usd().ifPresent(usd -> node.put("usd", usd));
+      plan.offloaded().ifPresent(all -> node.put("offload_step_seconds", all.stepSeconds()));
       ArrayNode advice = node.putArray("advice");
       plan.advice().forEach(one -> put(advice.addObject(), one));
       plan.faster().ifPresent(faster -> put(node.putObject("faster"), faster));

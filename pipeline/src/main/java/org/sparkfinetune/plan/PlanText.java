@@ -35,6 +35,7 @@ public final class PlanText {
                 ? "fits"
                 : String.format(
                     Locale.ROOT, "DOES NOT FIT: there are %.1f GiB", plan.available() / GIB)));
+    frozen(plan, lines);
     if (!plan.memory().hostLines().isEmpty()) {
       lines.add("Memory of the host, for each of its GPUs:");
       plan.memory().hostLines().forEach(line -> lines.add(line(line)));
@@ -69,7 +70,29 @@ public final class PlanText {
         "  %-22s %8.2f GiB%s",
         line.kind().text(),
         line.bytes() / GIB,
-        line.backing() == Memory.Backing.FILE ? "  (pages of files, may be dropped)" : "");
+        switch (line.backing()) {
+          case FILE -> "  (pages of files, may be dropped)";
+          case WHAT_IS_LEFT -> "  (as far as there is room)";
+          case ANONYMOUS -> "";
+        });
+  }
+
+  /** Of a GPU: kept there, and all on the host. */
+  private static void frozen(Plan plan, List<String> lines) {
+    plan.offloaded()
+        .ifPresent(
+            all ->
+                lines.add(
+                    format(
+                        "With %.1f of %.1f GiB of frozen weights on the GPU, %.1f GiB in all, a"
+                            + " step takes %.2f s; with all of them on the host (offload), %.1f"
+                            + " GiB, %.2f s.",
+                        plan.memory().resident() / GIB,
+                        plan.frozen() / GIB,
+                        (plan.memory().needed() + plan.memory().resident()) / GIB,
+                        plan.timing().stepSeconds(),
+                        plan.memory().needed() / GIB,
+                        all.stepSeconds())));
   }
 
   private static void time(Plan plan, List<String> lines) {
@@ -81,11 +104,22 @@ public final class PlanText {
             grouped(timing.tokensPerStep()),
             timing.stepSeconds(),
             timing.bound().text(),
-            timing.computeSeconds(),
-            timing.decodeSeconds(),
+            timing.kernels().busy() - timing.kernels().decode(),
+            timing.kernels().decode(),
             timing.networkSeconds(),
             timing.linkSeconds(),
             timing.exchangeBytes() / 1e9));
+    if (plan.device().kind() == Device.Kind.GPU) {
+      lines.add(
+          format(
+              "Of computing: products %.2f s, attention %.2f s, norms and activations %.2f s, dropout"
+                  + " %.2f s. Starting kernels takes the host %.2f s meanwhile.",
+              timing.kernels().products(),
+              timing.kernels().attention(),
+              timing.kernels().elementwise(),
+              timing.kernels().dropout(),
+              timing.kernels().launches()));
+    }
     if (timing.groups() > 1) {
       lines.add(
           format(

@@ -50,7 +50,7 @@ public final class Planner {
     }
     Workload work = Workload.of(config, model, device, ranks);
     Memory memory = Memory.of(work, device);
-    Timing timing = Timing.of(work, device, steps(work));
+    Timing timing = Timing.of(work, device, memory.residency(work, device), steps(work));
     boolean fits = memory.needed() <= Plan.available(device, ranks);
     return new Plan(
         device,
@@ -59,8 +59,15 @@ public final class Planner {
         timing,
         work.learning(),
         work.frozen(),
+        memory.resident() == 0 ? Optional.empty() : Optional.of(offloaded(work, device)),
         fits ? List.of() : advice(work, device, others),
         fits ? faster(work, device, timing.stepSeconds()) : Optional.empty());
+  }
+
+  private Timing offloaded(Workload work, Device device) {
+    Workload streaming = work.withOffload();
+    Residency none = Memory.of(streaming, device).residency(streaming, device);
+    return Timing.of(streaming, device, none, steps(work));
   }
 
   /**
@@ -74,8 +81,10 @@ public final class Planner {
     for (GradientCheckpointing more :
         List.of(GradientCheckpointing.SELECTIVE, GradientCheckpointing.OFF)) {
       Workload changed = work.withKept(new Kept(more, work.kept().inputs()));
-      long needed = Memory.of(changed, device).needed();
-      double then = Timing.of(changed, device, OptionalLong.empty()).stepSeconds();
+      Memory memory = Memory.of(changed, device);
+      long needed = memory.needed();
+      double then =
+          Timing.of(changed, device, memory.residency(changed, device), OptionalLong.empty()).stepSeconds();
       if (then < 0.98 * seconds
           && needed <= USED_FOR_SPEED * Plan.available(device, work.ranks())) {
         seconds = then;
@@ -129,13 +138,6 @@ public final class Planner {
 
   private static List<Change> changes(Workload start, Device device) {
     List<Change> changes = new ArrayList<>();
-    if (start.offload() == Workload.Offload.ON_DEVICE) {
-      changes.add(
-          new Change(
-              "fsdp: \"full_shard auto_wrap offload\"",
-              "layers come over the host link twice a step; same result",
-              Workload::withOffload));
-    }
     if (start.kept().checkpointing() != GradientCheckpointing.ON) {
       changes.add(
           new Change(

@@ -12,6 +12,7 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.MergeConfig.MergeFormat;
 import org.sparkfinetune.config.MergeConfig.WeightType;
@@ -45,7 +46,7 @@ final class AfterTrainingConfigTest {
 
     assertThat(config.task()).isEqualTo(new GenerateConfig.Continue("Once"));
     assertThat(config.sampling())
-        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 32));
+        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 32, DeviceChoice.AUTO));
     assertThat(config.model())
         .isEqualTo(
             new ModelChoice(
@@ -92,10 +93,12 @@ final class AfterTrainingConfigTest {
             "--max_new_tokens=7",
             "--stop=\n\nHuman:",
             "--seed=3",
-            "--batch_size=2");
+            "--batch_size=2",
+            "--device=cuda");
 
     assertThat(config.sampling())
-        .isEqualTo(new Sampling(7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2));
+        .isEqualTo(new Sampling(
+                7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2, DeviceChoice.CUDA));
     assertThat(config.model().base()).contains(MergeBase.DEQUANTIZED);
     assertThat(config.task())
         .isEqualTo(

@@ -27,6 +27,11 @@ public sealed interface ComputeDevice {
     return OptionalLong.empty();
   }
 
+  /** Those of them that nobody uses now; empty where that is not known. */
+  default OptionalLong freeMemory() {
+    return OptionalLong.empty();
+  }
+
   /** The processor. */
   record Cpu() implements ComputeDevice {
     @Override
@@ -89,6 +94,15 @@ public sealed interface ComputeDevice {
     public OptionalLong memory() {
       try {
         return OptionalLong.of(new NvidiaSmi().gpu(onHost).memory());
+      } catch (RunFailure e) {
+        return OptionalLong.empty();
+      }
+    }
+
+    @Override
+    public OptionalLong freeMemory() {
+      try {
+        return OptionalLong.of(new NvidiaSmi().free(index));
       } catch (RunFailure e) {
         return OptionalLong.empty();
       }

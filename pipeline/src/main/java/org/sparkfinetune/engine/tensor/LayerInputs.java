@@ -54,11 +54,11 @@ public record LayerInputs(
       double residualScale,
       double scoreCap) {
 
-    private IValue kinds() {
+    IValue kinds() {
       return IValue.listFrom((long) headDim, window, qkNorm, norm, activation);
     }
 
-    private IValue numbers() {
+    IValue numbers() {
       return IValue.listFrom(eps, attentionScale, residualScale, scoreCap);
     }
   }

@@ -77,6 +77,20 @@ public final class NvidiaSmi {
     return ask(index, "uuid").trim();
   }
 
+  /**
+   * Bytes of a GPU that no process uses.
+   *
+   * @throws RunFailure as {@link #gpu}
+   */
+  public long free(int index) {
+    String line = ask(index, "memory.free");
+    try {
+      return Long.parseLong(line.trim()) * MIB;
+    } catch (NumberFormatException e) {
+      throw failure(index, "it answered " + line, e);
+    }
+  }
+
   private String ask(int index, String what) {
     try {
       Process process = new ProcessBuilder(command(index, what)).redirectErrorStream(true).start();

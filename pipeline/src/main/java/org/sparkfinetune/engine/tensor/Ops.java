@@ -50,6 +50,11 @@ public final class Ops {
     return new ExpertOps(torch);
   }
 
+  /** Layers over keys and values that are kept. */
+  public DecodingOps decoding() {
+    return new DecodingOps(torch);
+  }
+
   // ---- making and moving ------------------------------------------------------------------------
 
   /** Memory of undefined content. */

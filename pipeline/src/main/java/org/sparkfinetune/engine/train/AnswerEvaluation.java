@@ -3,6 +3,7 @@ package org.sparkfinetune.engine.train;
 import java.util.List;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
+import org.sparkfinetune.engine.tensor.Torch;
 
 /**
  * Measures a model by what it writes; a rank has one of its own. The engine trains and does not
@@ -17,8 +18,9 @@ public interface AnswerEvaluation extends AutoCloseable {
    * Answers the questions {@code [count * rank / ranks, count * (rank + 1) / ranks)}, and judges.
    *
    * @param trained a local folder: an adapter as PEFT has it, or a model if all weights are trained
+   * @param torch the run's own; where its device has a memory of its own, answers come from there
    */
-  Answered answer(Path trained, int rank, int ranks);
+  Answered answer(Path trained, Torch torch, int rank, int ranks);
 
   /**
    * A share of the questions, answered.

@@ -12,6 +12,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.metrics.MetricsLine;
 import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
+import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.AnswerEvaluation.Answered;
 import org.sparkfinetune.engine.train.AnswerEvaluation.Score;
 import org.sparkfinetune.model.peft.AdapterConfig;
@@ -65,7 +66,8 @@ final class AnswersOfRanks {
     ProcessGroup exchange = model.exchange();
     var trained = new org.apache.hadoop.fs.Path(folder.toUri());
     new AdapterSaver(model, store, step).trained(config, lora, trained);
-    Answered own = answers.answer(trained, exchange.rank(), exchange.worldSize());
+    Torch torch = model.ops().torch();
+    Answered own = answers.answer(trained, torch, exchange.rank(), exchange.worldSize());
     delete();
     double[] sums = exchange.sum("answers", step, sums(own));
     Map<String, Double> metrics = new LinkedHashMap<>();

@@ -2,6 +2,7 @@ package org.sparkfinetune.inference.evaluate;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.data.conversation.Conversation;
@@ -9,8 +10,11 @@ import org.sparkfinetune.data.conversation.EncodedConversation;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.engine.metrics.MetricsLine.Answer;
+import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.train.AnswerEvaluation;
 import org.sparkfinetune.inference.generate.DecodingModel;
+import org.sparkfinetune.inference.generate.DeviceModel;
+import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
 import org.sparkfinetune.inference.generate.Generator.Generated.Finish;
@@ -43,9 +47,14 @@ public final class AnsweredQuestions implements AnswerEvaluation {
    *
    * @param threads of the rank
    * @param batchSize answers that are decoded together
+   * @param numbers on a device
    */
   public record Decoding(
-      ChatTemplate template, GenerationSettings settings, int threads, int batchSize) {}
+      ChatTemplate template,
+      GenerationSettings settings,
+      int threads,
+      int batchSize,
+      Numbers numbers) {}
 
   /**
    * @param models closed with this
@@ -71,11 +80,11 @@ public final class AnsweredQuestions implements AnswerEvaluation {
   }
 
   @Override
-  public Answered answer(Path trained, int rank, int ranks) {
+  public Answered answer(Path trained, Torch torch, int rank, int ranks) {
     int from = (int) ((long) questions.size() * rank / ranks);
     int to = (int) ((long) questions.size() * (rank + 1) / ranks);
     List<Conversation> own = questions.subList(from, to);
-    List<Completion> completions = completions(trained, own);
+    List<Completion> completions = completions(trained, torch, own);
     List<AnsweredSample> samples = new ArrayList<>();
     for (int i = 0; i < own.size(); i++) {
       samples.add(AnsweredSample.of(own.get(i), completions.get(i).text()));
@@ -89,19 +98,36 @@ public final class AnsweredQuestions implements AnswerEvaluation {
             : List.of());
   }
 
-  private List<Completion> completions(Path trained, List<Conversation> own) {
+  private List<Completion> completions(Path trained, Torch torch, List<Conversation> own) {
     if (own.isEmpty()) {
       return List.of();
     }
-    try (DecodingModel model = models.with(trained);
-        TextGenerator generator =
-            new TextGenerator(
-                new Generator(model, decoding.threads(), decoding.batchSize()),
-                tokenizer,
-                decoding.template(),
-                decoding.settings(),
-                List.of())) {
-      return generator.complete(
+    try (DecodingModel model = models.with(trained)) {
+      Optional<DeviceModel> device =
+          torch.device().sharesHostMemory()
+              ? Optional.empty()
+              : DeviceModel.ifThereIsRoom(model, torch, decoding.numbers());
+      try {
+        return completions(
+            device
+                .map(there -> new Generator(there, decoding.batchSize()))
+                .orElseGet(
+                    () -> new Generator(model, decoding.threads(), decoding.batchSize())),
+            own);
+      } finally {
+        device.ifPresent(DeviceModel::close);
+      }
+    }
+  }
+
+  /**
+   * @param generator is closed
+   */
+  private List<Completion> completions(Generator generator, List<Conversation> own) {
+    try (TextGenerator texts =
+        new TextGenerator(
+            generator, tokenizer, decoding.template(), decoding.settings(), List.of())) {
+      return texts.complete(
           own.stream()
               .<TextPrompt>map(
                   one -> new TextPrompt.Chat(EncodedConversation.number(one), one.question()))

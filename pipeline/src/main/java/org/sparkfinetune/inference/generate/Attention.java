@@ -50,8 +50,8 @@ final class Attention {
       int length = input.tokens().length;
       for (int from = 0; from < length; from += COLUMNS) {
         int columns = Math.min(COLUMNS, length - from);
-        int position = input.cache().length() + from;
-        runs.add(new Run(input.cache(), column + from, position, columns));
+        int position = input.sequence().length() + from;
+        runs.add(new Run(VectorDecoder.cache(input), column + from, position, columns));
         work += (long) columns * (position + columns);
       }
       column += length;
@@ -129,7 +129,7 @@ final class Attention {
     if (cap > 0) {
       max = Float.NEGATIVE_INFINITY;
       for (int i = first; i < first + count; i++) {
-        scores[i] = Decoder.capped(scores[i], cap);
+        scores[i] = VectorDecoder.capped(scores[i], cap);
         max = Math.max(max, scores[i]);
       }
     }

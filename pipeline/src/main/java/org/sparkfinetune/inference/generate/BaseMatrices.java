@@ -13,10 +13,6 @@ import org.sparkfinetune.model.family.ModelFolder;
 import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues;
 import org.sparkfinetune.model.family.WeightValues.QuantizedValues.Rounding;
-import org.sparkfinetune.model.quant.Absmax;
-import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
-import org.sparkfinetune.model.quant.DoubleQuantization;
-import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.quant.PrequantizedWeight;
 import org.sparkfinetune.model.safetensors.DType;
@@ -68,7 +64,7 @@ final class BaseMatrices {
       PrequantizedWeight weight = PrequantizedWeight.read(folder.checkpoint(), name);
       ByteBuffer packed = bytes(folder, name, weight.packedBytes());
       Rounded rounded = weight.dtype() == DType.F32 ? Rounded.FLOAT32 : Rounded.BF16;
-      return new Nf4Matrix(out, in, packed, scales(weight.absmax()), rounded);
+      return new Nf4Matrix(out, in, packed, weight.absmax(), rounded);
     }
     return switch (form) {
       case AS_STORED -> stored(folder, name, out, in);
@@ -89,16 +85,7 @@ final class BaseMatrices {
       Nf4Codec.fastest().encode(piece, 0, n, absmax, 0, packed);
     }
     return new Nf4Matrix(
-        out, in, packed.flip(), scales(QuantizedValues.scales(values, elements)), rounded);
-  }
-
-  private static float[] scales(Absmax absmax) {
-    if (absmax instanceof PlainAbsmax plain) {
-      return plain.values();
-    }
-    float[] scales = new float[absmax.blocks()];
-    DoubleQuantization.decode((NestedAbsmax) absmax, 0, scales.length, scales, 0);
-    return scales;
+        out, in, packed.flip(), QuantizedValues.scales(values, elements), rounded);
   }
 
   private PlainMatrix stored(ModelFolder folder, String name, int out, int in) {

@@ -1,386 +1,116 @@
 package org.sparkfinetune.inference.generate;
 
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
-import java.util.function.IntConsumer;
-import java.util.stream.IntStream;
-import org.sparkfinetune.inference.generate.DecodingModel.Layer;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
-import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.model.family.DecoderConfig;
-import org.sparkfinetune.model.family.Experts;
-import org.sparkfinetune.model.family.LayerAttention;
-import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
 import org.sparkfinetune.model.family.LayerAttention.Rope;
 
 /**
- * One pass through a decoder for the next tokens of some sequences, each with its own cache. There
- * is no padding: a column is a token of some sequence, and prompts of different lengths and single
- * new tokens go through together.
- *
- * <p>n columns, H hidden size, D head size; float32, sums as in transformers.
+ * What {@link Generator} asks of a model: passes for the next tokens of some sequences, each with
+ * keys and values of its own. A pass takes prompts of different lengths and single new tokens
+ * together; its columns are the tokens of its inputs, one input behind the other.
  */
-final class Decoder {
-  /** Elements of a block of activations. */
-  private static final int ACTIVATED = 4096;
+interface Decoder extends AutoCloseable {
 
-  private final DecodingModel model;
-  private final DecoderConfig config;
-  private final Kernels kernels = FastestKernels.KERNELS;
-  private final SpinningPool pool;
-  private final LinearMath linears;
-  private final Attention attention;
-  private final List<Optional<Rope>> ropes;
+  DecoderConfig config();
+
+  /** The most columns of a pass; more make it no faster. */
+  int columns();
 
   /**
-   * @param alone whether all inputs will be of one sequence at a time
+   * Whether keys and values of these sequences have room together.
+   *
+   * @param limits the most tokens of each
    */
-  Decoder(DecodingModel model, SpinningPool pool, boolean alone) {
-    this.model = model;
-    this.config = model.config();
-    this.pool = pool;
-    this.linears = new LinearMath(kernels, pool, alone);
-    this.attention = new Attention(config, kernels, pool);
-    this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
+  boolean hasRoom(int[] limits);
+
+  /** A sequence of which nothing has been read. */
+  Sequence begin();
+
+  /** Keys and values of a sequence; a decoder takes those that it began itself. */
+  interface Sequence extends AutoCloseable {
+
+    /** Positions that have been read. */
+    int length();
+
+    /** Forgets what has been read. */
+    void restart();
+
+    /** Takes over the first positions of another, in the place of its own. */
+    void beginAs(Sequence other, int positions);
+
+    /** Nothing more will be read; its room goes to others. */
+    @Override
+    void close();
   }
 
   /**
-   * Tokens that follow what the cache holds.
+   * Tokens that follow what a sequence has read.
    *
+   * @param tokens at least one
    * @param length of the sequence, as far as it is known
    */
-  record Input(KeyValueCache cache, int[] tokens, int length) {}
+  @SuppressWarnings("ArrayRecordComponent")
+  record Input(Sequence sequence, int[] tokens, int length) {}
+
+  /** Reads the inputs; the logits after the last token of each, (inputs, vocabulary). */
+  float[] lastLogits(List<Input> inputs);
 
   /**
-   * A column: a token of an input.
+   * Reads an input.
    *
-   * @param length of its sequence
+   * @param places of some of its tokens, ascending
+   * @param next what comes after each of them
+   * @return minus the log-probability of each {@code next}
    */
-  private record Column(KeyValueCache cache, int token, int position, int length) {}
+  double[] losses(Input input, int[] places, int[] next);
 
-  /** Logits after the last token of each input, (inputs, vocabulary). */
-  float[] lastLogits(List<Input> inputs) {
-    int[] last = new int[inputs.size()];
-    int end = 0;
-    for (int i = 0; i < last.length; i++) {
-      end += inputs.get(i).tokens().length;
-      last[i] = end - 1;
-    }
-    float[] hidden = hidden(inputs);
-    float[] chosen = new float[last.length * config.hiddenSize()];
-    for (int i = 0; i < last.length; i++) {
-      System.arraycopy(
-          hidden,
-          last[i] * config.hiddenSize(),
-          chosen,
-          i * config.hiddenSize(),
-          config.hiddenSize());
-    }
-    return head(chosen, last.length);
-  }
+  @Override
+  void close();
 
-  /** What the head gives for n normalised hidden states (n, H): (n, vocabulary). */
-  float[] head(float[] hidden, int n) {
-    float[] logits = new float[n * config.vocabSize()];
-    linears.apply(List.of(model.head()), hidden, n, List.of(logits));
-    float scale = (float) config.family().scales().logits();
-    double cap = config.family().softCaps().logits();
-    for (int i = 0; i < logits.length && (scale != 1 || cap > 0); i++) {
-      logits[i] = capped(logits[i] * scale, cap);
-    }
-    return logits;
-  }
+  /** A token of a pass. */
+  record Column(Sequence sequence, int token, int position, int length) {
 
-  /** A soft cap, 0 for none. */
-  static float capped(float x, double cap) {
-    return cap > 0 ? (float) (cap * Math.tanh(x / cap)) : x;
-  }
-
-  /** The normalised hidden states of all tokens, (tokens, H). */
-  float[] hidden(List<Input> inputs) {
-    Column[] columns = columns(inputs);
-    int n = columns.length;
-    inputs.forEach(input -> input.cache().reserve(input.tokens().length));
-    float[] x = new float[n * config.hiddenSize()];
-    for (int t = 0; t < n; t++) {
-      model.embedding().row(columns[t].token(), x, t * config.hiddenSize());
-    }
-    scale(x, 0, x.length, config.family().scales().embedding());
-    Map<Optional<Rope>, float[]> rotations = new HashMap<>();
-    ropes.forEach(rope -> rotations.put(rope, rotation(columns, rope)));
-    for (int i = 0; i < config.numHiddenLayers(); i++) {
-      Optional<Rope> rope = config.layers().get(i).rope();
-      layer(i, x, inputs, columns, Objects.requireNonNull(rotations.get(rope)));
-    }
-    inputs.forEach(input -> input.cache().advance(input.tokens().length));
-    return normalised(x, model.finalNorm());
-  }
-
-  private static Column[] columns(List<Input> inputs) {
-    return inputs.stream()
-        .flatMap(
-            input ->
-                IntStream.range(0, input.tokens().length)
-                    .mapToObj(
-                        i ->
-                            new Column(
-                                input.cache(),
-                                input.tokens()[i],
-                                input.cache().length() + i,
-                                input.length())))
-        .toArray(Column[]::new);
-  }
-
-  /** Cosines, then sines, of each column's position: (n, 2, E/2); empty without positions. */
-  private static float[] rotation(Column[] columns, Optional<Rope> rope) {
-    if (rope.isEmpty()) {
-      return new float[0];
-    }
-    int half = rope.get().dimensions() / 2;
-    float factor = (float) rope.get().scaling().attentionFactor();
-    float[] rotation = new float[columns.length * 2 * half];
-    Map<Integer, float[]> frequencies = new HashMap<>();
-    for (int t = 0; t < columns.length; t++) {
-      Column column = columns[t];
-      float[] own =
-          frequencies.computeIfAbsent(
-              rope.get().scaling().regime(column.length()),
-              regime -> rope.get().frequencies(column.length()));
-      for (int i = 0; i < half; i++) {
-        float angle = column.position() * own[i];
-        rotation[t * 2 * half + i] = (float) Math.cos(angle) * factor;
-        rotation[t * 2 * half + half + i] = (float) Math.sin(angle) * factor;
+    static List<Column> of(List<Input> inputs) {
+      List<Column> columns = new ArrayList<>();
+      for (Input input : inputs) {
+        for (int i = 0; i < input.tokens().length; i++) {
+          columns.add(
+              new Column(
+                  input.sequence(),
+                  input.tokens()[i],
+                  input.sequence().length() + i,
+                  input.length()));
+        }
       }
+      return columns;
     }
-    return rotation;
-  }
 
-  private void layer(int index, float[] x, List<Input> inputs, Column[] columns, float[] rotation) {
-    int n = columns.length;
-    Layer layer = model.layers().get(index);
-    float[] attended = attended(index, layer, x, inputs, columns, rotation);
-    float[] projected = new float[n * config.hiddenSize()];
-    linears.apply(List.of(layer.o()), attended, n, List.of(projected));
-    add(x, normalised(projected, layer.norms().afterAttention()));
-    float[] normed = normalised(x, layer.norms().mlp());
-    if (layer.mlp() instanceof Mixture mixture) {
-      mixture(mixture, normed, n, projected);
-    } else if (layer.mlp() instanceof Dense dense) {
-      dense(dense, config.intermediateSize(), normed, n, projected);
-    }
-    add(x, normalised(projected, layer.norms().afterMlp()));
-  }
-
-  /**
-   * @param inner its intermediate size
-   */
-  private void dense(Dense mlp, int inner, float[] x, int n, float[] result) {
-    List<float[]> parts = apply(mlp.gateUp(), x, n, inner, inner);
-    float[] gate = parts.get(0);
-    float[] up = parts.get(1);
-    // Blocks within a column: what a number becomes depends on none of another.
-    int blocks = (inner + ACTIVATED - 1) / ACTIVATED;
-    each(
-        n * blocks,
-        i -> {
-          int column = i / blocks * inner;
-          int from = i % blocks * ACTIVATED;
-          activate(gate, up, column + from, column + Math.min(inner, from + ACTIVATED));
-        });
-    linears.apply(List.of(mlp.down()), gate, n, List.of(result));
-  }
-
-  /** Every expert once, with all columns that the router gives it. */
-  private void mixture(Mixture mlp, float[] x, int n, float[] result) {
-    Experts experts = config.experts();
-    int h = config.hiddenSize();
-    float[] probabilities = new float[n * experts.count()];
-    linears.apply(List.of(mlp.router()), x, n, List.of(probabilities));
-    List<List<Routed>> routed = routed(probabilities, n);
-    Arrays.fill(result, 0);
-    for (int e = 0; e < experts.count(); e++) {
-      List<Routed> own = routed.get(e);
-      if (own.isEmpty()) {
-        continue;
+    /** Cosines, then sines, of each column's position: (n, 2, E/2); empty without positions. */
+    static float[] rotation(List<Column> columns, Optional<Rope> rope) {
+      if (rope.isEmpty()) {
+        return new float[0];
       }
-      float[] inputs = new float[own.size() * h];
-      for (int i = 0; i < own.size(); i++) {
-        System.arraycopy(x, own.get(i).column() * h, inputs, i * h, h);
+      int half = rope.get().dimensions() / 2;
+      float factor = (float) rope.get().scaling().attentionFactor();
+      float[] rotation = new float[columns.size() * 2 * half];
+      Map<Integer, float[]> frequencies = new HashMap<>();
+      for (int t = 0; t < columns.size(); t++) {
+        Column column = columns.get(t);
+        float[] own =
+            frequencies.computeIfAbsent(
+                rope.get().scaling().regime(column.length()),
+                regime -> rope.get().frequencies(column.length()));
+        for (int i = 0; i < half; i++) {
+          float angle = column.position() * own[i];
+          rotation[t * 2 * half + i] = (float) Math.cos(angle) * factor;
+          rotation[t * 2 * half + half + i] = (float) Math.sin(angle) * factor;
+        }
       }
-      float[] results = new float[inputs.length];
-      dense(mlp.experts().get(e), experts.intermediateSize(), inputs, own.size(), results);
-      for (int i = 0; i < own.size(); i++) {
-        Routed to = own.get(i);
-        kernels.addScaled(to.weight(), results, i * h, result, to.column() * h, h);
-      }
+      return rotation;
     }
-  }
-
-  /** A column that an expert computes, and what its result is multiplied with. */
-  private record Routed(int column, float weight) {}
-
-  /**
-   * The columns of each expert.
-   *
-   * @param logits the router's (n, experts); become probabilities
-   */
-  private List<List<Routed>> routed(float[] logits, int n) {
-    Experts experts = config.experts();
-    List<List<Routed>> routed = new ArrayList<>();
-    for (int e = 0; e < experts.count(); e++) {
-      routed.add(new ArrayList<>());
-    }
-    for (int column = 0; column < n; column++) {
-      int first = column * experts.count();
-      softmax(logits, first, experts.count());
-      List<Integer> chosen =
-          IntStream.range(0, experts.count())
-              .boxed()
-              .sorted(Comparator.comparing(e -> -logits[first + e]))
-              .limit(experts.perToken())
-              .toList();
-      float sum = 0;
-      for (int e : chosen) {
-        sum += logits[first + e];
-      }
-      float divisor = experts.weighting() == Experts.Weighting.SHARE ? sum : 1;
-      for (int e : chosen) {
-        routed.get(e).add(new Routed(column, logits[first + e] / divisor));
-      }
-    }
-    return routed;
-  }
-
-  private void softmax(float[] x, int from, int count) {
-    float max = Float.NEGATIVE_INFINITY;
-    for (int i = from; i < from + count; i++) {
-      max = Math.max(max, x[i]);
-    }
-    float sum = kernels.exponentials(x, from, count, max);
-    for (int i = from; i < from + count; i++) {
-      x[i] /= sum;
-    }
-  }
-
-  private void activate(float[] gate, float[] up, int from, int to) {
-    switch (config.family().activation()) {
-      case SILU -> kernels.siluTimes(gate, up, from, to);
-      case GELU_TANH -> kernels.geluTimes(gate, up, from, to);
-    }
-  }
-
-  /** What linears of these widths give, (n, width) each, although one may hold all of them. */
-  private List<float[]> apply(List<Linear> some, float[] x, int n, int... widths) {
-    List<float[]> results = new ArrayList<>();
-    if (some.size() == widths.length) {
-      for (int width : widths) {
-        results.add(new float[n * width]);
-      }
-      linears.apply(some, x, n, results);
-      return results;
-    }
-    int all = Arrays.stream(widths).sum();
-    float[] whole = new float[n * all];
-    linears.apply(some, x, n, List.of(whole));
-    int first = 0;
-    for (int width : widths) {
-      float[] part = new float[n * width];
-      for (int t = 0; t < n; t++) {
-        System.arraycopy(whole, t * all + first, part, t * width, width);
-      }
-      results.add(part);
-      first += width;
-    }
-    return results;
-  }
-
-  private static void scale(float[] x, int at, int count, double factor) {
-    for (int i = at; i < at + count && factor != 1; i++) {
-      x[i] *= (float) factor;
-    }
-  }
-
-  private void add(float[] x, float[] y) {
-    kernels.addScaled((float) config.family().scales().residual(), y, 0, x, 0, x.length);
-  }
-
-  /** Every run of {@code weight.length} numbers by itself; x where there is no weight. */
-  private float[] normalised(float[] x, float[] weight) {
-    int h = weight.length;
-    if (h == 0) {
-      return x;
-    }
-    float[] normed = new float[x.length];
-    each(
-        x.length / h,
-        run -> {
-          int at = run * h;
-          float mean = kernels.dot(x, at, x, at, h) / h;
-          float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
-          for (int i = 0; i < h; i++) {
-            normed[at + i] = x[at + i] * inverse * weight[i];
-          }
-        });
-    return normed;
-  }
-
-  private float[] attended(
-      int index, Layer layer, float[] x, List<Input> inputs, Column[] columns, float[] rotation) {
-    int n = columns.length;
-    int queries = Math.toIntExact(config.queryWidth());
-    int keyValues = Math.toIntExact(config.keyWidth());
-    float[] normed = normalised(x, layer.norms().attention());
-    List<float[]> parts = apply(layer.qkv(), normed, n, queries, keyValues, keyValues);
-    float[] q = normalised(parts.get(0), layer.norms().query());
-    float[] k = normalised(parts.get(1), layer.norms().key());
-    QueryGrowth growth =
-        config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
-    each(
-        n,
-        t -> {
-          rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
-          scale(q, t * queries, queries, growth.factor(columns[t].position()));
-          rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
-          columns[t].cache().put(index, columns[t].position(), k, parts.get(2), t * keyValues);
-        });
-    float[] attended = new float[n * queries];
-    attention.attend(index, inputs, q, attended);
-    return attended;
-  }
-
-  /** Rotate-half: of the part of a head that turns, element i of the first half with the second. */
-  private void rotate(float[] x, int at, int heads, float[] rotation, int column, int columns) {
-    int half = rotation.length / columns / 2;
-    int cos = column * 2 * half;
-    int sin = cos + half;
-    for (int head = 0; head < heads; head++) {
-      int first = at + head * config.headDim();
-      for (int i = 0; i < half; i++) {
-        float a = x[first + i];
-        float b = x[first + half + i];
-        x[first + i] = a * rotation[cos + i] - b * rotation[sin + i];
-        x[first + half + i] = b * rotation[cos + i] + a * rotation[sin + i];
-      }
-    }
-  }
-
-  /** A loop over independent columns, on all threads where there are enough of them. */
-  private void each(int count, IntConsumer body) {
-    int parts = count < 4 * pool.threads() ? 1 : 2 * pool.threads();
-    pool.run(
-        parts,
-        part -> {
-          int to = (int) ((long) count * (part + 1) / parts);
-          for (int i = (int) ((long) count * part / parts); i < to; i++) {
-            body.accept(i);
-          }
-        });
   }
 }

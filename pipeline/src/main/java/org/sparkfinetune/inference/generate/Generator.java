@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 
 /**
  * Continues prompts, some at a time: where one ends the next takes its place. A prompt that begins
@@ -15,55 +14,55 @@ import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
  * are rounded otherwise. One thread at a time may use it.
  */
 public final class Generator implements AutoCloseable {
-  /** Columns of a pass; more fill no cache any better. */
-  private static final int MAX_COLUMNS = 256;
-
-  /** Logits that are computed at a time. */
-  private static final int MAX_LOGITS = 1 << 24;
-
-  /** Exponentials that are summed in float32. */
-  private static final int SUMMED = 1024;
-
   /** Tokens from which on a common beginning is worth its copy. */
   private static final int SHARED = 16;
 
-  /** Of the heap, what keys and values may have. */
-  private static final double HEAP_SHARE = 0.4;
-
-  private final DecodingModel model;
-  private final SpinningPool pool;
   private final Decoder decoder;
   private final int maxBatch;
   private long tokensRead;
 
   /**
+   * On the processor.
+   *
    * @param threads that decode together
    * @param maxBatch sequences that are decoded together; fewer where keys and values of so many
    *     would not fit the heap
    */
   public Generator(DecodingModel model, int threads, int maxBatch) {
-    this.model = model;
-    this.pool = new SpinningPool(threads);
-    this.decoder = new Decoder(model, pool, maxBatch == 1);
+    this(new VectorDecoder(model, threads, maxBatch == 1), maxBatch);
+  }
+
+  /**
+   * On the model's device.
+   *
+   * @param maxBatch sequences that are decoded together; fewer where keys and values of so many
+   *     would not fit the device
+   */
+  public Generator(DeviceModel model, int maxBatch) {
+    this(new OperatorDecoder(model), maxBatch);
+  }
+
+  private Generator(Decoder decoder, int maxBatch) {
+    this.decoder = decoder;
     this.maxBatch = maxBatch;
   }
 
   private boolean restarts(int before, int after) {
-    return model.config().layers().stream()
+    return decoder.config().layers().stream()
         .flatMap(layer -> layer.rope().stream())
         .anyMatch(rope -> rope.scaling().restarts(before, after));
   }
 
-  /** Whether the heap has room for one more, which may grow to its limit. */
-  private boolean hasRoom(List<Running> running, long tokens) {
-    long all = tokens + running.stream().mapToLong(one -> one.limit).sum();
-    double bytes = KeyValueCache.bytes(model.config()) * (double) all;
-    return running.isEmpty() || bytes < HEAP_SHARE * Runtime.getRuntime().maxMemory();
+  /** Whether there is room for one more, which may grow to its limit. */
+  private boolean hasRoom(List<Running> running, int limit) {
+    IntStream limits = running.stream().mapToInt(one -> one.limit);
+    return running.isEmpty()
+        || decoder.hasRoom(IntStream.concat(limits, IntStream.of(limit)).toArray());
   }
 
   private static final class Running {
     final int prompt;
-    KeyValueCache cache;
+    final Decoder.Sequence sequence;
     final Sampler sampler;
     final int limit;
     int[] ids;
@@ -71,11 +70,11 @@ public final class Generator implements AutoCloseable {
     int lengthAtRead;
     int length;
 
-    Running(int prompt, int[] ids, KeyValueCache cache, Sampler sampler, int limit) {
+    Running(int prompt, int[] ids, Decoder.Sequence sequence, Sampler sampler, int limit) {
       this.prompt = prompt;
       this.ids = ids;
       this.length = ids.length;
-      this.cache = cache;
+      this.sequence = sequence;
       this.sampler = sampler;
       this.limit = limit;
     }
@@ -109,15 +108,19 @@ public final class Generator implements AutoCloseable {
       List<Prompt> prompts, GenerationSettings settings, TokenListener listener) {
     @Nullable Generated[] results = new Generated[prompts.size()];
     List<Running> running = new ArrayList<>();
-    int next = 0;
-    while (next < prompts.size() || !running.isEmpty()) {
-      while (next < prompts.size()
-          && running.size() < maxBatch
-          && hasRoom(running, limit(prompts.get(next), settings))) {
-        running.add(start(next, prompts.get(next), settings));
-        next++;
+    try {
+      int next = 0;
+      while (next < prompts.size() || !running.isEmpty()) {
+        while (next < prompts.size()
+            && running.size() < maxBatch
+            && hasRoom(running, limit(prompts.get(next), settings))) {
+          running.add(start(next, prompts.get(next), settings));
+          next++;
+        }
+        step(running, settings, listener, results, prompts);
       }
-      step(running, settings, listener, results, prompts);
+    } finally {
+      running.forEach(one -> one.sequence.close());
     }
     List<Generated> all = new ArrayList<>();
     for (Generated result : results) {
@@ -134,7 +137,7 @@ public final class Generator implements AutoCloseable {
   }
 
   private Running start(int index, Prompt prompt, GenerationSettings settings) {
-    int context = model.config().contextLength();
+    int context = decoder.config().contextLength();
     int length = prompt.ids().length;
     if (length == 0) {
       throw new UserError("A prompt has no tokens. Does the chat template give any text for it?");
@@ -145,16 +148,16 @@ public final class Generator implements AutoCloseable {
               .formatted(length, context));
     }
     for (int id : prompt.ids()) {
-      if (id < 0 || id >= model.config().vocabSize()) {
+      if (id < 0 || id >= decoder.config().vocabSize()) {
         throw new UserError(
             "A prompt has the token id %s, but the model's vocab_size is %s. Is it the tokenizer of another model?"
-                .formatted(id, model.config().vocabSize()));
+                .formatted(id, decoder.config().vocabSize()));
       }
     }
     return new Running(
         index,
         prompt.ids().clone(),
-        new KeyValueCache(model.config()),
+        decoder.begin(),
         new Sampler(settings, prompt.sequence(), prompt.ids()),
         limit(prompt, settings));
   }
@@ -162,7 +165,7 @@ public final class Generator implements AutoCloseable {
   /** The most tokens of a sequence. */
   private int limit(Prompt prompt, GenerationSettings settings) {
     long wanted = (long) prompt.ids().length + settings.maxNewTokens();
-    return (int) Math.min(model.config().contextLength(), wanted);
+    return (int) Math.min(decoder.config().contextLength(), wanted);
   }
 
   /** One pass: every sequence that has read its prompt gets a token, the others read on. */
@@ -177,21 +180,21 @@ public final class Generator implements AutoCloseable {
     int columns = 0;
     for (Running one : running) {
       if (one.read > 0 && restarts(one.lengthAtRead, one.length)) {
-        one.cache = new KeyValueCache(model.config());
+        one.sequence.restart();
         one.read = 0;
       }
       one.lengthAtRead = one.length;
       boolean waits = one.read == 0 && waitsForBeginning(one, running);
-      int[] tokens = waits ? new int[0] : one.unread(MAX_COLUMNS - columns);
+      int[] tokens = waits ? new int[0] : one.unread(decoder.columns() - columns);
       if (tokens.length > 0) {
-        inputs.add(new Decoder.Input(one.cache, tokens, one.length));
+        inputs.add(new Decoder.Input(one.sequence, tokens, one.length));
         served.add(one);
         columns += tokens.length;
       }
     }
     tokensRead += columns;
     float[] logits = decoder.lastLogits(inputs);
-    int vocabulary = model.config().vocabSize();
+    int vocabulary = decoder.config().vocabSize();
     for (int i = 0; i < served.size(); i++) {
       Running one = served.get(i);
       one.read += inputs.get(i).tokens().length;
@@ -204,6 +207,7 @@ public final class Generator implements AutoCloseable {
           results[one.prompt] =
               new Generated(made, ended ? Generated.Finish.STOP : Generated.Finish.LENGTH);
           running.remove(one);
+          one.sequence.close();
           listener.ended(one.prompt);
         }
       }
@@ -235,7 +239,7 @@ public final class Generator implements AutoCloseable {
     if (alike.read < shared) {
       return true;
     }
-    one.cache = alike.cache.beginning(shared);
+    one.sequence.beginAs(alike.sequence, shared);
     one.read = shared;
     return false;
   }
@@ -265,64 +269,31 @@ public final class Generator implements AutoCloseable {
    */
   public double[] losses(int[] ids, boolean[] wanted) {
     double[] losses = new double[ids.length];
-    KeyValueCache cache = new KeyValueCache(model.config());
-    int hiddenSize = model.config().hiddenSize();
     int last = ids.length - 1;
     while (last > 0 && !wanted[last]) {
       last--;
     }
-    for (int from = 0; from < last; from += MAX_COLUMNS) {
-      int to = Math.min(last, from + MAX_COLUMNS);
-      int[] tokens = Arrays.copyOfRange(ids, from, to);
-      float[] hidden = decoder.hidden(List.of(new Decoder.Input(cache, tokens, ids.length)));
-      int first = from;
-      int[] targets =
-          IntStream.rangeClosed(from + 1, to).filter(target -> wanted[target]).toArray();
-      for (int i = 0; i < targets.length; i++) {
-        int state = targets[i] - 1 - first;
-        System.arraycopy(hidden, state * hiddenSize, hidden, i * hiddenSize, hiddenSize);
+    try (Decoder.Sequence sequence = decoder.begin()) {
+      for (int from = 0; from < last; from += decoder.columns()) {
+        int first = from;
+        int to = Math.min(last, from + decoder.columns());
+        int[] tokens = Arrays.copyOfRange(ids, from, to);
+        int[] places =
+            IntStream.range(0, tokens.length).filter(i -> wanted[first + i + 1]).toArray();
+        int[] next = Arrays.stream(places).map(place -> ids[first + place + 1]).toArray();
+        double[] some =
+            decoder.losses(new Decoder.Input(sequence, tokens, ids.length), places, next);
+        for (int i = 0; i < places.length; i++) {
+          losses[first + places[i] + 1] = some[i];
+        }
       }
-      losses(hidden, targets, ids, losses);
     }
     return losses;
   }
 
-  /**
-   * @param hidden of the targets, in their order; more may follow
-   */
-  private void losses(float[] hidden, int[] targets, int[] ids, double[] losses) {
-    int hiddenSize = model.config().hiddenSize();
-    int vocabulary = model.config().vocabSize();
-    int chunk = Math.max(1, Math.min(128, MAX_LOGITS / vocabulary));
-    for (int from = 0; from < targets.length; from += chunk) {
-      int n = Math.min(chunk, targets.length - from);
-      float[] some = Arrays.copyOfRange(hidden, from * hiddenSize, (from + n) * hiddenSize);
-      float[] logits = decoder.head(some, n);
-      int first = from;
-      pool.run(
-          n,
-          i -> {
-            int target = targets[first + i];
-            losses[target] = loss(logits, i * vocabulary, vocabulary, ids[target]);
-          });
-    }
-  }
-
-  private static double loss(float[] logits, int at, int vocabulary, int target) {
-    Kernels kernels = FastestKernels.KERNELS;
-    float logit = logits[at + target];
-    float max = kernels.scaled(logits, at, vocabulary, 1);
-    double sum = 0;
-    for (int from = 0; from < vocabulary; from += SUMMED) {
-      int count = Math.min(SUMMED, vocabulary - from);
-      sum += kernels.exponentials(logits, at + from, count, max);
-    }
-    return Math.log(sum) + max - logit;
-  }
-
   @Override
   public void close() {
-    pool.close();
+    decoder.close();
   }
 
   /**

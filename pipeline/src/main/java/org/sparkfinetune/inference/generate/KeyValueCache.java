@@ -9,7 +9,7 @@ import org.sparkfinetune.model.family.DecoderConfig;
  * PANEL). Of its values, PANEL elements of a head are: (kvHeads, panels of headDim, positions,
  * PANEL).
  */
-final class KeyValueCache {
+final class KeyValueCache implements Decoder.Sequence {
   private static final int PANEL = Kernels.PANEL;
 
   private final int heads;
@@ -38,21 +38,33 @@ final class KeyValueCache {
     return config.numHiddenLayers() * config.numKeyValueHeads() * keysAndValues * Float.BYTES;
   }
 
-  /** Another with the first positions of this one. */
-  KeyValueCache beginning(int positions) {
-    KeyValueCache other = new KeyValueCache(keys.length, heads, headDim);
+  @Override
+  public void beginAs(Decoder.Sequence sequence, int positions) {
+    KeyValueCache other = (KeyValueCache) sequence;
     for (int layer = 0; layer < keys.length; layer++) {
-      other.keys[layer] = keys[layer];
-      other.values[layer] = values[layer];
+      keys[layer] = other.keys[layer];
+      values[layer] = other.values[layer];
     }
-    other.capacity = capacity;
-    other.resize(Kernels.panels(positions) * PANEL);
-    other.length = positions;
-    return other;
+    capacity = other.capacity;
+    resize(Kernels.panels(positions) * PANEL);
+    length = positions;
   }
 
-  /** Positions that have been computed. */
-  int length() {
+  @Override
+  public void restart() {
+    length = 0;
+  }
+
+  @Override
+  public void close() {
+    Arrays.fill(keys, new float[0]);
+    Arrays.fill(values, new float[0]);
+    capacity = 0;
+    length = 0;
+  }
+
+  @Override
+  public int length() {
     return length;
   }
 

@@ -51,6 +51,27 @@ record Linear(Matrix matrix, float[] bias, Optional<Lora> lora) {
       return new Lora(r, in, out, panels(delta.a(), r, in), panels(b, out, r), gain);
     }
 
+    /** A, row by row. */
+    float[] rowsOfA() {
+      return rows(a, r, in);
+    }
+
+    /** B times the scaling and the gain, row by row. */
+    float[] rowsOfB() {
+      return rows(scaledB, out, r);
+    }
+
+    private static float[] rows(float[] panels, int rows, int depth) {
+      float[] x = new float[rows * depth];
+      for (int row = 0; row < rows; row++) {
+        int from = row / Kernels.PANEL * Kernels.PANEL * depth + row % Kernels.PANEL;
+        for (int k = 0; k < depth; k++) {
+          x[row * depth + k] = panels[from + k * Kernels.PANEL];
+        }
+      }
+      return x;
+    }
+
     /** What {@link Kernels#product} takes of a matrix (rows, depth). */
     static float[] panels(float[] x, int rows, int depth) {
       float[] panels = new float[Kernels.panels(rows) * Kernels.PANEL * depth];

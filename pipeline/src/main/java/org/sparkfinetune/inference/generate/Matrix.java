@@ -5,6 +5,11 @@ import java.nio.ByteOrder;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
+import org.sparkfinetune.model.quant.Absmax;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
+import org.sparkfinetune.model.quant.DoubleQuantization;
+import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
@@ -73,6 +78,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     private final int out;
     private final int in;
     private final ByteBuffer packed;
+    private final Absmax stored;
     private final float[] absmax;
     private final Rounded rounded;
     private final boolean wholeBlocks;
@@ -80,15 +86,38 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
     /**
      * @param packed from position 0 to its limit; may be mapped
-     * @param absmax one a block, decoded
      */
-    Nf4Matrix(int out, int in, ByteBuffer packed, float[] absmax, Rounded rounded) {
+    Nf4Matrix(int out, int in, ByteBuffer packed, Absmax absmax, Rounded rounded) {
       this.out = out;
       this.in = in;
       this.packed = packed;
-      this.absmax = absmax;
+      this.stored = absmax;
+      this.absmax = decoded(absmax);
       this.rounded = rounded;
       this.wholeBlocks = in % BLOCK == 0;
+    }
+
+    private static float[] decoded(Absmax absmax) {
+      if (absmax instanceof PlainAbsmax plain) {
+        return plain.values();
+      }
+      float[] scales = new float[absmax.blocks()];
+      DoubleQuantization.decode((NestedAbsmax) absmax, 0, scales.length, scales, 0);
+      return scales;
+    }
+
+    Rounded rounded() {
+      return rounded;
+    }
+
+    /** The blocks' scales as they are stored. */
+    Absmax absmax() {
+      return stored;
+    }
+
+    /** The packed codes, from position 0 on. */
+    ByteBuffer packed() {
+      return packed.duplicate().rewind();
     }
 
     @Override
@@ -243,6 +272,29 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     private ByteBuffer slice(int firstRow, int rows) {
       int rowBytes = in * dtype.bytes();
       return bytes.slice(firstRow * rowBytes, rows * rowBytes).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** How numbers are that {@link #copy} gives. */
+    ElementType copied() {
+      return dtype == DType.BF16 && replaced.isEmpty() ? ElementType.BFLOAT16 : ElementType.FLOAT32;
+    }
+
+    /** Whole rows into a buffer, little-endian, in the type {@link #copied}. */
+    void copy(int firstRow, int rows, ByteBuffer to) {
+      if (replaced.isEmpty() && dtype != DType.F16) {
+        to.put(slice(firstRow, rows));
+        return;
+      }
+      float[] values = new float[in];
+      for (int row = firstRow; row < firstRow + rows; row++) {
+        row(row, values, 0);
+        to.order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(values);
+        to.position(to.position() + in * Float.BYTES);
+      }
+    }
+
+    DType dtype() {
+      return dtype;
     }
 
     /** One row as float32: the embedding of a token. */

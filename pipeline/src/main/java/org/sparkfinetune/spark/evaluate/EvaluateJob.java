@@ -33,6 +33,7 @@ import org.sparkfinetune.inference.evaluate.ModelResult;
 import org.sparkfinetune.model.hub.HubFolder;
 import org.sparkfinetune.model.hub.HubId;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
+import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.generate.AnsweringModel;
@@ -62,6 +63,7 @@ public final class EvaluateJob {
    *     model and adapters are not there or do not fit together
    */
   public EvaluationReport run(EvaluateConfig config) {
+    ExecutorSettings.checkDevice(spark.sparkContext().getConf(), config.sampling().device());
     List<AnswerMetric> metrics = AnswerMetrics.of(config.metrics(), config.answerPattern());
     List<Conversation> samples = samples(config);
     // Before any is measured, which may take hours: what is wrong with one is told at once.

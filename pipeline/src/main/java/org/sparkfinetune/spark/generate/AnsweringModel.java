@@ -1,8 +1,10 @@
 package org.sparkfinetune.spark.generate;
 
 import java.io.Serializable;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.fs.Path;
@@ -15,6 +17,7 @@ import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ModelChoice;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.config.Sampling;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.data.conversation.Conversation;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.ChatTemplates;
@@ -22,23 +25,28 @@ import org.sparkfinetune.data.tokenize.ConversationTokenizer;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.BaseWeights;
 import org.sparkfinetune.inference.generate.DecodingModel;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.DeviceModel;
+import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
 import org.sparkfinetune.inference.generate.StopTokens;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.spark.cluster.TaskDevice;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.store.Store;
 
 /**
  * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
- * each JVM for all tasks there; it lives as long as the broadcast. Models over one base share its
- * weights.
+ * each JVM for all tasks there, and copied once to each GPU that tasks have; it lives as long as the
+ * broadcast. Models over one base share its weights on the host.
  */
 public final class AnsweringModel implements Serializable, AutoCloseable {
   private static final long serialVersionUID = 1L;
@@ -52,10 +60,36 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private final GenerationSettings settings;
   private final List<String> stop;
   private final int batchSize;
+  private final DeviceChoice device;
+  private final Numbers numbers;
   private final Store store;
   private transient @Nullable Open open;
 
-  private record Open(BaseWeights base, DecodingModel model, LlamaTokenizer tokenizer) {}
+  /**
+   * @param onDevices by what a task computes on; empty for processors
+   */
+  private record Open(
+      BaseWeights base,
+      DecodingModel model,
+      LlamaTokenizer tokenizer,
+      Map<ComputeDevice, OnDevice> onDevices) {}
+
+  private record OnDevice(Torch torch, DeviceModel model) {
+    static OnDevice of(DecodingModel model, Numbers numbers, ComputeDevice device, int threads) {
+      Torch torch = Torch.start(threads, device);
+      try {
+        return new OnDevice(torch, DeviceModel.of(model, torch, numbers));
+      } catch (RuntimeException e) {
+        torch.close();
+        throw e;
+      }
+    }
+
+    void close() {
+      model.close();
+      torch.close();
+    }
+  }
 
   private AnsweringModel(
       ModelChoice model,
@@ -64,6 +98,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
       ChatTemplate template,
       GenerationSettings settings,
       Sampling sampling,
+      Numbers numbers,
       Store store) {
     this.modelId = model.modelId();
     this.adapter = model.adapter().orElse("");
@@ -73,6 +108,8 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.settings = settings;
     this.stop = sampling.stop();
     this.batchSize = sampling.batchSize();
+    this.device = sampling.device();
+    this.numbers = numbers;
     this.store = store;
   }
 
@@ -85,6 +122,8 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     this.settings = settings;
     this.stop = other.stop;
     this.batchSize = other.batchSize;
+    this.device = other.device;
+    this.numbers = other.numbers;
     this.store = other.store;
   }
 
@@ -126,8 +165,10 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     }
     BaseForm form = form(model, store);
     DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, store);
+    Numbers numbers =
+        RunOfAdapter.computesInFloat32(model, store) ? Numbers.FLOAT32 : Numbers.OF_THE_WEIGHTS;
     return new AnsweringModel(
-        model, form, files, template, settings(sampling, stopIds), sampling, store);
+        model, form, files, template, settings(sampling, stopIds), sampling, numbers, store);
   }
 
   private static BaseForm form(ModelChoice model, Store store) {
@@ -168,11 +209,26 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
 
   private TextGenerator generator(Open made, int threads) {
     return new TextGenerator(
-        new Generator(made.model(), threads, batchSize),
+        decoding(made, threads),
         made.tokenizer(),
         template,
         settings,
         stop);
+  }
+
+  private Generator decoding(Open made, int threads) {
+    boolean bf16 = DeviceModel.computesInBfloat16(made.model(), numbers);
+    ComputeDevice chosen = TaskDevice.choose(device, bf16);
+    if (chosen.sharesHostMemory()) {
+      return new Generator(made.model(), threads, batchSize);
+    }
+    synchronized (this) {
+      OnDevice there =
+          made.onDevices()
+              .computeIfAbsent(
+                  chosen, gpu -> OnDevice.of(made.model(), numbers, gpu, threads));
+      return new Generator(there.model(), batchSize);
+    }
   }
 
   /**
@@ -217,7 +273,11 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     Optional<Path> with = Optional.of(adapter).filter(path -> !path.isEmpty()).map(Path::new);
     BaseWeights base = BaseWeights.shared(new Path(modelId), form, store);
     try {
-      return new Open(base, base.with(with, threads, layerLoaded), LlamaTokenizer.of(files));
+      return new Open(
+          base,
+          base.with(with, threads, layerLoaded),
+          LlamaTokenizer.of(files),
+          new HashMap<>());
     } catch (RuntimeException e) {
       base.close();
       throw e;
@@ -228,6 +288,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   public synchronized void close() {
     Open made = open;
     if (made != null) {
+      made.onDevices().values().forEach(OnDevice::close);
       made.model().close();
       made.base().close();
       made.tokenizer().close();

@@ -27,6 +27,7 @@ import org.sparkfinetune.data.conversation.RejectedRow;
 import org.sparkfinetune.data.conversation.RejectedRow.RejectionReason;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
@@ -80,6 +81,7 @@ public final class GenerateJob implements AutoCloseable {
   public Dataset<Row> answer(
       Dataset<Row> rows, String column, ModelChoice model, Sampling sampling) {
     boolean conversations = isConversations(rows.schema(), column);
+    ExecutorSettings.checkDevice(spark.sparkContext().getConf(), sampling.device());
     return answer(
         rows,
         column,
@@ -202,6 +204,7 @@ public final class GenerateJob implements AutoCloseable {
       throw new UserError(
           "output is %s, which exists. Name another folder, or delete it.".formatted(output));
     }
+    ExecutorSettings.checkDevice(spark.sparkContext().getConf(), sampling.device());
     try (Staging staged = store.stage(output)) {
       write(batch, model, sampling, staged.path());
       staged.publish();

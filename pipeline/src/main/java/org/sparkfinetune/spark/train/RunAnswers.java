@@ -21,6 +21,7 @@ import org.sparkfinetune.inference.evaluate.CustomMetric;
 import org.sparkfinetune.inference.generate.BaseWeights;
 import org.sparkfinetune.inference.generate.DecodingModel;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.StopTokens;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
@@ -76,7 +77,8 @@ final class RunAnswers implements Serializable {
             template,
             GenerationSettings.greedy(maxNewTokens, StopTokens.of(tokenizer, model, store)),
             threads,
-            BATCH);
+            BATCH,
+            config.compute().bf16() ? Numbers.OF_THE_WEIGHTS : Numbers.FLOAT32);
     return new AnsweredQuestions(
         models(config, model, threads, scratch),
         decoding,

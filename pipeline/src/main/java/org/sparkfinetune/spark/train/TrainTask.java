@@ -21,7 +21,7 @@ import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.plan.ResidentWeights;
+import org.sparkfinetune.plan.Residency;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.train.AnswerEvaluation;
@@ -145,9 +145,9 @@ public final class TrainTask implements RankTask {
           device.text());
       return 0;
     }
-    ResidentWeights resident = ResidentWeights.of(config, model, memory.getAsLong(), ranks);
+    Residency resident = Residency.of(config, model, memory.getAsLong(), ranks);
     LOG.info("{}: {}", device.text(), resident.text());
-    return resident.budget();
+    return resident.room();
   }
 
   private RankRun.ProgressListener progressListener(RankContext context) {

@@ -802,6 +802,135 @@ class Ops(Module):
     lower = torch.to(rest - middle, 15)
     return torch.constant_pad_nd(torch.neg(torch.cat([upper, middle, lower], -1)), [0, 5], 0.)
 
+  # ---- decoding: a layer over keys and values that are kept -----------------------------------------
+  # S slots, a sequence in each, with room for T positions: keys, values: (S, K, T, D), zeros where nothing was written.
+  # Tokens of several sequences go through together; those that attend in one product are a block of it: its slots times
+  # m queries of each, of which some are padding.
+  # linears: weight, bias, A, B, gain of q, k, v, o, gate, up, down; B has LoRA's scale in it, gain (out) is what DoRA
+  # multiplies the rows of W with; q may hold k and v too, and gate up
+  # norms: before attention, before the MLP, of q, of k, after attention, after the MLP
+  # at: (n K), rows of keys and values as (S K T, D) that the n tokens write; the rest of x (N, H) is padding
+  # blocks: for each the first slot, slots, m, and the positions that its queries look at; rows: of x, that are in it;
+  # places: where among its queries; hidden: what is added to scores, (slots, 1, R m, positions)
+  # kinds and numbers: as of `layer`
+
+  # First position of each token's slot in keys, for each of its heads; base: (n)
+  def cache_rows(self: __torch__.Ops, base: Tensor, heads: int, room: int) -> Tensor:
+    step = torch.arange(0, heads * room, room, dtype=4, device=base.device)
+    return torch.view(torch.unsqueeze(base, 1) + torch.unsqueeze(step, 0), [-1])
+
+  # positions: (slots m), of each query, below 0 for padding, which sees the first key alone
+  def hidden_keys(self: __torch__.Ops, positions: Tensor, slots: int, repeat: int, seen: int, window: int, dtype: int) -> Tensor:
+    keys = torch.arange(0, seen, dtype=4, device=positions.device)
+    queries = torch.clamp(torch.view(positions, [slots, 1, 1, -1, 1]), 0)
+    hidden = torch.gt(keys, queries)
+    if window > 0:
+      hidden = torch.logical_or(hidden, torch.le(keys, queries - window))
+    shape = [slots, 1, repeat, torch.size(queries, 3), seen]
+    scores = torch.zeros(shape, dtype=dtype, device=positions.device)
+    return torch.view(torch.masked_fill_(scores, hidden, -float("inf")), [slots, 1, -1, seen])
+
+  # cos, sin: halves of turns (n, E / 2), growth: (n) of queries or empty -> [cos, sin] as `rope` takes them
+  def turns(self: __torch__.Ops, cos: Tensor, sin: Tensor, growth: Tensor, dtype: int) -> List[Tensor]:
+    turns = annotate(List[Tensor], [])
+    for half in [cos, sin]:
+      row = torch.unsqueeze(torch.cat([half, half], 1), 1)
+      if torch.numel(growth) > 0:
+        row = torch.cat([row * torch.view(growth, [-1, 1, 1]), row], 1)
+      torch.append(turns, torch.to(row, dtype))
+    return turns
+
+  # A cache with room for more slots or positions, the old content first
+  def grown(self: __torch__.Ops, cache: Tensor, slots: int, room: int) -> Tensor:
+    to = torch.zeros([slots, torch.size(cache, 1), room, torch.size(cache, 3)], dtype=cache.dtype, device=cache.device)
+    _ = torch.copy_(torch.narrow(torch.narrow(to, 0, 0, torch.size(cache, 0)), 2, 0, torch.size(cache, 2)), cache)
+    return to
+
+  # Slot `to` gets the first positions of slot `source`, in all layers
+  def copy_beginning(self: __torch__.Ops, caches: List[Tensor], source: int, to: int, positions: int) -> Tensor:
+    for cache in caches:
+      _ = torch.copy_(torch.narrow(torch.select(cache, 0, to), 1, 0, positions), torch.narrow(torch.select(cache, 0, source), 1, 0, positions))
+    return caches[0]
+
+  def decoding_linear(self: __torch__.Ops, x: Tensor, linears: List[Tensor], slot: int) -> Tensor:
+    w, bias, a, b, gain = torch.slice(linears, 5 * slot, 5 * slot + 5, 1)
+    none = torch.empty([0], dtype=6, device=x.device)
+    if torch.numel(gain) == 0:
+      return self.linear(x, w, bias, a, b, none, none, 1.)
+    y = torch.mul_(torch.linear(x, w), gain)
+    y = torch.addmm_(y, torch.linear(x, a), torch.t(b))
+    if torch.numel(bias) > 0:
+      y = torch.add_(y, bias)
+    return y
+
+  # -> [q (N, Q, D), k, v (N, K, D)], turned
+  def decoding_heads(self: __torch__.Ops, n1: Tensor, linears: List[Tensor], norms: List[Tensor], cos: Tensor, sin: Tensor, groups: int, kinds: List[int], eps: float) -> List[Tensor]:
+    headDim, _window, qkNorm, norm, _activation = kinds
+    n = torch.size(n1, 0)
+    q = torch.view(self.decoding_linear(n1, linears, 0), [n, -1, headDim])
+    if torch.numel(linears[5]) == 0:
+      heads = torch.size(q, 1) - 2 * groups
+      k = torch.narrow(q, 1, heads, groups)
+      v = torch.narrow(q, 1, heads + groups, groups)
+      q = torch.narrow(q, 1, 0, heads)
+    else:
+      k = torch.view(self.decoding_linear(n1, linears, 1), [n, -1, headDim])
+      v = torch.view(self.decoding_linear(n1, linears, 2), [n, -1, headDim])
+    q = self.rope(self.head_norm(q, norms[2], eps, qkNorm, norm), cos, sin, 0)
+    k = self.rope(self.head_norm(k, norms[3], eps, qkNorm, norm), cos, sin, 1)
+    return [q, k, v]
+
+  # Query heads that share keys are rows of one product. -> (N, Q, D)
+  def cached_attention(self: __torch__.Ops, q: Tensor, keys: Tensor, values: Tensor, blocks: List[int], rows: List[Tensor], places: List[Tensor], hidden: List[Tensor], scale: float, cap: float) -> Tensor:
+    out = torch.zeros_like(q)
+    groups = torch.size(keys, 1)
+    d = torch.size(q, 2)
+    for block in range(torch.len(rows)):
+      first, slots, m, seen = torch.slice(blocks, 4 * block, 4 * block + 4, 1)
+      own = torch.zeros([slots * m, torch.size(q, 1), d], dtype=q.dtype, device=q.device)
+      own = torch.index_copy_(own, 0, places[block], torch.index_select(q, 0, rows[block]))
+      own = torch.reshape(torch.permute(torch.view(own, [slots, m, groups, -1, d]), [0, 2, 3, 1, 4]), [slots, groups, -1, d])
+      k = torch.narrow(torch.narrow(keys, 0, first, slots), 2, 0, seen)
+      v = torch.narrow(torch.narrow(values, 0, first, slots), 2, 0, seen)
+      if cap > 0.:
+        scores = torch.mul_(torch.matmul(torch.to(own, 6), torch.transpose(torch.to(k, 6), 2, 3)), scale)
+        p = torch.softmax(torch.mul_(torch.tanh(scores / cap), cap) + hidden[block], 3, 6)
+        attended = torch.to(torch.matmul(p, torch.to(v, 6)), q.dtype)
+      else:
+        attended = torch.scaled_dot_product_attention(own, k, v, hidden[block], 0., False, scale=scale, enable_gqa=False)
+      back = torch.permute(torch.view(attended, [slots, groups, -1, m, d]), [0, 3, 1, 2, 4])
+      back = torch.index_select(torch.reshape(back, [slots * m, -1, d]), 0, places[block])
+      _ = torch.index_copy_(out, 0, rows[block], back)
+    return out
+
+  # -> [h, the MLP's or the experts' input, both (N, H)]
+  def decoding_attention(self: __torch__.Ops, x: Tensor, linears: List[Tensor], norms: List[Tensor], cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, at: Tensor, blocks: List[int], rows: List[Tensor], places: List[Tensor], hidden: List[Tensor], kinds: List[int], numbers: List[float]) -> List[Tensor]:
+    headDim, _window, _qkNorm, norm, _activation = kinds
+    eps, scale, residual, cap = numbers
+    groups = torch.size(keys, 1)
+    q, k, v = self.decoding_heads(self.rms_norm(x, norms[0], eps, norm), linears, norms, cos, sin, groups, kinds, eps)
+    n = torch.floordiv(torch.numel(at), groups)
+    _ = torch.index_copy_(torch.view(keys, [-1, headDim]), 0, at, torch.reshape(torch.narrow(k, 0, 0, n), [-1, headDim]))
+    _1 = torch.index_copy_(torch.view(values, [-1, headDim]), 0, at, torch.reshape(torch.narrow(v, 0, 0, n), [-1, headDim]))
+    attended = self.cached_attention(q, keys, values, blocks, rows, places, hidden, scale, cap)
+    o = self.decoding_linear(torch.reshape(attended, [torch.size(x, 0), -1]), linears, 3)
+    h = self.branch(x, self.rms_norm(o, norms[4], eps, norm), residual)
+    return [h, self.rms_norm(h, norms[1], eps, norm)]
+
+  # What follows attention: h + r after(y)
+  def decoding_branch(self: __torch__.Ops, h: Tensor, y: Tensor, norms: List[Tensor], kinds: List[int], numbers: List[float]) -> Tensor:
+    return self.branch(h, self.rms_norm(y, norms[5], numbers[0], kinds[3]), numbers[2])
+
+  # -> (N, H)
+  def decoding_layer(self: __torch__.Ops, x: Tensor, linears: List[Tensor], norms: List[Tensor], cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, at: Tensor, blocks: List[int], rows: List[Tensor], places: List[Tensor], hidden: List[Tensor], kinds: List[int], numbers: List[float]) -> Tensor:
+    h, n2 = self.decoding_attention(x, linears, norms, cos, sin, keys, values, at, blocks, rows, places, hidden, kinds, numbers)
+    gate = self.decoding_linear(n2, linears, 4)
+    if torch.numel(linears[25]) == 0:
+      gate, up = torch.chunk(gate, 2, 1)
+    else:
+      up = self.decoding_linear(n2, linears, 5)
+    return self.decoding_branch(h, self.decoding_linear(self.activated(gate, kinds[4]) * up, linears, 6), norms, kinds, numbers)
+
   # ---- a decoder layer ----------------------------------------------------------------------------
   # h = x + r after(attention(before(x))), y = h + r after(mlp(before(h)))
   # w: the norm before attention, q, k, v, o, the norm before the MLP, gate, up, down, the biases of the seven linears,

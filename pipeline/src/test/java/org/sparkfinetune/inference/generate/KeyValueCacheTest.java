@@ -73,7 +73,8 @@ final class KeyValueCacheTest {
   void a_beginning_goes_on_by_itself() {
     KeyValueCache first = new KeyValueCache(CONFIG);
     read(first, 1, 70);
-    KeyValueCache second = first.beginning(45);
+    KeyValueCache second = new KeyValueCache(CONFIG);
+    second.beginAs(first, 45);
     read(second, 2, 60);
     read(first, 1, 10);
 

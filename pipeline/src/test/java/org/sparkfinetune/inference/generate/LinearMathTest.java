@@ -18,6 +18,7 @@ import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix.Rounded;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
@@ -48,7 +49,7 @@ final class LinearMathTest {
     ByteBuffer packed = ByteBuffer.allocateDirect((w.length + 1) / 2);
     Nf4Codec.fastest().absmax(w, 0, w.length, absmax, 0);
     Nf4Codec.fastest().encode(w, 0, w.length, absmax, 0, packed);
-    return new Nf4Matrix(OUT, in, packed.flip(), absmax, rounded);
+    return new Nf4Matrix(OUT, in, packed.flip(), new PlainAbsmax(absmax), rounded);
   }
 
   /** Of weights w, all forms that they can have. */

@@ -27,7 +27,7 @@ final class OptionsGenerateParityTest {
     return new org.apache.hadoop.fs.Path(VARIANTS.resolve(file).toUri());
   }
 
-  private static int[] firstOfRow(int count) {
+  static int[] firstOfRow(int count) {
     try (Checkpoint rows = Checkpoint.openFile(path("rows.safetensors"), STORE)) {
       ByteBuffer bytes = ByteBuffer.allocate(count * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
       rows.read("input_ids", 0, bytes);

@@ -15,6 +15,7 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.functions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.CsvFormat;
 import org.sparkfinetune.config.GenerateConfig;
@@ -145,7 +146,7 @@ class ToolCallsSparkTest {
             Optional.empty(),
             Optional.empty(),
             Optional.empty());
-    Sampling sampling = new Sampling(2, false, 1, 1, 0, 1, List.of(), 1, 4);
+    Sampling sampling = new Sampling(2, false, 1, 1, 0, 1, List.of(), 1, 4, DeviceChoice.AUTO);
     try (GenerateJob job = new GenerateJob(spark)) {
       for (Path input : List.of(data.resolve("train"), without)) {
         job.run(

@@ -1,0 +1,406 @@
+package org.sparkfinetune.inference.generate;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
+import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.model.family.Experts;
+import org.sparkfinetune.model.family.LayerAttention;
+import org.sparkfinetune.model.family.LayerAttention.QueryGrowth;
+import org.sparkfinetune.model.family.LayerAttention.Rope;
+
+/**
+ * A model's passes on the processor, on arrays and vectors of Java's. There is no padding.
+ *
+ * <p>n columns, H hidden size, D head size; float32, sums as in transformers.
+ */
+final class VectorDecoder implements Decoder {
+  /** Elements of a block of activations. */
+  private static final int ACTIVATED = 4096;
+
+  private static final int MAX_COLUMNS = 256;
+
+  /** Logits that are computed at a time. */
+  private static final int MAX_LOGITS = 1 << 24;
+
+  /** Exponentials that are summed in float32. */
+  private static final int SUMMED = 1024;
+
+  /** Of the heap, what keys and values may have. */
+  private static final double HEAP_SHARE = 0.4;
+
+  private final DecodingModel model;
+  private final DecoderConfig config;
+  private final Kernels kernels = FastestKernels.KERNELS;
+  private final SpinningPool pool;
+  private final LinearMath linears;
+  private final Attention attention;
+  private final List<Optional<Rope>> ropes;
+
+  /**
+   * @param threads that decode together
+   * @param alone whether all inputs will be of one sequence at a time
+   */
+  VectorDecoder(DecodingModel model, int threads, boolean alone) {
+    this.model = model;
+    this.config = model.config();
+    this.pool = new SpinningPool(threads);
+    this.linears = new LinearMath(kernels, pool, alone);
+    this.attention = new Attention(config, kernels, pool);
+    this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
+  }
+
+  @Override
+  public DecoderConfig config() {
+    return config;
+  }
+
+  @Override
+  public int columns() {
+    return MAX_COLUMNS;
+  }
+
+  @Override
+  public boolean hasRoom(int[] limits) {
+    double bytes = KeyValueCache.bytes(config) * (double) Arrays.stream(limits).asLongStream().sum();
+    return bytes < HEAP_SHARE * Runtime.getRuntime().maxMemory();
+  }
+
+  @Override
+  public Sequence begin() {
+    return new KeyValueCache(config);
+  }
+
+  static KeyValueCache cache(Input input) {
+    return (KeyValueCache) input.sequence();
+  }
+
+  @Override
+  public float[] lastLogits(List<Input> inputs) {
+    int[] last = new int[inputs.size()];
+    int end = 0;
+    for (int i = 0; i < last.length; i++) {
+      end += inputs.get(i).tokens().length;
+      last[i] = end - 1;
+    }
+    float[] hidden = hidden(inputs);
+    float[] chosen = new float[last.length * config.hiddenSize()];
+    for (int i = 0; i < last.length; i++) {
+      System.arraycopy(
+          hidden,
+          last[i] * config.hiddenSize(),
+          chosen,
+          i * config.hiddenSize(),
+          config.hiddenSize());
+    }
+    return head(chosen, last.length);
+  }
+
+  @Override
+  public double[] losses(Input input, int[] places, int[] next) {
+    int h = config.hiddenSize();
+    int vocabulary = config.vocabSize();
+    float[] hidden = hidden(List.of(input));
+    for (int i = 0; i < places.length; i++) {
+      System.arraycopy(hidden, places[i] * h, hidden, i * h, h);
+    }
+    double[] losses = new double[places.length];
+    int chunk = Math.max(1, Math.min(128, MAX_LOGITS / vocabulary));
+    for (int from = 0; from < places.length; from += chunk) {
+      int first = from;
+      int n = Math.min(chunk, places.length - from);
+      float[] logits = head(Arrays.copyOfRange(hidden, from * h, (from + n) * h), n);
+      pool.run(
+          n, i -> losses[first + i] = loss(logits, i * vocabulary, vocabulary, next[first + i]));
+    }
+    return losses;
+  }
+
+  private double loss(float[] logits, int at, int vocabulary, int target) {
+    float logit = logits[at + target];
+    float max = kernels.scaled(logits, at, vocabulary, 1);
+    double sum = 0;
+    for (int from = 0; from < vocabulary; from += SUMMED) {
+      int count = Math.min(SUMMED, vocabulary - from);
+      sum += kernels.exponentials(logits, at + from, count, max);
+    }
+    return Math.log(sum) + max - logit;
+  }
+
+  /** What the head gives for n normalised hidden states (n, H): (n, vocabulary). */
+  private float[] head(float[] hidden, int n) {
+    float[] logits = new float[n * config.vocabSize()];
+    linears.apply(List.of(model.head()), hidden, n, List.of(logits));
+    float scale = (float) config.family().scales().logits();
+    double cap = config.family().softCaps().logits();
+    for (int i = 0; i < logits.length && (scale != 1 || cap > 0); i++) {
+      logits[i] = capped(logits[i] * scale, cap);
+    }
+    return logits;
+  }
+
+  /** A soft cap, 0 for none. */
+  static float capped(float x, double cap) {
+    return cap > 0 ? (float) (cap * Math.tanh(x / cap)) : x;
+  }
+
+  /** The normalised hidden states of all tokens, (tokens, H). */
+  private float[] hidden(List<Input> inputs) {
+    List<Column> columns = Column.of(inputs);
+    int n = columns.size();
+    inputs.forEach(input -> cache(input).reserve(input.tokens().length));
+    float[] x = new float[n * config.hiddenSize()];
+    for (int t = 0; t < n; t++) {
+      model.embedding().row(columns.get(t).token(), x, t * config.hiddenSize());
+    }
+    scale(x, 0, x.length, config.family().scales().embedding());
+    Map<Optional<Rope>, float[]> rotations = new HashMap<>();
+    ropes.forEach(rope -> rotations.put(rope, Column.rotation(columns, rope)));
+    for (int i = 0; i < config.numHiddenLayers(); i++) {
+      Optional<Rope> rope = config.layers().get(i).rope();
+      layer(i, x, inputs, columns, Objects.requireNonNull(rotations.get(rope)));
+    }
+    inputs.forEach(input -> cache(input).advance(input.tokens().length));
+    return normalised(x, model.finalNorm());
+  }
+
+  private void layer(int index, float[] x, List<Input> inputs, List<Column> columns, float[] rotation) {
+    int n = columns.size();
+    Layer layer = model.layers().get(index);
+    float[] attended = attended(index, layer, x, inputs, columns, rotation);
+    float[] projected = new float[n * config.hiddenSize()];
+    linears.apply(List.of(layer.o()), attended, n, List.of(projected));
+    add(x, normalised(projected, layer.norms().afterAttention()));
+    float[] normed = normalised(x, layer.norms().mlp());
+    if (layer.mlp() instanceof Mixture mixture) {
+      mixture(mixture, normed, n, projected);
+    } else if (layer.mlp() instanceof Dense dense) {
+      dense(dense, config.intermediateSize(), normed, n, projected);
+    }
+    add(x, normalised(projected, layer.norms().afterMlp()));
+  }
+
+  /**
+   * @param inner its intermediate size
+   */
+  private void dense(Dense mlp, int inner, float[] x, int n, float[] result) {
+    List<float[]> parts = apply(mlp.gateUp(), x, n, inner, inner);
+    float[] gate = parts.get(0);
+    float[] up = parts.get(1);
+    // Blocks within a column: what a number becomes depends on none of another.
+    int blocks = (inner + ACTIVATED - 1) / ACTIVATED;
+    each(
+        n * blocks,
+        i -> {
+          int column = i / blocks * inner;
+          int from = i % blocks * ACTIVATED;
+          activate(gate, up, column + from, column + Math.min(inner, from + ACTIVATED));
+        });
+    linears.apply(List.of(mlp.down()), gate, n, List.of(result));
+  }
+
+  /** Every expert once, with all columns that the router gives it. */
+  private void mixture(Mixture mlp, float[] x, int n, float[] result) {
+    Experts experts = config.experts();
+    int h = config.hiddenSize();
+    float[] probabilities = new float[n * experts.count()];
+    linears.apply(List.of(mlp.router()), x, n, List.of(probabilities));
+    List<List<Routed>> routed = routed(probabilities, n);
+    Arrays.fill(result, 0);
+    for (int e = 0; e < experts.count(); e++) {
+      List<Routed> own = routed.get(e);
+      if (own.isEmpty()) {
+        continue;
+      }
+      float[] inputs = new float[own.size() * h];
+      for (int i = 0; i < own.size(); i++) {
+        System.arraycopy(x, own.get(i).column() * h, inputs, i * h, h);
+      }
+      float[] results = new float[inputs.length];
+      dense(mlp.experts().get(e), experts.intermediateSize(), inputs, own.size(), results);
+      for (int i = 0; i < own.size(); i++) {
+        Routed to = own.get(i);
+        kernels.addScaled(to.weight(), results, i * h, result, to.column() * h, h);
+      }
+    }
+  }
+
+  /** A column that an expert computes, and what its result is multiplied with. */
+  private record Routed(int column, float weight) {}
+
+  /**
+   * The columns of each expert.
+   *
+   * @param logits the router's (n, experts); become probabilities
+   */
+  private List<List<Routed>> routed(float[] logits, int n) {
+    Experts experts = config.experts();
+    List<List<Routed>> routed = new ArrayList<>();
+    for (int e = 0; e < experts.count(); e++) {
+      routed.add(new ArrayList<>());
+    }
+    for (int column = 0; column < n; column++) {
+      int first = column * experts.count();
+      softmax(logits, first, experts.count());
+      List<Integer> chosen =
+          IntStream.range(0, experts.count())
+              .boxed()
+              .sorted(Comparator.comparing(e -> -logits[first + e]))
+              .limit(experts.perToken())
+              .toList();
+      float sum = 0;
+      for (int e : chosen) {
+        sum += logits[first + e];
+      }
+      float divisor = experts.weighting() == Experts.Weighting.SHARE ? sum : 1;
+      for (int e : chosen) {
+        routed.get(e).add(new Routed(column, logits[first + e] / divisor));
+      }
+    }
+    return routed;
+  }
+
+  private void softmax(float[] x, int from, int count) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = from; i < from + count; i++) {
+      max = Math.max(max, x[i]);
+    }
+    float sum = kernels.exponentials(x, from, count, max);
+    for (int i = from; i < from + count; i++) {
+      x[i] /= sum;
+    }
+  }
+
+  private void activate(float[] gate, float[] up, int from, int to) {
+    switch (config.family().activation()) {
+      case SILU -> kernels.siluTimes(gate, up, from, to);
+      case GELU_TANH -> kernels.geluTimes(gate, up, from, to);
+    }
+  }
+
+  /** What linears of these widths give, (n, width) each, although one may hold all of them. */
+  private List<float[]> apply(List<Linear> some, float[] x, int n, int... widths) {
+    List<float[]> results = new ArrayList<>();
+    if (some.size() == widths.length) {
+      for (int width : widths) {
+        results.add(new float[n * width]);
+      }
+      linears.apply(some, x, n, results);
+      return results;
+    }
+    int all = Arrays.stream(widths).sum();
+    float[] whole = new float[n * all];
+    linears.apply(some, x, n, List.of(whole));
+    int first = 0;
+    for (int width : widths) {
+      float[] part = new float[n * width];
+      for (int t = 0; t < n; t++) {
+        System.arraycopy(whole, t * all + first, part, t * width, width);
+      }
+      results.add(part);
+      first += width;
+    }
+    return results;
+  }
+
+  private static void scale(float[] x, int at, int count, double factor) {
+    for (int i = at; i < at + count && factor != 1; i++) {
+      x[i] *= (float) factor;
+    }
+  }
+
+  private void add(float[] x, float[] y) {
+    kernels.addScaled((float) config.family().scales().residual(), y, 0, x, 0, x.length);
+  }
+
+  /** Every run of {@code weight.length} numbers by itself; x where there is no weight. */
+  private float[] normalised(float[] x, float[] weight) {
+    int h = weight.length;
+    if (h == 0) {
+      return x;
+    }
+    float[] normed = new float[x.length];
+    each(
+        x.length / h,
+        run -> {
+          int at = run * h;
+          float mean = kernels.dot(x, at, x, at, h) / h;
+          float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
+          for (int i = 0; i < h; i++) {
+            normed[at + i] = x[at + i] * inverse * weight[i];
+          }
+        });
+    return normed;
+  }
+
+  private float[] attended(
+      int index, Layer layer, float[] x, List<Input> inputs, List<Column> columns, float[] rotation) {
+    int n = columns.size();
+    int queries = Math.toIntExact(config.queryWidth());
+    int keyValues = Math.toIntExact(config.keyWidth());
+    float[] normed = normalised(x, layer.norms().attention());
+    List<float[]> parts = apply(layer.qkv(), normed, n, queries, keyValues, keyValues);
+    float[] q = normalised(parts.get(0), layer.norms().query());
+    float[] k = normalised(parts.get(1), layer.norms().key());
+    QueryGrowth growth =
+        config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
+    each(
+        n,
+        t -> {
+          rotate(q, t * queries, config.numAttentionHeads(), rotation, t, n);
+          scale(q, t * queries, queries, growth.factor(columns.get(t).position()));
+          rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
+          Column column = columns.get(t);
+          ((KeyValueCache) column.sequence())
+              .put(index, column.position(), k, parts.get(2), t * keyValues);
+        });
+    float[] attended = new float[n * queries];
+    attention.attend(index, inputs, q, attended);
+    return attended;
+  }
+
+  /** Rotate-half: of the part of a head that turns, element i of the first half with the second. */
+  private void rotate(float[] x, int at, int heads, float[] rotation, int column, int columns) {
+    int half = rotation.length / columns / 2;
+    int cos = column * 2 * half;
+    int sin = cos + half;
+    for (int head = 0; head < heads; head++) {
+      int first = at + head * config.headDim();
+      for (int i = 0; i < half; i++) {
+        float a = x[first + i];
+        float b = x[first + half + i];
+        x[first + i] = a * rotation[cos + i] - b * rotation[sin + i];
+        x[first + half + i] = b * rotation[cos + i] + a * rotation[sin + i];
+      }
+    }
+  }
+
+  /** A loop over independent columns, on all threads where there are enough of them. */
+  private void each(int count, IntConsumer body) {
+    int parts = count < 4 * pool.threads() ? 1 : 2 * pool.threads();
+    pool.run(
+        parts,
+        part -> {
+          int to = (int) ((long) count * (part + 1) / parts);
+          for (int i = (int) ((long) count * part / parts); i < to; i++) {
+            body.accept(i);
+          }
+        });
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+  }
+}

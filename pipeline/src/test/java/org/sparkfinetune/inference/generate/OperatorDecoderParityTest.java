@@ -1,0 +1,274 @@
+package org.sparkfinetune.inference.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Tensor.ElementType;
+import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.DeviceModel.Kept;
+import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
+import org.sparkfinetune.inference.generate.Generator.Generated;
+import org.sparkfinetune.inference.generate.Generator.Prompt;
+import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.store.Store;
+
+/** Decoding by operators against transformers, PEFT and decoding by Java's vectors. */
+final class OperatorDecoderParityTest {
+  private static final Store STORE = new Store(new Configuration(false));
+  private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
+  private static final Path VARIANTS = GOLDEN.resolve("variants");
+
+  private static Torch staged;
+  private static Torch cpu;
+
+  /** Where operators run. */
+  enum Where {
+    CPU,
+    STAGED;
+
+    Torch torch() {
+      return this == CPU ? cpu : staged;
+    }
+  }
+
+  @BeforeAll
+  static void start() {
+    cpu = Torch.start(2);
+    staged = Torch.start(2, new ComputeDevice.Staged());
+  }
+
+  @AfterAll
+  static void stop() {
+    staged.close();
+    cpu.close();
+  }
+
+  private static org.apache.hadoop.fs.Path path(Path path) {
+    return new org.apache.hadoop.fs.Path(path.toUri());
+  }
+
+  private static DecodingModel model(Path model, Optional<Path> adapter, BaseForm form) {
+    return DecodingModel.load(
+        path(model), adapter.map(OperatorDecoderParityTest::path), form, STORE, 2);
+  }
+
+  private static int[] ints(JsonNode array) {
+    return new ObjectMapper().convertValue(array, int[].class);
+  }
+
+  private static List<Prompt> prompts(int[][] ids) {
+    return IntStream.range(0, ids.length).mapToObj(i -> new Prompt(i, ids[i])).toList();
+  }
+
+  private static List<int[]> run(Generator generator, List<Prompt> prompts, int tokens) {
+    return generator
+        .run(
+            prompts,
+            GenerationSettings.greedy(tokens, Set.of()),
+            (prompt, token) -> TokenListener.Then.CONTINUE)
+        .stream()
+        .map(Generated::ids)
+        .toList();
+  }
+
+  private static List<int[]> byVectors(DecodingModel model, List<Prompt> prompts, int tokens) {
+    try (Generator generator = new Generator(model, 2, 4)) {
+      return run(generator, prompts, tokens);
+    }
+  }
+
+  static Stream<String> families() throws IOException {
+    return FamiliesGenerateParityTest.models().stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void every_family_continues_greedily_as_transformers_does(String name) throws IOException {
+    Path folder = VARIANTS.resolve("families");
+    JsonNode golden = new ObjectMapper().readTree(folder.resolve(name + "-greedy.json").toFile());
+    List<Prompt> prompts = new ArrayList<>();
+    List<int[]> expected = new ArrayList<>();
+    for (JsonNode answer : golden.path("answers")) {
+      prompts.add(new Prompt(prompts.size(), ints(answer.path("prompt"))));
+      expected.add(ints(answer.path("greedy")));
+    }
+    try (DecodingModel model =
+        model(folder.resolve(name), Optional.empty(), BaseForm.AS_STORED)) {
+      for (Where where : Where.values()) {
+        for (int batch : new int[] {1, 2}) {
+          try (DeviceModel device = DeviceModel.of(model, where.torch(), Numbers.FLOAT32);
+              Generator generator = new Generator(device, batch)) {
+            List<int[]> made = run(generator, prompts, 24);
+            assertThat(made).as("%s on %s", name, where).isNotEmpty().containsExactlyElementsOf(expected);
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "AS_STORED, trajectory-lora-float32, DECODED, 1e-5",
+    "NF4_FLOAT32, trajectory-qlora-float32, DECODED, 1e-4",
+    "NF4_FLOAT32, trajectory-qlora-float32, PACKED, 1e-4"
+  })
+  void an_adapter_answers_as_in_peft(BaseForm form, String adapter, Kept kept, double tolerance)
+      throws IOException {
+    JsonNode golden =
+        new ObjectMapper().readTree(GOLDEN.resolve("generate-adapters.json").toFile());
+    List<Prompt> prompts = new ArrayList<>();
+    golden.path("prompts").forEach(ids -> prompts.add(new Prompt(0, ints(ids))));
+    try (DecodingModel model =
+            model(
+                GOLDEN.resolve("model"), Optional.of(GOLDEN.resolve(adapter + ".adapter")), form);
+        DeviceModel device = DeviceModel.of(
+                model,
+                staged,
+                Numbers.FLOAT32,
+                DeviceModelTest.free(model, ElementType.FLOAT32, kept));
+        Generator generator = new Generator(device, 8)) {
+      assertThat(device.fit().kept()).isEqualTo(kept);
+      List<int[]> made = run(generator, prompts, 24);
+      for (int i = 0; i < prompts.size(); i++) {
+        assertThat(made.get(i)).as("prompt %d", i).isEqualTo(ints(golden.path(adapter).path(i)));
+      }
+      int[] last =
+          IntStream.concat(IntStream.of(prompts.get(19).ids()), IntStream.of(made.get(19)))
+              .toArray();
+      double loss = Arrays.stream(generator.losses(last)).sum();
+      assertThat(loss / (last.length - 1))
+          .isCloseTo(golden.path(adapter + "-loss").asDouble(), within(tolerance));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "patterns, biased, AS_STORED",
+    "bias, biased, AS_STORED",
+    "bias-alone, tied, AS_STORED",
+    "dora, biased, AS_STORED",
+    "dora-nf4, tied, NF4_FLOAT32",
+    "tokens, biased, AS_STORED",
+    "tokens-tied, tied, AS_STORED"
+  })
+  void every_token_is_as_likely_as_in_peft(String name, String of, BaseForm form)
+      throws IOException {
+    JsonNode golden =
+        new ObjectMapper().readTree(VARIANTS.resolve("options/losses.json").toFile()).path(name);
+    assertThat(golden).isNotEmpty();
+    int[] ids = OptionsGenerateParityTest.firstOfRow(golden.size() + 1);
+    try (DecodingModel model =
+            model(
+                VARIANTS.resolve(of),
+                Optional.of(VARIANTS.resolve("options/" + name + ".start")),
+                form);
+        DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
+        Generator generator = new Generator(device, 8)) {
+      double[] losses = generator.losses(ids);
+      for (int i = 0; i < golden.size(); i++) {
+        double theirs = golden.get(i).asDouble();
+        assertThat(losses[i + 1]).as("token %d", i + 1).isCloseTo(theirs, within(1e-5 * theirs));
+      }
+    }
+  }
+
+  /** Slots are given away and taken again, caches grow, and prompts are read in several passes. */
+  @ParameterizedTest
+  @ValueSource(strings = {"qwen3-window", "gemma2", "phi3"})
+  void many_prompts_of_all_lengths_are_answered_as_by_vectors(String family) {
+    Random random = new Random(5);
+    int[][] ids = new int[13][];
+    for (int i = 0; i < ids.length; i++) {
+      int length = i % 4 == 0 ? 1 : 10 + random.nextInt(i % 3 == 0 ? 330 : 60);
+      ids[i] = random.ints(length, 3, 96).toArray();
+    }
+    try (DecodingModel model =
+            model(
+                VARIANTS.resolve("families").resolve(family),
+                Optional.empty(),
+                BaseForm.AS_STORED);
+        DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
+        Generator generator = new Generator(device, 5)) {
+      int context = model.config().contextLength();
+      for (int i = 0; i < ids.length; i++) {
+        ids[i] = Arrays.copyOf(ids[i], Math.min(ids[i].length, context - 12));
+      }
+      List<int[]> expected = byVectors(model, prompts(ids), 11);
+      assertThat(run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
+      // What an earlier batch has left behind changes nothing.
+      assertThat(run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
+    }
+  }
+
+  @Test
+  void prompts_that_begin_alike_read_their_beginning_once() {
+    int[] system = new Random(1).ints(40, 3, 300).toArray();
+    int[][] ids = new int[7][];
+    for (int i = 0; i < ids.length; i++) {
+      int[] own = new Random(i).ints(5 + i, 3, 300).toArray();
+      ids[i] = IntStream.concat(IntStream.of(system), IntStream.of(own)).toArray();
+    }
+    ids[6] = ids[2].clone();
+    try (DecodingModel model =
+            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.AS_STORED);
+        DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
+        Generator generator = new Generator(device, 4)) {
+      List<int[]> made = run(generator, prompts(ids), 3);
+      int own = 5 + 6 + 7 + 8 + 9 + 10 + 1 + ids.length * 2;
+      assertThat(generator.tokensRead()).isBetween(40L + own, 2 * 40L + own + 7);
+      assertThat(made).containsExactlyElementsOf(byVectors(model, prompts(ids), 3));
+    }
+  }
+
+  /** bfloat16 has 8 bits: what is likely stays so, by about as much. */
+  @ParameterizedTest
+  @EnumSource
+  void losses_in_bfloat16_are_near_those_of_vectors(Kept kept) {
+    int[] ids = OptionsGenerateParityTest.firstOfRow(60);
+    try (DecodingModel model =
+            model(
+                GOLDEN.resolve("model"),
+                Optional.of(GOLDEN.resolve("trajectory-qlora-float32.adapter")),
+                BaseForm.NF4);
+        Generator vectors = new Generator(model, 2, 8);
+        DeviceModel device = DeviceModel.of(
+                model,
+                staged,
+                Numbers.OF_THE_WEIGHTS,
+                DeviceModelTest.free(model, ElementType.BFLOAT16, kept));
+        Generator operators = new Generator(device, 8)) {
+      assertThat(device.type()).isEqualTo(ElementType.BFLOAT16);
+      assertThat(device.fit().kept()).isEqualTo(kept);
+      double[] expected = vectors.losses(ids);
+      double[] losses = operators.losses(ids);
+      for (int i = 1; i < ids.length; i++) {
+        assertThat(losses[i]).as("token %d", i).isCloseTo(expected[i], within(0.1 + 0.03 * expected[i]));
+      }
+      assertThat(Arrays.stream(losses).sum())
+          .isCloseTo(Arrays.stream(expected).sum(), within(0.005 * Arrays.stream(expected).sum()));
+    }
+  }
+}
