@@ -40,11 +40,10 @@ final class DeviceDecoder implements WeightDecoder {
     this.uploads = new Uploads(ops, scope);
     this.resident = new ResidentShards(ops, scope, uploads, budget);
     this.tables =
-        ops.onDevice()
-            .nf4Tables(
-                scope,
-                ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2),
-                ops.ofFloats(scope, Nf4Lookup.absmax(), Nf4Lookup.BYTES));
+        new Nf4Tables(
+            ops.onDevice()
+                .nf4Quads(scope, ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2)),
+            ops.ofFloats(scope, Nf4Lookup.absmax(), Nf4Lookup.BYTES));
   }
 
   @Override

@@ -76,13 +76,12 @@ public final class OnDevice {
   }
 
   /**
-   * What NF4's codes stand for.
+   * The weights of two bytes, (65536, 4), as {@link Nf4Tables} has them.
    *
    * @param pairs (256, 2) float32, the two weights of a byte
-   * @param absmax (256) float32, the values of nested codes
    */
-  public Nf4Tables nf4Tables(Scope scope, Tensor pairs, Tensor absmax) {
-    return new Nf4Tables(torch.tensor(scope, "nf4_quads", value(pairs)), absmax);
+  public Tensor nf4Quads(Scope scope, Tensor pairs) {
+    return torch.tensor(scope, "nf4_quads", value(pairs));
   }
 
   /**

@@ -74,7 +74,7 @@ public final class DeviceModel implements AutoCloseable {
   private final ElementType type;
   private final Scope scope;
   private final Tensor none;
-  private final Tensor pairs;
+  private final Tensor quads;
   private final Map<Matrix, Weight> weights = new IdentityHashMap<>();
   private final List<LayerParts> layers = new ArrayList<>();
   private final Tensor finalNorm;
@@ -127,7 +127,9 @@ public final class DeviceModel implements AutoCloseable {
     this.type = type;
     this.scope = torch.scope();
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
-    this.pairs = ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2);
+    this.quads =
+        ops.onDevice()
+            .nf4Quads(scope, ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2));
     matrices(model).forEach(matrix -> weights.computeIfAbsent(matrix, this::load));
     model.layers().forEach(layer -> layers.add(parts(layer)));
     this.finalNorm = norm(model.finalNorm());
@@ -395,7 +397,7 @@ public final class DeviceModel implements AutoCloseable {
             0,
             (long) matrix.out() * matrix.in());
     Tensor map = ops.ofFloats(in, absmax.map(), Nf4Lookup.BYTES);
-    return new Weight.Packed(matrix.out(), matrix.in(), piece, new Nf4Tables(pairs, map));
+    return new Weight.Packed(matrix.out(), matrix.in(), piece, new Nf4Tables(quads, map));
   }
 
   private Tensor decoded(Scope to, Weight.Packed packed) {

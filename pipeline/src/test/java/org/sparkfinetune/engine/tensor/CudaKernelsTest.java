@@ -125,11 +125,9 @@ class CudaKernelsTest {
   }
 
   private static Nf4Tables tables(Scope scope) {
-    return ops.onDevice()
-        .nf4Tables(
-            scope,
-            ops.ofFloats(scope, Nf4Lookup.pairs(), 256, 2),
-            ops.ofFloats(scope, Nf4Lookup.absmax(), 256));
+    return new Nf4Tables(
+        ops.onDevice().nf4Quads(scope, ops.ofFloats(scope, Nf4Lookup.pairs(), 256, 2)),
+        ops.ofFloats(scope, Nf4Lookup.absmax(), 256));
   }
 
   private static byte[] bytes(Tensor x) {
