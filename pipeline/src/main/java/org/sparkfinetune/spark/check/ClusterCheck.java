@@ -18,6 +18,7 @@ import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.plan.Device;
 import org.sparkfinetune.plan.Plan;
 import org.sparkfinetune.plan.Planner;
+import org.sparkfinetune.plan.Residency;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.ClusterSettings;
@@ -32,6 +33,7 @@ import org.sparkfinetune.store.Store;
  */
 final class ClusterCheck {
   private static final String CLUSTER = "cluster";
+  private static final String GPUS = "gpus";
   private static final String MEMORY = "memory";
   private static final double GIB = 1L << 30;
   private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -86,6 +88,7 @@ final class ClusterCheck {
     blind(found).ifPresent(lines::add);
     gpus(found).ifPresent(lines::add);
     determinism(found, config.compute()).ifPresent(lines::add);
+    weights(found, plan.worldSize()).ifPresent(lines::add);
     hosts(found)
         .forEach(
             (host, there) ->
@@ -128,12 +131,11 @@ final class ClusterCheck {
   }
 
   static Optional<CheckLine> gpus(List<ClusterProbe.Found> found) {
-    String gpus = "gpus";
     Optional<String> objection =
         found.stream().map(ClusterProbe.Found::objection).filter(o -> !o.isEmpty()).findFirst();
     if (objection.isPresent()) {
       return Optional.of(
-          new CheckLine(gpus, CheckLine.Verdict.FAILED, objection.get(), Optional.empty()));
+          new CheckLine(GPUS, CheckLine.Verdict.FAILED, objection.get(), Optional.empty()));
     }
     long with = found.stream().filter(one -> !one.gpu().isEmpty()).count();
     long used = found.stream().filter(one -> one.device().startsWith("cuda")).count();
@@ -143,9 +145,9 @@ final class ClusterCheck {
     }
     return Optional.of(
         used == with
-            ? CheckLine.passed(gpus, what + ", which compute on them")
+            ? CheckLine.passed(GPUS, what + ", which compute on them")
             : CheckLine.warned(
-                gpus,
+                GPUS,
                 what + ", %s compute on them".formatted(used),
                 found.stream()
                     .map(ClusterProbe.Found::unused)
@@ -157,8 +159,24 @@ final class ClusterCheck {
   /** On the CPU there is nothing to choose. */
   static Optional<CheckLine> determinism(List<ClusterProbe.Found> found, Compute compute) {
     return found.stream().anyMatch(one -> one.device().startsWith("cuda"))
-        ? Optional.of(CheckLine.passed("gpus", Determinism.of(compute).text()))
+        ? Optional.of(CheckLine.passed(GPUS, Determinism.of(compute).text()))
         : Optional.empty();
+  }
+
+  /** What stays on the smallest GPU, and what the rest costs. */
+  private Optional<CheckLine> weights(List<ClusterProbe.Found> found, int ranks) {
+    OptionalLong memory =
+        found.stream().mapToLong(ClusterProbe.Found::deviceMemory).filter(bytes -> bytes > 0).min();
+    return memory.isPresent() ? Optional.of(weights(config, model, memory.getAsLong(), ranks)) : Optional.empty();
+  }
+
+  static CheckLine weights(TrainConfig config, DecoderConfig model, long memory, int ranks) {
+    Residency weights = Residency.of(config, model, memory, ranks);
+    if (weights.crossing() > 0 && config.parallelism().offload()) {
+      return CheckLine.warned(
+          GPUS, weights.text(), "Without offload in fsdp they stay there as far as they fit.");
+    }
+    return CheckLine.passed(GPUS, weights.text());
   }
 
   private List<CheckLine> host(String host, ClusterProbe.Found one, int onHost, int ranks) {

@@ -46,6 +46,7 @@ final class ClusterProbe implements RankTask {
    * @param disk free where shard files go
    * @param gpu its address, empty where there is none
    * @param device what it would compute on, as libtorch calls it
+   * @param deviceMemory bytes of a GPU that it would compute on, 0 if there is none or nobody knows
    * @param objection why it cannot, empty if it can
    * @param unused why it computes on the CPU although it has a GPU, empty if it does not
    */
@@ -56,6 +57,7 @@ final class ClusterProbe implements RankTask {
       long disk,
       String gpu,
       String device,
+      long deviceMemory,
       String objection,
       String unused,
       Sight sight) {
@@ -68,6 +70,7 @@ final class ClusterProbe implements RankTask {
           Long.toString(disk),
           gpu,
           device,
+          Long.toString(deviceMemory),
           objection,
           unused,
           sight.name());
@@ -82,9 +85,10 @@ final class ClusterProbe implements RankTask {
           Long.parseLong(parts[3]),
           parts[4],
           parts[5],
-          parts[6],
+          Long.parseLong(parts[6]),
           parts[7],
-          Sight.valueOf(parts[8]));
+          parts[8],
+          Sight.valueOf(parts[9]));
     }
   }
 
@@ -95,11 +99,13 @@ final class ClusterProbe implements RankTask {
     context.progress().enter("loading libtorch");
     Torch.start(context.cores()).close();
     String chosen = "";
+    long chosenMemory = 0;
     String objection = "";
     String unused = "";
     try {
       RankDevice.Choice choice = device(context);
       chosen = choice.device().text();
+      chosenMemory = choice.device().memory().orElse(0);
       unused = choice.unused().orElse("");
     } catch (UserError | RunFailure e) {
       objection = String.valueOf(e.getMessage());
@@ -112,6 +118,7 @@ final class ClusterProbe implements RankTask {
             Files.getFileStore(context.scratch()).getUsableSpace(),
             context.gpuAddress().orElse(""),
             chosen,
+            chosenMemory,
             objection,
             unused,
             sight());
