@@ -17,9 +17,9 @@
  * the environment ({@link org.sparkfinetune.engine.tensor.LibtorchFolder}), and what goes wrong
  * with it is told apart by libtorch's words, the only thing that comes through the bridge ({@link
  * org.sparkfinetune.engine.tensor.CudaTrouble} before a run, {@link
- * org.sparkfinetune.engine.tensor.DeviceFailure} in it). What a GPU does differently is in few places: memory
- * that is pinned, the name of the device, and attention's operators, chosen in the script. None of
- * these has run yet; all else is tested on {@link
+ * org.sparkfinetune.engine.tensor.DeviceFailure} in it). What a GPU does differently is in few
+ * places: memory that is pinned, the name of the device, and attention's operators, chosen in the
+ * script. None of these has run yet; all else is tested on {@link
  * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
  */
 @NullMarked
