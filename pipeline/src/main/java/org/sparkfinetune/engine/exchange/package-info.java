@@ -14,10 +14,10 @@
  * have to call in one order, and a peer that is gone hangs the stream until somebody aborts the
  * communicator; here buffers are the host's, reads are one-sided and at each rank's own pace, and
  * every wait ends. What it could serve lies above: gradients to their owners and the gathering of
- * trained parameters ({@code TrainableGroup}), which all ranks do in the order of layers. Sums would
- * have to be sends and receives that the owner adds in rank order, not NCCL's own reduction, whose
- * order depends on the topology. With LoRA that is 0.2 GB a step of an 8B model, which hides behind
- * backward; with {@code full} it is four bytes for each weight, and there it would pay.
+ * trained parameters ({@code TrainableGroup}), which all ranks do in the order of layers. Sums
+ * would have to be sends and receives that the owner adds in rank order, not NCCL's own reduction,
+ * whose order depends on the topology. It is four bytes for each trained weight and step, sent
+ * while backward goes on: little with LoRA, the whole model with {@code full}, where it would pay.
  *
  * <p>The decision to question: the transport's own authentication is not enough. It guards requests
  * and uploads but serves streams to whoever asks, so {@link

@@ -136,7 +136,7 @@ public final class RankDevice {
       ComputeDevice.Cuda gpu, Optional<CudaTrouble> trouble, Compute compute, Asking rank) {
     if (trouble.isPresent()) {
       throw new UserError(
-          "device: %s, and Spark gave GPU %s to %s, but %s. %s; or use device: cpu."
+          "device: %s, but GPU %s, which Spark gave to %s, cannot be used: %s. %s; or use device: cpu."
               .formatted(
                   compute.device().text(),
                   gpu.onHost(),

@@ -48,7 +48,8 @@ class RankDeviceTest {
                 () -> device(trouble, A10G).decide(compute(DeviceChoice.AUTO), asking("2")))
             .as(kind.name())
             .isInstanceOf(UserError.class)
-            .hasMessageContaining("device: auto, and Spark gave GPU 2 to rank 3 on worker-1")
+            .hasMessageContaining(
+                "device: auto, but GPU 2, which Spark gave to rank 3 on worker-1, cannot be used: ")
             .hasMessageContaining(trouble.what());
       }
     }
