@@ -14,8 +14,10 @@
  * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
  * code works in their own memory; for CUDA everything passes through {@link
  * org.sparkfinetune.engine.tensor.HostMemory}. What a GPU does differently is in few places: memory
- * that is pinned, the name of the device, and attention's operators, chosen in the script. None of
- * these has run yet; all else is tested on {@link
+ * that is pinned, the name of the device, {@link org.sparkfinetune.engine.tensor.DeviceSizes}, and
+ * operators where the script asks {@code is_cuda}: attention, and what is done in fewer kernels.
+ * None of these has run on a GPU yet; {@code .ci/gpu-scripts} emulates the operators on the CPU and
+ * compares them, all else is tested on {@link
  * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
  */
 @NullMarked
