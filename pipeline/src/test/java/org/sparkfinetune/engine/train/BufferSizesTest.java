@@ -6,9 +6,9 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.bench.ModelShape;
 import org.sparkfinetune.engine.tensor.DeviceSizes;
 import org.sparkfinetune.model.family.DecoderConfig;
-import org.sparkfinetune.bench.ModelShape;
 
 class BufferSizesTest {
   @ParameterizedTest
