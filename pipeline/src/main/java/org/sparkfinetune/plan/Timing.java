@@ -133,7 +133,9 @@ public record Timing(
         kernels(work, device, groups),
         exchanged,
         network,
-        device.kind() == Device.Kind.GPU ? linkBytes(work, groups, residency) / device.hostLink() : 0,
+        device.kind() == Device.Kind.GPU
+            ? linkBytes(work, groups, residency) / device.hostLink()
+            : 0,
         groups,
         work.stepTokens() * work.ranks(),
         steps);
