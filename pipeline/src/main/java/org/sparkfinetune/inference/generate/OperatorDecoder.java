@@ -72,7 +72,9 @@ final class OperatorDecoder implements Decoder {
   private int slots;
   private int room;
 
+  /** For this thread. */
   OperatorDecoder(DeviceModel model) {
+    model.ops().torch().useOnThisThread();
     this.model = model;
     this.config = model.host().config();
     this.ops = model.ops();
@@ -92,12 +94,16 @@ final class OperatorDecoder implements Decoder {
     return MAX_COLUMNS;
   }
 
+  /** Slots and positions that are there stay until no sequence is left. */
   @Override
   public boolean hasRoom(int[] limits) {
+    int longest = Arrays.stream(limits).max().orElse(0);
     double tokens =
-        (double) slots(limits.length) * positions(Arrays.stream(limits).max().orElse(0));
+        (double) Math.max(slots, slots(Math.max(used.length(), limits.length)))
+            * Math.max(room, positions(longest));
     double bytes = tokens * DeviceModel.cacheBytes(config, type);
-    return model.fit().cache().isEmpty() || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
+    return model.fit().cache().isEmpty()
+        || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
   }
 
   static int slots(int sequences) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -334,5 +335,38 @@ final class OperatorDecoderParityTest {
       assertThat(byVectors(plain, prompts(ids), 20)).containsExactlyElementsOf(expected);
       assertThat(run(generator, prompts(ids), 20)).containsExactlyElementsOf(expected);
     }
+  }
+
+  /** Of 4,096 tokens of keys and values eight tenths may be used: 12 slots of 256 positions. */
+  @Test
+  void room_is_counted_in_the_slots_that_are_there() {
+    try (DecodingModel model =
+            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.AS_STORED);
+        DeviceModel device =
+            DeviceModel.of(model, staged, Numbers.FLOAT32, tokensOfCache(model, 4096));
+        OperatorDecoder decoder = new OperatorDecoder(device)) {
+      assertThat(decoder.hasRoom(new int[] {200, 200, 200, 200, 200})).isTrue();
+      assertThat(decoder.hasRoom(new int[] {200, 200, 200, 200, 600})).isFalse();
+      assertThat(decoder.hasRoom(new int[] {600})).isTrue();
+      List<Decoder.Sequence> sequences = new ArrayList<>();
+      for (int i = 0; i < 5; i++) {
+        sequences.add(decoder.begin());
+        decoder.lastLogits(
+            List.of(new Decoder.Input(sequences.get(i), new int[] {5, 6, 7}, 3)));
+      }
+      sequences.subList(0, 4).forEach(Decoder.Sequence::close);
+      // One is left, in the fifth slot of eight.
+      assertThat(decoder.hasRoom(new int[] {200, 200})).isTrue();
+      assertThat(decoder.hasRoom(new int[] {200, 600})).isFalse();
+      sequences.get(4).close();
+      assertThat(decoder.hasRoom(new int[] {600})).isTrue();
+    }
+  }
+
+  private static OptionalLong tokensOfCache(DecodingModel model, int tokens) {
+    long weights =
+        DeviceModel.fit(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
+    long cache = tokens * DeviceModel.cacheBytes(model.config(), ElementType.FLOAT32);
+    return OptionalLong.of((1L << 30) + weights + cache);
   }
 }
