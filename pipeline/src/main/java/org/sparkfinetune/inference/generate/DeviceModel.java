@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
@@ -512,7 +513,7 @@ public final class DeviceModel implements AutoCloseable {
 
   /** A matrix (out, in); what is decoded dies with the scope. */
   Tensor weight(Scope local, Matrix matrix) {
-    Weight weight = weights.get(matrix);
+    Weight weight = Objects.requireNonNull(weights.get(matrix));
     return weight instanceof Weight.Packed packed
         ? decoded(local, packed)
         : ((Weight.Whole) weight).tensor();

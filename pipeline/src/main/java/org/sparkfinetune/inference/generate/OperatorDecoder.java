@@ -102,8 +102,7 @@ final class OperatorDecoder implements Decoder {
         (double) Math.max(slots, slots(Math.max(used.length(), limits.length)))
             * Math.max(room, positions(longest));
     double bytes = tokens * DeviceModel.cacheBytes(config, type);
-    return model.fit().cache().isEmpty()
-        || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
+    return model.fit().cache().isEmpty() || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
   }
 
   static int slots(int sequences) {

@@ -351,8 +351,7 @@ final class OperatorDecoderParityTest {
       List<Decoder.Sequence> sequences = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
         sequences.add(decoder.begin());
-        decoder.lastLogits(
-            List.of(new Decoder.Input(sequences.get(i), new int[] {5, 6, 7}, 3)));
+        decoder.lastLogits(List.of(new Decoder.Input(sequences.get(i), new int[] {5, 6, 7}, 3)));
       }
       sequences.subList(0, 4).forEach(Decoder.Sequence::close);
       // One is left, in the fifth slot of eight.
@@ -364,8 +363,7 @@ final class OperatorDecoderParityTest {
   }
 
   private static OptionalLong tokensOfCache(DecodingModel model, int tokens) {
-    long weights =
-        DeviceModel.fit(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
+    long weights = DeviceModel.fit(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
     long cache = tokens * DeviceModel.cacheBytes(model.config(), ElementType.FLOAT32);
     return OptionalLong.of((1L << 30) + weights + cache);
   }
