@@ -55,6 +55,7 @@ public record Sampling(
 
   /** The most likely token each time. */
   public static Sampling greedy(int maxNewTokens, int batchSize) {
-    return new Sampling(maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize, DeviceChoice.AUTO);
+    return new Sampling(
+        maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize, DeviceChoice.AUTO);
   }
 }

@@ -5,9 +5,9 @@ import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.model.family.DecoderConfig;
 
 /**
- * What a layer of {@code scripts.py} asks of a GPU beside products and attention, in its forward and
- * its backward together: memory traffic and kernels to start. Traffic is counted over the scripts by
- * {@code pipeline/src/test/python/layer_traffic.py}, in bfloat16.
+ * What a layer of {@code scripts.py} asks of a GPU beside products and attention, in its forward
+ * and its backward together: memory traffic and kernels to start. Traffic is counted over the
+ * scripts by {@code pipeline/src/test/python/layer_traffic.py}, in bfloat16.
  */
 final class LayerKernels {
   /** Of CUDA, with libtorch's work for an operator. */

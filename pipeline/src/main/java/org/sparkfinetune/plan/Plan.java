@@ -12,7 +12,8 @@ import java.util.OptionalDouble;
  * What a run will take.
  *
  * @param ranks devices
- * @param offloaded a step with all frozen weights on the host, if some of them are kept on the device
+ * @param offloaded a step with all frozen weights on the host, if some of them are kept on the
+ *     device
  * @param advice what to change if it does not fit, cheapest first, each on top of those before
  * @param faster what takes more memory that is there, and less time
  */

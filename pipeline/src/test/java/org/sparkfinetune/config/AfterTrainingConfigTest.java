@@ -12,11 +12,11 @@ import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.MergeConfig.MergeFormat;
 import org.sparkfinetune.config.MergeConfig.WeightType;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
+import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
 
 /** The configurations of generate, evaluate and merge. */
@@ -97,8 +97,8 @@ final class AfterTrainingConfigTest {
             "--device=cuda");
 
     assertThat(config.sampling())
-        .isEqualTo(new Sampling(
-                7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2, DeviceChoice.CUDA));
+        .isEqualTo(
+            new Sampling(7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2, DeviceChoice.CUDA));
     assertThat(config.model().base()).contains(MergeBase.DEQUANTIZED);
     assertThat(config.task())
         .isEqualTo(

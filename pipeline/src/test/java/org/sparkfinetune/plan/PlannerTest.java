@@ -92,7 +92,9 @@ class PlannerTest {
     assertThat(reference("A10G", 2, "full_shard auto_wrap").fits()).isTrue();
   }
 
-  /** 70B in NF4 and two embeddings are 36.8 GiB: of 48 GiB on each of four all, of 24 on two some. */
+  /**
+   * 70B in NF4 and two embeddings are 36.8 GiB: of 48 GiB on each of four all, of 24 on two some.
+   */
   @Test
   void a_gpu_keeps_the_frozen_weights_that_there_is_room_for() {
     Plan all = reference("L20", 4, "full_shard auto_wrap");
@@ -150,7 +152,8 @@ class PlannerTest {
         .isZero();
     // 32 layers of 45 and 190 kernels for each batch that goes through them.
     double batch = 32 * 235 * 5e-6;
-    assertThat(with.launches() / batch).isCloseTo(Math.rint(with.launches() / batch), Offset.offset(1e-9));
+    assertThat(with.launches() / batch)
+        .isCloseTo(Math.rint(with.launches() / batch), Offset.offset(1e-9));
     assertThat(with.launches()).isGreaterThanOrEqualTo(batch);
   }
 

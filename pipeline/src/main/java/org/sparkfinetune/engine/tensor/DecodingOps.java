@@ -60,8 +60,7 @@ public final class DecodingOps {
       List<Tensor> hidden) {}
 
   /** x (N, H) through attention and MLP; writes the keys and values of its tokens. */
-  public Tensor layer(
-      Scope scope, Tensor x, Weights weights, Pass pass, Arithmetic arithmetic) {
+  public Tensor layer(Scope scope, Tensor x, Weights weights, Pass pass, Arithmetic arithmetic) {
     return torch.tensor(scope, "decoding_layer", arguments(x, weights, pass, arithmetic));
   }
 
@@ -89,11 +88,7 @@ public final class DecodingOps {
    */
   public Tensor cacheRows(Scope scope, Tensor base, int heads, int room) {
     return torch.tensor(
-        scope,
-        "cache_rows",
-        value(base),
-        IValue.from((long) heads),
-        IValue.from((long) room));
+        scope, "cache_rows", value(base), IValue.from((long) heads), IValue.from((long) room));
   }
 
   /**
@@ -129,21 +124,14 @@ public final class DecodingOps {
    * @param sin (N, E/2)
    * @param growth (N), what queries are multiplied with; empty if none grows
    */
-  public List<Tensor> turns(
-      Scope scope, Tensor cos, Tensor sin, Tensor growth, ElementType type) {
+  public List<Tensor> turns(Scope scope, Tensor cos, Tensor sin, Tensor growth, ElementType type) {
     return torch.tensors(
-        scope,
-        "turns",
-        value(cos),
-        value(sin),
-        value(growth),
-        IValue.from((long) type.code()));
+        scope, "turns", value(cos), value(sin), value(growth), IValue.from((long) type.code()));
   }
 
   /** A cache (S, K, T, D) with room for more, which keeps what is in it. */
   public Tensor grown(Scope scope, Tensor cache, long slots, long room) {
-    return torch.tensor(
-        scope, "grown", value(cache), IValue.from(slots), IValue.from(room));
+    return torch.tensor(scope, "grown", value(cache), IValue.from(slots), IValue.from(room));
   }
 
   /** Copies the first positions of a slot into another, in all of the caches. */

@@ -196,6 +196,14 @@ public final class Torch implements AutoCloseable {
     return JniUtils.getNumThreads();
   }
 
+  /**
+   * Lets scripts run as they are written on this thread too, as on the one that started libtorch:
+   * elsewhere libtorch watches them and compiles what it saw anew for every shape.
+   */
+  public void useOnThisThread() {
+    JniUtils.setGraphExecutorOptimize(false);
+  }
+
   /** Of this process's operators since the start. */
   public OperatorTimes times() {
     return times;

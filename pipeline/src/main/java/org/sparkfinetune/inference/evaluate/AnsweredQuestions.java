@@ -111,8 +111,7 @@ public final class AnsweredQuestions implements AnswerEvaluation {
         return completions(
             device
                 .map(there -> new Generator(there, decoding.batchSize()))
-                .orElseGet(
-                    () -> new Generator(model, decoding.threads(), decoding.batchSize())),
+                .orElseGet(() -> new Generator(model, decoding.threads(), decoding.batchSize())),
             own);
       } finally {
         device.ifPresent(DeviceModel::close);

@@ -84,8 +84,7 @@ final class BaseMatrices {
       Nf4Codec.fastest().absmax(piece, 0, n, absmax, 0);
       Nf4Codec.fastest().encode(piece, 0, n, absmax, 0, packed);
     }
-    return new Nf4Matrix(
-        out, in, packed.flip(), QuantizedValues.scales(values, elements), rounded);
+    return new Nf4Matrix(out, in, packed.flip(), QuantizedValues.scales(values, elements), rounded);
   }
 
   private PlainMatrix stored(ModelFolder folder, String name, int out, int in) {

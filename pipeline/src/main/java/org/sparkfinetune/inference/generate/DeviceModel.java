@@ -4,11 +4,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
@@ -43,8 +43,8 @@ import org.sparkfinetune.model.safetensors.DType;
 /**
  * A model's weights on a device: in the type that is computed in if there is memory for that, else
  * those of NF4 packed, decoded when a layer is computed. Embeddings stay on the host, whose rows go
- * to the device with the tokens. Several {@link Generator}s may share one, each with keys and values
- * of its own.
+ * to the device with the tokens. Several {@link Generator}s may share one, each with keys and
+ * values of its own.
  *
  * <p>It computes in bfloat16, float16 checkpoints too, as training does; in float32 if the
  * checkpoint is float32, or if that is asked for.
@@ -117,7 +117,8 @@ public final class DeviceModel implements AutoCloseable {
    *
    * @param slot its place in the script
    */
-  private record SmallParts(int slot, Matrix matrix, Tensor bias, Tensor a, Tensor b, Tensor gain) {}
+  private record SmallParts(
+      int slot, Matrix matrix, Tensor bias, Tensor a, Tensor b, Tensor gain) {}
 
   private DeviceModel(DecodingModel model, Torch torch, Fit fit, ElementType type) {
     this.model = model;
@@ -159,8 +160,7 @@ public final class DeviceModel implements AutoCloseable {
     return type(model, numbers) == ElementType.BFLOAT16;
   }
 
-  static DeviceModel of(
-      DecodingModel model, Torch torch, Numbers numbers, OptionalLong free) {
+  static DeviceModel of(DecodingModel model, Torch torch, Numbers numbers, OptionalLong free) {
     ElementType type = type(model, numbers);
     Fit fit = fit(model, type, free);
     LOG.info(
@@ -282,7 +282,8 @@ public final class DeviceModel implements AutoCloseable {
                 layer ->
                     layer.mlp() instanceof Mixture mixture
                         ? Stream.concat(
-                            linears(layer), mixture.experts().stream().flatMap(DeviceModel::linears))
+                            linears(layer),
+                            mixture.experts().stream().flatMap(DeviceModel::linears))
                         : linears(layer));
     return Stream.concat(all, Stream.of(model.head()));
   }
@@ -514,7 +515,7 @@ public final class DeviceModel implements AutoCloseable {
 
   /** A matrix (out, in); what is decoded dies with the scope. */
   Tensor weight(Scope local, Matrix matrix) {
-    Weight weight = weights.get(matrix);
+    Weight weight = Objects.requireNonNull(weights.get(matrix));
     return weight instanceof Weight.Packed packed
         ? decoded(local, packed)
         : ((Weight.Whole) weight).tensor();

@@ -41,7 +41,8 @@ import org.sparkfinetune.model.safetensors.Floats;
  * <p>Which sums are made in which order follows from these sizes, so logits may differ in the last
  * places with what else is in a pass.
  *
- * <p>n tokens of a pass, N with padding, H hidden size, V vocabulary, E numbers of a head that turn.
+ * <p>n tokens of a pass, N with padding, H hidden size, V vocabulary, E numbers of a head that
+ * turn.
  */
 final class OperatorDecoder implements Decoder {
   /** Enough for products that no longer wait for weights. */
@@ -71,7 +72,9 @@ final class OperatorDecoder implements Decoder {
   private int slots;
   private int room;
 
+  /** For this thread. */
   OperatorDecoder(DeviceModel model) {
+    model.ops().torch().useOnThisThread();
     this.model = model;
     this.config = model.host().config();
     this.ops = model.ops();
@@ -91,12 +94,15 @@ final class OperatorDecoder implements Decoder {
     return MAX_COLUMNS;
   }
 
+  /** Slots and positions that are there stay until no sequence is left. */
   @Override
   public boolean hasRoom(int[] limits) {
-    double tokens = (double) slots(limits.length) * positions(Arrays.stream(limits).max().orElse(0));
+    int longest = Arrays.stream(limits).max().orElse(0);
+    double tokens =
+        (double) Math.max(slots, slots(Math.max(used.length(), limits.length)))
+            * Math.max(room, positions(longest));
     double bytes = tokens * DeviceModel.cacheBytes(config, type);
-    return model.fit().cache().isEmpty()
-        || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
+    return model.fit().cache().isEmpty() || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
   }
 
   static int slots(int sequences) {
@@ -197,8 +203,7 @@ final class OperatorDecoder implements Decoder {
       Tensor hidden = normed(local, hidden(local, inputs), last);
       double cap = config.family().softCaps().logits();
       Tensor logits = ops.logits(local, hidden, model.head(), cap);
-      Tensor own =
-          ops.view(local, ops.flat(local, logits), 0, last.length, config.vocabSize());
+      Tensor own = ops.view(local, ops.flat(local, logits), 0, last.length, config.vocabSize());
       return ops.hostMemory().toHost(local, own).toFloats();
     }
   }
@@ -235,8 +240,7 @@ final class OperatorDecoder implements Decoder {
   private Tensor normed(Scope local, Tensor x, int[] tokens) {
     Tensor chosen = ops.selectRows(local, x, ops.ofInts(local, tokens));
     Tensor padded = ops.padRows(local, chosen, BufferSizes.padded(tokens.length));
-    Tensor normed =
-        ops.rmsNorm(local, padded, model.finalNorm(), config.rmsNormEps(), norm());
+    Tensor normed = ops.rmsNorm(local, padded, model.finalNorm(), config.rmsNormEps(), norm());
     return ops.times(local, normed, config.family().scales().logits());
   }
 
@@ -321,7 +325,8 @@ final class OperatorDecoder implements Decoder {
       long count = routes.counts()[e];
       if (count > 0) {
         try (Scope one = local.child()) {
-          ops.experts().expert(one, out, n, routes, expert(one, mixture.experts().get(e), first, count));
+          ops.experts()
+              .expert(one, out, n, routes, expert(one, mixture.experts().get(e), first, count));
         }
       }
       first += count;

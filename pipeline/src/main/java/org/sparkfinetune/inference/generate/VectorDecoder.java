@@ -73,7 +73,8 @@ final class VectorDecoder implements Decoder {
 
   @Override
   public boolean hasRoom(int[] limits) {
-    double bytes = KeyValueCache.bytes(config) * (double) Arrays.stream(limits).asLongStream().sum();
+    double bytes =
+        KeyValueCache.bytes(config) * (double) Arrays.stream(limits).asLongStream().sum();
     return bytes < HEAP_SHARE * Runtime.getRuntime().maxMemory();
   }
 
@@ -175,7 +176,8 @@ final class VectorDecoder implements Decoder {
     return normalised(x, model.finalNorm());
   }
 
-  private void layer(int index, float[] x, List<Input> inputs, List<Column> columns, float[] rotation) {
+  private void layer(
+      int index, float[] x, List<Input> inputs, List<Column> columns, float[] rotation) {
     int n = columns.size();
     Layer layer = model.layers().get(index);
     float[] attended = attended(index, layer, x, inputs, columns, rotation);
@@ -345,7 +347,12 @@ final class VectorDecoder implements Decoder {
   }
 
   private float[] attended(
-      int index, Layer layer, float[] x, List<Input> inputs, List<Column> columns, float[] rotation) {
+      int index,
+      Layer layer,
+      float[] x,
+      List<Input> inputs,
+      List<Column> columns,
+      float[] rotation) {
     int n = columns.size();
     int queries = Math.toIntExact(config.queryWidth());
     int keyValues = Math.toIntExact(config.keyWidth());

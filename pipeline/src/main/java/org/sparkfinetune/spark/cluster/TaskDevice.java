@@ -11,8 +11,8 @@ import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.errors.UserError;
 
 /**
- * What a task of {@code generate} or {@code evaluate} decodes on: the GPU that Spark gave it, or the
- * processor. Without a GPU libtorch is not asked for anything, and not loaded.
+ * What a task of {@code generate} or {@code evaluate} decodes on: the GPU that Spark gave it, or
+ * the processor. Without a GPU libtorch is not asked for anything, and not loaded.
  */
 public final class TaskDevice {
   private TaskDevice() {}
@@ -36,8 +36,7 @@ public final class TaskDevice {
     }
     Compute compute = new Compute(choice, bf16, GradientCheckpointing.ON, true);
     String host = org.apache.spark.SparkEnv.get().blockManager().blockManagerId().host();
-    return new RankDevice()
-        .choose(compute, new RankDevice.Asking(task.partitionId(), host, gpu));
+    return new RankDevice().choose(compute, new RankDevice.Asking(task.partitionId(), host, gpu));
   }
 
   private static ComputeDevice ofDriver(DeviceChoice choice) {

@@ -45,8 +45,8 @@ import org.sparkfinetune.store.Store;
 
 /**
  * A model with its tokenizer, template and settings. Broadcast to executors, it is loaded once in
- * each JVM for all tasks there, and copied once to each GPU that tasks have; it lives as long as the
- * broadcast. Models over one base share its weights on the host.
+ * each JVM for all tasks there, and copied once to each GPU that tasks have; it lives as long as
+ * the broadcast. Models over one base share its weights on the host.
  */
 public final class AnsweringModel implements Serializable, AutoCloseable {
   private static final long serialVersionUID = 1L;
@@ -208,12 +208,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   }
 
   private TextGenerator generator(Open made, int threads) {
-    return new TextGenerator(
-        decoding(made, threads),
-        made.tokenizer(),
-        template,
-        settings,
-        stop);
+    return new TextGenerator(decoding(made, threads), made.tokenizer(), template, settings, stop);
   }
 
   private Generator decoding(Open made, int threads) {
@@ -225,8 +220,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     synchronized (this) {
       OnDevice there =
           made.onDevices()
-              .computeIfAbsent(
-                  chosen, gpu -> OnDevice.of(made.model(), numbers, gpu, threads));
+              .computeIfAbsent(chosen, gpu -> OnDevice.of(made.model(), numbers, gpu, threads));
       return new Generator(there.model(), batchSize);
     }
   }
@@ -274,10 +268,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     BaseWeights base = BaseWeights.shared(new Path(modelId), form, store);
     try {
       return new Open(
-          base,
-          base.with(with, threads, layerLoaded),
-          LlamaTokenizer.of(files),
-          new HashMap<>());
+          base, base.with(with, threads, layerLoaded), LlamaTokenizer.of(files), new HashMap<>());
     } catch (RuntimeException e) {
       base.close();
       throw e;

@@ -25,8 +25,8 @@ import org.sparkfinetune.store.Store;
 
 /**
  * The table of the page on models says what the golden models show: each is trained, decoded and
- * merged in {@code FamiliesParityTest} and {@code FamiliesGenerateParityTest}. With {@code
- * -Dsupport.matrix=write} it is written.
+ * merged in {@code FamiliesParityTest} and {@code FamiliesGenerateParityTest}, and decoded as on
+ * GPUs in {@code OperatorDecoderParityTest}. With {@code -Dsupport.matrix=write} it is written.
  */
 class SupportMatrixTest {
   private static final Path PAGE = Path.of("../jobs/docs/models.md");
@@ -58,12 +58,12 @@ class SupportMatrixTest {
     StringBuilder table =
         new StringBuilder(
             BEGIN
-                + " beside Llama | train: qlora, lora, full | merge | generate | GGUF | plan |\n");
+                + " beside Llama | train: qlora, lora, full | merge | generate: CPU, GPU | GGUF | plan |\n");
     table.append("| --- | --- | --- | --- | --- | --- | --- |");
     families.forEach(
         (type, configs) ->
             table.append(
-                "\n| `%s` | %s | %s | yes | yes | %s | yes |"
+                "\n| `%s` | %s | %s | yes | yes, yes | %s | yes |"
                     .formatted(type, beside(configs), methods(configs), gguf(configs))));
     return table.toString();
   }

@@ -33,8 +33,7 @@ final class DeviceModelTest {
   /** Bytes that have to be there besides the weights. */
   private static long beside(DecodingModel model, ElementType type) {
     long tokens = Math.min(4096, model.config().contextLength());
-    return (1L << 30)
-        + tokens * DeviceModel.cacheBytes(model.config(), type);
+    return (1L << 30) + tokens * DeviceModel.cacheBytes(model.config(), type);
   }
 
   /** Free bytes with which weights are kept so: just enough for it. */
@@ -54,13 +53,15 @@ final class DeviceModelTest {
       assertThat(whole.cache()).hasValue(PLENTY - (1L << 30) - whole.weights());
 
       long exactly = whole.weights() + beside(model, BF16);
-      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(exactly)).kept()).isEqualTo(Kept.DECODED);
+      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(exactly)).kept())
+          .isEqualTo(Kept.DECODED);
       Fit packed = DeviceModel.fit(model, BF16, OptionalLong.of(exactly - 1));
       assertThat(packed.kept()).isEqualTo(Kept.PACKED);
       assertThat(packed.weights()).isLessThan(whole.weights());
 
       long least = packed.weights() + beside(model, BF16);
-      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(least)).kept()).isEqualTo(Kept.PACKED);
+      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(least)).kept())
+          .isEqualTo(Kept.PACKED);
       assertThatThrownBy(() -> DeviceModel.fit(model, BF16, OptionalLong.of(least - 1)))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("GiB are free")

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -28,11 +29,17 @@ import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.DecodingModel.Layer;
+import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DeviceModel.Kept;
 import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
+import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
+import org.sparkfinetune.model.quant.DoubleQuantization;
+import org.sparkfinetune.model.quant.NestedAbsmax;
 import org.sparkfinetune.store.Store;
 
 /** Decoding by operators against transformers, PEFT and decoding by Java's vectors. */
@@ -115,14 +122,16 @@ final class OperatorDecoderParityTest {
       prompts.add(new Prompt(prompts.size(), ints(answer.path("prompt"))));
       expected.add(ints(answer.path("greedy")));
     }
-    try (DecodingModel model =
-        model(folder.resolve(name), Optional.empty(), BaseForm.AS_STORED)) {
+    try (DecodingModel model = model(folder.resolve(name), Optional.empty(), BaseForm.AS_STORED)) {
       for (Where where : Where.values()) {
         for (int batch : new int[] {1, 2}) {
           try (DeviceModel device = DeviceModel.of(model, where.torch(), Numbers.FLOAT32);
               Generator generator = new Generator(device, batch)) {
             List<int[]> made = run(generator, prompts, 24);
-            assertThat(made).as("%s on %s", name, where).isNotEmpty().containsExactlyElementsOf(expected);
+            assertThat(made)
+                .as("%s on %s", name, where)
+                .isNotEmpty()
+                .containsExactlyElementsOf(expected);
           }
         }
       }
@@ -144,7 +153,8 @@ final class OperatorDecoderParityTest {
     try (DecodingModel model =
             model(
                 GOLDEN.resolve("model"), Optional.of(GOLDEN.resolve(adapter + ".adapter")), form);
-        DeviceModel device = DeviceModel.of(
+        DeviceModel device =
+            DeviceModel.of(
                 model,
                 staged,
                 Numbers.FLOAT32,
@@ -254,7 +264,8 @@ final class OperatorDecoderParityTest {
                 Optional.of(GOLDEN.resolve("trajectory-qlora-float32.adapter")),
                 BaseForm.NF4);
         Generator vectors = new Generator(model, 2, 8);
-        DeviceModel device = DeviceModel.of(
+        DeviceModel device =
+            DeviceModel.of(
                 model,
                 staged,
                 Numbers.OF_THE_WEIGHTS,
@@ -265,10 +276,95 @@ final class OperatorDecoderParityTest {
       double[] expected = vectors.losses(ids);
       double[] losses = operators.losses(ids);
       for (int i = 1; i < ids.length; i++) {
-        assertThat(losses[i]).as("token %d", i).isCloseTo(expected[i], within(0.1 + 0.03 * expected[i]));
+        assertThat(losses[i])
+            .as("token %d", i)
+            .isCloseTo(expected[i], within(0.1 + 0.03 * expected[i]));
       }
       assertThat(Arrays.stream(losses).sum())
           .isCloseTo(Arrays.stream(expected).sum(), within(0.005 * Arrays.stream(expected).sum()));
     }
+  }
+
+  /** As bitsandbytes stores NF4 without double quantisation. */
+  private static DecodingModel withPlainScales(DecodingModel model) {
+    List<Layer> layers =
+        model.layers().stream()
+            .map(
+                layer ->
+                    new Layer(
+                        withPlainScales(layer.qkv()),
+                        withPlainScales(layer.o()),
+                        new Dense(
+                            withPlainScales(((Dense) layer.mlp()).gateUp()),
+                            withPlainScales(((Dense) layer.mlp()).down())),
+                        layer.norms()))
+            .toList();
+    return new DecodingModel(
+        model.config(),
+        model.embedding(),
+        layers,
+        model.finalNorm(),
+        model.head(),
+        UnnamedFile.create());
+  }
+
+  private static List<Linear> withPlainScales(List<Linear> linears) {
+    return linears.stream().map(OperatorDecoderParityTest::withPlainScales).toList();
+  }
+
+  private static Linear withPlainScales(Linear linear) {
+    Nf4Matrix matrix = (Nf4Matrix) linear.matrix();
+    NestedAbsmax nested = (NestedAbsmax) matrix.absmax();
+    float[] scales = new float[nested.blocks()];
+    DoubleQuantization.decode(nested, 0, scales.length, scales, 0);
+    Nf4Matrix plain =
+        new Nf4Matrix(
+            matrix.out(), matrix.in(), matrix.packed(), new PlainAbsmax(scales), matrix.rounded());
+    return new Linear(plain, linear.bias(), linear.lora());
+  }
+
+  @Test
+  void scales_that_are_not_quantised_themselves_give_the_same() {
+    int[][] ids = {{5, 9, 80}, new Random(3).ints(30, 3, 300).toArray()};
+    try (DecodingModel nested =
+            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4_FLOAT32);
+        DecodingModel plain = withPlainScales(nested);
+        DeviceModel device = DeviceModel.of(plain, staged, Numbers.FLOAT32);
+        Generator generator = new Generator(device, 2)) {
+      List<int[]> expected = byVectors(nested, prompts(ids), 20);
+      assertThat(byVectors(plain, prompts(ids), 20)).containsExactlyElementsOf(expected);
+      assertThat(run(generator, prompts(ids), 20)).containsExactlyElementsOf(expected);
+    }
+  }
+
+  /** Of 4,096 tokens of keys and values eight tenths may be used: 12 slots of 256 positions. */
+  @Test
+  void room_is_counted_in_the_slots_that_are_there() {
+    try (DecodingModel model =
+            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.AS_STORED);
+        DeviceModel device =
+            DeviceModel.of(model, staged, Numbers.FLOAT32, tokensOfCache(model, 4096));
+        OperatorDecoder decoder = new OperatorDecoder(device)) {
+      assertThat(decoder.hasRoom(new int[] {200, 200, 200, 200, 200})).isTrue();
+      assertThat(decoder.hasRoom(new int[] {200, 200, 200, 200, 600})).isFalse();
+      assertThat(decoder.hasRoom(new int[] {600})).isTrue();
+      List<Decoder.Sequence> sequences = new ArrayList<>();
+      for (int i = 0; i < 5; i++) {
+        sequences.add(decoder.begin());
+        decoder.lastLogits(List.of(new Decoder.Input(sequences.get(i), new int[] {5, 6, 7}, 3)));
+      }
+      sequences.subList(0, 4).forEach(Decoder.Sequence::close);
+      // One is left, in the fifth slot of eight.
+      assertThat(decoder.hasRoom(new int[] {200, 200})).isTrue();
+      assertThat(decoder.hasRoom(new int[] {200, 600})).isFalse();
+      sequences.get(4).close();
+      assertThat(decoder.hasRoom(new int[] {600})).isTrue();
+    }
+  }
+
+  private static OptionalLong tokensOfCache(DecodingModel model, int tokens) {
+    long weights = DeviceModel.fit(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
+    long cache = tokens * DeviceModel.cacheBytes(model.config(), ElementType.FLOAT32);
+    return OptionalLong.of((1L << 30) + weights + cache);
   }
 }
