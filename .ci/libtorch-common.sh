@@ -44,7 +44,7 @@ try() {
         tail -n "${TRY_LINES:-40}" "$log" >&2
     fi
     [[ -s $log.note ]] && note=$(tr '\n' ' ' <"$log.note")
-    rows+=("$verdict|$((SECONDS - from)) s|$what|$note")
+    rows+=("$verdict"$'\x1f'"$((SECONDS - from)) s"$'\x1f'"$what"$'\x1f'"$note")
     printf '%s in %d s. %s\n' "$verdict" "$((SECONDS - from))" "$note"
 }
 
@@ -53,7 +53,7 @@ table() {
     local row verdict seconds what note
     printf '\n%-8s %6s  %s\n' result time 'what, and what was found'
     for row in "${rows[@]}"; do
-        IFS='|' read -r verdict seconds what note <<<"$row"
+        IFS=$'\x1f' read -r verdict seconds what note <<<"$row"
         printf '%-8s %6s  %s\n' "$verdict" "$seconds" "$what${note:+: $note}"
     done
     ((failed == 0)) || echo 'Not all of it passed; what failed has its last lines above.'
