@@ -1,13 +1,12 @@
 package org.sparkfinetune.engine.tensor;
 
+import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.Pointer;
+import com.sun.jna.ptr.PointerByReference;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.lang.reflect.Field;
-import java.lang.reflect.Method;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -111,36 +110,24 @@ final class CudaKernels {
     return x.type() == ElementType.BFLOAT16 ? 1 : 0;
   }
 
-  /**
-   * Where a contiguous tensor's memory begins. DJL knows it for tensors on the CPU and copies
-   * others there first; its native function, which only wraps an address, is asked itself.
-   */
+  /** Where a contiguous tensor's memory begins, on whatever device it lies. */
   static Pointer address(Tensor x) {
-    return Native.getDirectBufferPointer(DirectBuffer.INSTANCE.of(x));
+    PointerByReference address = new PointerByReference();
+    Pointer handle = new Pointer(x.array().getHandle());
+    int error = Libtorch.INSTANCE.aoti_torch_get_data_ptr(handle, address);
+    if (error != 0) {
+      throw new Bug("libtorch does not tell a tensor's address: error " + error);
+    }
+    return address.getValue();
   }
 
-  private record DirectBuffer(Object library, Method function) {
-    static final DirectBuffer INSTANCE = find();
+  /**
+   * libtorch's own interface in C, which it keeps stable for compiled models (torch/csrc/inductor/
+   * aoti_torch/c/shim.h). It is loaded when a tensor is there, so its name is enough.
+   */
+  interface Libtorch extends Library {
+    Libtorch INSTANCE = Native.load("libtorch_cpu.so", Libtorch.class);
 
-    private static DirectBuffer find() {
-      try {
-        Class<?> type = Class.forName("ai.djl.pytorch.jni.PyTorchLibrary");
-        Field library = type.getDeclaredField("LIB");
-        library.setAccessible(true);
-        Method function = type.getDeclaredMethod("torchDirectByteBuffer", long.class);
-        function.setAccessible(true);
-        return new DirectBuffer(library.get(null), function);
-      } catch (ReflectiveOperationException e) {
-        throw new Bug("DJL has changed: a tensor's address cannot be had.", e);
-      }
-    }
-
-    ByteBuffer of(Tensor x) {
-      try {
-        return (ByteBuffer) function.invoke(library, x.array().getHandle());
-      } catch (ReflectiveOperationException e) {
-        throw new Bug("DJL has changed: a tensor's address cannot be had.", e);
-      }
-    }
+    int aoti_torch_get_data_ptr(Pointer tensor, PointerByReference address);
   }
 }
