@@ -84,7 +84,8 @@ public final class Planner {
       Memory memory = Memory.of(changed, device);
       long needed = memory.needed();
       double then =
-          Timing.of(changed, device, memory.residency(changed, device), OptionalLong.empty()).stepSeconds();
+          Timing.of(changed, device, memory.residency(changed, device), OptionalLong.empty())
+              .stepSeconds();
       if (then < 0.98 * seconds
           && needed <= USED_FOR_SPEED * Plan.available(device, work.ranks())) {
         seconds = then;

@@ -59,7 +59,8 @@ public record Residency(long room, long inUse, int passes) {
   /** For logs and {@code check}. */
   public String text() {
     if (crossing() == 0) {
-      return String.format(Locale.ROOT, "all %.1f GB of frozen weights stay on the GPU", inUse / GB);
+      return String.format(
+          Locale.ROOT, "all %.1f GB of frozen weights stay on the GPU", inUse / GB);
     }
     return String.format(
         Locale.ROOT,

@@ -203,9 +203,7 @@ public record Timing(
    */
   private static long exchanged(Workload work, int groups, Residency residency) {
     double others = (work.ranks() - 1.0) / work.ranks();
-    double bytes =
-        residency.crossing()
-            + (2.0 * groups + 1) * Float.BYTES * work.trained();
+    double bytes = residency.crossing() + (2.0 * groups + 1) * Float.BYTES * work.trained();
     return Math.round(others * bytes);
   }
 }

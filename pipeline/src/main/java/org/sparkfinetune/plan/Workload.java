@@ -306,7 +306,9 @@ record Workload(
         + (heads + embeddings + model.hiddenSize()) * widths.plain();
   }
 
-  /** Of {@link #frozen}, what computing needs whole: all but an embedding, of which rows are read. */
+  /**
+   * Of {@link #frozen}, what computing needs whole: all but an embedding, of which rows are read.
+   */
   long frozenInUse() {
     boolean rowsAlone = method != Method.FULL && !trainsEmbedding() && hasHead();
     return frozen() - (rowsAlone ? embedding() * widths.plain() : 0);

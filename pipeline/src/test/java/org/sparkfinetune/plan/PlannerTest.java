@@ -128,8 +128,7 @@ class PlannerTest {
     assertThat(kept.timing().exchangeBytes()).isEqualTo(3 * 4 * 41_943_040L / 2);
     assertThat(kept.timing().linkSeconds()).isEqualTo(4 * 41_943_040 / 45e9);
     Timing streamed = kept.offloaded().orElseThrow();
-    assertThat(streamed.exchangeBytes())
-        .isEqualTo(kept.timing().exchangeBytes() + 2 * inUse / 2);
+    assertThat(streamed.exchangeBytes()).isEqualTo(kept.timing().exchangeBytes() + 2 * inUse / 2);
     assertThat(streamed.linkSeconds())
         .isCloseTo((2.0 * inUse + 4 * 41_943_040) / 45e9, Offset.offset(1e-9));
   }

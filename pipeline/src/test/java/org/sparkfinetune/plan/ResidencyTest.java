@@ -48,8 +48,7 @@ class ResidencyTest {
     long less = of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "79GB").room();
     assertThat(all - less).isEqualTo(1_000_000_000L);
     assertThat(of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "1GB").room()).isZero();
-    assertThat(of("llama-3-8b", 8 * GIB, 1, "--gpu_memory", "80GB").room())
-        .isLessThan(8 * GIB);
+    assertThat(of("llama-3-8b", 8 * GIB, 1, "--gpu_memory", "80GB").room()).isLessThan(8 * GIB);
   }
 
   private static Residency of(String shape, long memory, int ranks, String... changes) {

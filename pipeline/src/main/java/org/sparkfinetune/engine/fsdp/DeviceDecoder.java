@@ -142,8 +142,7 @@ final class DeviceDecoder implements WeightDecoder {
     long end = runs.stream().mapToLong(run -> run.to() + run.count()).max().orElse(0);
     int bytes = Math.toIntExact(end * type.bytes());
     try (Scope scope = ops.torch().scope();
-        Upload upload =
-            uploads.upload(List.of(bytes), host -> together(type, runs, host.get(0)))) {
+        Upload upload = uploads.upload(List.of(bytes), host -> together(type, runs, host.get(0)))) {
       Tensor numbers = upload.tensors().get(0);
       ops.onDevice().decodePlain(scope, out, 0, end, numbers, 0, type.element());
     }

@@ -19,8 +19,7 @@ public sealed interface WeightDecoder extends AutoCloseable permits HostDecoder,
    * @param scope of what stays on the device; it outlives the decoder
    * @param resident bytes of frozen weights that may stay on the device as they are stored
    */
-  static WeightDecoder of(
-      Ops ops, Nf4Codec codec, Workers workers, Scope scope, long resident) {
+  static WeightDecoder of(Ops ops, Nf4Codec codec, Workers workers, Scope scope, long resident) {
     return ops.torch().device().sharesHostMemory()
         ? new HostDecoder(codec, workers)
         : new DeviceDecoder(ops, workers, scope, resident);

@@ -114,7 +114,8 @@ final class Nvrtc {
       Pointer own = program.getValue();
       String[] options = {"--gpu-architecture=" + architecture, "--fmad=false"};
       if (functions.nvrtcCompileProgram(own, options.length, options) != 0) {
-        throw new RunFailure("%s does not compile for %s: %s".formatted(name, architecture, log(own)));
+        throw new RunFailure(
+            "%s does not compile for %s: %s".formatted(name, architecture, log(own)));
       }
       LongByReference size = new LongByReference();
       check(functions.nvrtcGetCUBINSize(own, size), name);

@@ -15,8 +15,8 @@ import org.sparkfinetune.engine.tensor.Torch.Determinism;
 import org.sparkfinetune.errors.Bug;
 
 /**
- * Wraps the text of {@code scripts.py} and {@code streams.py} into the archive that libtorch loads: a zip of stored
- * entries with two constant pickles, as {@code torch.jit.save} lays it out.
+ * Wraps the text of {@code scripts.py} and {@code streams.py} into the archive that libtorch loads:
+ * a zip of stored entries with two constant pickles, as {@code torch.jit.save} lays it out.
  */
 final class Scripts {
   private static final byte[] CONSTANTS = {(byte) 0x80, 0x02, 0x29, 0x2E};

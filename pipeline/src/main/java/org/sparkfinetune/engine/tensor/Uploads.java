@@ -9,10 +9,10 @@ import java.util.stream.IntStream;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
- * Bytes on their way to the device, beside its computing. There are two slots of pinned memory, each
- * with memory of the device: while operators read one, the next bytes are written into the other
- * and copied. Host code that runs ahead waits for the slot it comes to, so what is on its way is
- * never more than two uploads.
+ * Bytes on their way to the device, beside its computing. There are two slots of pinned memory,
+ * each with memory of the device: while operators read one, the next bytes are written into the
+ * other and copied. Host code that runs ahead waits for the slot it comes to, so what is on its way
+ * is never more than two uploads.
  *
  * <p>On CUDA copies have a stream of their own ({@code streams.py}); on {@link
  * ComputeDevice.Staged} they are done at once. For one thread.

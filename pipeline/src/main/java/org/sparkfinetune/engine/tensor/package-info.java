@@ -18,15 +18,15 @@
  * environment ({@link org.sparkfinetune.engine.tensor.LibtorchFolder}), and what goes wrong with it
  * is told apart by libtorch's words, the only thing that comes through the bridge ({@link
  * org.sparkfinetune.engine.tensor.CudaTrouble} before a run, {@link
- * org.sparkfinetune.engine.tensor.DeviceFailure} in it). What a GPU does differently is in few places: memory
- * that is pinned, the name of the device, a stream for copies ({@code streams.py}), {@link
- * org.sparkfinetune.engine.tensor.DeviceSizes}, operators where the script asks {@code is_cuda}
- * (attention, and what is done in fewer kernels), and two kernels of our own ({@code kernels.cu}) for what takes
- * libtorch's operators ten passes over memory and more: NF4 and dropout. Those are compiled by
- * NVRTC and launched by CUDA's driver, both through JNA, which DJL brings: no native code of ours
- * has to be built. None of these has run on a GPU yet: {@code .ci/gpu-scripts} emulates the
- * operators on the CPU, kernels and streams compile, kernels are tested with a driver that works on
- * the host, and all else on {@link
+ * org.sparkfinetune.engine.tensor.DeviceFailure} in it). What a GPU does differently is in few
+ * places: memory that is pinned, the name of the device, a stream for copies ({@code streams.py}),
+ * {@link org.sparkfinetune.engine.tensor.DeviceSizes}, operators where the script asks {@code
+ * is_cuda} (attention, and what is done in fewer kernels), and two kernels of our own ({@code
+ * kernels.cu}) for what takes libtorch's operators ten passes over memory and more: NF4 and
+ * dropout. Those are compiled by NVRTC and launched by CUDA's driver, both through JNA, which DJL
+ * brings: no native code of ours has to be built. None of these has run on a GPU yet: {@code
+ * .ci/gpu-scripts} emulates the operators on the CPU, kernels and streams compile, kernels are
+ * tested with a driver that works on the host, and all else on {@link
  * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
  */
 @NullMarked

@@ -52,8 +52,7 @@ final class RankModel implements AutoCloseable {
         new FrozenReader(
             plan,
             exchange,
-            WeightDecoder.of(
-                ops, Nf4Codec.fastest(), workers, scope, recipe.residentBytes()),
+            WeightDecoder.of(ops, Nf4Codec.fastest(), workers, scope, recipe.residentBytes()),
             recipe.sharding().reshard());
     List<TrainableGroup> trainable = trainable(groups);
     this.weights = new Weights(ops, recipe, frozen, groups, trainable, scope);

@@ -167,7 +167,9 @@ final class ClusterCheck {
   private Optional<CheckLine> weights(List<ClusterProbe.Found> found, int ranks) {
     OptionalLong memory =
         found.stream().mapToLong(ClusterProbe.Found::deviceMemory).filter(bytes -> bytes > 0).min();
-    return memory.isPresent() ? Optional.of(weights(config, model, memory.getAsLong(), ranks)) : Optional.empty();
+    return memory.isPresent()
+        ? Optional.of(weights(config, model, memory.getAsLong(), ranks))
+        : Optional.empty();
   }
 
   static CheckLine weights(TrainConfig config, DecoderConfig model, long memory, int ranks) {

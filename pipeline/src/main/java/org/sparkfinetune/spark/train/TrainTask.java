@@ -20,19 +20,19 @@ import org.sparkfinetune.config.ConfigLoader;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ModelSource;
 import org.sparkfinetune.data.tokenize.PackedRows.SourceRows;
-import org.sparkfinetune.engine.tensor.ComputeDevice;
-import org.sparkfinetune.plan.Residency;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.RunIdentity;
 import org.sparkfinetune.engine.metrics.RunFolder;
+import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.train.AnswerEvaluation;
 import org.sparkfinetune.engine.train.RankRun;
 import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.errors.Bug;
+import org.sparkfinetune.model.family.DecoderConfig;
+import org.sparkfinetune.plan.Residency;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
-import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.store.Store;
 
 /**

@@ -115,8 +115,7 @@ class CudaKernelsTest {
     try (Scope scope = torch.scope()) {
       Tensor mask = ops.zeros(scope, ElementType.FLOAT32, 8);
       assertThatThrownBy(
-              () ->
-                  kernels.dropoutMask(mask, new DropoutRow(0, 8, 1), new DropoutChance(0, 0, 1)))
+              () -> kernels.dropoutMask(mask, new DropoutRow(0, 8, 1), new DropoutChance(0, 0, 1)))
           .isInstanceOf(RunFailure.class)
           .hasMessageStartingWith(
               "CUDA failed on GPU 3 (cuda:3), seen in dropout_mask, though the cause may be an earlier operator: CUDA driver error: cuCtxSetCurrent failed: an illegal memory access.")

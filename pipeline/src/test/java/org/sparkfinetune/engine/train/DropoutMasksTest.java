@@ -112,8 +112,7 @@ class DropoutMasksTest {
     assertThat(kept / 5000).isCloseTo(1, within(4 * Math.sqrt(P / 5000)));
     float[] turned =
         seeded(List.of(new DropoutRow(0, 2000, -7), new DropoutRow(2000, 3000, 5)), 5000);
-    assertThat(Arrays.copyOfRange(turned, 0, 2000))
-        .isEqualTo(Arrays.copyOfRange(both, 3000, 5000));
+    assertThat(Arrays.copyOfRange(turned, 0, 2000)).isEqualTo(Arrays.copyOfRange(both, 3000, 5000));
     assertThat(Arrays.copyOfRange(turned, 2000, 5000)).isEqualTo(Arrays.copyOf(both, 3000));
   }
 

@@ -82,7 +82,7 @@ class FrozenHeadTest {
               0,
               Regularization.NONE,
               AdamMoments.Type.FLOAT32,
-        0);
+              0);
       CheckpointWeights source = new CheckpointWeights(base);
       Path own = scratch.resolve(exchange.rank() + "-of-" + exchange.worldSize());
       assertThat(own.toFile().mkdirs()).isTrue();

@@ -34,7 +34,8 @@ class ResidentShardsTest {
   }
 
   @Test
-  void without_memory_for_it_a_layer_crosses_for_each_direction_and_the_head_once() throws Exception {
+  void without_memory_for_it_a_layer_crosses_for_each_direction_and_the_head_once()
+      throws Exception {
     List<Long> copied = copied(2, 0);
     for (int step = 1; step <= STEPS; step++) {
       assertThat(copied.get(step - 1))
@@ -104,8 +105,7 @@ class ResidentShardsTest {
 
   private long bytes(int ranks, String group) {
     List<Integer> all = IntStream.range(0, ranks).boxed().toList();
-    FrozenLayout layout =
-        RankModel.plan(run().recipe(), new ShardRanks(all, 0)).layout(group);
+    FrozenLayout layout = RankModel.plan(run().recipe(), new ShardRanks(all, 0)).layout(group);
     return IntStream.range(0, ranks).mapToLong(layout::sliceBytes).sum();
   }
 

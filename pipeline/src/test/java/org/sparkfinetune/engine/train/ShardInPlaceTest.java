@@ -96,7 +96,8 @@ class ShardInPlaceTest {
         List.of("--model_id", model.toString(), "--dataset_path", "d", "--output_dir", "o");
     TrainConfig config =
         new ConfigLoader(new Configuration()).train(Optional.empty(), words).config();
-    return ModelRecipe.of(config, AdapterConfig.of(config.lora()), base, new ComputeDevice.Cpu(), 0);
+    return ModelRecipe.of(
+        config, AdapterConfig.of(config.lora()), base, new ComputeDevice.Cpu(), 0);
   }
 
   private static byte[] bytes(Shard shard) throws IOException {
