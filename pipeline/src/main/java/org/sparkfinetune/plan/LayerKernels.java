@@ -7,7 +7,7 @@ import org.sparkfinetune.model.family.DecoderConfig;
 /**
  * What a layer of {@code scripts.py} asks of a GPU beside products and attention, in its forward
  * and its backward together: memory traffic and kernels to start. Traffic is counted over the
- * scripts by {@code pipeline/src/test/python/layer_traffic.py}, in bfloat16.
+ * scripts by {@code .ci/gpu-scripts --device cpu}, in bfloat16.
  */
 final class LayerKernels {
   /** Of CUDA, with libtorch's work for an operator. */
@@ -35,13 +35,13 @@ final class LayerKernels {
     }
   }
 
-  private static final Traffic FORWARD_TRAFFIC = new Traffic(48.1, 10.0, 26.2, 20.0);
+  private static final Traffic FORWARD_TRAFFIC = new Traffic(32.1, 10.0, 14.0, 14.0);
 
   private static Traffic backward(GradientCheckpointing kept) {
     return switch (kept) {
-      case ON -> new Traffic(204.6, 34.5, 72.2, 49.0);
-      case SELECTIVE -> new Traffic(198.6, 34.5, 46.0, 29.0);
-      case OFF -> new Traffic(162.6, 34.5, 46.0, 29.0);
+      case ON -> new Traffic(172.6, 34.5, 40.3, 41.0);
+      case SELECTIVE -> new Traffic(166.6, 34.5, 26.3, 27.0);
+      case OFF -> new Traffic(146.6, 34.5, 26.3, 27.0);
     };
   }
 
@@ -58,9 +58,9 @@ final class LayerKernels {
   int count() {
     return FORWARD
         + switch (work.kept().checkpointing()) {
-          case ON -> 190;
-          case SELECTIVE -> 165;
-          case OFF -> 140;
+          case ON -> 177;
+          case SELECTIVE -> 157;
+          case OFF -> 138;
         };
   }
 

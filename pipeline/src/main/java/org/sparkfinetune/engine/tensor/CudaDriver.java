@@ -6,6 +6,7 @@ import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.IntByReference;
 import com.sun.jna.ptr.PointerByReference;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.engine.tensor.ComputeDevice.Cuda;
 import org.sparkfinetune.errors.RunFailure;
 
@@ -49,9 +50,9 @@ final class CudaDriver {
         int blockY,
         int blockZ,
         int sharedBytes,
-        Pointer stream,
+        @Nullable Pointer stream,
         Pointer parameters,
-        Pointer extra);
+        @Nullable Pointer extra);
 
     int cuGetErrorString(int error, PointerByReference text);
   }

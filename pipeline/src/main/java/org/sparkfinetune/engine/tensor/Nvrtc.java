@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -36,8 +37,8 @@ final class Nvrtc {
         String source,
         String name,
         int headers,
-        Pointer contents,
-        Pointer names);
+        @Nullable Pointer contents,
+        @Nullable Pointer names);
 
     int nvrtcCompileProgram(Pointer program, int count, String[] options);
 
