@@ -12,10 +12,11 @@ import org.sparkfinetune.plan.Workload.Offload;
  * offload} that is all of it.
  *
  * @param room bytes that a GPU has for them
+ * @param lacking bytes by which all else exceeds what the run may use
  * @param inUse bytes of all ranks' slices that layers and head need
  * @param passes over them in one optimizer step
  */
-public record Residency(long room, long inUse, int passes) {
+public record Residency(long room, long lacking, long inUse, int passes) {
   /** Of a GPU's memory, where the configuration does not say how much a run may use. */
   private static final double USED = 0.9;
 
@@ -43,7 +44,8 @@ public record Residency(long room, long inUse, int passes) {
     long allowed =
         Math.min(device.memoryBytes(), work.config().parallelism().gpuMemory().orElse(usual));
     long room = work.offload() == Offload.ON_HOST ? 0 : Math.max(0, allowed - needed);
-    return new Residency(room, work.frozenInUse(), 2 * work.groups(device));
+    long lacking = Math.max(0, needed - allowed);
+    return new Residency(room, lacking, work.frozenInUse(), 2 * work.groups(device));
   }
 
   /** Bytes that stay on a GPU. */
@@ -58,6 +60,17 @@ public record Residency(long room, long inUse, int passes) {
 
   /** For logs and {@code check}. */
   public String text() {
+    return lacking == 0
+        ? frozen()
+        : String.format(
+            Locale.ROOT,
+            "all but the frozen weights needs %.1f GB more of the GPU than the run may use"
+                + " (gpu_memory, or nine tenths of it); %s",
+            lacking / GB,
+            frozen());
+  }
+
+  private String frozen() {
     if (crossing() == 0) {
       return String.format(
           Locale.ROOT, "all %.1f GB of frozen weights stay on the GPU", inUse / GB);

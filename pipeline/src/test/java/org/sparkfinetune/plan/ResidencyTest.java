@@ -47,7 +47,12 @@ class ResidencyTest {
     long all = of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "80GB").room();
     long less = of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "79GB").room();
     assertThat(all - less).isEqualTo(1_000_000_000L);
-    assertThat(of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "1GB").room()).isZero();
+    Residency little = of("llama-3-8b", 80 * GIB, 1, "--gpu_memory", "1GB");
+    assertThat(little.room()).isZero();
+    assertThat(little.lacking()).isPositive();
+    assertThat(little.text())
+        .startsWith("all but the frozen weights needs ")
+        .contains("more of the GPU than the run may use (gpu_memory");
     assertThat(of("llama-3-8b", 8 * GIB, 1, "--gpu_memory", "80GB").room()).isLessThan(8 * GIB);
   }
 

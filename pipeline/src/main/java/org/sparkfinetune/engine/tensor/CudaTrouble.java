@@ -10,6 +10,8 @@ import java.util.stream.Stream;
  * @param words libtorch's own, one line without a stop
  */
 public record CudaTrouble(Kind kind, String words) {
+  private static final String ERROR = "RuntimeError: ";
+  private static final int LONG = 400;
   private static final Pattern UNEXPECTED =
       Pattern.compile("^Unexpected error from cudaGetDeviceCount.*\\bError (\\d+: )");
 
@@ -71,13 +73,13 @@ public record CudaTrouble(Kind kind, String words) {
 
   /** What libtorch said, in the exception's message, when it was to make a tensor on a GPU. */
   static CudaTrouble said(String message) {
-    String words = LibtorchWords.of(message);
+    String words = wordsIn(message);
     Kind kind =
         Stream.of(Kind.values())
             .filter(one -> one.said.matcher(words).find())
             .findFirst()
             .orElse(Kind.OTHER);
-    String line = UNEXPECTED.matcher(LibtorchWords.shortened(words)).replaceFirst("error $1");
+    String line = UNEXPECTED.matcher(shortened(words)).replaceFirst("error $1");
     return new CudaTrouble(kind, line.replaceFirst("\\.$", ""));
   }
 
@@ -89,5 +91,17 @@ public record CudaTrouble(Kind kind, String words) {
   /** What to do; no stop at its end. */
   public String advice() {
     return kind.advice;
+  }
+
+  /** libtorch's words for an error: what follows the script's traceback, where there is one. */
+  static String wordsIn(String message) {
+    int at = message.lastIndexOf(ERROR);
+    return (at < 0 ? message : message.substring(at + ERROR.length())).strip();
+  }
+
+  /** The first line, and not more of it than is read. */
+  static String shortened(String words) {
+    String line = words.lines().findFirst().orElse("");
+    return line.length() <= LONG ? line : line.substring(0, LONG) + " …";
   }
 }

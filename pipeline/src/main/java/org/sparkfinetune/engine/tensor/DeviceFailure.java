@@ -51,7 +51,7 @@ public final class DeviceFailure {
    * @param operator as scripts call it
    */
   static Optional<RunFailure> of(RuntimeException e, String operator, ComputeDevice device) {
-    String words = LibtorchWords.of(String.valueOf(e.getMessage()));
+    String words = CudaTrouble.wordsIn(String.valueOf(e.getMessage()));
     Matcher host = HOST_MEMORY.matcher(words);
     if (host.find()) {
       return Optional.of(new RunFailure(outOfHostMemory(host.group(1), operator), e));
@@ -83,7 +83,7 @@ public final class DeviceFailure {
                 operator);
     String holds =
         held.isEmpty()
-            ? " libtorch says: " + Sentence.ended(LibtorchWords.shortened(words))
+            ? " libtorch says: " + Sentence.ended(CudaTrouble.shortened(words))
             : " " + String.join(", ", held) + "; what is missing is held by others.";
     return what
         + holds
@@ -108,7 +108,7 @@ public final class DeviceFailure {
       String words, String operator, ComputeDevice.Cuda gpu, RuntimeException e) {
     return new RunFailure(
         "CUDA failed on GPU %s (%s), seen in %s, though the cause may be an earlier operator: %s. This process cannot use the GPU any more, so the executor ends and another one goes on from the last checkpoint. If it happens again, look for Xid lines of that GPU in the host's kernel log (dmesg), and set CUDA_LAUNCH_BLOCKING=1 for the executors, by which the operator that is named is the one that failed."
-            .formatted(gpu.onHost(), gpu.text(), operator, LibtorchWords.shortened(words)),
+            .formatted(gpu.onHost(), gpu.text(), operator, CudaTrouble.shortened(words)),
         new DeviceLost(e));
   }
 

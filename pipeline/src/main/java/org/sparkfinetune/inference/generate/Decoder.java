@@ -89,6 +89,17 @@ interface Decoder extends AutoCloseable {
       return columns;
     }
 
+    /** The column of each input's last token. */
+    static int[] last(List<Input> inputs) {
+      int[] last = new int[inputs.size()];
+      int end = 0;
+      for (int i = 0; i < last.length; i++) {
+        end += inputs.get(i).tokens().length;
+        last[i] = end - 1;
+      }
+      return last;
+    }
+
     /** Cosines, then sines, of each column's position: (n, 2, E/2); empty without positions. */
     static float[] rotation(List<Column> columns, Optional<Rope> rope) {
       if (rope.isEmpty()) {

@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -23,16 +22,12 @@ import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
-import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix.Rounded;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
-import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
 import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.NestedAbsmax;
@@ -55,12 +50,6 @@ public final class DeviceModel implements AutoCloseable {
   /** Bytes that are copied at a time. */
   private static final int PIECE = 16 << 20;
 
-  /** For activations, logits, and what the allocator cannot reuse. */
-  private static final long PASSES = 1L << 30;
-
-  /** Tokens whose keys and values there has to be room for. */
-  private static final int LEAST_TOKENS = 4096;
-
   /** Where one linear's parts are among the 35 tensors of a layer: weight, bias, A, B, gain. */
   private static final int PARTS = 5;
 
@@ -68,7 +57,7 @@ public final class DeviceModel implements AutoCloseable {
   private static final int DOWN = 6;
 
   private final DecodingModel model;
-  private final Fit fit;
+  private final DeviceFit fit;
   private final Ops ops;
   private final HostMemory hostMemory;
   private final ElementType type;
@@ -85,20 +74,6 @@ public final class DeviceModel implements AutoCloseable {
     OF_THE_WEIGHTS,
     FLOAT32
   }
-
-  /** How weights in NF4 lie on the device. */
-  enum Kept {
-    DECODED,
-    PACKED
-  }
-
-  /**
-   * How a model fits a device.
-   *
-   * @param weights bytes, with those of a layer that is decoded
-   * @param cache bytes that are left for keys and values, if the device's memory is known
-   */
-  record Fit(Kept kept, long weights, OptionalLong cache) {}
 
   /** A matrix on the device. */
   private sealed interface Weight {
@@ -120,7 +95,7 @@ public final class DeviceModel implements AutoCloseable {
   private record SmallParts(
       int slot, Matrix matrix, Tensor bias, Tensor a, Tensor b, Tensor gain) {}
 
-  private DeviceModel(DecodingModel model, Torch torch, Fit fit, ElementType type) {
+  private DeviceModel(DecodingModel model, Torch torch, DeviceFit fit, ElementType type) {
     this.model = model;
     this.fit = fit;
     this.ops = new Ops(torch);
@@ -130,7 +105,7 @@ public final class DeviceModel implements AutoCloseable {
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
     this.quads =
         ops.onDevice().nf4Quads(scope, ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2));
-    matrices(model).forEach(matrix -> weights.computeIfAbsent(matrix, this::load));
+    DeviceFit.matrices(model).forEach(matrix -> weights.computeIfAbsent(matrix, this::load));
     model.layers().forEach(layer -> layers.add(parts(layer)));
     this.finalNorm = norm(model.finalNorm());
   }
@@ -139,7 +114,7 @@ public final class DeviceModel implements AutoCloseable {
    * Copies a model's weights to the device.
    *
    * @param model stays the caller's; its embeddings are read as long as this is in use
-   * @throws UserError if they do not fit the memory that is free there
+   * @throws org.sparkfinetune.errors.UserError if they do not fit the memory that is free there
    */
   public static DeviceModel of(DecodingModel model, Torch torch, Numbers numbers) {
     return of(model, torch, numbers, torch.device().freeMemory());
@@ -149,7 +124,7 @@ public final class DeviceModel implements AutoCloseable {
   public static Optional<DeviceModel> ifThereIsRoom(
       DecodingModel model, Torch torch, Numbers numbers) {
     OptionalLong free = torch.device().freeMemory();
-    Optional<String> objection = objection(model, type(model, numbers), free);
+    Optional<String> objection = DeviceFit.objection(model, type(model, numbers), free);
     objection.ifPresent(why -> LOG.warn("Answers are decoded on the processor: {}", why));
     return objection.isPresent() ? Optional.empty() : Optional.of(of(model, torch, numbers, free));
   }
@@ -161,61 +136,14 @@ public final class DeviceModel implements AutoCloseable {
 
   static DeviceModel of(DecodingModel model, Torch torch, Numbers numbers, OptionalLong free) {
     ElementType type = type(model, numbers);
-    Fit fit = fit(model, type, free);
+    DeviceFit fit = DeviceFit.of(model, type, free);
     LOG.info(
         "Weights for decoding take {} GiB of {}{}, computed with in {}.",
-        gib(fit.weights()),
+        DeviceFit.gib(fit.weights()),
         torch.device().text(),
-        fit.kept() == Kept.PACKED ? ", in NF4, decoded layer by layer" : "",
+        fit.kept() == DeviceFit.Kept.PACKED ? ", in NF4, decoded layer by layer" : "",
         type);
     return new DeviceModel(model, torch, fit, type);
-  }
-
-  static Fit fit(DecodingModel model, ElementType type, OptionalLong free) {
-    if (free.isEmpty()) {
-      return new Fit(Kept.DECODED, bytes(model, Kept.DECODED, type), free);
-    }
-    for (Kept kept : Kept.values()) {
-      long weights = bytes(model, kept, type);
-      long left = free.getAsLong() - PASSES - weights;
-      if (left >= leastCache(model, type)) {
-        return new Fit(kept, weights, OptionalLong.of(left));
-      }
-    }
-    throw new UserError(objection(model, type, free).orElseThrow());
-  }
-
-  private static long leastCache(DecodingModel model, ElementType type) {
-    long tokens = Math.min(model.config().contextLength(), LEAST_TOKENS);
-    return tokens * cacheBytes(model.config(), type);
-  }
-
-  /** Why weights do not fit. */
-  private static Optional<String> objection(
-      DecodingModel model, ElementType type, OptionalLong free) {
-    long beside = PASSES + leastCache(model, type);
-    long packed = bytes(model, Kept.PACKED, type);
-    long decoded = bytes(model, Kept.DECODED, type);
-    if (free.isEmpty() || Math.min(packed, decoded) + beside <= free.getAsLong()) {
-      return Optional.empty();
-    }
-    return Optional.of(
-        "the model's weights take %s GiB of the GPU, %s GiB with what is in NF4 packed, and a pass with keys and values of %s tokens takes %s GiB; %s GiB are free. Use base: dequantized, which is NF4, if the model is not in it, a GPU with more memory, or device: cpu."
-            .formatted(
-                gib(decoded),
-                gib(packed),
-                Math.min(model.config().contextLength(), LEAST_TOKENS),
-                gib(beside),
-                gib(free.getAsLong())));
-  }
-
-  private static String gib(long bytes) {
-    return String.format(Locale.ROOT, "%.1f", bytes / (double) (1L << 30));
-  }
-
-  /** Of all layers' keys and values of a token. */
-  static long cacheBytes(DecoderConfig config, ElementType type) {
-    return 2 * config.numHiddenLayers() * config.keyWidth() * type.bytes();
   }
 
   static ElementType type(DecodingModel model, Numbers numbers) {
@@ -227,78 +155,6 @@ public final class DeviceModel implements AutoCloseable {
     return isFloat32 || numbers == Numbers.FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16;
   }
 
-  private static long bytes(DecodingModel model, Kept kept, ElementType type) {
-    long all =
-        matrices(model).distinct().mapToLong(matrix -> bytes(matrix, kept, type)).sum()
-            + linears(model)
-                .flatMap(linear -> linear.lora().stream())
-                .mapToLong(lora -> (long) lora.r() * (lora.in() + lora.out()) * type.bytes())
-                .sum();
-    long largest =
-        kept == Kept.DECODED
-            ? 0
-            : model.layers().stream().mapToLong(layer -> decodedBytes(layer, type)).max().orElse(0);
-    return all + largest;
-  }
-
-  private static long bytes(Matrix matrix, Kept kept, ElementType type) {
-    return kept == Kept.PACKED && matrix instanceof Nf4Matrix nf4 && nested(nf4)
-        ? packedBytes(nf4)
-        : (long) matrix.out() * matrix.in() * type.bytes();
-  }
-
-  /** Scales that are not quantised themselves have no packed form here. */
-  private static boolean nested(Nf4Matrix matrix) {
-    return matrix.absmax() instanceof NestedAbsmax;
-  }
-
-  private static long packedBytes(Nf4Matrix matrix) {
-    return constantsAt(matrix.absmax().blocks())
-        + Float.BYTES * (1L + ((NestedAbsmax) matrix.absmax()).absmax2().length);
-  }
-
-  private static long constantsAt(long blocks) {
-    long codes = blocks * (Nf4Codec.BLOCK_BYTES + 1);
-    return (codes + Float.BYTES - 1) / Float.BYTES * Float.BYTES;
-  }
-
-  private static long decodedBytes(Layer layer, ElementType type) {
-    Stream<Linear> experts =
-        layer.mlp() instanceof Mixture mixture ? linears(mixture.experts().get(0)) : Stream.of();
-    return Stream.concat(linears(layer), experts)
-        .mapToLong(linear -> (long) linear.out() * linear.in() * type.bytes())
-        .sum();
-  }
-
-  private static Stream<Matrix> matrices(DecodingModel model) {
-    return linears(model).map(Linear::matrix);
-  }
-
-  private static Stream<Linear> linears(DecodingModel model) {
-    Stream<Linear> all =
-        model.layers().stream()
-            .flatMap(
-                layer ->
-                    layer.mlp() instanceof Mixture mixture
-                        ? Stream.concat(
-                            linears(layer),
-                            mixture.experts().stream().flatMap(DeviceModel::linears))
-                        : linears(layer));
-    return Stream.concat(all, Stream.of(model.head()));
-  }
-
-  /** Of a layer without its experts. */
-  private static Stream<Linear> linears(Layer layer) {
-    Mlp mlp = layer.mlp();
-    return Stream.concat(
-        Stream.concat(layer.qkv().stream(), Stream.of(layer.o())),
-        mlp instanceof Mixture mixture ? Stream.of(mixture.router()) : linears((Dense) mlp));
-  }
-
-  private static Stream<Linear> linears(Dense mlp) {
-    return Stream.concat(mlp.gateUp().stream(), Stream.of(mlp.down()));
-  }
-
   // ---- to the device ------------------------------------------------------------------------
 
   private Weight load(Matrix matrix) {
@@ -306,10 +162,10 @@ public final class DeviceModel implements AutoCloseable {
       return new Weight.Whole(copied(plain));
     }
     Nf4Matrix nf4 = (Nf4Matrix) matrix;
-    if (!nested(nf4)) {
+    if (!DeviceFit.nested(nf4)) {
       return new Weight.Whole(decodedOnHost(nf4));
     }
-    if (fit.kept() == Kept.PACKED) {
+    if (fit.kept() == DeviceFit.Kept.PACKED) {
       return packed(scope, nf4);
     }
     try (Scope local = scope.child()) {
@@ -376,14 +232,14 @@ public final class DeviceModel implements AutoCloseable {
   private Weight.Packed packed(Scope in, Nf4Matrix matrix) {
     NestedAbsmax absmax = (NestedAbsmax) matrix.absmax();
     int blocks = absmax.blocks();
-    Tensor host = hostMemory.empty(in, ElementType.UINT8, packedBytes(matrix));
+    Tensor host = hostMemory.empty(in, ElementType.UINT8, DeviceFit.packedBytes(matrix));
     ByteBuffer bytes = host.bytes().order(ByteOrder.LITTLE_ENDIAN);
     bytes.put(matrix.packed());
     while (bytes.position() < blocks * Nf4Codec.BLOCK_BYTES) {
       bytes.put((byte) 0);
     }
     bytes.put(absmax.codes());
-    bytes.position(Math.toIntExact(constantsAt(blocks)));
+    bytes.position(Math.toIntExact(DeviceFit.constantsAt(blocks)));
     bytes.putFloat(absmax.offset());
     bytes.asFloatBuffer().put(absmax.absmax2());
     Nf4Piece piece =
@@ -391,7 +247,7 @@ public final class DeviceModel implements AutoCloseable {
             hostMemory.toDevice(host),
             0,
             (long) blocks * Nf4Codec.BLOCK_BYTES,
-            constantsAt(blocks),
+            DeviceFit.constantsAt(blocks),
             blocks,
             absmax.phase(),
             0,
@@ -479,7 +335,7 @@ public final class DeviceModel implements AutoCloseable {
     return type;
   }
 
-  Fit fit() {
+  DeviceFit fit() {
     return fit;
   }
 

@@ -2,7 +2,6 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,11 +31,10 @@ import org.sparkfinetune.model.family.LayerAttention.Rope;
 import org.sparkfinetune.model.safetensors.Floats;
 
 /**
- * A model's passes on a device, by the operators that train it. A sequence has a slot of keys and
- * values, (slots, K, positions, D) for each layer, which grow when one of them is full. Sizes are
- * rounded up to a small set, because libraries keep a kernel for each: slots to a power of two,
- * positions to a multiple of 256, tokens as training has them; what is added is masked. Sequences
- * with one new token attend together, those that read more one by one.
+ * A model's passes on a device, by the operators that train it. Keys and values are in {@link
+ * SlotCache}. Sizes are rounded up to a small set, because libraries keep a kernel for each, tokens
+ * as training has them; what is added is masked. Sequences with one new token attend together,
+ * those that read more one by one.
  *
  * <p>Which sums are made in which order follows from these sizes, so logits may differ in the last
  * places with what else is in a pass.
@@ -51,14 +49,6 @@ final class OperatorDecoder implements Decoder {
   /** Logits whose losses are computed at a time. */
   private static final int MAX_LOGITS = 1 << 26;
 
-  private static final int POSITIONS = 256;
-
-  /** Rounding adds at most one part in so many to long caches. */
-  private static final int SIZES_AN_OCTAVE = 16;
-
-  /** Of the memory that is left, what keys and values may have: growing takes some of a layer's. */
-  private static final double CACHE_SHARE = 0.8;
-
   private final DeviceModel model;
   private final DecoderConfig config;
   private final Ops ops;
@@ -66,11 +56,7 @@ final class OperatorDecoder implements Decoder {
   private final ElementType type;
   private final Scope scope;
   private final List<Optional<Rope>> ropes;
-  private final BitSet used = new BitSet();
-  private List<Tensor> keys = List.of();
-  private List<Tensor> values = List.of();
-  private int slots;
-  private int room;
+  private final SlotCache cache;
 
   /** For this thread. */
   OperatorDecoder(DeviceModel model) {
@@ -81,6 +67,7 @@ final class OperatorDecoder implements Decoder {
     this.decoding = ops.decoding();
     this.type = model.type();
     this.scope = ops.torch().scope();
+    this.cache = new SlotCache(ops, scope, config, type, model.fit().cache());
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
 
@@ -94,111 +81,19 @@ final class OperatorDecoder implements Decoder {
     return MAX_COLUMNS;
   }
 
-  /** Slots and positions that are there stay until no sequence is left. */
   @Override
   public boolean hasRoom(int[] limits) {
-    int longest = Arrays.stream(limits).max().orElse(0);
-    double tokens =
-        (double) Math.max(slots, slots(Math.max(used.length(), limits.length)))
-            * Math.max(room, positions(longest));
-    double bytes = tokens * DeviceModel.cacheBytes(config, type);
-    return model.fit().cache().isEmpty() || bytes < CACHE_SHARE * model.fit().cache().getAsLong();
-  }
-
-  static int slots(int sequences) {
-    return sequences <= 1 ? 1 : Integer.highestOneBit(2 * sequences - 1);
-  }
-
-  static int positions(int tokens) {
-    int unit = Math.max(POSITIONS, Integer.highestOneBit(tokens) / SIZES_AN_OCTAVE);
-    return (tokens + unit - 1) / unit * unit;
+    return cache.hasRoom(limits);
   }
 
   @Override
   public Sequence begin() {
-    Slot slot = new Slot(used.nextClearBit(0));
-    used.set(slot.index);
-    return slot;
-  }
-
-  private final class Slot implements Sequence {
-    private final int index;
-    private int length;
-
-    Slot(int index) {
-      this.index = index;
-    }
-
-    @Override
-    public int length() {
-      return length;
-    }
-
-    @Override
-    public void restart() {
-      length = 0;
-    }
-
-    @Override
-    public void beginAs(Sequence other, int positions) {
-      reserve(positions);
-      Slot from = (Slot) other;
-      decoding.copyBeginning(keys, from.index, index, positions);
-      decoding.copyBeginning(values, from.index, index, positions);
-      length = positions;
-    }
-
-    @Override
-    public void close() {
-      used.clear(index);
-      if (used.isEmpty()) {
-        keys.forEach(Tensor::close);
-        values.forEach(Tensor::close);
-        keys = List.of();
-        values = List.of();
-        slots = 0;
-        room = 0;
-      }
-    }
-  }
-
-  /** Makes room for so many positions of every slot that is in use. */
-  private void reserve(int length) {
-    int moreSlots = Math.max(slots, slots(used.length()));
-    int moreRoom = Math.max(room, positions(length));
-    if (moreSlots == slots && moreRoom == room) {
-      return;
-    }
-    keys = grown(keys, moreSlots, moreRoom);
-    values = grown(values, moreSlots, moreRoom);
-    slots = moreSlots;
-    room = moreRoom;
-  }
-
-  private List<Tensor> grown(List<Tensor> caches, int moreSlots, int moreRoom) {
-    List<Tensor> grown = new ArrayList<>();
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      if (caches.isEmpty()) {
-        grown.add(
-            ops.zeros(
-                scope, type, moreSlots, config.numKeyValueHeads(), moreRoom, config.headDim()));
-      } else {
-        try (Tensor old = caches.get(layer)) {
-          grown.add(decoding.grown(scope, old, moreSlots, moreRoom));
-        }
-      }
-    }
-    return grown;
+    return cache.begin();
   }
 
   @Override
   public float[] lastLogits(List<Input> inputs) {
-    int[] last = new int[inputs.size()];
-    int end = 0;
-    for (int i = 0; i < last.length; i++) {
-      end += inputs.get(i).tokens().length;
-      last[i] = end - 1;
-    }
+    int[] last = Column.last(inputs);
     try (Scope local = ops.torch().scope()) {
       Tensor hidden = normed(local, hidden(local, inputs), last);
       double cap = config.family().softCaps().logits();
@@ -253,7 +148,7 @@ final class OperatorDecoder implements Decoder {
   /** What the last layer gives for all tokens, (N, H). */
   private Tensor hidden(Scope local, List<Input> inputs) {
     List<Column> columns = Column.of(inputs);
-    reserve(columns.stream().mapToInt(column -> column.position() + 1).max().orElse(0));
+    cache.reserve(columns.stream().mapToInt(column -> column.position() + 1).max().orElse(0));
     List<Queries> queries = queries(inputs);
     Map<Integer, List<Tensor>> hidden = new HashMap<>();
     Map<Optional<Rope>, List<Tensor>> turns = new HashMap<>();
@@ -268,8 +163,8 @@ final class OperatorDecoder implements Decoder {
           new DecodingOps.Pass(
               turn.get(0),
               turn.get(1),
-              keys.get(layer),
-              values.get(layer),
+              cache.keys(layer),
+              cache.values(layer),
               at,
               blocks,
               hidden.computeIfAbsent(
@@ -280,7 +175,7 @@ final class OperatorDecoder implements Decoder {
         x = layer(ofLayer, layer, input, pass, columns.size()).moveTo(local);
       }
     }
-    inputs.forEach(input -> ((Slot) input.sequence()).length += input.tokens().length);
+    inputs.forEach(input -> SlotCache.slot(input.sequence()).read(input.tokens().length));
     return x;
   }
 
@@ -403,10 +298,11 @@ final class OperatorDecoder implements Decoder {
             .mapToInt(
                 column ->
                     Math.addExact(
-                        Math.multiplyExact(((Slot) column.sequence()).index * heads, room),
+                        Math.multiplyExact(
+                            SlotCache.slot(column.sequence()).index() * heads, cache.room()),
                         column.position()))
             .toArray();
-    return decoding.cacheRows(local, ops.ofInts(local, base), heads, room);
+    return decoding.cacheRows(local, ops.ofInts(local, base), heads, cache.room());
   }
 
   /**
@@ -428,7 +324,7 @@ final class OperatorDecoder implements Decoder {
       int[] places) {
 
     int seen() {
-      return OperatorDecoder.positions(Arrays.stream(positions).max().orElse(0) + 1);
+      return SlotCache.positions(Arrays.stream(positions).max().orElse(0) + 1);
     }
 
     Block block(Scope scope) {
@@ -458,10 +354,10 @@ final class OperatorDecoder implements Decoder {
   private List<Queries> queries(List<Input> inputs) {
     List<Queries> all = new ArrayList<>();
     List<Integer> rows = new ArrayList<>();
-    List<Slot> single = new ArrayList<>();
+    List<SlotCache.Slot> single = new ArrayList<>();
     int row = 0;
     for (Input input : inputs) {
-      Slot slot = (Slot) input.sequence();
+      SlotCache.Slot slot = SlotCache.slot(input.sequence());
       int n = input.tokens().length;
       if (n == 1) {
         rows.add(row);
@@ -469,20 +365,21 @@ final class OperatorDecoder implements Decoder {
       } else {
         int each = BufferSizes.padded(n);
         int[] positions = new int[each];
-        Arrays.setAll(positions, i -> i < n ? slot.length + i : -1);
+        Arrays.setAll(positions, i -> i < n ? slot.length() + i : -1);
         int[] own = IntStream.range(row, row + n).toArray();
         int[] places = IntStream.range(0, n).toArray();
-        all.add(new Queries(this, slot.index, 1, each, positions, own, places));
+        all.add(new Queries(this, slot.index(), 1, each, positions, own, places));
       }
       row += n;
     }
     if (!single.isEmpty()) {
-      int some = slots(single.stream().mapToInt(slot -> slot.index + 1).max().orElse(0));
+      int some =
+          SlotCache.slots(single.stream().mapToInt(slot -> slot.index() + 1).max().orElse(0));
       int[] positions = new int[some];
       Arrays.fill(positions, -1);
-      single.forEach(slot -> positions[slot.index] = slot.length);
+      single.forEach(slot -> positions[slot.index()] = slot.length());
       int[] own = rows.stream().mapToInt(Integer::intValue).toArray();
-      int[] places = single.stream().mapToInt(slot -> slot.index).toArray();
+      int[] places = single.stream().mapToInt(SlotCache.Slot::index).toArray();
       all.add(new Queries(this, 0, some, 1, positions, own, places));
     }
     return all;

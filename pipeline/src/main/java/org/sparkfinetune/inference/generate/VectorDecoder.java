@@ -89,12 +89,7 @@ final class VectorDecoder implements Decoder {
 
   @Override
   public float[] lastLogits(List<Input> inputs) {
-    int[] last = new int[inputs.size()];
-    int end = 0;
-    for (int i = 0; i < last.length; i++) {
-      end += inputs.get(i).tokens().length;
-      last[i] = end - 1;
-    }
+    int[] last = Column.last(inputs);
     float[] hidden = hidden(inputs);
     float[] chosen = new float[last.length * config.hiddenSize()];
     for (int i = 0; i < last.length; i++) {

@@ -178,7 +178,9 @@ final class ClusterCheck {
       return CheckLine.warned(
           GPUS, weights.text(), "Without offload in fsdp they stay there as far as they fit.");
     }
-    return CheckLine.passed(GPUS, weights.text());
+    return weights.lacking() > 0
+        ? CheckLine.warned(GPUS, weights.text(), "Raise gpu_memory, or ask plan what to change.")
+        : CheckLine.passed(GPUS, weights.text());
   }
 
   private List<CheckLine> host(String host, ClusterProbe.Found one, int onHost, int ranks) {

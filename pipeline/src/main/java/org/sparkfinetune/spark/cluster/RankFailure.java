@@ -58,7 +58,7 @@ public final class RankFailure extends RuntimeException {
    * ends an executor, once it has told the driver of the failure, if a cause is an error of the
    * JVM's.
    */
-  private static Optional<VirtualMachineError> executorsEnd(Throwable cause) {
+  static Optional<VirtualMachineError> executorsEnd(Throwable cause) {
     return DeviceFailure.endsProcess(cause)
         ? Optional.of(new InternalError("This executor ends: its process has lost its GPU."))
         : Optional.empty();

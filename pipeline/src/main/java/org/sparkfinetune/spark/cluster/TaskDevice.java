@@ -1,6 +1,8 @@
 package org.sparkfinetune.spark.cluster;
 
+import java.util.Iterator;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.apache.spark.TaskContext;
 import org.jspecify.annotations.Nullable;
@@ -8,6 +10,7 @@ import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -37,6 +40,38 @@ public final class TaskDevice {
     Compute compute = new Compute(choice, bf16, GradientCheckpointing.ON, true);
     String host = org.apache.spark.SparkEnv.get().blockManager().blockManagerId().host();
     return new RankDevice().choose(compute, new RankDevice.Asking(task.partitionId(), host, gpu));
+  }
+
+  /**
+   * What a task makes of its rows. If its process loses the GPU meanwhile, the task fails in a way
+   * by which Spark ends the executor, too (see {@link RankFailure}): no later task could compute
+   * there.
+   *
+   * @param made called at once
+   */
+  public static <T> Iterator<T> endingLostExecutors(Supplier<Iterator<T>> made) {
+    Iterator<T> results = endingLostExecutor(made);
+    return new Iterator<>() {
+      @Override
+      public boolean hasNext() {
+        return endingLostExecutor(results::hasNext);
+      }
+
+      @Override
+      public T next() {
+        return endingLostExecutor(results::next);
+      }
+    };
+  }
+
+  private static <V> V endingLostExecutor(Supplier<V> work) {
+    try {
+      return work.get();
+    } catch (RunFailure e) {
+      throw RankFailure.executorsEnd(e)
+          .map(end -> new RunFailure(String.valueOf(e.getMessage()), end))
+          .orElse(e);
+    }
   }
 
   private static ComputeDevice ofDriver(DeviceChoice choice) {

@@ -32,6 +32,7 @@ import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
+import org.sparkfinetune.spark.cluster.TaskDevice;
 import org.sparkfinetune.spark.dataset.ConversationCoder;
 import org.sparkfinetune.spark.generate.AnsweringModel;
 import org.sparkfinetune.spark.generate.AnsweringProgress;
@@ -87,9 +88,10 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
 
   @Override
   public Iterator<Row> call(Iterator<Row> rows) {
-    if (!rows.hasNext()) {
-      return rows;
-    }
+    return rows.hasNext() ? TaskDevice.endingLostExecutors(() -> results(rows)) : rows;
+  }
+
+  private Iterator<Row> results(Iterator<Row> rows) {
     TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     List<Integer> indexes = new ArrayList<>();
     List<Conversation> conversations = new ArrayList<>();

@@ -31,6 +31,7 @@ import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.inference.generate.TextGenerator.Completion;
 import org.sparkfinetune.inference.generate.TextGenerator.TextListener;
 import org.sparkfinetune.inference.generate.TextGenerator.TextPrompt;
+import org.sparkfinetune.spark.cluster.TaskDevice;
 
 /** Rows with a prompt in one column into the same rows with an answer. */
 public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
@@ -66,9 +67,10 @@ public final class AnswerRows implements MapPartitionsFunction<Row, Row> {
 
   @Override
   public Iterator<Row> call(Iterator<Row> rows) {
-    if (!rows.hasNext()) {
-      return rows;
-    }
+    return rows.hasNext() ? TaskDevice.endingLostExecutors(() -> results(rows)) : rows;
+  }
+
+  private Iterator<Row> results(Iterator<Row> rows) {
     TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     return new Answers(rows, generator, model.value().chunk());
   }

@@ -13,6 +13,7 @@ import org.sparkfinetune.data.conversation.Conversation.Role;
 import org.sparkfinetune.data.tokenize.LossExtent;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.TextGenerator;
+import org.sparkfinetune.spark.cluster.TaskDevice;
 
 /** Rows with a conversation in one column into the same rows with its loss. */
 final class LossRows implements MapPartitionsFunction<Row, Row> {
@@ -46,9 +47,10 @@ final class LossRows implements MapPartitionsFunction<Row, Row> {
 
   @Override
   public Iterator<Row> call(Iterator<Row> rows) {
-    if (!rows.hasNext()) {
-      return rows;
-    }
+    return rows.hasNext() ? TaskDevice.endingLostExecutors(() -> results(rows)) : rows;
+  }
+
+  private Iterator<Row> results(Iterator<Row> rows) {
     TextGenerator generator = model.value().newTaskGenerator(threads, counts.layersLoaded());
     return new Iterator<>() {
       @Override

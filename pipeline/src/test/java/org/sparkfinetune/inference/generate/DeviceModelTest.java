@@ -11,8 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
-import org.sparkfinetune.inference.generate.DeviceModel.Fit;
-import org.sparkfinetune.inference.generate.DeviceModel.Kept;
+import org.sparkfinetune.inference.generate.DeviceFit.Kept;
 import org.sparkfinetune.store.Store;
 
 /** How a model's weights fit the memory of a device. */
@@ -33,7 +32,7 @@ final class DeviceModelTest {
   /** Bytes that have to be there besides the weights. */
   private static long beside(DecodingModel model, ElementType type) {
     long tokens = Math.min(4096, model.config().contextLength());
-    return (1L << 30) + tokens * DeviceModel.cacheBytes(model.config(), type);
+    return (1L << 30) + tokens * DeviceFit.cacheBytes(model.config(), type);
   }
 
   /** Free bytes with which weights are kept so: just enough for it. */
@@ -41,28 +40,27 @@ final class DeviceModelTest {
     if (kept == Kept.DECODED) {
       return OptionalLong.empty();
     }
-    Fit whole = DeviceModel.fit(model, type, OptionalLong.of(PLENTY));
+    DeviceFit whole = DeviceFit.of(model, type, OptionalLong.of(PLENTY));
     return OptionalLong.of(whole.weights() + beside(model, type) - 1);
   }
 
   @Test
   void weights_are_decoded_where_there_is_room_and_packed_where_there_is_less() {
     try (DecodingModel model = model(BaseForm.NF4)) {
-      Fit whole = DeviceModel.fit(model, BF16, OptionalLong.of(PLENTY));
+      DeviceFit whole = DeviceFit.of(model, BF16, OptionalLong.of(PLENTY));
       assertThat(whole.kept()).isEqualTo(Kept.DECODED);
       assertThat(whole.cache()).hasValue(PLENTY - (1L << 30) - whole.weights());
 
       long exactly = whole.weights() + beside(model, BF16);
-      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(exactly)).kept())
+      assertThat(DeviceFit.of(model, BF16, OptionalLong.of(exactly)).kept())
           .isEqualTo(Kept.DECODED);
-      Fit packed = DeviceModel.fit(model, BF16, OptionalLong.of(exactly - 1));
+      DeviceFit packed = DeviceFit.of(model, BF16, OptionalLong.of(exactly - 1));
       assertThat(packed.kept()).isEqualTo(Kept.PACKED);
       assertThat(packed.weights()).isLessThan(whole.weights());
 
       long least = packed.weights() + beside(model, BF16);
-      assertThat(DeviceModel.fit(model, BF16, OptionalLong.of(least)).kept())
-          .isEqualTo(Kept.PACKED);
-      assertThatThrownBy(() -> DeviceModel.fit(model, BF16, OptionalLong.of(least - 1)))
+      assertThat(DeviceFit.of(model, BF16, OptionalLong.of(least)).kept()).isEqualTo(Kept.PACKED);
+      assertThatThrownBy(() -> DeviceFit.of(model, BF16, OptionalLong.of(least - 1)))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("GiB are free")
           .hasMessageContaining("device: cpu");
@@ -72,9 +70,9 @@ final class DeviceModelTest {
   @Test
   void sixteen_bits_are_never_quantised_to_fit() {
     try (DecodingModel model = model(BaseForm.AS_STORED)) {
-      Fit whole = DeviceModel.fit(model, BF16, OptionalLong.of(PLENTY));
+      DeviceFit whole = DeviceFit.of(model, BF16, OptionalLong.of(PLENTY));
       long exactly = whole.weights() + beside(model, BF16);
-      assertThatThrownBy(() -> DeviceModel.fit(model, BF16, OptionalLong.of(exactly - 1)))
+      assertThatThrownBy(() -> DeviceFit.of(model, BF16, OptionalLong.of(exactly - 1)))
           .isInstanceOf(UserError.class)
           .hasMessageContaining("base: dequantized");
     }
@@ -82,12 +80,12 @@ final class DeviceModelTest {
 
   @Test
   void sizes_come_from_a_small_set() {
-    assertThat(OperatorDecoder.slots(1)).isEqualTo(1);
-    assertThat(OperatorDecoder.slots(5)).isEqualTo(8);
-    assertThat(OperatorDecoder.slots(32)).isEqualTo(32);
-    assertThat(OperatorDecoder.positions(1)).isEqualTo(256);
-    assertThat(OperatorDecoder.positions(256)).isEqualTo(256);
-    assertThat(OperatorDecoder.positions(257)).isEqualTo(512);
-    assertThat(OperatorDecoder.positions(100_000)).isEqualTo(102_400);
+    assertThat(SlotCache.slots(1)).isEqualTo(1);
+    assertThat(SlotCache.slots(5)).isEqualTo(8);
+    assertThat(SlotCache.slots(32)).isEqualTo(32);
+    assertThat(SlotCache.positions(1)).isEqualTo(256);
+    assertThat(SlotCache.positions(256)).isEqualTo(256);
+    assertThat(SlotCache.positions(257)).isEqualTo(512);
+    assertThat(SlotCache.positions(100_000)).isEqualTo(102_400);
   }
 }

@@ -31,7 +31,7 @@ import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
-import org.sparkfinetune.inference.generate.DeviceModel.Kept;
+import org.sparkfinetune.inference.generate.DeviceFit.Kept;
 import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
@@ -363,8 +363,8 @@ final class OperatorDecoderParityTest {
   }
 
   private static OptionalLong tokensOfCache(DecodingModel model, int tokens) {
-    long weights = DeviceModel.fit(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
-    long cache = tokens * DeviceModel.cacheBytes(model.config(), ElementType.FLOAT32);
+    long weights = DeviceFit.of(model, ElementType.FLOAT32, OptionalLong.of(1L << 40)).weights();
+    long cache = tokens * DeviceFit.cacheBytes(model.config(), ElementType.FLOAT32);
     return OptionalLong.of((1L << 30) + weights + cache);
   }
 }
