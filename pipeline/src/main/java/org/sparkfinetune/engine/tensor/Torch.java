@@ -53,6 +53,17 @@ public final class Torch implements AutoCloseable {
     }
   }
 
+  /**
+   * Lets scripts run as they are written. libtorch keeps that for each thread; on others it watches
+   * them and compiles what it saw anew for every shape, which takes longer than small runs.
+   */
+  private static final ThreadLocal<Boolean> AS_WRITTEN =
+      ThreadLocal.withInitial(
+          () -> {
+            JniUtils.setGraphExecutorOptimize(false);
+            return true;
+          });
+
   private final PtNDManager root;
   private final PtSymbolBlock module;
   private final ComputeDevice device;
@@ -115,7 +126,6 @@ public final class Torch implements AutoCloseable {
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
     Engine engine = engine();
     JniUtils.setNumThreads(threads);
-    JniUtils.setGraphExecutorOptimize(false);
     // Scripts put tensors where they belong; DJL's own device is that of memory it makes itself.
     PtNDManager root = (PtNDManager) engine.newBaseManager(Device.cpu());
     try (InputStream archive = Scripts.operators(attention, determinism)) {
@@ -196,14 +206,6 @@ public final class Torch implements AutoCloseable {
     return JniUtils.getNumThreads();
   }
 
-  /**
-   * Lets scripts run as they are written on this thread too, as on the one that started libtorch:
-   * elsewhere libtorch watches them and compiles what it saw anew for every shape.
-   */
-  public void useOnThisThread() {
-    JniUtils.setGraphExecutorOptimize(false);
-  }
-
   /** Of this process's operators since the start. */
   public OperatorTimes times() {
     return times;
@@ -281,6 +283,7 @@ public final class Torch implements AutoCloseable {
 
   /** Runs a script of any archive; its arguments stay open. */
   IValue run(PtSymbolBlock archive, String method, IValue... arguments) {
+    AS_WRITTEN.get();
     try {
       return IValueUtils.runMethod(archive, method, arguments);
     } catch (EngineException e) {

@@ -58,9 +58,7 @@ final class OperatorDecoder implements Decoder {
   private final List<Optional<Rope>> ropes;
   private final SlotCache cache;
 
-  /** For this thread. */
   OperatorDecoder(DeviceModel model) {
-    model.ops().torch().useOnThisThread();
     this.model = model;
     this.config = model.host().config();
     this.ops = model.ops();
