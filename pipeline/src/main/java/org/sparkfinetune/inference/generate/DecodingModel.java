@@ -1,7 +1,9 @@
 package org.sparkfinetune.inference.generate;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
@@ -11,8 +13,9 @@ import org.sparkfinetune.store.Store;
 
 /**
  * A base model and maybe an adapter, ready for decoding. Weights lie outside the heap, mapped from
- * the checkpoint where it is on a local disk. May be used by any number of threads, each with a
- * {@link Generator} of its own.
+ * the checkpoint where it is on a local disk; the first {@link Generator} that finds room in the
+ * heap leaves them there decoded. May be used by any number of threads, each with a generator of
+ * its own.
  */
 public final class DecodingModel implements AutoCloseable {
   private final DecoderConfig config;
@@ -91,6 +94,17 @@ public final class DecodingModel implements AutoCloseable {
     return layers;
   }
 
+  /** Those that every token meets, and all experts'. */
+  List<Matrix> matrices() {
+    List<Linear> linears = new ArrayList<>(List.of(head));
+    for (Layer layer : layers) {
+      linears.addAll(layer.qkv());
+      linears.add(layer.o());
+      linears.addAll(layer.mlp().linears());
+    }
+    return linears.stream().map(Linear::matrix).toList();
+  }
+
   float[] finalNorm() {
     return finalNorm;
   }
@@ -124,15 +138,28 @@ public final class DecodingModel implements AutoCloseable {
 
   /** What follows attention. */
   sealed interface Mlp {
+    /** But for routers, which are small. */
+    List<Linear> linears();
+
     /**
      * {@code down(act(gate x) * up x)}.
      *
      * @param gateUp gate and up, or one that holds both
      */
-    record Dense(List<Linear> gateUp, Linear down) implements Mlp {}
+    record Dense(List<Linear> gateUp, Linear down) implements Mlp {
+      @Override
+      public List<Linear> linears() {
+        return Stream.concat(gateUp.stream(), Stream.of(down)).toList();
+      }
+    }
 
     /** Of some experts those that the router gives a token. */
-    record Mixture(Linear router, List<Dense> experts) implements Mlp {}
+    record Mixture(Linear router, List<Dense> experts) implements Mlp {
+      @Override
+      public List<Linear> linears() {
+        return experts.stream().flatMap(expert -> expert.linears().stream()).toList();
+      }
+    }
   }
 
   /**

@@ -10,8 +10,8 @@ import org.sparkfinetune.errors.UserError;
 /**
  * Continues prompts, some at a time: where one ends the next takes its place. A prompt that begins
  * as another that is being continued takes over its keys and values. What a prompt is continued
- * with depends on none of this, nor on how many are continued together; where it is but one, sums
- * are rounded otherwise. One thread at a time may use it.
+ * with depends on none of this, nor on how many are continued together; where it is but one and the
+ * model too large to stay decoded, sums are rounded otherwise. One thread at a time may use it.
  */
 public final class Generator implements AutoCloseable {
   /** Tokens from which on a common beginning is worth its copy. */

@@ -9,8 +9,8 @@ import org.slf4j.LoggerFactory;
  * weight serves all columns. An output is then one chain of multiply-adds over its inputs in their
  * order, whatever is computed beside it and however wide vectors are.
  *
- * <p>For one column alone making panels takes longer than using them: there, rows of weights lie
- * along vectors, whose lanes are added at the end.
+ * <p>For one column alone making panels takes longer than using them: where they do not stay, rows
+ * of weights lie along vectors, whose lanes are added at the end.
  */
 interface Kernels {
   /** Rows of a panel. */
@@ -45,6 +45,36 @@ interface Kernels {
       int yAt,
       int yStride,
       boolean add);
+
+  /**
+   * {@link #product} with a panel of {@link KeptPanels}, to the same bits.
+   *
+   * @param w two input elements of a row in an int
+   * @param depth even
+   * @param panel (depth, PANEL), to decode into
+   */
+  void pairProduct(
+      int[] w,
+      int wAt,
+      int depth,
+      int rows,
+      float[] x,
+      int xAt,
+      int xStride,
+      int n,
+      float[] y,
+      int yAt,
+      int yStride,
+      boolean add,
+      float[] panel);
+
+  /**
+   * Makes of a decoded panel of bf16 one of {@link KeptPanels}.
+   *
+   * @param panel (depth, PANEL)
+   * @param depth even
+   */
+  void pack(float[] panel, int depth, int[] pairs, int at);
 
   /**
    * {@code y[yAt + r] = w[r] · x} for bf16 weights in pairs and one column.

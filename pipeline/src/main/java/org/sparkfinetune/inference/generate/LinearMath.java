@@ -3,6 +3,7 @@ package org.sparkfinetune.inference.generate;
 import java.util.ArrayList;
 import java.util.List;
 import org.sparkfinetune.inference.generate.Linear.Lora;
+import org.sparkfinetune.inference.generate.Matrix.Form;
 
 /**
  * Linears with a common input times n columns, all threads together. Columns lie behind one
@@ -17,19 +18,25 @@ final class LinearMath {
 
   private final Kernels kernels;
   private final SpinningPool pool;
-  private final boolean alone;
+  private final Decoding decoding;
   private float[] low = new float[0];
   private float[] even = new float[0];
   private float[] odd = new float[0];
 
-  /**
-   * @param alone whether single columns, which are then computed faster and rounded otherwise, come
-   *     from one sequence alone
-   */
-  LinearMath(Kernels kernels, SpinningPool pool, boolean alone) {
+  /** What is done with weights that are decoded. */
+  enum Decoding {
+    /** Panels of bf16 stay in the heap. */
+    ONCE,
+    /** To the same bits; nothing stays. */
+    EACH_TIME,
+    /** The same, but a single column meets rows, which takes less and is rounded otherwise. */
+    EACH_TIME_BY_ROWS
+  }
+
+  LinearMath(Kernels kernels, SpinningPool pool, Decoding decoding) {
     this.kernels = kernels;
     this.pool = pool;
-    this.alone = alone;
+    this.decoding = decoding;
   }
 
   /** Rows {@code [from, to)} of one of the linears. */
@@ -41,7 +48,7 @@ final class LinearMath {
    */
   void apply(List<Linear> linears, float[] x, int n, List<float[]> results) {
     int[] lowAt = lowRank(linears, x, n);
-    boolean single = alone && n == 1;
+    boolean single = decoding == Decoding.EACH_TIME_BY_ROWS && n == 1;
     if (single) {
       splitPairs(x);
     }
@@ -133,17 +140,47 @@ final class LinearMath {
   }
 
   private void panels(Matrix matrix, Part part, float[] x, int n, float[] y) {
+    boolean keeps = decoding == Decoding.ONCE && matrix.form() == Form.PAIRS;
     ThreadBuffers buffers = ThreadBuffers.ofThisThread();
-    int in = matrix.in();
     for (int row = part.from(); row < part.to(); row += Kernels.PANEL) {
       int rows = Math.min(Kernels.PANEL, part.to() - row);
-      matrix.read(row, rows, buffers);
-      for (int from = 0; from < in; from += Kernels.DEPTH) {
-        int depth = Math.min(Kernels.DEPTH, in - from);
-        matrix.decode(from, from + depth, kernels, buffers);
-        kernels.product(
-            buffers.panel(), 0, depth, rows, x, from, in, n, y, row, matrix.out(), from > 0);
+      if (keeps) {
+        int[] panel = matrix.kept().panel(matrix, row, kernels, buffers);
+        kept(panel, matrix, row, rows, x, n, y, buffers);
+      } else {
+        matrix.read(row, rows, buffers);
+        decoded(matrix, row, rows, x, n, y, buffers);
       }
+    }
+  }
+
+  private void kept(
+      int[] panel,
+      Matrix matrix,
+      int row,
+      int rows,
+      float[] x,
+      int n,
+      float[] y,
+      ThreadBuffers buffers) {
+    int in = matrix.in();
+    int out = matrix.out();
+    for (int from = 0; from < in; from += Kernels.DEPTH) {
+      int depth = Math.min(Kernels.DEPTH, in - from);
+      int at = from / 2 * Kernels.PANEL;
+      kernels.pairProduct(
+          panel, at, depth, rows, x, from, in, n, y, row, out, from > 0, buffers.panel());
+    }
+  }
+
+  private void decoded(
+      Matrix matrix, int row, int rows, float[] x, int n, float[] y, ThreadBuffers buffers) {
+    int in = matrix.in();
+    int out = matrix.out();
+    for (int from = 0; from < in; from += Kernels.DEPTH) {
+      int depth = Math.min(Kernels.DEPTH, in - from);
+      matrix.decode(from, from + depth, kernels, buffers);
+      kernels.product(buffers.panel(), 0, depth, rows, x, from, in, n, y, row, out, from > 0);
     }
   }
 

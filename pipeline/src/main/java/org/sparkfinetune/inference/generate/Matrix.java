@@ -43,6 +43,9 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
   Form form();
 
+  /** Panels that were decoded before, where {@link #form} is {@link Form#PAIRS}. */
+  KeptPanels kept();
+
   /**
    * Decodes whole rows, for {@link Kernels#pairRows} or {@link Kernels#floatRows}.
    *
@@ -82,6 +85,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     private final float[] absmax;
     private final Rounded rounded;
     private final boolean wholeBlocks;
+    private final KeptPanels kept;
     private final Nf4Codec codec = Nf4Codec.fastest();
 
     /**
@@ -95,6 +99,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
       this.absmax = decoded(absmax);
       this.rounded = rounded;
       this.wholeBlocks = in % BLOCK == 0;
+      this.kept = new KeptPanels(out);
     }
 
     private static float[] decoded(Absmax absmax) {
@@ -133,6 +138,11 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     @Override
     public Form form() {
       return rounded == Rounded.BF16 && in % 2 == 0 ? Form.PAIRS : Form.FLOATS;
+    }
+
+    @Override
+    public KeptPanels kept() {
+      return kept;
     }
 
     @Override
@@ -207,6 +217,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     private final ByteBuffer bytes;
     private final DType dtype;
     private final SortedMap<Integer, float[]> replaced;
+    private final KeptPanels kept;
 
     PlainMatrix(int out, int in, ByteBuffer bytes, DType dtype) {
       this(out, in, bytes, dtype, new TreeMap<>());
@@ -219,6 +230,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
       this.bytes = bytes;
       this.dtype = dtype;
       this.replaced = replaced;
+      this.kept = new KeptPanels(out);
     }
 
     /** The same with other numbers in some rows, each (in). */
@@ -240,6 +252,11 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
     public Form form() {
       boolean pairs = dtype == DType.BF16 && in % 2 == 0 && replaced.isEmpty();
       return pairs ? Form.PAIRS : Form.FLOATS;
+    }
+
+    @Override
+    public KeptPanels kept() {
+      return kept;
     }
 
     @Override

@@ -6,8 +6,8 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Products of one row, or of four, of bf16 pairs with a column; even and odd elements are summed
- * apart. Written out because the JIT keeps only local variables in registers, and long enough that
+ * Products of bf16 pairs with a column: of one row or four, whose even and odd elements are summed
+ * apart, and of a panel. Written out because the JIT keeps only local variables in registers, and long enough that
  * it compiles each by itself: within its callers it runs at half the speed.
  */
 final class PairTiles {
@@ -27,6 +27,38 @@ final class PairTiles {
     for (; r < rows; r++) {
       rows1x1(w, at + r * half, half, even, odd, x, y, yAt + r);
     }
+  }
+
+  /** Four vectors of rows of a panel and a column: an output is one chain of multiply-adds. */
+  static void panelColumn(
+      int[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt, boolean add) {
+    FloatVector s0 = FloatVector.zero(FLOATS);
+    FloatVector s1 = FloatVector.zero(FLOATS);
+    FloatVector s2 = FloatVector.zero(FLOATS);
+    FloatVector s3 = FloatVector.zero(FLOATS);
+    for (int i = 0; i < depth / 2; i++) {
+      int row = at + i * Kernels.PANEL;
+      FloatVector even = FloatVector.broadcast(FLOATS, x[xAt + 2 * i]);
+      FloatVector odd = FloatVector.broadcast(FLOATS, x[xAt + 2 * i + 1]);
+      IntVector p0 = IntVector.fromArray(INTS, w, row);
+      s0 = high(p0).fma(odd, low(p0).fma(even, s0));
+      IntVector p1 = IntVector.fromArray(INTS, w, row + LANES);
+      s1 = high(p1).fma(odd, low(p1).fma(even, s1));
+      IntVector p2 = IntVector.fromArray(INTS, w, row + 2 * LANES);
+      s2 = high(p2).fma(odd, low(p2).fma(even, s2));
+      IntVector p3 = IntVector.fromArray(INTS, w, row + 3 * LANES);
+      s3 = high(p3).fma(odd, low(p3).fma(even, s3));
+    }
+    if (add) {
+      s0 = s0.add(FloatVector.fromArray(FLOATS, y, yAt));
+      s1 = s1.add(FloatVector.fromArray(FLOATS, y, yAt + LANES));
+      s2 = s2.add(FloatVector.fromArray(FLOATS, y, yAt + 2 * LANES));
+      s3 = s3.add(FloatVector.fromArray(FLOATS, y, yAt + 3 * LANES));
+    }
+    s0.intoArray(y, yAt);
+    s1.intoArray(y, yAt + LANES);
+    s2.intoArray(y, yAt + 2 * LANES);
+    s3.intoArray(y, yAt + 3 * LANES);
   }
 
   private static FloatVector low(IntVector pair) {

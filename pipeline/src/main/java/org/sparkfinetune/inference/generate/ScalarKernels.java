@@ -38,6 +38,38 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
+  public void pairProduct(
+      int[] w,
+      int wAt,
+      int depth,
+      int rows,
+      float[] x,
+      int xAt,
+      int xStride,
+      int n,
+      float[] y,
+      int yAt,
+      int yStride,
+      boolean add,
+      float[] panel) {
+    for (int i = 0; i < depth / 2 * PANEL; i++) {
+      int to = i + i / PANEL * PANEL;
+      panel[to] = Float.intBitsToFloat(w[wAt + i] << 16);
+      panel[to + PANEL] = Float.intBitsToFloat(w[wAt + i] & 0xffff0000);
+    }
+    product(panel, 0, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
+  }
+
+  @Override
+  public void pack(float[] panel, int depth, int[] pairs, int at) {
+    for (int i = 0; i < depth / 2 * PANEL; i++) {
+      int from = i + i / PANEL * PANEL;
+      int low = Float.floatToRawIntBits(panel[from]) >>> 16;
+      pairs[at + i] = low | Float.floatToRawIntBits(panel[from + PANEL]) & 0xffff0000;
+    }
+  }
+
+  @Override
   public void pairRows(
       int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt) {
     for (int r = 0; r < rows; r++) {

@@ -14,6 +14,8 @@ import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
+import org.sparkfinetune.inference.generate.LinearMath.Decoding;
+import org.sparkfinetune.inference.generate.Matrix.Form;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
@@ -40,6 +42,9 @@ final class VectorDecoder implements Decoder {
   /** Of the heap, what keys and values may have. */
   private static final double HEAP_SHARE = 0.4;
 
+  /** Of the heap, what decoded weights may have. */
+  private static final double WEIGHTS_SHARE = 0.3;
+
   private final DecodingModel model;
   private final DecoderConfig config;
   private final Kernels kernels = FastestKernels.KERNELS;
@@ -56,9 +61,20 @@ final class VectorDecoder implements Decoder {
     this.model = model;
     this.config = model.config();
     this.pool = new SpinningPool(threads);
-    this.linears = new LinearMath(kernels, pool, alone);
+    long heap = Runtime.getRuntime().maxMemory();
+    this.linears = new LinearMath(kernels, pool, decoding(model.matrices(), heap, alone));
     this.attention = new Attention(config, kernels, pool);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
+  }
+
+  /** All weights stay decoded, or none. */
+  static Decoding decoding(List<Matrix> weights, long heap, boolean alone) {
+    long bytes = weights.stream().mapToLong(KeptPanels::bytes).sum();
+    boolean canStay = weights.stream().allMatch(matrix -> matrix.form() == Form.PAIRS);
+    if (canStay && bytes <= WEIGHTS_SHARE * heap) {
+      return Decoding.ONCE;
+    }
+    return alone ? Decoding.EACH_TIME_BY_ROWS : Decoding.EACH_TIME;
   }
 
   @Override

@@ -149,6 +149,51 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
+  public void pairProduct(
+      int[] w,
+      int wAt,
+      int depth,
+      int rows,
+      float[] x,
+      int xAt,
+      int xStride,
+      int n,
+      float[] y,
+      int yAt,
+      int yStride,
+      boolean add,
+      float[] panel) {
+    if (n == 1 && rows == PANEL && 4 * LANES <= PANEL) {
+      for (int r = 0; r < PANEL; r += 4 * LANES) {
+        PairTiles.panelColumn(w, wAt + r, depth, x, xAt, y, yAt + r, add);
+      }
+      return;
+    }
+    for (int i = 0; i < depth / 2 * PANEL; i += PANEL) {
+      for (int r = i; r < i + PANEL; r += LANES) {
+        IntVector pair = IntVector.fromArray(INTS, w, wAt + r);
+        pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().intoArray(panel, r + i);
+        pair.and(HIGH).reinterpretAsFloats().intoArray(panel, r + i + PANEL);
+      }
+    }
+    product(panel, 0, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
+  }
+
+  @Override
+  public void pack(float[] panel, int depth, int[] pairs, int at) {
+    for (int i = 0; i < depth / 2 * PANEL; i += PANEL) {
+      for (int r = i; r < i + PANEL; r += LANES) {
+        IntVector low = FloatVector.fromArray(FLOATS, panel, r + i).reinterpretAsInts();
+        FloatVector.fromArray(FLOATS, panel, r + i + PANEL)
+            .reinterpretAsInts()
+            .and(HIGH)
+            .or(low.lanewise(VectorOperators.LSHR, 16))
+            .intoArray(pairs, at + r);
+      }
+    }
+  }
+
+  @Override
   public void pairRows(
       int[] w, int at, int rows, int half, float[] even, float[] odd, float[] y, int yAt) {
     PairTiles.column(w, at, rows, half, even, odd, 0, y, yAt);

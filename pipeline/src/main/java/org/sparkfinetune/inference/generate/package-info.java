@@ -7,19 +7,20 @@
  * org.sparkfinetune.inference.generate.Decoder}s and does not know which.
  *
  * <p>The decision a newcomer would question: on the processor the whole decoder is Java on arrays
- * and the Vector API, although {@code tensor} has libtorch. One token is a matrix times a vector,
- * so its time is that of reading the weights: read in NF4 they are a quarter of bf16, and libtorch
- * has no such operator. Many tokens meet panels of weights that were decoded into a first-level
- * cache; products with them run at four fifths of what libtorch's float32 products reach, without
- * the decoded matrix that those need in memory. Batch inference on executors then needs no libtorch
- * either (446 MB to unpack, a second thread pool), a prompt is the same code with more columns, and
- * no padding exists anywhere.
+ * and the Vector API, although {@code tensor} has libtorch. Tokens, one or many, meet panels of
+ * weights in bf16; products with them run at four fifths of what libtorch's float32 products reach.
+ * Panels stay in the heap where those of the whole model fit a part of it ({@link
+ * org.sparkfinetune.inference.generate.KeptPanels}): decoding NF4 takes longer than reading bf16,
+ * as long as few columns share it. Otherwise each is decoded into a first-level cache whenever it
+ * is used, to the same bits, and no decoded matrix is in memory. Batch inference on executors then
+ * needs no libtorch (446 MB to unpack, a second thread pool), a prompt is the same code with more
+ * columns, and no padding exists anywhere.
  *
  * <p>Activations and sums are float32, weights are what the checkpoint holds or what QLoRA trained
  * over. Every sum is made in the same order whatever else is in the batch and however many threads
- * there are, so a row of a DataFrame gets the same answer wherever it is computed. A generator of
- * one sequence at a time ({@code batch_size: 1}, a single prompt) sums along rows, which is faster
- * there: its logits differ from the others' in the last places.
+ * there are, so a row of a DataFrame gets the same answer wherever it is computed. Where panels do
+ * not stay, a generator of one sequence at a time ({@code batch_size: 1}, a single prompt) sums
+ * along rows, which is faster there: its logits differ from the others' in the last places.
  *
  * <p>On a GPU the training operators decode ({@link
  * org.sparkfinetune.inference.generate.OperatorDecoder}): there they are fast enough, and a second

@@ -15,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.inference.generate.Linear.Lora;
+import org.sparkfinetune.inference.generate.LinearMath.Decoding;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix.Rounded;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
@@ -63,10 +64,10 @@ final class LinearMathTest {
   }
 
   private static float[] product(
-      Linear linear, float[] x, int n, Kernels kernels, int threads, boolean alone) {
+      Linear linear, float[] x, int n, Kernels kernels, int threads, Decoding decoding) {
     float[] y = new float[n * OUT];
     try (SpinningPool pool = new SpinningPool(threads)) {
-      new LinearMath(kernels, pool, alone).apply(List.of(linear), x, n, List.of(y));
+      new LinearMath(kernels, pool, decoding).apply(List.of(linear), x, n, List.of(y));
     }
     return y;
   }
@@ -83,21 +84,29 @@ final class LinearMathTest {
         .forEach(
             (name, matrix) -> {
               Linear linear = new Linear(matrix, floats(OUT), Optional.of(lora));
-              float[] together = product(linear, x, 11, FastestKernels.KERNELS, 2, false);
+              float[] together = product(linear, x, 11, FastestKernels.KERNELS, 2, Decoding.EACH_TIME);
               for (int n : new int[] {1, 3, 4}) {
                 for (int t = 0; t + n <= 11; t += n) {
                   float[] some = Arrays.copyOfRange(x, t * in, (t + n) * in);
-                  assertThat(product(linear, some, n, FastestKernels.KERNELS, 1, false))
+                  assertThat(product(linear, some, n, FastestKernels.KERNELS, 1, Decoding.EACH_TIME))
                       .as("%s, %s columns", name, n)
                       .containsExactly(Arrays.copyOfRange(together, t * OUT, (t + n) * OUT));
                 }
               }
+              for (int n : new int[] {11, 1, 3}) {
+                float[] some = Arrays.copyOf(x, n * in);
+                for (Kernels kernels : List.of(FastestKernels.KERNELS, new ScalarKernels())) {
+                  assertThat(product(linear, some, n, kernels, 2, Decoding.ONCE))
+                      .as("%s, %s columns, kept", name, n)
+                      .containsExactly(product(linear, some, n, kernels, 1, Decoding.EACH_TIME));
+                }
+              }
               float[] first = Arrays.copyOf(x, in);
-              float[] expected = product(linear, first, 1, new ScalarKernels(), 1, true);
+              float[] expected = product(linear, first, 1, new ScalarKernels(), 1, Decoding.EACH_TIME_BY_ROWS);
               assertThat(Arrays.copyOf(together, OUT))
                   .as(name)
                   .containsExactly(expected, within(1e-3f));
-              assertThat(product(linear, first, 1, FastestKernels.KERNELS, 2, true))
+              assertThat(product(linear, first, 1, FastestKernels.KERNELS, 2, Decoding.EACH_TIME_BY_ROWS))
                   .as("%s, by rows", name)
                   .containsExactly(expected, within(1e-3f));
             });
@@ -117,12 +126,28 @@ final class LinearMathTest {
         .forEach(
             (name, matrix) -> {
               Linear linear = new Linear(matrix, new float[0], Optional.empty());
-              float[] made = product(linear, x, 1, FastestKernels.KERNELS, 1, false);
+              float[] made = product(linear, x, 1, FastestKernels.KERNELS, 1, Decoding.EACH_TIME);
               for (int row = 0; row < OUT; row++) {
                 assertThat((double) made[row])
                     .as(name)
                     .isCloseTo(expected[row], within(allowed.getOrDefault(name, 5.0)));
               }
             });
+  }
+
+  @Test
+  void weights_stay_decoded_where_all_of_them_may_and_there_is_room() {
+    float[] w = floats(OUT * 64);
+    List<Matrix> pairs = List.of(nf4(w, 64, Rounded.BF16), plain(w, 64, DType.BF16));
+    // Three panels of 32 rows each, of 64 weights of two bytes.
+    long bytes = 2 * 3 * 32 * 64 * 2;
+    long enough = bytes * 10 / 3 + 1;
+    assertThat(VectorDecoder.decoding(pairs, enough, true)).isEqualTo(Decoding.ONCE);
+    assertThat(VectorDecoder.decoding(pairs, enough, false)).isEqualTo(Decoding.ONCE);
+    assertThat(VectorDecoder.decoding(pairs, enough - 10, false)).isEqualTo(Decoding.EACH_TIME);
+    assertThat(VectorDecoder.decoding(pairs, enough - 10, true))
+        .isEqualTo(Decoding.EACH_TIME_BY_ROWS);
+    List<Matrix> some = List.of(pairs.get(0), plain(w, 64, DType.F32));
+    assertThat(VectorDecoder.decoding(some, Long.MAX_VALUE, false)).isEqualTo(Decoding.EACH_TIME);
   }
 }
