@@ -49,6 +49,7 @@ class TrainConfigRefusalsTest {
           fsdp: full_shard no_shard | fsdp is full_shard no_shard; allowed: one of full_shard,
           fsdp_config: fsdp.json | fsdp_config is fsdp.json; allowed: a mapping with the keys backward_prefetch,
           fsdp_config: {backward_prefech: x} | unknown key fsdp_config.backward_prefech; did you mean fsdp_config.backward_prefetch?
+          ddp_backend: gloo      | ddp_backend is gloo; allowed: auto, nccl, spark
           report_to: wandb       | report_to is wandb; allowed: none, or one or more of tensorboard, mlflow
           eval_strategy: sometimes | eval_strategy is sometimes; allowed: no, steps, epoch
           max_steps: 0           | max_steps is 0; allowed: a whole number of at least 1, or -1 for no limit

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Objects;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -70,6 +71,7 @@ class AdamW8bitParityTest {
               "g",
               layout,
               InProcessGroup.group(1, ExchangeSettings.defaults()).get(0),
+              Optional.empty(),
               ops,
               AdamMoments.Factory.of(type, ops, scope),
               scope);
