@@ -211,6 +211,7 @@ class TrainConfigRefusalsTest {
           lr_scheduler_type: warmup_stable_decay; lr_scheduler_kwargs: {num_decay_steps: 1, decay_type: exp} | allowed is linear, cosine, 1-sqrt
           load_best_model_at_end: true; eval_strategy: no | load_best_model_at_end needs evaluations, but eval_strategy is no
           early_stopping_patience: 2; eval_strategy: no | early_stopping_patience needs evaluations
+          ddp_backend: nccl; device: cpu | ddp_backend is nccl, which is for GPUs, but device is cpu
           early_stopping_patience: 0 | early_stopping_patience
           adam_beta1: 1 | adam_beta1
           """)

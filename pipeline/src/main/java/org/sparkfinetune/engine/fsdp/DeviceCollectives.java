@@ -66,8 +66,7 @@ public final class DeviceCollectives implements AutoCloseable {
    * @param order of what was exchanged, by names and lengths
    * @param all told by the ranks for which the step's exchange is over: their order
    */
-  private record Exchanging(
-      long step, CRC32C order, CompletableFuture<List<ByteBuffer>> all) {}
+  private record Exchanging(long step, CRC32C order, CompletableFuture<List<ByteBuffer>> all) {}
 
   DeviceCollectives(Ops ops, ProcessGroup exchange, NcclCommunicator communicator) {
     this.ops = ops;
@@ -202,9 +201,7 @@ public final class DeviceCollectives implements AutoCloseable {
   private RuntimeException cause(RunFailure failure) {
     CompletableFuture<List<ByteBuffer>> all = exchanging.orElseThrow().all();
     long until = System.nanoTime() + PEER_NEWS.toNanos();
-    while (!all.isDone()
-        && System.nanoTime() < until
-        && !Thread.currentThread().isInterrupted()) {
+    while (!all.isDone() && System.nanoTime() < until && !Thread.currentThread().isInterrupted()) {
       LockSupport.parkNanos(PERIOD.toNanos() / 10);
     }
     if (all.isCompletedExceptionally()) {

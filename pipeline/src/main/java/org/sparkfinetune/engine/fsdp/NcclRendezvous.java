@@ -215,7 +215,9 @@ public final class NcclRendezvous {
     return IntStream.range(0, answers.size())
         .filter(rank -> answers.get(rank).objection().isPresent())
         .boxed()
-        .min(Comparator.comparing(rank -> answers.get(rank).objection().equals(Optional.of(CONSEQUENCE))))
+        .min(
+            Comparator.comparing(
+                rank -> answers.get(rank).objection().equals(Optional.of(CONSEQUENCE))))
         .map(rank -> "rank %s: %s".formatted(rank, answers.get(rank).objection().orElseThrow()))
         .map(Sentence::ended);
   }

@@ -22,9 +22,9 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  * This rank's slice of a group's trainable parameters, with Adam's moments: float32, one version a
  * step. Not safe for several threads.
  *
- * <p>All of it lives on the device, because the optimizer runs there. {@link ReduceScatter} says how
- * gradients come there; published parameters are copied to the host, which serves them, where host
- * code does not see the device's memory.
+ * <p>All of it lives on the device, because the optimizer runs there. {@link ReduceScatter} says
+ * how gradients come there; published parameters are copied to the host, which serves them, where
+ * host code does not see the device's memory.
  */
 public final class TrainableGroup {
   /** Values read from a source at a time. */

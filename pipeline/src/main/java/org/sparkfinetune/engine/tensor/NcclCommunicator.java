@@ -75,8 +75,7 @@ public final class NcclCommunicator {
    */
   public synchronized boolean isReady() {
     IntByReference state = new IntByReference();
-    nccl.check(
-        nccl.functions().ncclCommGetAsyncError(alive(), state), "ncclCommGetAsyncError");
+    nccl.check(nccl.functions().ncclCommGetAsyncError(alive(), state), "ncclCommGetAsyncError");
     return nccl.isDone(state.getValue(), "communicator");
   }
 

@@ -107,14 +107,7 @@ final class RankModel implements AutoCloseable {
       Path scratch,
       Optional<ShardStore> store) {
     return load(
-        recipe,
-        torch,
-        exchange,
-        Optional.empty(),
-        frozenSource,
-        trainableSource,
-        scratch,
-        store);
+        recipe, torch, exchange, Optional.empty(), frozenSource, trainableSource, scratch, store);
   }
 
   /**

@@ -276,8 +276,7 @@ final class GoldenRun {
                   recipe(),
                   torch,
                   exchange,
-                  new NcclRendezvous(
-                          new Ops(torch), exchange, () -> nccl.apply(exchange.rank()))
+                  new NcclRendezvous(new Ops(torch), exchange, () -> nccl.apply(exchange.rank()))
                       .meet(backend),
                   frozen,
                   trainable,

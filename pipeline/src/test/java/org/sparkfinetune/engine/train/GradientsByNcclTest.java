@@ -48,8 +48,7 @@ class GradientsByNcclTest {
   void a_rank_that_is_lost_in_a_step_ends_the_others() {
     FakeNccl nccl = new FakeNccl(RANKS).with(1, Fate.DIES, 5);
     assertThatThrownBy(
-            () ->
-                run(golden(GoldenRun.What.QLORA).exchangingBy(DdpBackend.AUTO, nccl::library)))
+            () -> run(golden(GoldenRun.What.QLORA).exchangingBy(DdpBackend.AUTO, nccl::library)))
         .hasMessageContaining("rank 1 (this JVM:0) failed: ")
         .hasMessageContaining("rank 1 was made to die");
     assertThat(nccl.ends()).containsOnly("ABORTED");
