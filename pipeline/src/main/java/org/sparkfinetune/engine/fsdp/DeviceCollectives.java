@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.zip.CRC32C;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.tensor.DeviceFailure;
 import org.sparkfinetune.engine.tensor.NcclCommunicator;
 import org.sparkfinetune.engine.tensor.NcclCommunicator.Place;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -211,7 +212,8 @@ public final class DeviceCollectives implements AutoCloseable {
         return ofPeer;
       }
     }
-    return broken.orElse(failure);
+    RunFailure own = broken.orElse(failure);
+    return DeviceFailure.of(own, "NCCL", ops.torch().device()).orElse(own);
   }
 
   /** Leaves the communicator; aborts it where an exchange is not over, for it may never be. */

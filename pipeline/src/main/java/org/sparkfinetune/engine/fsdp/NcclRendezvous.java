@@ -72,7 +72,16 @@ public final class NcclRendezvous {
     }
     Meeting meeting = meet();
     meeting.objection().ifPresent(objection -> refuse(backend, objection));
-    return meeting.communicator().map(own -> new DeviceCollectives(ops, exchange, own));
+    return meeting.communicator().map(this::collectives);
+  }
+
+  private DeviceCollectives collectives(NcclCommunicator own) {
+    try {
+      return new DeviceCollectives(ops, exchange, own);
+    } catch (RuntimeException e) {
+      own.abort();
+      throw e;
+    }
   }
 
   private void refuse(DdpBackend backend, String objection) {

@@ -157,16 +157,13 @@ public final class Nccl {
   /** Results of calls that do not block. */
   void check(int result, String call) {
     if (isFailure(result)) {
+      String words = String.valueOf(functions.ncclGetLastError(null)).strip();
       throw new RunFailure(
-          "NCCL's %s failed: %s. %s"
-              .formatted(call, functions.ncclGetErrorString(result), lastError()));
+          "NCCL's %s failed: %s.%s"
+              .formatted(
+                  call,
+                  functions.ncclGetErrorString(result),
+                  words.isEmpty() ? "" : " It says: " + CudaTrouble.shortened(words)));
     }
-  }
-
-  private String lastError() {
-    String words = String.valueOf(functions.ncclGetLastError(null)).strip();
-    return words.isEmpty()
-        ? "NCCL_DEBUG=INFO in the executors' environment makes it tell more."
-        : "It says: " + CudaTrouble.shortened(words);
   }
 }
