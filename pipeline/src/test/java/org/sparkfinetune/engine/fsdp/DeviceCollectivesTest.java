@@ -91,8 +91,11 @@ class DeviceCollectivesTest {
       names = {"CANNOT_JOIN", "NEVER_JOINED"})
   void one_rank_that_cannot_join_takes_all_to_the_way_by_the_host(Fate fate) {
     FakeNccl nccl = new FakeNccl(3).with(1, fate, 0);
-    assertThat(onRanks(group(3), exchange -> meet(exchange, nccl, DdpBackend.AUTO).isPresent()))
-        .containsOnly(false);
+    List<List<float[]>> sums =
+        onRanks(group(3), exchange -> steps(exchange, meet(exchange, nccl, DdpBackend.AUTO)));
+    assertThat(nccl.moved()).isZero();
+    List<List<float[]>> host = onRanks(group(3), exchange -> steps(exchange, Optional.empty()));
+    assertThat(sums).usingRecursiveComparison().isEqualTo(host);
     assertThat(nccl.violations()).isEmpty();
     assertThat(nccl.ends()).doesNotContain("UP", "JOINING");
   }
