@@ -68,7 +68,7 @@ final class OtherRecipeKeys implements Values.OtherKeys {
       optim_args optim_target_modules | | | adam_beta1, adam_beta2, adam_epsilon and weight_decay are AdamW's numbers
       deepspeed parallelism_config | | | fsdp and num_ranks say how a model is spread over ranks
       accelerator_config | .* | Spark starts ranks and gives them rows |
-      ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers ddp_static_graph ddp_backend ddp_timeout local_rank tpu_num_cores tpu_metrics_debug mp_parameters ray_scope use_mps_device | .* | Spark starts ranks, and gradients go to their owners |
+      ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers ddp_static_graph ddp_timeout local_rank tpu_num_cores tpu_metrics_debug mp_parameters ray_scope use_mps_device | .* | Spark starts ranks, and gradients go to their owners |
       fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap fsdp_config.min_num_params fsdp_config.transformer_layer_cls_to_wrap fsdp_config.limit_all_gathers fsdp_config.sync_module_states fsdp_config.cpu_ram_efficient_loading fsdp_config.version fsdp_config.state_dict_type fsdp_config.activation_checkpointing fsdp_config.xla | .* | a decoder layer is the unit of sharding, and a rank reads only its share |
       enable_jit_checkpoint | .* | a run that is stopped always saves first |
       save_on_each_node save_safetensors | .* | checkpoints lie in output_dir once |

@@ -22,6 +22,12 @@ public record Parallelism(
             doc = "map the shards of ranks on the same host, or always use the network")
         ExchangeMode exchange,
     @Key(
+            otherwise = "auto",
+            doc =
+                "what gradients go between ranks by: spark's transport or, between GPUs of one"
+                    + " host, nccl; auto: nccl where it can be had")
+        DdpBackend ddpBackend,
+    @Key(
             alias = "activation_offloading",
             otherwise = "false",
             doc = "spill activations between layers to a mapped file")
@@ -45,6 +51,7 @@ public record Parallelism(
         fsdp,
         prefetch,
         exchange,
+        ddpBackend,
         activationOffload,
         activationMemory,
         gpuMemory);
@@ -77,6 +84,16 @@ public record Parallelism(
     AUTO,
     /** Always over the network. */
     NETWORK
+  }
+
+  /** What gradients go between ranks by; the bits are the same. */
+  public enum DdpBackend implements KeyTable.Choice {
+    /** NCCL where all ranks have a GPU of one host, and it connects them. */
+    AUTO,
+    /** NCCL, or the run is refused. */
+    NCCL,
+    /** Spark's transport, through the hosts' memory. */
+    SPARK
   }
 
   /**

@@ -11,6 +11,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 import org.sparkfinetune.config.Key.Meaning;
+import org.sparkfinetune.config.Parallelism.DdpBackend;
 import org.sparkfinetune.errors.UserError;
 
 /**
@@ -66,6 +67,10 @@ public record TrainConfig(
         () ->
             "init_lora_weights is %s, which takes its part out of the base weights, and method is qlora, which keeps them in NF4 as they are (PEFT refuses PiSSA there too); use method: lora, or another init_lora_weights"
                 .formatted(first.text()));
+    problems.addIf(
+        parallelism.ddpBackend() == DdpBackend.NCCL && compute.device() == DeviceChoice.CPU,
+        () ->
+            "ddp_backend is nccl, which is for GPUs, but device is cpu; use ddp_backend: auto or spark");
     problems.refuse();
   }
 

@@ -49,6 +49,7 @@ class TrainConfigRefusalsTest {
           fsdp: full_shard no_shard | fsdp is full_shard no_shard; allowed: one of full_shard,
           fsdp_config: fsdp.json | fsdp_config is fsdp.json; allowed: a mapping with the keys backward_prefetch,
           fsdp_config: {backward_prefech: x} | unknown key fsdp_config.backward_prefech; did you mean fsdp_config.backward_prefetch?
+          ddp_backend: gloo      | ddp_backend is gloo; allowed: auto, nccl, spark
           report_to: wandb       | report_to is wandb; allowed: none, or one or more of tensorboard, mlflow
           eval_strategy: sometimes | eval_strategy is sometimes; allowed: no, steps, epoch
           max_steps: 0           | max_steps is 0; allowed: a whole number of at least 1, or -1 for no limit
@@ -210,6 +211,7 @@ class TrainConfigRefusalsTest {
           lr_scheduler_type: warmup_stable_decay; lr_scheduler_kwargs: {num_decay_steps: 1, decay_type: exp} | allowed is linear, cosine, 1-sqrt
           load_best_model_at_end: true; eval_strategy: no | load_best_model_at_end needs evaluations, but eval_strategy is no
           early_stopping_patience: 2; eval_strategy: no | early_stopping_patience needs evaluations
+          ddp_backend: nccl; device: cpu | ddp_backend is nccl, which is for GPUs, but device is cpu
           early_stopping_patience: 0 | early_stopping_patience
           adam_beta1: 1 | adam_beta1
           """)

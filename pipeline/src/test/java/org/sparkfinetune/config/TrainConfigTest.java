@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.EvaluateConfig.Metric;
 import org.sparkfinetune.config.Parallelism.BackwardPrefetch;
+import org.sparkfinetune.config.Parallelism.DdpBackend;
 import org.sparkfinetune.config.Parallelism.ExchangeMode;
 import org.sparkfinetune.config.Parallelism.Fsdp;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
@@ -84,6 +85,7 @@ class TrainConfigTest {
                     new Fsdp(ShardingStrategy.FULL_SHARD, false, false),
                     Optional.empty(),
                     ExchangeMode.AUTO,
+                    DdpBackend.AUTO,
                     false,
                     OptionalLong.empty(),
                     OptionalLong.empty()),
@@ -147,6 +149,7 @@ class TrainConfigTest {
                     new Fsdp(ShardingStrategy.HYBRID_SHARD, true, false),
                     Optional.of(BackwardPrefetch.NO_PREFETCH),
                     ExchangeMode.NETWORK,
+                    DdpBackend.SPARK,
                     true,
                     OptionalLong.of(6_000_000_000L),
                     OptionalLong.of(40_000_000_000L)),
@@ -462,6 +465,7 @@ class TrainConfigTest {
       forward_prefetch: false
       use_orig_params: true
     exchange: network
+    ddp_backend: spark
     activation_offload: true
     activation_memory: 6GB
     gpu_memory: 40GB

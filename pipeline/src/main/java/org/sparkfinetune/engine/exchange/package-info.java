@@ -9,15 +9,22 @@
  * kernel's that Java has no word for, in {@link
  * org.sparkfinetune.engine.exchange.MappedFile.ResidentPages}.
  *
- * <p>NCCL is not used, and does not fit behind {@link
- * org.sparkfinetune.engine.exchange.ProcessGroup}: it takes device pointers and a stream, all ranks
- * have to call in one order, and a peer that is gone hangs the stream until somebody aborts the
- * communicator; here buffers are the host's, reads are one-sided and at each rank's own pace, and
- * every wait ends. What it could serve lies above: gradients to their owners and the gathering of
- * trained parameters ({@code TrainableGroup}), which all ranks do in the order of layers. Sums
- * would have to be sends and receives that the owner adds in rank order, not NCCL's own reduction,
- * whose order depends on the topology. It is four bytes for each trained weight and step, sent
- * while backward goes on: little with LoRA, the whole model with {@code full}, where it would pay.
+ * <p>NCCL does not fit behind {@link org.sparkfinetune.engine.exchange.ProcessGroup}: it takes
+ * device pointers and a stream, all ranks have to call in one order, and a peer that is gone hangs
+ * the stream until somebody aborts the communicator; here buffers are the host's, reads are
+ * one-sided and at each rank's own pace, and every wait ends. It stands beside it, for gradients
+ * between GPUs of one host ({@code DeviceCollectives} in {@code fsdp}): the one exchange that all
+ * ranks do equally often and in one order. Ranks find each other for it through this package, and
+ * learn from it that a peer is gone. What else ranks read of each other stays here:
+ *
+ * <ul>
+ *   <li>frozen bytes, which a rank asks for when it comes to a layer, or not at all where they stay
+ *       on its GPU; on one host they are mapped files;
+ *   <li>trained parameters. Ranks do not gather them equally often: a step runs in as many groups
+ *       of batches as a rank's tokens need ({@code ActivationBudget}), an evaluation may have rows
+ *       for some ranks and none for others, and the result is gathered by rank 0 alone ({@code
+ *       AdapterSaver}).
+ * </ul>
  *
  * <p>The decision to question: the transport's own authentication is not enough. It guards requests
  * and uploads but serves streams to whoever asks, so {@link

@@ -1,17 +1,17 @@
 package org.sparkfinetune.engine.fsdp;
 
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.regex.Pattern;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.ReduceScatter.OnHost;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -22,18 +22,13 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
  * This rank's slice of a group's trainable parameters, with Adam's moments: float32, one version a
  * step. Not safe for several threads.
  *
- * <p>All of it lives on the device, because the optimizer runs there. Where host code does not see
- * the device's memory, contributions to the gradient are added up in the host's, where they arrive,
- * and go to the device as one sum; published parameters are copied to the host, which serves them.
+ * <p>All of it lives on the device, because the optimizer runs there. {@link ReduceScatter} says
+ * how gradients come there; published parameters are copied to the host, which serves them, where
+ * host code does not see the device's memory.
  */
 public final class TrainableGroup {
   /** Values read from a source at a time. */
   private static final int READ_ELEMENTS = 1 << 20;
-
-  /**
-   * So many buffers of full length may wait in a rank's memory outside the heap, which is limited.
-   */
-  private static final long WINDOW = 4;
 
   private static final Pattern LEARNS_AS_B = Pattern.compile("\\.lora_(B|magnitude_vector)\\b");
 
@@ -48,30 +43,26 @@ public final class TrainableGroup {
   private final AdamMoments moments;
   private final Tensor gradient;
 
-  /** Where contributions are added up: the gradient's own memory on the CPU. */
-  private final Tensor sum;
+  private final ReduceScatter sums;
 
   /** What peers read: the parameters' own memory on the CPU. */
   private final Tensor published;
 
-  /** The memory of the two, in as many buffers as it takes: a slice may have more than 2 GiB. */
-  private final List<ByteBuffer> sumBuffers;
-
+  /** Its memory, in as many buffers as it takes: a slice may have more than 2 GiB. */
   private final List<ByteBuffer> publishedBuffers;
-
-  /** All ranks' contributions, a buffer of the own slice after the other, not added up yet. */
-  private final Deque<CompletableFuture<List<ByteBuffer>>> contributions = new ArrayDeque<>();
-
-  /** Buffers of the own slice whose contributions are added up. */
-  private int added;
 
   private boolean gradientReady;
 
-  /** Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}. */
+  /**
+   * Begins with zeros; {@link #load} sets the values. Memory belongs to {@code scope}.
+   *
+   * @param onDevice how gradients go between ranks, where they can go from GPU to GPU
+   */
   public TrainableGroup(
       String name,
       TrainableLayout layout,
       ProcessGroup exchange,
+      Optional<DeviceCollectives> onDevice,
       Ops ops,
       AdamMoments.Factory moments,
       Scope scope) {
@@ -83,9 +74,8 @@ public final class TrainableGroup {
     this.parameters = ops.zeros(scope, ElementType.FLOAT32, n);
     this.moments = moments.of(name, layout, exchange.rank());
     this.gradient = ops.zeros(scope, ElementType.FLOAT32, n);
-    this.sum = ops.hostMemory().toHost(scope, gradient);
+    this.sums = new ReduceScatter.Ways(exchange, onDevice, ops, scope).of(name, gradient);
     this.published = ops.hostMemory().toHost(scope, parameters);
-    this.sumBuffers = ops.hostMemory().buffers(sum, 0, n);
     this.publishedBuffers = ops.hostMemory().buffers(published, 0, n);
   }
 
@@ -146,20 +136,13 @@ public final class TrainableGroup {
   public void publish(long version) {
     ops.hostMemory().copy(published, parameters);
     for (int i = 0; i < publishedBuffers.size(); i++) {
-      exchange.publish(key("parameters", i), version, publishedBuffers.get(i));
+      exchange.publish(key(i), version, publishedBuffers.get(i));
     }
   }
 
-  /** What the exchange calls a buffer of a slice. */
-  private String key(String what, int buffer) {
-    String key = what + "/" + name;
-    return sumBuffers.size() == 1 ? key : key + "/" + buffer;
-  }
-
-  /** So many buffers of a slice are on their way at a time, {@code each} times all together. */
-  private long window(int each) {
-    long bytes = (long) each * sumBuffers.get(0).capacity();
-    return Math.max(2, WINDOW * ops.hostMemory().bufferBytes() / bytes);
+  /** What the exchange calls a buffer of the parameters. */
+  private String key(int buffer) {
+    return OnHost.key("parameters", name, buffer, publishedBuffers.size());
   }
 
   /** All ranks' slices at a version, on their way in order. */
@@ -177,8 +160,9 @@ public final class TrainableGroup {
 
     private void ask() {
       int buffers = publishedBuffers.size();
-      while (next < buffers * exchange.worldSize() && asked.size() < window(1)) {
-        asked.add(exchange.published(next / buffers, key("parameters", next % buffers), version));
+      long window = OnHost.window(ops.hostMemory(), publishedBuffers.get(0).capacity());
+      while (next < buffers * exchange.worldSize() && asked.size() < window) {
+        asked.add(exchange.published(next / buffers, key(next % buffers), version));
         next++;
       }
     }
@@ -228,35 +212,15 @@ public final class TrainableGroup {
 
   /**
    * Sends each rank its slice of this rank's gradient and asks for the others' contributions to the
-   * own slice. {@code flat} has to stay as it is until the returned future completes. Of a large
-   * group the last part is sent only when all ranks are there with the first: contributions wait in
-   * their owner's memory, which does not grow with the group.
+   * own slice. All ranks do so in one order of groups, once a step.
    *
-   * @param flat where host code sees it
+   * @param flat on the device; taken over, but for its scope, which has to stay open until the
+   *     returned future completes
    */
   public CompletableFuture<Void> reduceScatter(Tensor flat, long step) {
-    gradientReady = false;
-    int ranks = exchange.worldSize();
-    if (ranks == 1) {
-      ops.hostMemory().copy(sum, flat);
-      complete();
-      return CompletableFuture.completedFuture(null);
-    }
-    List<List<ByteBuffer>> slices = new ArrayList<>();
-    for (int owner = 0; owner < ranks; owner++) {
-      slices.add(slice(flat, owner));
-    }
-    List<CompletableFuture<Void>> sent = new ArrayList<>();
-    for (int i = 0; i < sumBuffers.size(); i++) {
-      if (contributions.size() >= window(ranks)) {
-        addNext();
-      }
-      for (int owner = 0; owner < ranks; owner++) {
-        sent.add(exchange.push(owner, key("gradients", i), step, slices.get(owner).get(i)));
-      }
-      contributions.add(exchange.pushed(key("gradients", i), step));
-    }
-    return CompletableFuture.allOf(sent.toArray(CompletableFuture[]::new));
+    CompletableFuture<Void> sent = sums.begin(flat, step);
+    gradientReady = sums.addArrived();
+    return sent;
   }
 
   /**
@@ -265,54 +229,15 @@ public final class TrainableGroup {
    * @return whether the gradient is complete
    */
   public boolean addArrived() {
-    while (!contributions.isEmpty()
-        && contributions.element().isDone()
-        && !contributions.element().isCompletedExceptionally()) {
-      addNext();
-    }
+    gradientReady = sums.addArrived();
     return gradientReady;
   }
 
   /** Waits for what has not arrived; the sum of squares of the own slice. */
   public double finishGradient() {
-    while (!contributions.isEmpty()) {
-      addNext();
-    }
-    return ops.sumOfSquares(gradient);
-  }
-
-  /** Waits for all ranks' contributions to the next buffer; adds them up in rank order. */
-  private void addNext() {
-    List<ByteBuffer> arrived = exchange.await(contributions.element());
-    ByteBuffer whole = sumBuffers.get(added);
-    for (int rank = 0; rank < arrived.size(); rank++) {
-      ByteBuffer contribution = arrived.get(rank);
-      if (rank == 0) {
-        whole.duplicate().put(contribution.duplicate());
-      } else {
-        addInto(whole, contribution);
-      }
-      exchange.recycle(contribution);
-    }
-    contributions.remove();
-    added++;
-    if (added == sumBuffers.size()) {
-      complete();
-    }
-  }
-
-  private void complete() {
-    ops.hostMemory().copy(gradient, sum);
-    added = 0;
+    sums.finish();
     gradientReady = true;
-  }
-
-  private static void addInto(ByteBuffer sum, ByteBuffer contribution) {
-    var whole = sum.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-    var part = contribution.duplicate().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-    for (int i = 0; i < whole.limit(); i++) {
-      whole.put(i, whole.get(i) + part.get(i));
-    }
+    return ops.sumOfSquares(gradient);
   }
 
   /**

@@ -8,7 +8,11 @@
  * ranks' slices of as many groups as fit stay in its memory ({@link
  * org.sparkfinetune.engine.fsdp.ResidentShards}) and are not asked for again. Trainable ones are
  * versioned by step ({@link org.sparkfinetune.engine.fsdp.TrainableGroup}): the owner of a slice
- * adds up all ranks' gradients for it, updates it and publishes the next version.
+ * adds up all ranks' gradients for it, updates it and publishes the next version. Gradients come to
+ * it by the exchange or, between GPUs of one host, by NCCL ({@link
+ * org.sparkfinetune.engine.fsdp.DeviceCollectives}); the owner adds in rank order either way, so
+ * the bits are the same. NCCL itself has not run yet, for want of GPUs: ranks are tested with a
+ * library that works on the host's memory and holds its callers to NCCL's contract.
  *
  * <p>May use {@code tensor}, {@code quant} and {@code exchange}. Hand-written because no library on
  * the JVM shards a model.

@@ -90,6 +90,11 @@ final class CudaDriver {
     return architecture;
   }
 
+  /** Makes the GPU the calling thread's. */
+  void use() {
+    check(functions.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  }
+
   /** A function on the GPU, and its name there. */
   record Kernel(String name, Pointer function) {}
 
@@ -99,7 +104,7 @@ final class CudaDriver {
   }
 
   Module load(byte[] cubin) {
-    check(functions.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+    use();
     PointerByReference module = new PointerByReference();
     check(functions.cuModuleLoadData(module, cubin), "cuModuleLoadData");
     return name -> {
@@ -125,7 +130,7 @@ final class CudaDriver {
   }
 
   private void queue(Kernel kernel, long threads, Object... arguments) {
-    check(functions.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+    use();
     try (Memory values = new Memory(8L * arguments.length);
         Memory pointers = new Memory((long) Native.POINTER_SIZE * arguments.length)) {
       for (int i = 0; i < arguments.length; i++) {

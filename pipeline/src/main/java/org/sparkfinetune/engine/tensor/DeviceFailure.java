@@ -17,12 +17,14 @@ import org.sparkfinetune.errors.Sentence;
 public final class DeviceFailure {
   private static final Pattern NO_MEMORY =
       Pattern.compile(
-          "CUDA out of memory|CUDA (?:driver )?error: out of memory|CUBLAS_STATUS_ALLOC_FAILED");
+          "CUDA out of memory|CUDA (?:driver )?error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+              + "|Cuda failure(?: \\d+)? 'out of memory'");
   private static final Pattern HOST_MEMORY =
       Pattern.compile("DefaultCPUAllocator: [^:]*: you tried to allocate (\\d+) bytes");
   private static final Pattern OF_CUDA =
       Pattern.compile(
-          "CUDA (?:driver )?error|cuDNN error|CUDNN_STATUS_|unspecified launch failure");
+          "CUDA (?:driver )?error|cuDNN error|CUDNN_STATUS_|unspecified launch failure"
+              + "|unhandled cuda error");
 
   /** CUDACachingAllocator.cpp of libtorch 2.7: "2.00 GiB", "512.00 MiB", "4.00 KiB", "2 bytes". */
   private static final String SIZE = "(\\d+(?:\\.\\d+)? (?:bytes|[KMG]iB))";
@@ -48,9 +50,9 @@ public final class DeviceFailure {
   /**
    * The failure that an operator's error stands for; empty if it is the operator's own.
    *
-   * @param operator as scripts call it
+   * @param operator as scripts call it, or the library that it comes from
    */
-  static Optional<RunFailure> of(RuntimeException e, String operator, ComputeDevice device) {
+  public static Optional<RunFailure> of(RuntimeException e, String operator, ComputeDevice device) {
     String words = CudaTrouble.wordsIn(String.valueOf(e.getMessage()));
     Matcher host = HOST_MEMORY.matcher(words);
     if (host.find()) {

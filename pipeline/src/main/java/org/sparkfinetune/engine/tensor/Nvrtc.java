@@ -1,17 +1,10 @@
 package org.sparkfinetune.engine.tensor;
 
 import com.sun.jna.Library;
-import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.LongByReference;
 import com.sun.jna.ptr.PointerByReference;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.RunFailure;
@@ -21,8 +14,13 @@ import org.sparkfinetune.errors.RunFailure;
  * and without a driver.
  */
 final class Nvrtc {
-  /** As dlopen finds it where it is loaded or on the library path. */
-  private static final String NAME = "libnvrtc.so.12";
+  private static final NvidiaLibrary LIBRARY =
+      new NvidiaLibrary(
+          "NVIDIA's run-time compiler",
+          "libnvrtc",
+          "libnvrtc.so.12",
+          "cuda_nvrtc",
+          "It comes with libtorch for CUDA: PYTORCH_LIBRARY_PATH names its folder.");
 
   private final Functions functions;
 
@@ -61,44 +59,7 @@ final class Nvrtc {
    * @throws RunFailure if it is nowhere
    */
   static Nvrtc find(Map<String, String> environment) {
-    List<String> tried = new ArrayList<>();
-    for (String name : candidates(environment)) {
-      try {
-        return new Nvrtc(Native.load(name, Functions.class));
-      } catch (UnsatisfiedLinkError e) {
-        tried.add(name);
-      }
-    }
-    throw new RunFailure(
-        "NVIDIA's run-time compiler was not found; tried %s. It comes with libtorch for CUDA: PYTORCH_LIBRARY_PATH names its folder."
-            .formatted(String.join(", ", tried)));
-  }
-
-  private static List<String> candidates(Map<String, String> environment) {
-    List<String> names = new ArrayList<>();
-    String libtorch = environment.get("PYTORCH_LIBRARY_PATH");
-    if (libtorch != null) {
-      Path folder = Path.of(libtorch);
-      names.addAll(in(folder));
-      names.addAll(in(folder.resolve("../../nvidia/cuda_nvrtc/lib").normalize()));
-    }
-    names.add(NAME);
-    return names;
-  }
-
-  /** libtorch's own copy has a hash in its name. */
-  private static List<String> in(Path folder) {
-    List<String> files = new ArrayList<>();
-    try (DirectoryStream<Path> found = Files.newDirectoryStream(folder, "libnvrtc[.-]*so*")) {
-      for (Path file : found) {
-        if (!file.getFileName().toString().contains("builtins")) {
-          files.add(file.toString());
-        }
-      }
-    } catch (IOException e) {
-      return List.of();
-    }
-    return files;
+    return new Nvrtc(LIBRARY.load(Functions.class, environment));
   }
 
   /**

@@ -24,10 +24,11 @@
  * is_cuda} (attention, and what is done in fewer kernels), and two kernels of our own ({@code
  * kernels.cu}) for what takes libtorch's operators ten passes over memory and more: NF4 and
  * dropout. Those are compiled by NVRTC and launched by CUDA's driver, both through JNA, which DJL
- * brings: no native code of ours has to be built. None of these has run on a GPU yet: {@code
- * .ci/gpu-scripts} emulates the operators on the CPU, kernels and streams compile, kernels are
- * tested with a driver that works on the host, and all else on {@link
- * org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
+ * brings: no native code of ours has to be built. NCCL, by which GPUs of one host exchange
+ * gradients, is called by JNA too ({@link org.sparkfinetune.engine.tensor.NcclCommunicator}). None
+ * of these has run on a GPU yet: {@code .ci/gpu-scripts} emulates the operators on the CPU, kernels
+ * and streams compile, kernels and NCCL are tested with fakes that work on the host's memory, and
+ * all else on {@link org.sparkfinetune.engine.tensor.ComputeDevice.Staged}.
  */
 @NullMarked
 package org.sparkfinetune.engine.tensor;

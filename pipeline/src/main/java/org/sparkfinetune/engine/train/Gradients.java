@@ -67,8 +67,7 @@ final class Gradients implements AutoCloseable {
 
     /** Sends the slices to their owners. */
     private void send() {
-      Tensor host = ops.hostMemory().moveToHost(flat);
-      sending.addLast(new Sending(group.reduceScatter(host, step), memory));
+      sending.addLast(new Sending(group.reduceScatter(flat, step), memory));
       open.remove(group.name());
       arriving.add(group);
       arriving.removeIf(TrainableGroup::addArrived);

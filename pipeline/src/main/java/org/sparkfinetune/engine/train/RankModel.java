@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.AdamMoments;
+import org.sparkfinetune.engine.fsdp.DeviceCollectives;
 import org.sparkfinetune.engine.fsdp.FrozenLayout;
 import org.sparkfinetune.engine.fsdp.FrozenReader;
 import org.sparkfinetune.engine.fsdp.ShardPlan;
@@ -30,6 +31,7 @@ final class RankModel implements AutoCloseable {
   private final ModelRecipe recipe;
   private final Ops ops;
   private final ProcessGroup exchange;
+  private final Optional<DeviceCollectives> onDevice;
   private final Scope scope;
   private final Workers workers;
   private final ShardPlan plan;
@@ -40,10 +42,16 @@ final class RankModel implements AutoCloseable {
   private final ActivationStore inputs;
   private final ActivationStore kept;
 
-  private RankModel(ModelRecipe recipe, Torch torch, ProcessGroup exchange, Path activationFile) {
+  private RankModel(
+      ModelRecipe recipe,
+      Torch torch,
+      ProcessGroup exchange,
+      Optional<DeviceCollectives> onDevice,
+      Path activationFile) {
     this.recipe = recipe;
     this.ops = new Ops(torch);
     this.exchange = exchange;
+    this.onDevice = onDevice;
     this.scope = torch.scope();
     this.workers = new Workers(torch.threads());
     List<ModelGroups.Group> groups = ModelGroups.of(recipe.config(), recipe.method());
@@ -85,12 +93,10 @@ final class RankModel implements AutoCloseable {
   }
 
   /**
-   * Makes this rank's shard of the checkpoint, or finds it, and serves it; all ranks together.
+   * Gradients go through the hosts' memory.
    *
-   * @param frozenSource the base model
-   * @param trainableSource first values of what is trained
-   * @param scratch for files of this process alone
-   * @param store where shard files are kept for later runs, if they are
+   * @see #load(ModelRecipe, Torch, ProcessGroup, Optional, WeightSource, WeightSource, Path,
+   *     Optional)
    */
   static RankModel load(
       ModelRecipe recipe,
@@ -100,7 +106,36 @@ final class RankModel implements AutoCloseable {
       WeightSource trainableSource,
       Path scratch,
       Optional<ShardStore> store) {
-    RankModel model = new RankModel(recipe, torch, exchange, scratch.resolve("activations"));
+    return load(
+        recipe, torch, exchange, Optional.empty(), frozenSource, trainableSource, scratch, store);
+  }
+
+  /**
+   * Makes this rank's shard of the checkpoint, or finds it, and serves it; all ranks together.
+   *
+   * @param onDevice how gradients go between ranks, where they can go from GPU to GPU; closed with
+   *     the model
+   * @param frozenSource the base model
+   * @param trainableSource first values of what is trained
+   * @param scratch for files of this process alone
+   * @param store where shard files are kept for later runs, if they are
+   */
+  static RankModel load(
+      ModelRecipe recipe,
+      Torch torch,
+      ProcessGroup exchange,
+      Optional<DeviceCollectives> onDevice,
+      WeightSource frozenSource,
+      WeightSource trainableSource,
+      Path scratch,
+      Optional<ShardStore> store) {
+    RankModel model;
+    try {
+      model = new RankModel(recipe, torch, exchange, onDevice, scratch.resolve("activations"));
+    } catch (RuntimeException | Error e) {
+      onDevice.ifPresent(DeviceCollectives::close);
+      throw e;
+    }
     try {
       model.weights.trainable().forEach(group -> group.load(trainableSource));
       ShardWriter writer = new ShardWriter(model.plan, frozenSource, exchange, Nf4Codec.fastest());
@@ -119,7 +154,8 @@ final class RankModel implements AutoCloseable {
     for (ModelGroups.Group group : groups) {
       TrainableLayout layout = new TrainableLayout(group.trained(), exchange.worldSize(), unit);
       if (!layout.isEmpty()) {
-        trainable.add(new TrainableGroup(group.name(), layout, exchange, ops, moments, scope));
+        trainable.add(
+            new TrainableGroup(group.name(), layout, exchange, onDevice, ops, moments, scope));
       }
     }
     return trainable;
@@ -173,6 +209,7 @@ final class RankModel implements AutoCloseable {
   /** Peers may be reading what was published, if this rank failed. */
   @Override
   public void close() {
+    onDevice.ifPresent(DeviceCollectives::close);
     weights.frozen().close();
     workers.close();
     if (exchange.withdraw()) {

@@ -22,6 +22,8 @@ import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.exchange.ExchangeStats;
 import org.sparkfinetune.engine.exchange.ExchangeStats.Traffic;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
+import org.sparkfinetune.engine.fsdp.DeviceCollectives;
+import org.sparkfinetune.engine.fsdp.NcclRendezvous;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.Summary.Best;
@@ -29,6 +31,7 @@ import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
+import org.sparkfinetune.engine.tensor.Nccl;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -163,12 +166,19 @@ public final class RankRun {
             recipe(base),
             torch,
             environment.exchange(),
+            onDevice(torch),
             isFull ? base.weights() : loaded,
             isFull ? loaded : trainable,
             environment.scratch(),
             kept.store());
     loaded.all(base.config().numHiddenLayers());
     return model;
+  }
+
+  private Optional<DeviceCollectives> onDevice(Torch torch) {
+    return new NcclRendezvous(
+            new Ops(torch), environment.exchange(), () -> Nccl.find(System.getenv()))
+        .meet(config.parallelism().ddpBackend());
   }
 
   private RankReport run(Job job) {

@@ -7,6 +7,8 @@ import ai.djl.engine.EngineException;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -53,5 +55,27 @@ class CudaLibtorchTest {
           .isInstanceOf(EngineException.class)
           .hasMessageContaining("CUDA");
     }
+  }
+
+  @Test
+  void nccl_is_found_and_makes_an_id() {
+    Nccl nccl = Nccl.find(System.getenv());
+    assertThat(nccl.version()).matches("2\\.\\d{2}\\.\\d{1,2}");
+    assertThat(nccl.uniqueId()).hasSize(Nccl.ID_BYTES).isNotEqualTo(nccl.uniqueId());
+  }
+
+  /** And so the way by the host is taken. */
+  @Test
+  void nccl_says_that_there_is_no_gpu() {
+    Assumptions.assumeFalse(Files.exists(Path.of("/dev/nvidiactl")), "There is a GPU here.");
+    Nccl nccl = Nccl.find(System.getenv());
+    byte[] id = nccl.uniqueId();
+    assertThatThrownBy(() -> nccl.join(new ComputeDevice.Staged(), id, 0, 1))
+        .isInstanceOf(RunFailure.class)
+        .hasMessageMatching(
+            "NCCL's ncclCommInitRankConfig failed: unhandled cuda error.* It says: .*(?s:.*)");
+    assertThatThrownBy(() -> nccl.join(new ComputeDevice.Cuda(0), id, 0, 1))
+        .isInstanceOf(RunFailure.class)
+        .hasMessageContaining("libcuda.so.1");
   }
 }

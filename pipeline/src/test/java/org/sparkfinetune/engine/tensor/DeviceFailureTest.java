@@ -62,7 +62,8 @@ class DeviceFailureTest {
       strings = {
         "CUDA error: out of memory",
         "CUDA driver error: out of memory",
-        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "NCCL's communicator failed: unhandled cuda error. It says: Cuda failure 2 'out of memory'"
       })
   void memory_that_cuda_itself_lacks_is_memory_too(String words) {
     RunFailure failure = failure(words).orElseThrow();
@@ -78,6 +79,7 @@ class DeviceFailureTest {
         "CUDA error: unspecified launch failure",
         "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`",
         "CUDA driver error: invalid argument",
+        "NCCL's communicator failed: unhandled cuda error (run with NCCL_DEBUG=INFO for details).",
         "CUDA error: uncorrectable ECC error encountered"
       })
   void any_other_error_of_cuda_ends_the_process(String words) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -70,6 +71,7 @@ class AdamW8bitParityTest {
               "g",
               layout,
               InProcessGroup.group(1, ExchangeSettings.defaults()).get(0),
+              Optional.empty(),
               ops,
               AdamMoments.Factory.of(type, ops, scope),
               scope);

@@ -21,9 +21,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
+import java.util.function.IntFunction;
 import java.util.function.LongToDoubleFunction;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
+import org.sparkfinetune.config.Parallelism.DdpBackend;
 import org.sparkfinetune.config.Parallelism.ShardingStrategy;
 import org.sparkfinetune.config.TrainConfig.Regularization;
 import org.sparkfinetune.data.tokenize.PackedRows.PackedRow;
@@ -31,6 +33,7 @@ import org.sparkfinetune.engine.exchange.ExchangeSettings;
 import org.sparkfinetune.engine.exchange.InProcessGroup;
 import org.sparkfinetune.engine.exchange.ProcessGroup;
 import org.sparkfinetune.engine.fsdp.AdamMoments;
+import org.sparkfinetune.engine.fsdp.NcclRendezvous;
 import org.sparkfinetune.engine.fsdp.ShardStore;
 import org.sparkfinetune.engine.fsdp.TrainableGroup;
 import org.sparkfinetune.engine.fsdp.TrainableLayout;
@@ -38,6 +41,7 @@ import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.fsdp.WeightSource.PlainType;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.LayerInputs.LayerKeep;
+import org.sparkfinetune.engine.tensor.Nccl;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Ops.AdamWStep;
 import org.sparkfinetune.engine.tensor.Scope;
@@ -88,6 +92,8 @@ final class GoldenRun {
   private long bufferBytes = 64 << 20;
   private int threads = 1;
   private long residentBytes;
+  private IntFunction<Nccl> nccl = rank -> Nccl.find(Map.of());
+  private DdpBackend backend = DdpBackend.SPARK;
 
   GoldenRun(What what, Precision precision, double dropout, Path scratch) {
     this.what = what;
@@ -99,6 +105,13 @@ final class GoldenRun {
   /** So many bytes of frozen weights may stay on the device. */
   GoldenRun resident(long bytes) {
     this.residentBytes = bytes;
+    return this;
+  }
+
+  /** Gradients go by a library of each rank's. */
+  GoldenRun exchangingBy(DdpBackend how, IntFunction<Nccl> library) {
+    this.backend = how;
+    this.nccl = library;
     return this;
   }
 
@@ -259,7 +272,16 @@ final class GoldenRun {
       Optional<ShardStore> shards = store.get();
       try (Closeable unused = () -> shards.ifPresent(ShardStore::close);
           RankModel rankModel =
-              RankModel.load(recipe(), torch, exchange, frozen, trainable, own, shards)) {
+              RankModel.load(
+                  recipe(),
+                  torch,
+                  exchange,
+                  new NcclRendezvous(new Ops(torch), exchange, () -> nccl.apply(exchange.rank()))
+                      .meet(backend),
+                  frozen,
+                  trainable,
+                  own,
+                  shards)) {
         rankModel.weights().trainable().forEach(group -> group.publish(0));
         T result = work.apply(rankModel);
         exchange.sum("end", 0, new double[] {0});
