@@ -30,7 +30,8 @@ interface Kernels {
    * depth}.
    *
    * @param w a panel, whole also where fewer rows count
-   * @param add to what y holds
+   * @param add whether sums begin with what y holds, so that parts of a depth give the same bits as
+   *     the whole
    */
   void product(
       float[] w,
@@ -47,26 +48,12 @@ interface Kernels {
       boolean add);
 
   /**
-   * {@link #product} with a panel of {@link KeptPanels}, to the same bits.
+   * {@link #product} with a whole panel of {@link KeptPanels}, to the same bits.
    *
-   * @param w two input elements of a row in an int
-   * @param depth even
-   * @param panel (depth, PANEL), to decode into
+   * @param w a panel (depth / 2, PANEL)
+   * @param x (n, depth)
    */
-  void pairProduct(
-      int[] w,
-      int wAt,
-      int depth,
-      int rows,
-      float[] x,
-      int xAt,
-      int xStride,
-      int n,
-      float[] y,
-      int yAt,
-      int yStride,
-      boolean add,
-      float[] panel);
+  void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride);
 
   /**
    * Makes of a decoded panel of bf16 one of {@link KeptPanels}.

@@ -146,7 +146,7 @@ final class LinearMath {
       int rows = Math.min(Kernels.PANEL, part.to() - row);
       if (keeps) {
         int[] panel = matrix.kept().panel(matrix, row, kernels, buffers);
-        kept(panel, matrix, row, rows, x, n, y, buffers);
+        kept(panel, matrix, row, rows, x, n, y);
       } else {
         matrix.read(row, rows, buffers);
         decoded(matrix, row, rows, x, n, y, buffers);
@@ -154,22 +154,17 @@ final class LinearMath {
     }
   }
 
-  private void kept(
-      int[] panel,
-      Matrix matrix,
-      int row,
-      int rows,
-      float[] x,
-      int n,
-      float[] y,
-      ThreadBuffers buffers) {
+  private void kept(int[] panel, Matrix matrix, int row, int rows, float[] x, int n, float[] y) {
     int in = matrix.in();
     int out = matrix.out();
-    for (int from = 0; from < in; from += Kernels.DEPTH) {
-      int depth = Math.min(Kernels.DEPTH, in - from);
-      int at = from / 2 * Kernels.PANEL;
-      kernels.pairProduct(
-          panel, at, depth, rows, x, from, in, n, y, row, out, from > 0, buffers.panel());
+    if (rows == Kernels.PANEL) {
+      kernels.pairColumns(panel, in, x, n, y, row, out);
+      return;
+    }
+    float[] whole = new float[n * Kernels.PANEL];
+    kernels.pairColumns(panel, in, x, n, whole, 0, Kernels.PANEL);
+    for (int t = 0; t < n; t++) {
+      System.arraycopy(whole, t * Kernels.PANEL, y, t * out + row, rows);
     }
   }
 

@@ -7,13 +7,13 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Products of bf16 pairs with a column: of one row or four, whose even and odd elements are summed
- * apart, and of a panel. Written out because the JIT keeps only local variables in registers, and long enough that
- * it compiles each by itself: within its callers it runs at half the speed.
+ * apart, and of a panel. Written out because the JIT keeps only local variables in registers, and
+ * long enough that it compiles each by itself: within its callers it runs at half the speed.
  */
 final class PairTiles {
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
-  private static final int LANES = FLOATS.length();
+  static final int LANES = FLOATS.length();
   private static final int HIGH = 0xffff0000;
 
   private PairTiles() {}
@@ -29,36 +29,108 @@ final class PairTiles {
     }
   }
 
-  /** Four vectors of rows of a panel and a column: an output is one chain of multiply-adds. */
-  static void panelColumn(
-      int[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt, boolean add) {
-    FloatVector s0 = FloatVector.zero(FLOATS);
-    FloatVector s1 = FloatVector.zero(FLOATS);
-    FloatVector s2 = FloatVector.zero(FLOATS);
-    FloatVector s3 = FloatVector.zero(FLOATS);
-    for (int i = 0; i < depth / 2; i++) {
-      int row = at + i * Kernels.PANEL;
-      FloatVector even = FloatVector.broadcast(FLOATS, x[xAt + 2 * i]);
-      FloatVector odd = FloatVector.broadcast(FLOATS, x[xAt + 2 * i + 1]);
-      IntVector p0 = IntVector.fromArray(INTS, w, row);
-      s0 = high(p0).fma(odd, low(p0).fma(even, s0));
-      IntVector p1 = IntVector.fromArray(INTS, w, row + LANES);
-      s1 = high(p1).fma(odd, low(p1).fma(even, s1));
-      IntVector p2 = IntVector.fromArray(INTS, w, row + 2 * LANES);
-      s2 = high(p2).fma(odd, low(p2).fma(even, s2));
-      IntVector p3 = IntVector.fromArray(INTS, w, row + 3 * LANES);
-      s3 = high(p3).fma(odd, low(p3).fma(even, s3));
+  /**
+   * Two vectors of rows of a panel and four columns, over the whole depth. An output is one chain
+   * of multiply-adds.
+   */
+  static void panelColumns4(
+      int[] w, int at, int depth, float[] x, int x0, float[] y, int y0, int yStride) {
+    int x1 = x0 + depth;
+    int x2 = x1 + depth;
+    int x3 = x2 + depth;
+    FloatVector a0 = FloatVector.zero(FLOATS);
+    FloatVector a1 = FloatVector.zero(FLOATS);
+    FloatVector a2 = FloatVector.zero(FLOATS);
+    FloatVector a3 = FloatVector.zero(FLOATS);
+    FloatVector b0 = FloatVector.zero(FLOATS);
+    FloatVector b1 = FloatVector.zero(FLOATS);
+    FloatVector b2 = FloatVector.zero(FLOATS);
+    FloatVector b3 = FloatVector.zero(FLOATS);
+    for (int k = 0; k < depth; k += 2) {
+      IntVector a = IntVector.fromArray(INTS, w, at + k / 2 * Kernels.PANEL);
+      IntVector b = IntVector.fromArray(INTS, w, at + k / 2 * Kernels.PANEL + LANES);
+      FloatVector aEven = low(a);
+      FloatVector aOdd = high(a);
+      FloatVector bEven = low(b);
+      FloatVector bOdd = high(b);
+      FloatVector factor = FloatVector.broadcast(FLOATS, x[x0 + k]);
+      a0 = aEven.fma(factor, a0);
+      b0 = bEven.fma(factor, b0);
+      factor = FloatVector.broadcast(FLOATS, x[x0 + k + 1]);
+      a0 = aOdd.fma(factor, a0);
+      b0 = bOdd.fma(factor, b0);
+      factor = FloatVector.broadcast(FLOATS, x[x1 + k]);
+      a1 = aEven.fma(factor, a1);
+      b1 = bEven.fma(factor, b1);
+      factor = FloatVector.broadcast(FLOATS, x[x1 + k + 1]);
+      a1 = aOdd.fma(factor, a1);
+      b1 = bOdd.fma(factor, b1);
+      factor = FloatVector.broadcast(FLOATS, x[x2 + k]);
+      a2 = aEven.fma(factor, a2);
+      b2 = bEven.fma(factor, b2);
+      factor = FloatVector.broadcast(FLOATS, x[x2 + k + 1]);
+      a2 = aOdd.fma(factor, a2);
+      b2 = bOdd.fma(factor, b2);
+      factor = FloatVector.broadcast(FLOATS, x[x3 + k]);
+      a3 = aEven.fma(factor, a3);
+      b3 = bEven.fma(factor, b3);
+      factor = FloatVector.broadcast(FLOATS, x[x3 + k + 1]);
+      a3 = aOdd.fma(factor, a3);
+      b3 = bOdd.fma(factor, b3);
     }
-    if (add) {
-      s0 = s0.add(FloatVector.fromArray(FLOATS, y, yAt));
-      s1 = s1.add(FloatVector.fromArray(FLOATS, y, yAt + LANES));
-      s2 = s2.add(FloatVector.fromArray(FLOATS, y, yAt + 2 * LANES));
-      s3 = s3.add(FloatVector.fromArray(FLOATS, y, yAt + 3 * LANES));
+    int y1 = y0 + yStride;
+    int y2 = y1 + yStride;
+    int y3 = y2 + yStride;
+    a0.intoArray(y, y0);
+    b0.intoArray(y, y0 + LANES);
+    a1.intoArray(y, y1);
+    b1.intoArray(y, y1 + LANES);
+    a2.intoArray(y, y2);
+    b2.intoArray(y, y2 + LANES);
+    a3.intoArray(y, y3);
+    b3.intoArray(y, y3 + LANES);
+  }
+
+  /** The same of two vectors with one column, for what {@link #panelColumn4} is too wide for. */
+  static void panelColumn2(int[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt) {
+    FloatVector a = FloatVector.zero(FLOATS);
+    FloatVector b = FloatVector.zero(FLOATS);
+    for (int k = 0; k < depth; k += 2) {
+      int row = at + k / 2 * Kernels.PANEL;
+      FloatVector even = FloatVector.broadcast(FLOATS, x[xAt + k]);
+      FloatVector odd = FloatVector.broadcast(FLOATS, x[xAt + k + 1]);
+      IntVector pair = IntVector.fromArray(INTS, w, row);
+      a = high(pair).fma(odd, low(pair).fma(even, a));
+      pair = IntVector.fromArray(INTS, w, row + LANES);
+      b = high(pair).fma(odd, low(pair).fma(even, b));
     }
-    s0.intoArray(y, yAt);
-    s1.intoArray(y, yAt + LANES);
-    s2.intoArray(y, yAt + 2 * LANES);
-    s3.intoArray(y, yAt + 3 * LANES);
+    a.intoArray(y, yAt);
+    b.intoArray(y, yAt + LANES);
+  }
+
+  /** The same of four vectors with one column. */
+  static void panelColumn4(int[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt) {
+    FloatVector a = FloatVector.zero(FLOATS);
+    FloatVector b = FloatVector.zero(FLOATS);
+    FloatVector c = FloatVector.zero(FLOATS);
+    FloatVector d = FloatVector.zero(FLOATS);
+    for (int k = 0; k < depth; k += 2) {
+      int row = at + k / 2 * Kernels.PANEL;
+      FloatVector even = FloatVector.broadcast(FLOATS, x[xAt + k]);
+      FloatVector odd = FloatVector.broadcast(FLOATS, x[xAt + k + 1]);
+      IntVector pair = IntVector.fromArray(INTS, w, row);
+      a = high(pair).fma(odd, low(pair).fma(even, a));
+      pair = IntVector.fromArray(INTS, w, row + LANES);
+      b = high(pair).fma(odd, low(pair).fma(even, b));
+      pair = IntVector.fromArray(INTS, w, row + 2 * LANES);
+      c = high(pair).fma(odd, low(pair).fma(even, c));
+      pair = IntVector.fromArray(INTS, w, row + 3 * LANES);
+      d = high(pair).fma(odd, low(pair).fma(even, d));
+    }
+    a.intoArray(y, yAt);
+    b.intoArray(y, yAt + LANES);
+    c.intoArray(y, yAt + 2 * LANES);
+    d.intoArray(y, yAt + 3 * LANES);
   }
 
   private static FloatVector low(IntVector pair) {

@@ -1,6 +1,5 @@
 package org.sparkfinetune.inference.generate;
 
-import java.util.Arrays;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 
@@ -24,40 +23,28 @@ final class ScalarKernels implements Kernels {
       boolean add) {
     float[] sums = new float[rows];
     for (int t = 0; t < n; t++) {
-      Arrays.fill(sums, 0);
+      for (int r = 0; r < rows; r++) {
+        sums[r] = add ? y[yAt + t * yStride + r] : 0;
+      }
       for (int k = 0; k < depth; k++) {
         float factor = x[xAt + t * xStride + k];
         for (int r = 0; r < rows; r++) {
           sums[r] += w[wAt + k * PANEL + r] * factor;
         }
       }
-      for (int r = 0; r < rows; r++) {
-        y[yAt + t * yStride + r] = add ? y[yAt + t * yStride + r] + sums[r] : sums[r];
-      }
+      System.arraycopy(sums, 0, y, yAt + t * yStride, rows);
     }
   }
 
   @Override
-  public void pairProduct(
-      int[] w,
-      int wAt,
-      int depth,
-      int rows,
-      float[] x,
-      int xAt,
-      int xStride,
-      int n,
-      float[] y,
-      int yAt,
-      int yStride,
-      boolean add,
-      float[] panel) {
+  public void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride) {
+    float[] panel = new float[depth * PANEL];
     for (int i = 0; i < depth / 2 * PANEL; i++) {
       int to = i + i / PANEL * PANEL;
-      panel[to] = Float.intBitsToFloat(w[wAt + i] << 16);
-      panel[to + PANEL] = Float.intBitsToFloat(w[wAt + i] & 0xffff0000);
+      panel[to] = Float.intBitsToFloat(w[i] << 16);
+      panel[to + PANEL] = Float.intBitsToFloat(w[i] & 0xffff0000);
     }
-    product(panel, 0, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
+    product(panel, 0, depth, PANEL, x, 0, depth, n, y, yAt, yStride, false);
   }
 
   @Override

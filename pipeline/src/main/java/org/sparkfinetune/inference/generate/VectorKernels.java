@@ -1,5 +1,6 @@
 package org.sparkfinetune.inference.generate;
 
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -38,19 +39,22 @@ final class VectorKernels implements Kernels {
       int yAt,
       int yStride,
       boolean add) {
+    for (int t = 0; t < n && !add; t++) {
+      Arrays.fill(y, yAt + t * yStride, yAt + t * yStride + rows, 0);
+    }
     int r = 0;
     for (; r + 2 * LANES <= rows; r += 2 * LANES) {
-      columns(w, wAt + r, depth, x, xAt, xStride, n, y, yAt + r, yStride, add);
+      columns(w, wAt + r, depth, x, xAt, xStride, n, y, yAt + r, yStride);
     }
     if (r < rows) {
-      float[] whole = new float[n * 2 * LANES];
-      columns(w, wAt + r, depth, x, xAt, xStride, n, whole, 0, 2 * LANES, false);
+      int width = 2 * LANES;
+      float[] whole = new float[n * width];
       for (int t = 0; t < n; t++) {
-        for (int i = r; i < rows; i++) {
-          float sum = whole[t * 2 * LANES + i - r];
-          int to = yAt + t * yStride + i;
-          y[to] = add ? sum + y[to] : sum;
-        }
+        System.arraycopy(y, yAt + t * yStride + r, whole, t * width, rows - r);
+      }
+      columns(w, wAt + r, depth, x, xAt, xStride, n, whole, 0, width);
+      for (int t = 0; t < n; t++) {
+        System.arraycopy(whole, t * width, y, yAt + t * yStride + r, rows - r);
       }
     }
   }
@@ -65,21 +69,20 @@ final class VectorKernels implements Kernels {
       int n,
       float[] y,
       int yAt,
-      int yStride,
-      boolean add) {
+      int yStride) {
     int t = 0;
     for (; t + 4 <= n; t += 4) {
       int to = yAt + t * yStride;
-      Tiles.columns4(w, at, depth, x, xAt + t * xStride, xStride, y, to, yStride, add);
+      Tiles.columns4(w, at, depth, x, xAt + t * xStride, xStride, y, to, yStride);
     }
     for (; t < n; t++) {
-      Tiles.column(w, at, depth, x, xAt + t * xStride, y, yAt + t * yStride, add);
+      Tiles.column(w, at, depth, x, xAt + t * xStride, y, yAt + t * yStride);
     }
   }
 
   /**
-   * Products of two vectors of rows with four columns and with one. Written out because the JIT
-   * keeps only local variables in registers.
+   * Adds products of two vectors of rows with four columns and with one. Written out because the
+   * JIT keeps only local variables in registers.
    */
   private static final class Tiles {
     static void columns4(
@@ -91,19 +94,21 @@ final class VectorKernels implements Kernels {
         int xStride,
         float[] y,
         int yAt,
-        int yStride,
-        boolean add) {
+        int yStride) {
       int x1 = x0 + xStride;
       int x2 = x1 + xStride;
       int x3 = x2 + xStride;
-      FloatVector low0 = FloatVector.zero(FLOATS);
-      FloatVector low1 = FloatVector.zero(FLOATS);
-      FloatVector low2 = FloatVector.zero(FLOATS);
-      FloatVector low3 = FloatVector.zero(FLOATS);
-      FloatVector high0 = FloatVector.zero(FLOATS);
-      FloatVector high1 = FloatVector.zero(FLOATS);
-      FloatVector high2 = FloatVector.zero(FLOATS);
-      FloatVector high3 = FloatVector.zero(FLOATS);
+      int y1 = yAt + yStride;
+      int y2 = y1 + yStride;
+      int y3 = y2 + yStride;
+      FloatVector low0 = FloatVector.fromArray(FLOATS, y, yAt);
+      FloatVector high0 = FloatVector.fromArray(FLOATS, y, yAt + LANES);
+      FloatVector low1 = FloatVector.fromArray(FLOATS, y, y1);
+      FloatVector high1 = FloatVector.fromArray(FLOATS, y, y1 + LANES);
+      FloatVector low2 = FloatVector.fromArray(FLOATS, y, y2);
+      FloatVector high2 = FloatVector.fromArray(FLOATS, y, y2 + LANES);
+      FloatVector low3 = FloatVector.fromArray(FLOATS, y, y3);
+      FloatVector high3 = FloatVector.fromArray(FLOATS, y, y3 + LANES);
       for (int k = 0; k < depth; k++) {
         FloatVector low = FloatVector.fromArray(FLOATS, w, at + k * PANEL);
         FloatVector high = FloatVector.fromArray(FLOATS, w, at + k * PANEL + LANES);
@@ -120,63 +125,46 @@ final class VectorKernels implements Kernels {
         low3 = low.fma(factor, low3);
         high3 = high.fma(factor, high3);
       }
-      put(low0, y, yAt, add);
-      put(high0, y, yAt + LANES, add);
-      put(low1, y, yAt + yStride, add);
-      put(high1, y, yAt + yStride + LANES, add);
-      put(low2, y, yAt + 2 * yStride, add);
-      put(high2, y, yAt + 2 * yStride + LANES, add);
-      put(low3, y, yAt + 3 * yStride, add);
-      put(high3, y, yAt + 3 * yStride + LANES, add);
+      low0.intoArray(y, yAt);
+      high0.intoArray(y, yAt + LANES);
+      low1.intoArray(y, y1);
+      high1.intoArray(y, y1 + LANES);
+      low2.intoArray(y, y2);
+      high2.intoArray(y, y2 + LANES);
+      low3.intoArray(y, y3);
+      high3.intoArray(y, y3 + LANES);
     }
 
-    static void column(
-        float[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt, boolean add) {
-      FloatVector low = FloatVector.zero(FLOATS);
-      FloatVector high = FloatVector.zero(FLOATS);
+    static void column(float[] w, int at, int depth, float[] x, int xAt, float[] y, int yAt) {
+      FloatVector low = FloatVector.fromArray(FLOATS, y, yAt);
+      FloatVector high = FloatVector.fromArray(FLOATS, y, yAt + LANES);
       for (int k = 0; k < depth; k++) {
         FloatVector factor = FloatVector.broadcast(FLOATS, x[xAt + k]);
         low = FloatVector.fromArray(FLOATS, w, at + k * PANEL).fma(factor, low);
         high = FloatVector.fromArray(FLOATS, w, at + k * PANEL + LANES).fma(factor, high);
       }
-      put(low, y, yAt, add);
-      put(high, y, yAt + LANES, add);
-    }
-
-    private static void put(FloatVector sum, float[] y, int at, boolean add) {
-      (add ? sum.add(FloatVector.fromArray(FLOATS, y, at)) : sum).intoArray(y, at);
+      low.intoArray(y, yAt);
+      high.intoArray(y, yAt + LANES);
     }
   }
 
   @Override
-  public void pairProduct(
-      int[] w,
-      int wAt,
-      int depth,
-      int rows,
-      float[] x,
-      int xAt,
-      int xStride,
-      int n,
-      float[] y,
-      int yAt,
-      int yStride,
-      boolean add,
-      float[] panel) {
-    if (n == 1 && rows == PANEL && 4 * LANES <= PANEL) {
-      for (int r = 0; r < PANEL; r += 4 * LANES) {
-        PairTiles.panelColumn(w, wAt + r, depth, x, xAt, y, yAt + r, add);
-      }
-      return;
-    }
-    for (int i = 0; i < depth / 2 * PANEL; i += PANEL) {
-      for (int r = i; r < i + PANEL; r += LANES) {
-        IntVector pair = IntVector.fromArray(INTS, w, wAt + r);
-        pair.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().intoArray(panel, r + i);
-        pair.and(HIGH).reinterpretAsFloats().intoArray(panel, r + i + PANEL);
+  public void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride) {
+    int t = 0;
+    for (; t + 4 <= n; t += 4) {
+      for (int r = 0; r < PANEL; r += 2 * LANES) {
+        PairTiles.panelColumns4(w, r, depth, x, t * depth, y, yAt + t * yStride + r, yStride);
       }
     }
-    product(panel, 0, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
+    for (; t < n; t++) {
+      int r = 0;
+      for (; r + 4 * LANES <= PANEL; r += 4 * LANES) {
+        PairTiles.panelColumn4(w, r, depth, x, t * depth, y, yAt + t * yStride + r);
+      }
+      for (; r < PANEL; r += 2 * LANES) {
+        PairTiles.panelColumn2(w, r, depth, x, t * depth, y, yAt + t * yStride + r);
+      }
+    }
   }
 
   @Override

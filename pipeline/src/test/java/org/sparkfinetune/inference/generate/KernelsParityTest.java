@@ -3,6 +3,7 @@ package org.sparkfinetune.inference.generate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -41,6 +42,48 @@ final class KernelsParityTest {
         assertThat(made).containsExactly(expected, within(1e-4f));
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 64, 300})
+  void a_packed_panel_gives_the_bits_of_the_decoded_one(int depth) {
+    float[] w = floats(depth * Kernels.PANEL);
+    for (int i = 0; i < w.length; i++) {
+      w[i] = ScalarKernels.bf16(w[i]);
+    }
+    int[] pairs = new int[depth / 2 * Kernels.PANEL];
+    fast.pack(w, depth, pairs, 0);
+    int[] same = new int[pairs.length];
+    simple.pack(w, depth, same, 0);
+    assertThat(pairs).isEqualTo(same);
+    for (int n : new int[] {1, 3, 4, 9}) {
+      float[] x = floats(n * depth);
+      float[] expected = new float[n * 40];
+      float[] made = expected.clone();
+      fast.product(w, 0, depth, Kernels.PANEL, x, 0, depth, n, expected, 4, 36, false);
+      fast.pairColumns(pairs, depth, x, n, made, 4, 36);
+      assertThat(made).isEqualTo(expected);
+      float[] simply = new float[n * 40];
+      simple.pairColumns(pairs, depth, x, n, simply, 4, 36);
+      assertThat(made).containsExactly(simply, within(1e-4f));
+      float[] two = new float[Kernels.PANEL];
+      for (int r = 0; r < Kernels.PANEL; r += 2 * PairTiles.LANES) {
+        PairTiles.panelColumn2(pairs, r, depth, x, 0, two, r);
+      }
+      assertThat(two).isEqualTo(Arrays.copyOfRange(expected, 4, 4 + Kernels.PANEL));
+    }
+  }
+
+  @Test
+  void parts_of_a_depth_give_the_bits_of_the_whole() {
+    float[] w = floats(300 * Kernels.PANEL);
+    float[] x = floats(5 * 300);
+    float[] whole = new float[5 * Kernels.PANEL];
+    float[] parts = new float[5 * Kernels.PANEL];
+    fast.product(w, 0, 300, 29, x, 0, 300, 5, whole, 0, Kernels.PANEL, false);
+    fast.product(w, 0, 256, 29, x, 0, 300, 5, parts, 0, Kernels.PANEL, false);
+    fast.product(w, 256 * Kernels.PANEL, 44, 29, x, 256, 300, 5, parts, 0, Kernels.PANEL, true);
+    assertThat(parts).isEqualTo(whole);
   }
 
   @Test

@@ -84,11 +84,13 @@ final class LinearMathTest {
         .forEach(
             (name, matrix) -> {
               Linear linear = new Linear(matrix, floats(OUT), Optional.of(lora));
-              float[] together = product(linear, x, 11, FastestKernels.KERNELS, 2, Decoding.EACH_TIME);
+              float[] together =
+                  product(linear, x, 11, FastestKernels.KERNELS, 2, Decoding.EACH_TIME);
               for (int n : new int[] {1, 3, 4}) {
                 for (int t = 0; t + n <= 11; t += n) {
                   float[] some = Arrays.copyOfRange(x, t * in, (t + n) * in);
-                  assertThat(product(linear, some, n, FastestKernels.KERNELS, 1, Decoding.EACH_TIME))
+                  assertThat(
+                          product(linear, some, n, FastestKernels.KERNELS, 1, Decoding.EACH_TIME))
                       .as("%s, %s columns", name, n)
                       .containsExactly(Arrays.copyOfRange(together, t * OUT, (t + n) * OUT));
                 }
@@ -102,11 +104,14 @@ final class LinearMathTest {
                 }
               }
               float[] first = Arrays.copyOf(x, in);
-              float[] expected = product(linear, first, 1, new ScalarKernels(), 1, Decoding.EACH_TIME_BY_ROWS);
+              float[] expected =
+                  product(linear, first, 1, new ScalarKernels(), 1, Decoding.EACH_TIME_BY_ROWS);
               assertThat(Arrays.copyOf(together, OUT))
                   .as(name)
                   .containsExactly(expected, within(1e-3f));
-              assertThat(product(linear, first, 1, FastestKernels.KERNELS, 2, Decoding.EACH_TIME_BY_ROWS))
+              assertThat(
+                      product(
+                          linear, first, 1, FastestKernels.KERNELS, 2, Decoding.EACH_TIME_BY_ROWS))
                   .as("%s, by rows", name)
                   .containsExactly(expected, within(1e-3f));
             });
