@@ -1,6 +1,5 @@
 package org.sparkfinetune.inference.generate;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -94,15 +93,17 @@ public final class DecodingModel implements AutoCloseable {
     return layers;
   }
 
-  /** Those that every token meets, and all experts'. */
-  List<Matrix> matrices() {
-    List<Linear> linears = new ArrayList<>(List.of(head));
-    for (Layer layer : layers) {
-      linears.addAll(layer.qkv());
-      linears.add(layer.o());
-      linears.addAll(layer.mlp().linears());
-    }
-    return linears.stream().map(Linear::matrix).toList();
+  /** All, experts and the head with them. */
+  Stream<Linear> linears() {
+    Stream<Linear> ofLayers =
+        layers.stream()
+            .flatMap(
+                layer ->
+                    layer.mlp() instanceof Mlp.Mixture mixture
+                        ? Stream.concat(
+                            layer.linears(), mixture.experts().stream().flatMap(Mlp.Dense::linears))
+                        : layer.linears());
+    return Stream.concat(ofLayers, Stream.of(head));
   }
 
   float[] finalNorm() {
@@ -134,32 +135,32 @@ public final class DecodingModel implements AutoCloseable {
    *
    * @param qkv q, k and v, or one that holds all three
    */
-  record Layer(List<Linear> qkv, Linear o, Mlp mlp, Norms norms) {}
+  record Layer(List<Linear> qkv, Linear o, Mlp mlp, Norms norms) {
+    /** But for experts. */
+    Stream<Linear> linears() {
+      Stream<Linear> ofMlp =
+          mlp instanceof Mlp.Dense dense
+              ? dense.linears()
+              : Stream.of(((Mlp.Mixture) mlp).router());
+      return Stream.concat(Stream.concat(qkv.stream(), Stream.of(o)), ofMlp);
+    }
+  }
 
   /** What follows attention. */
   sealed interface Mlp {
-    /** But for routers, which are small. */
-    List<Linear> linears();
-
     /**
      * {@code down(act(gate x) * up x)}.
      *
      * @param gateUp gate and up, or one that holds both
      */
     record Dense(List<Linear> gateUp, Linear down) implements Mlp {
-      @Override
-      public List<Linear> linears() {
-        return Stream.concat(gateUp.stream(), Stream.of(down)).toList();
+      Stream<Linear> linears() {
+        return Stream.concat(gateUp.stream(), Stream.of(down));
       }
     }
 
     /** Of some experts those that the router gives a token. */
-    record Mixture(Linear router, List<Dense> experts) implements Mlp {
-      @Override
-      public List<Linear> linears() {
-        return experts.stream().flatMap(expert -> expert.linears().stream()).toList();
-      }
-    }
+    record Mixture(Linear router, List<Dense> experts) implements Mlp {}
   }
 
   /**

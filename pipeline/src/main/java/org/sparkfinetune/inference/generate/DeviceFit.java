@@ -7,8 +7,6 @@ import java.util.stream.Stream;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp;
-import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.model.family.DecoderConfig;
@@ -86,8 +84,14 @@ record DeviceFit(Kept kept, long weights, OptionalLong cache) {
 
   private static long bytes(DecodingModel model, Kept kept, ElementType type) {
     long all =
-        matrices(model).distinct().mapToLong(matrix -> bytes(matrix, kept, type)).sum()
-            + linears(model)
+        model
+                .linears()
+                .map(Linear::matrix)
+                .distinct()
+                .mapToLong(matrix -> bytes(matrix, kept, type))
+                .sum()
+            + model
+                .linears()
                 .flatMap(linear -> linear.lora().stream())
                 .mapToLong(lora -> (long) lora.r() * (lora.in() + lora.out()) * type.bytes())
                 .sum();
@@ -122,37 +126,9 @@ record DeviceFit(Kept kept, long weights, OptionalLong cache) {
 
   private static long decodedBytes(Layer layer, ElementType type) {
     Stream<Linear> experts =
-        layer.mlp() instanceof Mixture mixture ? linears(mixture.experts().get(0)) : Stream.of();
-    return Stream.concat(linears(layer), experts)
+        layer.mlp() instanceof Mixture mixture ? mixture.experts().get(0).linears() : Stream.of();
+    return Stream.concat(layer.linears(), experts)
         .mapToLong(linear -> (long) linear.out() * linear.in() * type.bytes())
         .sum();
-  }
-
-  static Stream<Matrix> matrices(DecodingModel model) {
-    return linears(model).map(Linear::matrix);
-  }
-
-  private static Stream<Linear> linears(DecodingModel model) {
-    Stream<Linear> all =
-        model.layers().stream()
-            .flatMap(
-                layer ->
-                    layer.mlp() instanceof Mixture mixture
-                        ? Stream.concat(
-                            linears(layer), mixture.experts().stream().flatMap(DeviceFit::linears))
-                        : linears(layer));
-    return Stream.concat(all, Stream.of(model.head()));
-  }
-
-  /** Of a layer without its experts. */
-  private static Stream<Linear> linears(Layer layer) {
-    Mlp mlp = layer.mlp();
-    return Stream.concat(
-        Stream.concat(layer.qkv().stream(), Stream.of(layer.o())),
-        mlp instanceof Mixture mixture ? Stream.of(mixture.router()) : linears((Dense) mlp));
-  }
-
-  private static Stream<Linear> linears(Dense mlp) {
-    return Stream.concat(mlp.gateUp().stream(), Stream.of(mlp.down()));
   }
 }

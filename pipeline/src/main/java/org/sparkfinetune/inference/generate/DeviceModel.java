@@ -105,7 +105,10 @@ public final class DeviceModel implements AutoCloseable {
     this.none = ops.empty(scope, ElementType.FLOAT32, 0);
     this.quads =
         ops.onDevice().nf4Quads(scope, ops.ofFloats(scope, Nf4Lookup.pairs(), Nf4Lookup.BYTES, 2));
-    DeviceFit.matrices(model).forEach(matrix -> weights.computeIfAbsent(matrix, this::load));
+    model
+        .linears()
+        .map(Linear::matrix)
+        .forEach(matrix -> weights.computeIfAbsent(matrix, this::load));
     model.layers().forEach(layer -> layers.add(parts(layer)));
     this.finalNorm = norm(model.finalNorm());
   }

@@ -235,7 +235,7 @@ sealed interface Matrix permits Matrix.Nf4Matrix, Matrix.PlainMatrix {
 
     /** The same with other numbers in some rows, each (in). */
     PlainMatrix with(Map<Integer, float[]> rows) {
-      return new PlainMatrix(out, in, bytes, dtype, new TreeMap<>(rows));
+      return rows.isEmpty() ? this : new PlainMatrix(out, in, bytes, dtype, new TreeMap<>(rows));
     }
 
     @Override

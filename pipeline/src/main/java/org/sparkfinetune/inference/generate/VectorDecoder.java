@@ -62,7 +62,8 @@ final class VectorDecoder implements Decoder {
     this.config = model.config();
     this.pool = new SpinningPool(threads);
     long heap = Runtime.getRuntime().maxMemory();
-    this.linears = new LinearMath(kernels, pool, decoding(model.matrices(), heap, alone));
+    List<Matrix> weights = model.linears().map(Linear::matrix).toList();
+    this.linears = new LinearMath(kernels, pool, decoding(weights, heap, alone));
     this.attention = new Attention(config, kernels, pool);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
