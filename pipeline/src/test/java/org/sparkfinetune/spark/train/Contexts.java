@@ -26,7 +26,9 @@ public final class Contexts {
         new SparkConf()
             .setMaster("local-cluster[2,%d,1024]".formatted(coresEach))
             .set("spark.executor.memory", "512m")
-            .set("spark.executor.extraJavaOptions", "-XX:+UseSerialGC")
+            .set(
+                "spark.executor.extraJavaOptions",
+                "-XX:+UseSerialGC " + System.getProperty("test.jit.arguments", ""))
             .set("spark.cores.max", Integer.toString(2 * coresEach))
             .set("spark.executorEnv.SPARK_TESTING", "1")
             .set(
