@@ -22,6 +22,7 @@ import org.sparkfinetune.plan.Residency;
 import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.ClusterSettings;
+import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.store.Store;
@@ -62,6 +63,7 @@ final class ClusterCheck {
   }
 
   List<CheckLine> run() {
+    ExecutorSettings.checkBackend(spark.getConf(), config.parallelism().ddpBackend());
     RankPlanner planner = new RankPlanner(spark, PATIENCE);
     boolean inDriver =
         asked.kind() == ClusterSettings.Kind.LOCAL_CLUSTER

@@ -6,6 +6,7 @@ import java.util.OptionalInt;
 import java.util.StringJoiner;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
+import org.sparkfinetune.config.Parallelism.DdpBackend;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.engine.train.BufferSizes;
 import org.sparkfinetune.errors.UserError;
@@ -119,11 +120,28 @@ public final class ExecutorSettings {
    * @throws UserError if it was not asked for a GPU that is needed
    */
   public static void checkDevice(SparkConf conf, DeviceChoice device) {
+    if (device == DeviceChoice.CUDA) {
+      needGpus(conf, "device: cuda", "device: auto or cpu");
+    }
+  }
+
+  /**
+   * The same of what ranks send each other by.
+   *
+   * @throws UserError if it was not asked for GPUs, and {@code backend} is for nothing else
+   */
+  public static void checkBackend(SparkConf conf, DdpBackend backend) {
+    if (backend == DdpBackend.NCCL) {
+      needGpus(conf, "ddp_backend: nccl", "ddp_backend: auto or spark");
+    }
+  }
+
+  private static void needGpus(SparkConf conf, String asked, String instead) {
     String gpus = "spark.executor.resource.gpu.amount";
-    if (device == DeviceChoice.CUDA && conf.getInt(gpus, 0) == 0) {
+    if (conf.getInt(gpus, 0) == 0) {
       throw new UserError(
-          "device: cuda, but %s is not set, so Spark gives executors no GPU. Ask for one with the lines of conf/spark/train-gpu.conf that name gpu; or use device: auto or cpu."
-              .formatted(gpus));
+          "%s, but %s is not set, so Spark gives executors no GPU. Ask for one with the lines of conf/spark/train-gpu.conf that name gpu; or use %s."
+              .formatted(asked, gpus, instead));
     }
   }
 

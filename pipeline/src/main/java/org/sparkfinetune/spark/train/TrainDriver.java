@@ -47,6 +47,7 @@ import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.BarrierStage.RunExchange;
 import org.sparkfinetune.spark.cluster.BarrierStage.StageCancelled;
 import org.sparkfinetune.spark.cluster.DeviceProbe;
+import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.model.ModelAndTokenizer.ModelHash;
@@ -128,6 +129,7 @@ public final class TrainDriver {
    */
   public void run() {
     JavaSparkContext context = new JavaSparkContext(spark.sparkContext());
+    ExecutorSettings.checkBackend(context.getConf(), config.parallelism().ddpBackend());
     RankPlanner planner = new RankPlanner(context, PATIENCE);
     RankPlan plan = planner.plan(config.parallelism().numRanks());
     BarrierStage stage = stage(context, planner, plan);

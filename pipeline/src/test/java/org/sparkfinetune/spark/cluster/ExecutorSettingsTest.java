@@ -8,6 +8,7 @@ import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.sparkfinetune.config.Parallelism.DdpBackend;
 import org.sparkfinetune.config.TrainConfig.DeviceChoice;
 import org.sparkfinetune.errors.UserError;
 
@@ -63,6 +64,18 @@ class ExecutorSettingsTest {
     ExecutorSettings.checkDevice(conf, DeviceChoice.AUTO);
     conf.set("spark.executor.resource.gpu.amount", "1");
     ExecutorSettings.checkDevice(conf, DeviceChoice.CUDA);
+  }
+
+  @Test
+  void nccl_without_gpus_of_sparks_is_told_before_anything_starts() {
+    SparkConf conf = conf("local-cluster[2,1,1024]");
+    assertThatThrownBy(() -> ExecutorSettings.checkBackend(conf, DdpBackend.NCCL))
+        .isInstanceOf(UserError.class)
+        .hasMessageStartingWith("ddp_backend: nccl, but spark.executor.resource.gpu.amount")
+        .hasMessageEndingWith("or use ddp_backend: auto or spark.");
+    ExecutorSettings.checkBackend(conf, DdpBackend.AUTO);
+    conf.set("spark.executor.resource.gpu.amount", "1");
+    ExecutorSettings.checkBackend(conf, DdpBackend.NCCL);
   }
 
   @Test
