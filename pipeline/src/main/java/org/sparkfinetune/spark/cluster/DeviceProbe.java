@@ -29,8 +29,8 @@ public final class DeviceProbe implements RankTask {
    * @throws org.sparkfinetune.errors.UserError if a rank cannot have the device that was asked for
    */
   public static void look(SparkConf conf, Compute compute, BarrierStage stage) {
-    boolean given = conf.getInt("spark.executor.resource.gpu.amount", 0) > 0;
-    if (compute.device() == DeviceChoice.CUDA || (compute.device() == DeviceChoice.AUTO && given)) {
+    if (compute.device() == DeviceChoice.CUDA
+        || (compute.device() == DeviceChoice.AUTO && ExecutorSettings.givesGpus(conf))) {
       List<String> unused =
           stage.runOnce(new DeviceProbe(compute)).stream()
               .map(bytes -> new String(bytes, StandardCharsets.UTF_8))

@@ -16,6 +16,7 @@ import org.sparkfinetune.errors.UserError;
  * starts, so that no user has to know it. What the user set stays.
  */
 public final class ExecutorSettings {
+  private static final String GPUS = "spark.executor.resource.gpu.amount";
   private static final String JAVA_OPTIONS = "spark.executor.extraJavaOptions";
   private static final String EXECUTOR_MEMORY = "spark.executor.memory";
   private static final String VECTOR_MODULE = "jdk.incubator.vector";
@@ -136,12 +137,15 @@ public final class ExecutorSettings {
     }
   }
 
+  static boolean givesGpus(SparkConf conf) {
+    return conf.getInt(GPUS, 0) > 0;
+  }
+
   private static void needGpus(SparkConf conf, String asked, String instead) {
-    String gpus = "spark.executor.resource.gpu.amount";
-    if (conf.getInt(gpus, 0) == 0) {
+    if (!givesGpus(conf)) {
       throw new UserError(
           "%s, but %s is not set, so Spark gives executors no GPU. Ask for one with the lines of conf/spark/train-gpu.conf that name gpu; or use %s."
-              .formatted(asked, gpus, instead));
+              .formatted(asked, GPUS, instead));
     }
   }
 
