@@ -53,12 +53,13 @@ public final class KeyTable {
   public static final KeyTable MERGE = new KeyTable("merge", MergeConfig.class);
 
   private final String command;
-  private final List<Entry> keys = new ArrayList<>();
+  private final List<Class<? extends Record>> shapes;
+  private List<Entry> keys = List.of();
 
   @SafeVarargs
   private KeyTable(String command, Class<? extends Record>... shapes) {
     this.command = command;
-    Arrays.stream(shapes).forEach(shape -> addAll(shape, false));
+    this.shapes = List.of(shapes);
   }
 
   public String command() {
@@ -70,8 +71,14 @@ public final class KeyTable {
     return this != SOURCE;
   }
 
-  public List<Entry> keys() {
-    return Collections.unmodifiableList(keys);
+  /** Collected when first asked for, so that a command loads the records of its own keys alone. */
+  public synchronized List<Entry> keys() {
+    if (keys.isEmpty()) {
+      List<Entry> all = new ArrayList<>();
+      shapes.forEach(shape -> addAll(shape, false, all));
+      keys = Collections.unmodifiableList(all);
+    }
+    return keys;
   }
 
   /**
@@ -126,16 +133,20 @@ public final class KeyTable {
   }
 
   Optional<Entry> find(String spelling) {
+    return find(spelling, keys());
+  }
+
+  private static Optional<Entry> find(String spelling, List<Entry> keys) {
     return keys.stream().filter(key -> key.spellings().anyMatch(spelling::equals)).findFirst();
   }
 
   /** True where {@code name} is a mapping whose entries are keys of their own. */
   boolean isGroup(String name) {
-    return keys.stream().anyMatch(key -> key.name().startsWith(name + "."));
+    return keys().stream().anyMatch(key -> key.name().startsWith(name + "."));
   }
 
   String groupMembers(String name) {
-    return keys.stream()
+    return keys().stream()
         .map(Entry::name)
         .filter(key -> key.startsWith(name + "."))
         .map(key -> key.substring(name.length() + 1))
@@ -146,7 +157,7 @@ public final class KeyTable {
   String suggestion(String spelling) {
     int near = Math.max(2, spelling.length() / 3);
     LevenshteinDistance distance = LevenshteinDistance.getDefaultInstance();
-    return keys.stream()
+    return keys().stream()
         .flatMap(Entry::spellings)
         .filter(known -> distance.apply(spelling, known) <= near)
         .min(Comparator.comparingInt(known -> distance.apply(spelling, known)))
@@ -158,29 +169,29 @@ public final class KeyTable {
                     : "the keys of %s are: %s"
                         .formatted(
                             command,
-                            keys.stream().map(Entry::name).collect(Collectors.joining(", "))));
+                            keys().stream().map(Entry::name).collect(Collectors.joining(", "))));
   }
 
-  private void addAll(Class<?> shape, boolean optional) {
+  private static void addAll(Class<?> shape, boolean optional, List<Entry> keys) {
     for (RecordComponent component : shape.getRecordComponents()) {
       Key key = component.getAnnotation(Key.class);
       if (key != null) {
         Entry entry = Entry.of(component);
-        add(new Entry(entry.name, key, entry.type, optional || entry.optional));
+        add(new Entry(entry.name, key, entry.type, optional || entry.optional), keys);
       } else {
         boolean isOptional = component.getType() == Optional.class;
-        group(component).ifPresent(group -> addAll(group, isOptional));
+        group(component).ifPresent(group -> addAll(group, isOptional, keys));
       }
     }
   }
 
-  private void add(Entry entry) {
+  private static void add(Entry entry, List<Entry> keys) {
     Optional<Entry> ofGroup = keys.stream().filter(k -> k.name.equals(entry.name)).findFirst();
     if (ofGroup.isPresent()) {
       keys.set(keys.indexOf(ofGroup.get()), entry);
     } else {
       int end = keys.size();
-      keys.add(find(entry.key.after()).map(k -> keys.indexOf(k) + 1).orElse(end), entry);
+      keys.add(find(entry.key.after(), keys).map(k -> keys.indexOf(k) + 1).orElse(end), entry);
     }
   }
 

@@ -1,9 +1,13 @@
 package org.sparkfinetune.inference.generate;
 
+import java.util.Arrays;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 
-/** The definition, and what a JVM without the module {@code jdk.incubator.vector} runs. */
+/**
+ * The definition, what a JVM without the module {@code jdk.incubator.vector} runs, and what others
+ * begin with.
+ */
 final class ScalarKernels implements Kernels {
   private static final float[] NF4 = Nf4Lookup.values();
 
@@ -29,7 +33,7 @@ final class ScalarKernels implements Kernels {
       for (int k = 0; k < depth; k++) {
         float factor = x[xAt + t * xStride + k];
         for (int r = 0; r < rows; r++) {
-          sums[r] += w[wAt + k * PANEL + r] * factor;
+          sums[r] = Math.fma(w[wAt + k * PANEL + r], factor, sums[r]);
         }
       }
       System.arraycopy(sums, 0, y, yAt + t * yStride, rows);
@@ -38,13 +42,20 @@ final class ScalarKernels implements Kernels {
 
   @Override
   public void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride) {
-    float[] panel = new float[depth * PANEL];
-    for (int i = 0; i < depth / 2 * PANEL; i++) {
-      int to = i + i / PANEL * PANEL;
-      panel[to] = Float.intBitsToFloat(w[i] << 16);
-      panel[to + PANEL] = Float.intBitsToFloat(w[i] & 0xffff0000);
+    float[] sums = new float[PANEL];
+    for (int t = 0; t < n; t++) {
+      Arrays.fill(sums, 0);
+      for (int k = 0; k < depth; k += 2) {
+        float even = x[t * depth + k];
+        float odd = x[t * depth + k + 1];
+        for (int r = 0; r < PANEL; r++) {
+          int pair = w[k / 2 * PANEL + r];
+          float sum = Math.fma(Float.intBitsToFloat(pair << 16), even, sums[r]);
+          sums[r] = Math.fma(Float.intBitsToFloat(pair & 0xffff0000), odd, sum);
+        }
+      }
+      System.arraycopy(sums, 0, y, yAt + t * yStride, PANEL);
     }
-    product(panel, 0, depth, PANEL, x, 0, depth, n, y, yAt, yStride, false);
   }
 
   @Override

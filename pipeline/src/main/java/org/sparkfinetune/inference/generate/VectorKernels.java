@@ -20,6 +20,30 @@ final class VectorKernels implements Kernels {
 
   private final ScalarKernels scalar = new ScalarKernels();
 
+  /** Threads may count over each other: nothing but time depends on it. */
+  private long early;
+
+  VectorKernels() {
+    this(1 << 27);
+  }
+
+  /**
+   * @param early so many first multiply-adds, or decoded weights, go without vectors where that
+   *     gives the same bits: before the JIT compiled it, an operation on vectors is a dozen calls,
+   *     and with a small model an answer is over by then
+   */
+  VectorKernels(int early) {
+    this.early = early;
+  }
+
+  private boolean isEarly(long work) {
+    if (early <= 0) {
+      return false;
+    }
+    early -= work;
+    return true;
+  }
+
   @Override
   public String toString() {
     return FLOATS.vectorBitSize() + "-bit vectors";
@@ -39,6 +63,10 @@ final class VectorKernels implements Kernels {
       int yAt,
       int yStride,
       boolean add) {
+    if (isEarly((long) depth * rows * n)) {
+      scalar.product(w, wAt, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
+      return;
+    }
     for (int t = 0; t < n && !add; t++) {
       Arrays.fill(y, yAt + t * yStride, yAt + t * yStride + rows, 0);
     }
@@ -150,6 +178,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride) {
+    if (isEarly((long) depth * PANEL * n)) {
+      scalar.pairColumns(w, depth, x, n, y, yAt, yStride);
+      return;
+    }
     int t = 0;
     for (; t + 4 <= n; t += 4) {
       for (int r = 0; r < PANEL; r += 2 * LANES) {
@@ -169,6 +201,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pack(float[] panel, int depth, int[] pairs, int at) {
+    if (isEarly(depth * PANEL)) {
+      scalar.pack(panel, depth, pairs, at);
+      return;
+    }
     for (int i = 0; i < depth / 2 * PANEL; i += PANEL) {
       for (int r = i; r < i + PANEL; r += LANES) {
         IntVector low = FloatVector.fromArray(FLOATS, panel, r + i).reinterpretAsInts();
@@ -189,7 +225,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
-    if (!GATHERS) {
+    if (!GATHERS || isEarly(depth * PANEL)) {
       scalar.nf4(codes, scales, depth, rounded, panel);
     } else {
       Codes.decode(codes, scales, depth, rounded ? Rounding.BF16 : Rounding.NONE, panel);
@@ -258,7 +294,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pairs(int[] rows, int[] starts, int at, int depth, float[] panel) {
-    if (!GATHERS) {
+    if (!GATHERS || isEarly(depth * PANEL)) {
       scalar.pairs(rows, starts, at, depth, panel);
       return;
     }
@@ -274,7 +310,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void floats(float[] rows, int[] starts, int at, int depth, float[] panel) {
-    if (!GATHERS) {
+    if (!GATHERS || isEarly(depth * PANEL)) {
       scalar.floats(rows, starts, at, depth, panel);
       return;
     }

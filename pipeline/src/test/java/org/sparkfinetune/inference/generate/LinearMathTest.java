@@ -13,7 +13,6 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.LinearMath.Decoding;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
@@ -27,6 +26,7 @@ import org.sparkfinetune.model.safetensors.Floats;
 /** Linears of every form and of shapes that fill no vector, panel or block. */
 final class LinearMathTest {
   private static final int OUT = 75;
+  private static final Kernels VECTORS = new VectorKernels(0);
 
   private final Random random = new Random(5);
 
@@ -84,20 +84,18 @@ final class LinearMathTest {
         .forEach(
             (name, matrix) -> {
               Linear linear = new Linear(matrix, floats(OUT), Optional.of(lora));
-              float[] together =
-                  product(linear, x, 11, FastestKernels.KERNELS, 2, Decoding.EACH_TIME);
+              float[] together = product(linear, x, 11, VECTORS, 2, Decoding.EACH_TIME);
               for (int n : new int[] {1, 3, 4}) {
                 for (int t = 0; t + n <= 11; t += n) {
                   float[] some = Arrays.copyOfRange(x, t * in, (t + n) * in);
-                  assertThat(
-                          product(linear, some, n, FastestKernels.KERNELS, 1, Decoding.EACH_TIME))
+                  assertThat(product(linear, some, n, VECTORS, 1, Decoding.EACH_TIME))
                       .as("%s, %s columns", name, n)
                       .containsExactly(Arrays.copyOfRange(together, t * OUT, (t + n) * OUT));
                 }
               }
               for (int n : new int[] {11, 1, 3}) {
                 float[] some = Arrays.copyOf(x, n * in);
-                for (Kernels kernels : List.of(FastestKernels.KERNELS, new ScalarKernels())) {
+                for (Kernels kernels : List.of(VECTORS, new ScalarKernels())) {
                   assertThat(product(linear, some, n, kernels, 2, Decoding.ONCE))
                       .as("%s, %s columns, kept", name, n)
                       .containsExactly(product(linear, some, n, kernels, 1, Decoding.EACH_TIME));
@@ -109,9 +107,7 @@ final class LinearMathTest {
               assertThat(Arrays.copyOf(together, OUT))
                   .as(name)
                   .containsExactly(expected, within(1e-3f));
-              assertThat(
-                      product(
-                          linear, first, 1, FastestKernels.KERNELS, 2, Decoding.EACH_TIME_BY_ROWS))
+              assertThat(product(linear, first, 1, VECTORS, 2, Decoding.EACH_TIME_BY_ROWS))
                   .as("%s, by rows", name)
                   .containsExactly(expected, within(1e-3f));
             });
@@ -131,7 +127,7 @@ final class LinearMathTest {
         .forEach(
             (name, matrix) -> {
               Linear linear = new Linear(matrix, new float[0], Optional.empty());
-              float[] made = product(linear, x, 1, FastestKernels.KERNELS, 1, Decoding.EACH_TIME);
+              float[] made = product(linear, x, 1, VECTORS, 1, Decoding.EACH_TIME);
               for (int row = 0; row < OUT; row++) {
                 assertThat((double) made[row])
                     .as(name)
