@@ -11,13 +11,14 @@ import org.sparkfinetune.spark.cluster.ScalaBridge;
 import org.sparkfinetune.spark.cluster.TaskProgress;
 
 /**
- * Shows how far executors are with a model's answers: layers while they load it, rows from the
- * first one on.
+ * Shows how far executors are with a model's answers: layers while they load it, rows once all of
+ * them have, or one has answered.
  */
 public final class AnsweringProgress implements AutoCloseable {
   private final StatusLine screen = StatusLine.onStandardError();
   private final Counts counts;
   private final long rows;
+  private final long layers;
   private final Progress loading;
   private final TaskProgress layersOfTasks;
   private final TaskProgress rowsOfTasks;
@@ -47,9 +48,10 @@ public final class AnsweringProgress implements AutoCloseable {
     this.rows = rows;
     this.counts = Counts.of(spark);
     long executors = Math.max(1, ScalaBridge.executors(spark, spark.isLocal()).size());
-    this.loading = Progress.on(screen, "load", executors * layers, Progress.Unit.LAYERS);
-    this.layersOfTasks = TaskProgress.listen(spark.sc(), counts.layersLoaded(), loading::reach);
-    this.rowsOfTasks = TaskProgress.listen(spark.sc(), counts.rowsDone(), this::reach);
+    this.layers = executors * layers;
+    this.loading = Progress.on(screen, "load", this.layers, Progress.Unit.LAYERS);
+    this.layersOfTasks = TaskProgress.listen(spark.sc(), counts.layersLoaded(), this::loaded);
+    this.rowsOfTasks = TaskProgress.listen(spark.sc(), counts.rowsDone(), this::answered);
   }
 
   public Counts counts() {
@@ -62,16 +64,27 @@ public final class AnsweringProgress implements AutoCloseable {
     Optional.ofNullable(answering).ifPresent(progress -> progress.enter(next));
   }
 
-  private synchronized void reach(long done) {
+  private synchronized void loaded(long done) {
+    loading.reach(done);
+    if (done >= layers) {
+      answering();
+    }
+  }
+
+  private synchronized void answered(long done) {
+    if (done > 0) {
+      answering().reach(done);
+    }
+  }
+
+  private Progress answering() {
     Progress progress = answering;
-    if (progress == null && done > 0) {
+    if (progress == null) {
       loading.close();
       progress = Progress.on(screen, what, rows, Progress.Unit.ROWS);
       answering = progress;
     }
-    if (progress != null) {
-      progress.reach(done);
-    }
+    return progress;
   }
 
   @Override
