@@ -21,26 +21,26 @@ final class VectorKernels implements Kernels {
   private final ScalarKernels scalar = new ScalarKernels();
 
   /** Threads may count over each other: nothing but time depends on it. */
-  private long early;
+  private long earlyWork;
 
   VectorKernels() {
     this(1 << 27);
   }
 
   /**
-   * @param early so many first multiply-adds, or decoded weights, go without vectors where that
+   * @param earlyWork so many first multiply-adds, or decoded weights, go without vectors where that
    *     gives the same bits: before the JIT compiled it, an operation on vectors is a dozen calls,
    *     and with a small model an answer is over by then
    */
-  VectorKernels(int early) {
-    this.early = early;
+  VectorKernels(int earlyWork) {
+    this.earlyWork = earlyWork;
   }
 
-  private boolean isEarly(long work) {
-    if (early <= 0) {
+  private boolean countsAsEarly(long work) {
+    if (earlyWork <= 0) {
       return false;
     }
-    early -= work;
+    earlyWork -= work;
     return true;
   }
 
@@ -63,7 +63,7 @@ final class VectorKernels implements Kernels {
       int yAt,
       int yStride,
       boolean add) {
-    if (isEarly((long) depth * rows * n)) {
+    if (countsAsEarly((long) depth * rows * n)) {
       scalar.product(w, wAt, depth, rows, x, xAt, xStride, n, y, yAt, yStride, add);
       return;
     }
@@ -178,7 +178,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pairColumns(int[] w, int depth, float[] x, int n, float[] y, int yAt, int yStride) {
-    if (isEarly((long) depth * PANEL * n)) {
+    if (countsAsEarly((long) depth * PANEL * n)) {
       scalar.pairColumns(w, depth, x, n, y, yAt, yStride);
       return;
     }
@@ -201,7 +201,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pack(float[] panel, int depth, int[] pairs, int at) {
-    if (isEarly(depth * PANEL)) {
+    if (countsAsEarly(depth * PANEL)) {
       scalar.pack(panel, depth, pairs, at);
       return;
     }
@@ -225,7 +225,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void nf4(int[] codes, float[] scales, int depth, boolean rounded, float[] panel) {
-    if (!GATHERS || isEarly(depth * PANEL)) {
+    if (!GATHERS || countsAsEarly(depth * PANEL)) {
       scalar.nf4(codes, scales, depth, rounded, panel);
     } else {
       Codes.decode(codes, scales, depth, rounded ? Rounding.BF16 : Rounding.NONE, panel);
@@ -294,7 +294,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void pairs(int[] rows, int[] starts, int at, int depth, float[] panel) {
-    if (!GATHERS || isEarly(depth * PANEL)) {
+    if (!GATHERS || countsAsEarly(depth * PANEL)) {
       scalar.pairs(rows, starts, at, depth, panel);
       return;
     }
@@ -310,7 +310,7 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void floats(float[] rows, int[] starts, int at, int depth, float[] panel) {
-    if (!GATHERS || isEarly(depth * PANEL)) {
+    if (!GATHERS || countsAsEarly(depth * PANEL)) {
       scalar.floats(rows, starts, at, depth, panel);
       return;
     }

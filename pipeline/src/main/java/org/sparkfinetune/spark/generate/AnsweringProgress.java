@@ -18,7 +18,7 @@ public final class AnsweringProgress implements AutoCloseable {
   private final StatusLine screen = StatusLine.onStandardError();
   private final Counts counts;
   private final long rows;
-  private final long layers;
+  private final long allLayers;
   private final Progress loading;
   private final TaskProgress layersOfTasks;
   private final TaskProgress rowsOfTasks;
@@ -48,8 +48,8 @@ public final class AnsweringProgress implements AutoCloseable {
     this.rows = rows;
     this.counts = Counts.of(spark);
     long executors = Math.max(1, ScalaBridge.executors(spark, spark.isLocal()).size());
-    this.layers = executors * layers;
-    this.loading = Progress.on(screen, "load", this.layers, Progress.Unit.LAYERS);
+    this.allLayers = executors * layers;
+    this.loading = Progress.on(screen, "load", allLayers, Progress.Unit.LAYERS);
     this.layersOfTasks = TaskProgress.listen(spark.sc(), counts.layersLoaded(), this::loaded);
     this.rowsOfTasks = TaskProgress.listen(spark.sc(), counts.rowsDone(), this::answered);
   }
@@ -66,7 +66,7 @@ public final class AnsweringProgress implements AutoCloseable {
 
   private synchronized void loaded(long done) {
     loading.reach(done);
-    if (done >= layers) {
+    if (done >= allLayers) {
       answering();
     }
   }

@@ -74,7 +74,7 @@ final class KernelsParityTest {
   }
 
   @Test
-  void vectors_begin_when_the_first_work_is_done_and_change_no_bit() {
+  void where_vectors_begin_no_bit_changes() {
     float[] w = floats(64 * Kernels.PANEL);
     float[] x = floats(64);
     Kernels both = new VectorKernels(2 * 64 * Kernels.PANEL);
