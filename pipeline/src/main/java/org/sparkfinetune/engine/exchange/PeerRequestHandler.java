@@ -28,6 +28,9 @@ final class PeerRequestHandler extends RpcHandler {
   private static final String PUBLISHED = "published";
   private static final ByteBuffer NOTHING = ByteBuffer.allocate(0).asReadOnlyBuffer();
 
+  /** What peers are told of this rank's shard, and where its bytes lie. */
+  private record Served(ShardOffer offer, ShardLayout layout) {}
+
   private final TransportConf conf;
   private final int rank;
   private final int worldSize;
@@ -36,9 +39,8 @@ final class PeerRequestHandler extends RpcHandler {
   private final BufferPool buffers;
   private final BorrowedMemory borrowed;
   private final Counters counters;
-  private final CompletableFuture<ShardOffer> offer = new CompletableFuture<>();
-  private final CompletableFuture<ShardLayout> layout =
-      offer.thenApply(served -> new ShardLayout(served.shard()));
+  // One future: a peer that is told of the shard may read it before another future is complete.
+  private final CompletableFuture<Served> served = new CompletableFuture<>();
   private final CompletableFuture<PendingOperations> pending = new CompletableFuture<>();
 
   PeerRequestHandler(
@@ -65,8 +67,8 @@ final class PeerRequestHandler extends RpcHandler {
     return published;
   }
 
-  void serve(ShardOffer shard) {
-    if (!offer.complete(shard)) {
+  void serve(ShardOffer offer) {
+    if (!served.complete(new Served(offer, new ShardLayout(offer.shard())))) {
       throw new Bug("Rank " + rank + " serves a second shard.");
     }
   }
@@ -94,7 +96,7 @@ final class PeerRequestHandler extends RpcHandler {
       return hello(hello);
     }
     if (request instanceof Request.Describe) {
-      return offer.thenApply(OfferCodec::encode);
+      return served.thenApply(shard -> OfferCodec.encode(shard.offer()));
     }
     if (request instanceof Request.Await await) {
       return published.await(await.name(), await.version()).thenApply(v -> number(v.remaining()));
@@ -226,11 +228,11 @@ final class PeerRequestHandler extends RpcHandler {
     }
 
     private ManagedBuffer frozen(long offset, int length) {
-      ShardLayout served = layout.getNow(null);
-      if (served == null) {
+      Served shard = served.getNow(null);
+      if (shard == null) {
         throw new IllegalStateException("Rank " + rank + " serves no shard yet.");
       }
-      List<FileRange> pieces = served.pieces(offset, length);
+      List<FileRange> pieces = shard.layout().pieces(offset, length);
       if (pieces.size() != 1) {
         throw new IllegalArgumentException("A stream of frozen bytes has to lie in one file.");
       }
