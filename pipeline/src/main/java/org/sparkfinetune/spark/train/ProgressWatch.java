@@ -115,7 +115,7 @@ final class ProgressWatch implements AutoCloseable {
   }
 
   /**
-   * An attempt begins. Until its first line, what ranks have loaded is shown.
+   * An attempt begins. Until all is loaded, or its first line, what ranks have loaded is shown.
    *
    * @param layers of all ranks
    * @return what ranks add their layers to
@@ -125,9 +125,17 @@ final class ProgressWatch implements AutoCloseable {
     console.begin();
     LongAccumulator loaded = spark.sc().longAccumulator("layers loaded");
     Progress progress = Progress.on(screen, "load", layers, Progress.Unit.LAYERS);
-    loading =
-        Optional.of(
-            new Loading(progress, TaskProgress.listen(spark.sc(), loaded, progress::reach)));
+    TaskProgress tasks =
+        TaskProgress.listen(
+            spark.sc(),
+            loaded,
+            done -> {
+              progress.reach(done);
+              if (done >= layers) {
+                progress.close();
+              }
+            });
+    loading = Optional.of(new Loading(progress, tasks));
     return loaded;
   }
 
