@@ -36,8 +36,8 @@ interface Decoder extends AutoCloseable {
     /** Positions that have been read. */
     int length();
 
-    /** Forgets what has been read. */
-    void restart();
+    /** Forgets what has been read behind the first positions. */
+    void rewind(int positions);
 
     /** Takes over the first positions of another, in the place of its own. */
     void beginAs(Sequence other, int positions);

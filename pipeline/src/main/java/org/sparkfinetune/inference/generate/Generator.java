@@ -3,9 +3,11 @@ package org.sparkfinetune.inference.generate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.inference.generate.Running.Beginning;
 
 /**
  * Continues prompts, some at a time: where one ends the next takes its place. A prompt that begins
@@ -14,9 +16,6 @@ import org.sparkfinetune.errors.UserError;
  * model too large to stay decoded, sums are rounded otherwise. One thread at a time may use it.
  */
 public final class Generator implements AutoCloseable {
-  /** Tokens from which on a common beginning is worth its copy. */
-  private static final int SHARED = 16;
-
   private final Decoder decoder;
   private final int maxBatch;
   private long tokensRead;
@@ -47,55 +46,11 @@ public final class Generator implements AutoCloseable {
     this.maxBatch = maxBatch;
   }
 
-  private boolean restarts(int before, int after) {
-    return decoder.config().layers().stream()
-        .flatMap(layer -> layer.rope().stream())
-        .anyMatch(rope -> rope.scaling().restarts(before, after));
-  }
-
-  /** Whether there is room for one more, which may grow to its limit. */
-  private boolean hasRoom(List<Running> running, int limit) {
-    IntStream limits = running.stream().mapToInt(one -> one.limit);
+  /** Whether there is room for one more, however long it becomes. */
+  private boolean hasRoom(List<Running> running, Prompt prompt, GenerationSettings settings) {
+    IntStream rooms = running.stream().mapToInt(one -> one.room);
     return running.isEmpty()
-        || decoder.hasRoom(IntStream.concat(limits, IntStream.of(limit)).toArray());
-  }
-
-  private static final class Running {
-    final int prompt;
-    final Decoder.Sequence sequence;
-    final Sampler sampler;
-    final int limit;
-    int[] ids;
-    int read;
-    int lengthAtRead;
-    int length;
-
-    Running(int prompt, int[] ids, Decoder.Sequence sequence, Sampler sampler, int limit) {
-      this.prompt = prompt;
-      this.ids = ids;
-      this.length = ids.length;
-      this.sequence = sequence;
-      this.sampler = sampler;
-      this.limit = limit;
-    }
-
-    /** How many tokens the two begin with alike, the last of this one never among them. */
-    int beginsAs(Running other) {
-      int most = Math.min(length - 1, other.length);
-      int differs = Arrays.mismatch(ids, 0, most, other.ids, 0, most);
-      return differs < 0 ? most : differs;
-    }
-
-    int[] unread(int atMost) {
-      return Arrays.copyOfRange(ids, read, Math.min(length, read + atMost));
-    }
-
-    void add(int token) {
-      if (length == ids.length) {
-        ids = Arrays.copyOf(ids, ids.length + 64);
-      }
-      ids[length++] = token;
-    }
+        || decoder.hasRoom(IntStream.concat(rooms, IntStream.of(room(prompt, settings))).toArray());
   }
 
   /**
@@ -113,8 +68,10 @@ public final class Generator implements AutoCloseable {
       while (next < prompts.size() || !running.isEmpty()) {
         while (next < prompts.size()
             && running.size() < maxBatch
-            && hasRoom(running, limit(prompts.get(next), settings))) {
-          running.add(start(next, prompts.get(next), settings));
+            && hasRoom(running, prompts.get(next), settings)) {
+          Running one = start(next, prompts.get(next), settings);
+          running.add(one);
+          measure(prompts.get(next).texts(), one, running);
           next++;
         }
         step(running, settings, listener, results, prompts);
@@ -131,7 +88,7 @@ public final class Generator implements AutoCloseable {
     return all;
   }
 
-  /** Tokens of prompts and answers that went through the model so far. */
+  /** Tokens of prompts, answers and texts that went through the model so far. */
   long tokensRead() {
     return tokensRead;
   }
@@ -157,15 +114,44 @@ public final class Generator implements AutoCloseable {
     return new Running(
         index,
         prompt.ids().clone(),
+        decoder.config(),
         decoder.begin(),
         new Sampler(settings, prompt.sequence(), prompt.ids()),
-        limit(prompt, settings));
+        limit(prompt, settings),
+        room(prompt, settings));
+  }
+
+  /**
+   * Losses of texts; what the prompt has in common with the last is read by that. Of what a text
+   * has in common with a running sequence only the losses are missing, so before them it is taken
+   * over.
+   */
+  private void measure(List<Text> texts, Running one, List<Running> running) {
+    for (Text text : texts) {
+      int[] ids = text.ids();
+      int unmeasured = 0;
+      while (unmeasured + 1 < ids.length && !text.wanted()[unmeasured + 1]) {
+        unmeasured++;
+      }
+      one.sequence.rewind(0);
+      one.beginning(ids, unmeasured, ids.length, running)
+          .filter(Beginning::isRead)
+          .ifPresent(
+              beginning -> one.sequence.beginAs(beginning.of().sequence, beginning.tokens()));
+      one.losses.add(losses(one.sequence, ids, text.wanted()));
+      one.keepWhatBegins(ids);
+    }
   }
 
   /** The most tokens of a sequence. */
   private int limit(Prompt prompt, GenerationSettings settings) {
     long wanted = (long) prompt.ids().length + settings.maxNewTokens();
     return (int) Math.min(decoder.config().contextLength(), wanted);
+  }
+
+  private int room(Prompt prompt, GenerationSettings settings) {
+    IntStream texts = prompt.texts().stream().mapToInt(text -> text.ids().length);
+    return Math.max(limit(prompt, settings), texts.max().orElse(0));
   }
 
   /** One pass: every sequence that has read its prompt gets a token, the others read on. */
@@ -179,11 +165,7 @@ public final class Generator implements AutoCloseable {
     List<Running> served = new ArrayList<>();
     int columns = 0;
     for (Running one : running) {
-      if (one.read > 0 && restarts(one.lengthAtRead, one.length)) {
-        one.sequence.restart();
-        one.read = 0;
-      }
-      one.lengthAtRead = one.length;
+      one.readOn();
       boolean waits = one.read == 0 && waitsForBeginning(one, running);
       int[] tokens = waits ? new int[0] : one.unread(decoder.columns() - columns);
       if (tokens.length > 0) {
@@ -205,7 +187,8 @@ public final class Generator implements AutoCloseable {
           int[] made =
               Arrays.copyOfRange(one.ids, prompts.get(one.prompt).ids().length, one.length);
           results[one.prompt] =
-              new Generated(made, ended ? Generated.Finish.STOP : Generated.Finish.LENGTH);
+              new Generated(
+                  made, ended ? Generated.Finish.STOP : Generated.Finish.LENGTH, one.losses);
           running.remove(one);
           one.sequence.close();
           listener.ended(one.prompt);
@@ -221,27 +204,15 @@ public final class Generator implements AutoCloseable {
    * @return whether the other has not read it yet
    */
   private boolean waitsForBeginning(Running one, List<Running> running) {
-    Running alike = one;
-    int shared = SHARED - 1;
-    for (Running other : running) {
-      if (other == one) {
-        break;
-      }
-      int common = one.beginsAs(other);
-      if (common > shared && !restarts(other.lengthAtRead, one.length)) {
-        shared = common;
-        alike = other;
-      }
-    }
-    if (alike == one) {
-      return false;
-    }
-    if (alike.read < shared) {
-      return true;
-    }
-    one.sequence.beginAs(alike.sequence, shared);
-    one.read = shared;
-    return false;
+    Optional<Beginning> alike = one.beginning(one.ids, one.length - 1, one.length, running);
+    alike
+        .filter(Beginning::isRead)
+        .ifPresent(
+            beginning -> {
+              one.sequence.beginAs(beginning.of().sequence, beginning.tokens());
+              one.read = beginning.tokens();
+            });
+    return alike.isPresent() && one.read == 0;
   }
 
   private static boolean accept(
@@ -268,24 +239,27 @@ public final class Generator implements AutoCloseable {
    * @return {@code [i]} belongs to {@code ids[i]}; {@code [0]} and those that are not wanted are 0
    */
   public double[] losses(int[] ids, boolean[] wanted) {
+    try (Decoder.Sequence sequence = decoder.begin()) {
+      return losses(sequence, ids, wanted);
+    }
+  }
+
+  /** Of a text whose beginning the sequence may have read, up to the last that is wanted. */
+  private double[] losses(Decoder.Sequence sequence, int[] ids, boolean[] wanted) {
     double[] losses = new double[ids.length];
     int last = ids.length - 1;
     while (last > 0 && !wanted[last]) {
       last--;
     }
-    try (Decoder.Sequence sequence = decoder.begin()) {
-      for (int from = 0; from < last; from += decoder.columns()) {
-        int first = from;
-        int to = Math.min(last, from + decoder.columns());
-        int[] tokens = Arrays.copyOfRange(ids, from, to);
-        int[] places =
-            IntStream.range(0, tokens.length).filter(i -> wanted[first + i + 1]).toArray();
-        int[] next = Arrays.stream(places).map(place -> ids[first + place + 1]).toArray();
-        double[] some =
-            decoder.losses(new Decoder.Input(sequence, tokens, ids.length), places, next);
-        for (int i = 0; i < places.length; i++) {
-          losses[first + places[i] + 1] = some[i];
-        }
+    while (sequence.length() < last) {
+      int first = sequence.length();
+      int[] tokens = Arrays.copyOfRange(ids, first, Math.min(last, first + decoder.columns()));
+      int[] places = IntStream.range(0, tokens.length).filter(i -> wanted[first + i + 1]).toArray();
+      int[] next = Arrays.stream(places).map(place -> ids[first + place + 1]).toArray();
+      double[] some = decoder.losses(new Decoder.Input(sequence, tokens, ids.length), places, next);
+      tokensRead += tokens.length;
+      for (int i = 0; i < places.length; i++) {
+        losses[first + places[i] + 1] = some[i];
       }
     }
     return losses;
@@ -300,9 +274,10 @@ public final class Generator implements AutoCloseable {
    * What a prompt was continued with.
    *
    * @param ids new tokens, without the one that ended them
+   * @param losses of each of the prompt's texts, as {@link Generator#losses} gives them
    */
   @SuppressWarnings("ArrayRecordComponent")
-  public record Generated(int[] ids, Finish finish) {
+  public record Generated(int[] ids, Finish finish, List<double[]> losses) {
 
     /** Why it ended. */
     public enum Finish {
@@ -318,9 +293,26 @@ public final class Generator implements AutoCloseable {
    *
    * @param sequence tells apart sequences of the same seed: its number in a file, a hash of its key
    * @param ids at least one
+   * @param texts whose losses are wanted too; what they have in common with the prompt is read once
    */
   @SuppressWarnings("ArrayRecordComponent")
-  public record Prompt(long sequence, int[] ids) {}
+  public record Prompt(long sequence, int[] ids, List<Text> texts) {
+    public Prompt {
+      texts = List.copyOf(texts);
+    }
+
+    public Prompt(long sequence, int[] ids) {
+      this(sequence, ids, List.of());
+    }
+  }
+
+  /**
+   * Tokens whose losses are wanted.
+   *
+   * @param wanted of which of them
+   */
+  @SuppressWarnings("ArrayRecordComponent")
+  public record Text(int[] ids, boolean[] wanted) {}
 
   /** Sees tokens as they are made. */
   @FunctionalInterface

@@ -51,8 +51,8 @@ final class KeyValueCache implements Decoder.Sequence {
   }
 
   @Override
-  public void restart() {
-    length = 0;
+  public void rewind(int positions) {
+    length = positions;
   }
 
   @Override

@@ -117,8 +117,8 @@ final class SlotCache {
     }
 
     @Override
-    public void restart() {
-      length = 0;
+    public void rewind(int positions) {
+      length = positions;
     }
 
     @Override

@@ -45,6 +45,7 @@ import org.sparkfinetune.store.Store;
 public final class EvaluateJob {
   private static final Logger LOG = LoggerFactory.getLogger(EvaluateJob.class);
   private static final int TASKS_PER_CORE = 4;
+  private static final int BATCHES_PER_TASK = 4;
 
   private final SparkSession spark;
   private final JavaSparkContext context;
@@ -207,11 +208,14 @@ public final class EvaluateJob {
     return results;
   }
 
-  /** All cores, and then whole batches: answers that are decoded together take less time each. */
+  /**
+   * As many for each core, and no more than have some batches each: where an answer ends another
+   * takes its place, so that only the last batch of a task is not full.
+   */
   private int tasks(int samples, int batchSize) {
     int cores = context.defaultParallelism();
-    int batches = Math.max(cores, (samples + batchSize - 1) / batchSize);
-    return Math.max(1, Math.min(samples, Math.min(batches, TASKS_PER_CORE * cores)));
+    int each = samples / (cores * batchSize * BATCHES_PER_TASK);
+    return Math.max(1, Math.min(samples, cores * Math.max(1, Math.min(each, TASKS_PER_CORE))));
   }
 
   private ModelResult measure(

@@ -102,30 +102,21 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
         });
     List<AnswerMetric> judges =
         AnswerMetrics.of(metrics, Optional.of(answerPattern).filter(text -> !text.isEmpty()));
-    // First, and it takes little: a conversation is done when it is answered.
-    List<Optional<TextGenerator.Loss>> losses = new ArrayList<>();
-    for (Conversation conversation : conversations) {
-      losses.add(
-          metrics.contains(Metric.LOSS) ? measured(conversation, generator) : Optional.empty());
-      if (judges.isEmpty()) {
-        counts.rowsDone().add(1);
-      }
-    }
+    Runnable rowDone = () -> counts.rowsDone().add(1);
     List<Completion> answers =
         judges.isEmpty()
             ? List.of()
             : generator.complete(
-                conversations.stream()
-                    .map(Conversation::question)
-                    .<TextPrompt>map(c -> new TextPrompt.Chat(EncodedConversation.number(c), c))
-                    .toList(),
-                TextListener.ends(() -> counts.rowsDone().add(1)));
+                conversations.stream().map(this::asked).toList(), TextListener.ends(rowDone));
     List<Row> results = new ArrayList<>();
     for (int i = 0; i < indexes.size(); i++) {
       @Nullable Object[] result = new Object[SCORES + judges.size()];
       result[0] = indexes.get(i);
-      losses.get(i).ifPresent(loss -> put(loss, result));
-      if (!answers.isEmpty()) {
+      if (answers.isEmpty()) {
+        put(generator.loss(conversations.get(i), extent), result);
+        rowDone.run();
+      } else {
+        put(answers.get(i).loss(), result);
         put(conversations.get(i), answers.get(i), judges, result);
       }
       results.add(RowFactory.create(result));
@@ -133,14 +124,19 @@ final class EvaluateRows implements MapPartitionsFunction<Row, Row> {
     return results.iterator();
   }
 
-  private Optional<TextGenerator.Loss> measured(
-      Conversation conversation, TextGenerator generator) {
-    return Optional.of(generator.loss(conversation, extent)).filter(l -> l.tokens() > 0);
+  private TextPrompt asked(Conversation conversation) {
+    Conversation question = conversation.question();
+    long number = EncodedConversation.number(question);
+    return metrics.contains(Metric.LOSS)
+        ? new TextPrompt.Answered(number, conversation, extent)
+        : new TextPrompt.Chat(number, question);
   }
 
   private static void put(TextGenerator.Loss loss, @Nullable Object[] result) {
-    result[1] = loss.loss();
-    result[2] = (long) loss.tokens();
+    if (loss.tokens() > 0) {
+      result[1] = loss.loss();
+      result[2] = (long) loss.tokens();
+    }
   }
 
   private static void put(

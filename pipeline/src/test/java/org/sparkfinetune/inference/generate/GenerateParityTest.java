@@ -112,6 +112,19 @@ final class GenerateParityTest {
   }
 
   @Test
+  void texts_with_their_prompts_change_neither_losses_nor_answers() {
+    AnsweredTexts texts = new AnsweredTexts();
+    for (BaseForm form : BaseForm.values()) {
+      try (DecodingModel model = model(form, Optional.of("trajectory-lora-float32.adapter"));
+          Generator together = new Generator(model, 2, 4);
+          Generator alone = new Generator(model, 1, 8)) {
+        texts.assertEqual(together, alone, 0);
+        texts.assertReadOnce(together);
+      }
+    }
+  }
+
+  @Test
   void top_p_keeps_what_transformers_keeps() throws IOException {
     assertKept(new Sampled(0.6, 0, 0.9, 0), "temperature06_top_p09");
   }

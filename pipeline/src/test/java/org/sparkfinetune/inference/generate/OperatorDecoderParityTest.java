@@ -253,6 +253,18 @@ final class OperatorDecoderParityTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("families")
+  void texts_with_their_prompts_change_neither_losses_nor_answers(String family) {
+    Path folder = VARIANTS.resolve("families").resolve(family);
+    try (DecodingModel model = model(folder, Optional.empty(), BaseForm.AS_STORED);
+        DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
+        Generator together = new Generator(device, 3);
+        Generator alone = new Generator(model, 2, 8)) {
+      new AnsweredTexts().assertEqual(together, alone, 1e-4);
+    }
+  }
+
   /** bfloat16 has 8 bits: what is likely stays so, by about as much. */
   @ParameterizedTest
   @EnumSource
