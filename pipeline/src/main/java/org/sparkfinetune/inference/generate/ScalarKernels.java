@@ -11,6 +11,19 @@ import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 final class ScalarKernels implements Kernels {
   private static final float[] NF4 = Nf4Lookup.values();
 
+  private final int lanes;
+
+  ScalarKernels() {
+    this(8);
+  }
+
+  /**
+   * @param lanes sums that run side by side and are added up in the end, as vectors have them
+   */
+  ScalarKernels(int lanes) {
+    this.lanes = lanes;
+  }
+
   @Override
   public void product(
       float[] w,
@@ -122,9 +135,22 @@ final class ScalarKernels implements Kernels {
 
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int n) {
-    float sum = 0;
-    for (int i = 0; i < n; i++) {
+    float[] sums = new float[lanes];
+    int whole = n / lanes * lanes;
+    for (int i = 0; i < whole; i++) {
+      sums[i % lanes] = Math.fma(a[aAt + i], b[bAt + i], sums[i % lanes]);
+    }
+    float sum = sum(sums);
+    for (int i = whole; i < n; i++) {
       sum += a[aAt + i] * b[bAt + i];
+    }
+    return sum;
+  }
+
+  private static float sum(float[] parts) {
+    float sum = 0;
+    for (float part : parts) {
+      sum += part;
     }
     return sum;
   }
@@ -132,14 +158,16 @@ final class ScalarKernels implements Kernels {
   @Override
   public void addScaled(float factor, float[] x, int xAt, float[] y, int yAt, int n) {
     for (int i = 0; i < n; i++) {
-      y[yAt + i] += factor * x[xAt + i];
+      y[yAt + i] = Math.fma(x[xAt + i], factor, y[yAt + i]);
     }
   }
 
   @Override
   public void siluTimes(float[] gate, float[] up, int from, int to) {
+    int whole = from + (to - from) / lanes * lanes;
     for (int i = from; i < to; i++) {
-      gate[i] = gate[i] / (1 + (float) Math.exp(-gate[i])) * up[i];
+      float exp = i < whole ? exp(-gate[i]) : (float) Math.exp(-gate[i]);
+      gate[i] = gate[i] / (1 + exp) * up[i];
     }
   }
 
@@ -155,11 +183,38 @@ final class ScalarKernels implements Kernels {
 
   @Override
   public float exponentials(float[] x, int at, int n, float max) {
-    float sum = 0;
-    for (int i = at; i < at + n; i++) {
+    float[] sums = new float[lanes];
+    int whole = n / lanes * lanes;
+    for (int i = 0; i < whole; i++) {
+      x[at + i] = exp(x[at + i] - max);
+      sums[i % lanes] += x[at + i];
+    }
+    float sum = sum(sums);
+    for (int i = at + whole; i < at + n; i++) {
       x[i] = (float) Math.exp(x[i] - max);
       sum += x[i];
     }
     return sum;
+  }
+
+  /**
+   * {@code 2^k * e^f}, the polynomial that of Cephes' expf: two units in the last place. The same
+   * operations as {@link VectorKernels} has, one by one.
+   */
+  private static float exp(float x) {
+    float bounded = Math.min(Math.max(x, -87f), 88f);
+    // Adding 1.5 * 2^23 rounds to a whole number, which then is the low bits.
+    float shifted = bounded * 1.44269504f + 12582912f;
+    float k = shifted - 12582912f;
+    float f = k * -0.693359375f + bounded + k * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = Math.fma(p, f, 1.3981999507e-3f);
+    p = Math.fma(p, f, 8.3334519073e-3f);
+    p = Math.fma(p, f, 4.1665795894e-2f);
+    p = Math.fma(p, f, 1.6666665459e-1f);
+    p = Math.fma(p, f, 5.0000001201e-1f);
+    float value = Math.fma(p * f, f, f) + 1;
+    int exponent = Float.floatToRawIntBits(shifted) - Float.floatToRawIntBits(12582912f) << 23;
+    return Float.intBitsToFloat(Float.floatToRawIntBits(value) + exponent);
   }
 }

@@ -5,8 +5,6 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
-import org.sparkfinetune.model.quant.Nf4Codec;
-import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
 
 /** {@link Kernels} on the Vector API. */
 final class VectorKernels implements Kernels {
@@ -18,7 +16,7 @@ final class VectorKernels implements Kernels {
   /** Processors of narrower vectors gather and permute in software, slower than without vectors. */
   private static final boolean GATHERS = LANES >= 8;
 
-  private final ScalarKernels scalar = new ScalarKernels();
+  private final ScalarKernels scalar = new ScalarKernels(LANES);
 
   /** Threads may count over each other: nothing but time depends on it. */
   private long earlyWork;
@@ -28,9 +26,9 @@ final class VectorKernels implements Kernels {
   }
 
   /**
-   * @param earlyWork so many first multiply-adds, or decoded weights, go without vectors where that
-   *     gives the same bits: before the JIT compiled it, an operation on vectors is a dozen calls,
-   *     and with a small model an answer is over by then
+   * @param earlyWork so many first multiply-adds, or numbers decoded or mapped, go without vectors
+   *     where that gives the same bits: before the JIT compiled it, an operation on vectors is a
+   *     dozen calls, and with a small model an answer is over by then
    */
   VectorKernels(int earlyWork) {
     this.earlyWork = earlyWork;
@@ -228,67 +226,7 @@ final class VectorKernels implements Kernels {
     if (!GATHERS || countsAsEarly(depth * PANEL)) {
       scalar.nf4(codes, scales, depth, rounded, panel);
     } else {
-      Codes.decode(codes, scales, depth, rounded ? Rounding.BF16 : Rounding.NONE, panel);
-    }
-  }
-
-  /**
-   * To nearest even: what is added to a float's bits, beside the last that stays, and which stay.
-   * That numbers say it, and no choice, keeps the loop free of branches.
-   */
-  private record Rounding(int last, int half, int kept) {
-    static final Rounding BF16 = new Rounding(1, 0x7fff, HIGH);
-    static final Rounding NONE = new Rounding(0, 0, -1);
-  }
-
-  /** NF4's values, in one register of sixteen lanes or two of eight, looked up by a permutation. */
-  private static final class Codes {
-    private static final IntVector FIRST = values(0);
-    private static final IntVector SECOND = values(Math.max(0, 16 - LANES));
-
-    private static IntVector values(int from) {
-      int[] bits = new int[2 * LANES];
-      float[] values = Nf4Lookup.values();
-      for (int i = 0; i < values.length - from && i < bits.length; i++) {
-        bits[i] = Float.floatToRawIntBits(values[from + i]);
-      }
-      return IntVector.fromArray(INTS, bits, 0);
-    }
-
-    static void decode(int[] codes, float[] scales, int depth, Rounding rounding, float[] panel) {
-      int last = rounding.last();
-      int half = rounding.half();
-      int kept = rounding.kept();
-      for (int r = 0; r < PANEL; r += LANES) {
-        for (int i = 0; i < depth / 8; i++) {
-          IntVector eight = IntVector.fromArray(INTS, codes, i * PANEL + r);
-          FloatVector scale =
-              FloatVector.fromArray(FLOATS, scales, i / (Nf4Codec.BLOCK / 8) * PANEL + r);
-          for (int k = 0; k < 8; k++) {
-            IntVector bits =
-                value(eight.lanewise(VectorOperators.LSHR, 4 * (k ^ 1)))
-                    .mul(scale)
-                    .reinterpretAsInts();
-            bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(last))
-                .add(half)
-                .and(kept)
-                .reinterpretAsFloats()
-                .intoArray(panel, (8 * i + k) * PANEL + r);
-          }
-        }
-      }
-    }
-
-    /** Of the lowest four bits. */
-    private static FloatVector value(IntVector bits) {
-      if (LANES >= 16) {
-        return FIRST.rearrange(bits.and(15).toShuffle()).reinterpretAsFloats();
-      }
-      var lane = bits.and(7).toShuffle();
-      return FIRST
-          .rearrange(lane)
-          .blend(SECOND.rearrange(lane), bits.and(8).compare(VectorOperators.NE, 0))
-          .reinterpretAsFloats();
+      VectorNf4.decode(codes, scales, depth, rounded, panel);
     }
   }
 
@@ -323,6 +261,9 @@ final class VectorKernels implements Kernels {
 
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int n) {
+    if (countsAsEarly(n)) {
+      return scalar.dot(a, aAt, b, bAt, n);
+    }
     FloatVector sums = FloatVector.zero(FLOATS);
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
@@ -339,6 +280,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void addScaled(float factor, float[] x, int xAt, float[] y, int yAt, int n) {
+    if (countsAsEarly(n)) {
+      scalar.addScaled(factor, x, xAt, y, yAt, n);
+      return;
+    }
     FloatVector factors = FloatVector.broadcast(FLOATS, factor);
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
@@ -353,6 +298,10 @@ final class VectorKernels implements Kernels {
 
   @Override
   public void siluTimes(float[] gate, float[] up, int from, int to) {
+    if (countsAsEarly(to - from)) {
+      scalar.siluTimes(gate, up, from, to);
+      return;
+    }
     int i = from;
     for (; i <= to - LANES; i += LANES) {
       FloatVector g = FloatVector.fromArray(FLOATS, gate, i);
@@ -366,6 +315,9 @@ final class VectorKernels implements Kernels {
 
   @Override
   public float scaled(float[] x, int at, int n, float factor) {
+    if (countsAsEarly(n)) {
+      return scalar.scaled(x, at, n, factor);
+    }
     FloatVector largest = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
     int i = at;
     for (; i <= at + n - LANES; i += LANES) {
@@ -383,6 +335,9 @@ final class VectorKernels implements Kernels {
 
   @Override
   public float exponentials(float[] x, int at, int n, float max) {
+    if (countsAsEarly(n)) {
+      return scalar.exponentials(x, at, n, max);
+    }
     FloatVector sums = FloatVector.zero(FLOATS);
     int i = at;
     for (; i <= at + n - LANES; i += LANES) {
