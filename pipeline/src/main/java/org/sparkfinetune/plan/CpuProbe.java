@@ -22,6 +22,7 @@ public final class CpuProbe {
   private static final int MANY_TOKENS = 2048;
   private static final int COPIED = 64 << 20;
   private static final double SECONDS = 0.4;
+  private static final double LONGER_SECONDS = 3;
 
   private CpuProbe() {}
 
@@ -39,10 +40,10 @@ public final class CpuProbe {
       Ops ops = new Ops(torch);
       Tensor x = ops.zeros(scope, type, TOKENS, WIDTH);
       Tensor w = ops.zeros(scope, type, WIDTH, WIDTH);
-      double products = perSecond(() -> ops.logits(scope, x, w, 0).close());
+      double products = perSecond(SECONDS, () -> ops.logits(scope, x, w, 0).close());
       Tensor from = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
       Tensor to = ops.zeros(scope, ElementType.FLOAT32, COPIED / Float.BYTES);
-      double copies = perSecond(() -> ops.copy(scope, to, from));
+      double copies = perSecond(SECONDS, () -> ops.copy(scope, to, from));
       return new Device(
           DeviceTable.CPU,
           Device.Kind.CPU,
@@ -67,7 +68,8 @@ public final class CpuProbe {
       Ops ops = new Ops(torch);
       Tensor x = ops.zeros(scope, type(bf16), MANY_TOKENS, in);
       Tensor w = ops.zeros(scope, type(bf16), out, in);
-      return perSecond(() -> ops.product(scope, x, w).close()) * 2 * MANY_TOKENS * in * out;
+      double products = perSecond(LONGER_SECONDS, () -> ops.product(scope, x, w).close());
+      return products * 2 * MANY_TOKENS * in * out;
     }
   }
 
@@ -83,7 +85,7 @@ public final class CpuProbe {
     FLOAT32
   }
 
-  private static double perSecond(Runnable work) {
+  private static double perSecond(double atLeast, Runnable work) {
     work.run();
     long start = System.nanoTime();
     long count = 0;
@@ -92,7 +94,7 @@ public final class CpuProbe {
       work.run();
       count++;
       seconds = (System.nanoTime() - start) * 1e-9;
-    } while (seconds < SECONDS);
+    } while (seconds < atLeast);
     return count / seconds;
   }
 

@@ -50,7 +50,7 @@ final class LayerBuffers {
   /**
    * Within a layer's backward where it is largest, in down: what is computed again; silu, the
    * product, its gradient and LoRA's; masks, and the masked product; the input as a number
-   * computed; DoRA's product and gradients by its lengths. Not the probabilities, 16 MiB at most,
+   * computed; DoRA's product and gradients by its lengths. Not the probabilities, 32 MiB at most,
    * that attention in blocks keeps on some processors: which one a rank will have is not known
    * here.
    */

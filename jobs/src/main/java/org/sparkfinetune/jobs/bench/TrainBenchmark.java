@@ -67,6 +67,9 @@ final class TrainBenchmark {
   private final Store store;
   private final Work work;
 
+  /** What the measuring itself took before the first step. */
+  private long probingMillis;
+
   /**
    * What is measured.
    *
@@ -98,7 +101,7 @@ final class TrainBenchmark {
    */
   record Result(String json, Optional<String> profile) {}
 
-  /** Whether to say where the time went, which takes a second more. */
+  /** Whether to say where the time went, which takes some seconds more. */
   enum Profile {
     NONE,
     OPERATORS
@@ -117,6 +120,7 @@ final class TrainBenchmark {
     RankPlanner planner = new RankPlanner(context, Duration.ofSeconds(60));
     RankPlan plan = planner.plan(config.parallelism().numRanks());
     until.put("executors", since(System.currentTimeMillis()));
+    double before = profile == Profile.NONE ? 0 : limit(plan);
     TrainTask task =
         new TrainTask(
             folder.config().toString(),
@@ -139,7 +143,9 @@ final class TrainBenchmark {
     ObjectNode startUp = json.putObject("seconds_until");
     until.forEach((what, seconds) -> startUp.put(what, rounded(seconds)));
     Optional<TrainProfile> profiled =
-        profile == Profile.NONE ? Optional.empty() : Optional.of(profile(plan, reports.get(0)));
+        profile == Profile.NONE
+            ? Optional.empty()
+            : Optional.of(profile(plan, reports.get(0), (before + limit(plan)) / 2));
     profiled.ifPresent(
         made -> {
           double speed = json.get("tokens_per_second").asDouble() / plan.worldSize();
@@ -156,20 +162,31 @@ final class TrainBenchmark {
     }
   }
 
-  /** The limit is measured here, while the executors are idle, with the threads of all ranks. */
-  private TrainProfile profile(RankPlan plan, RankReport report) {
+  /**
+   * Operations a second of nothing but products with the threads of all ranks, while the executors
+   * are idle. A machine that others use too has not one speed: so it is measured before the steps
+   * and after them.
+   */
+  private double limit(RankPlan plan) {
+    long begun = System.currentTimeMillis();
     DecoderConfig model = modelConfig();
-    long tokens =
-        (long) config.loop().maxSteps().orElse(1)
-            * work.rowsPerStep()
-            * config.data().maxSeqLength()
-            / plan.worldSize();
     double limit =
         CpuProbe.productFlops(
             plan.worldSize() * plan.coresPerRank(),
             config.compute().bf16() ? CpuProbe.Numbers.BFLOAT16 : CpuProbe.Numbers.FLOAT32,
             model.hiddenSize(),
             model.intermediateSize());
+    probingMillis += System.currentTimeMillis() - begun;
+    return limit;
+  }
+
+  private TrainProfile profile(RankPlan plan, RankReport report, double limit) {
+    DecoderConfig model = modelConfig();
+    long tokens =
+        (long) config.loop().maxSteps().orElse(1)
+            * work.rowsPerStep()
+            * config.data().maxSeqLength()
+            / plan.worldSize();
     LayerProducts layers =
         LayerProducts.of(model, config.method(), config.compute().gradientCheckpointing());
     double head =
@@ -217,9 +234,9 @@ final class TrainBenchmark {
     return json;
   }
 
-  /** Seconds from the user's command to a time. */
+  /** Seconds from the user's command to a time, without what was only measured. */
   private double since(long millis) {
-    return (millis - work.started().toEpochMilli()) * 1e-3;
+    return (millis - work.started().toEpochMilli() - probingMillis) * 1e-3;
   }
 
   private static double rounded(double x) {

@@ -7,9 +7,10 @@
  * <p>Why scripts and not DJL's own arrays: those lack bfloat16 (an argument of that type aborts the
  * JVM) and most fused operators, while a script reaches all of libtorch, on CPU and CUDA alike. Why
  * gradients are written by hand: a decoder layer's backward is known, autograd inside it would only
- * keep more alive. Attention of bfloat16 has two ways on the CPU ({@link
+ * keep more alive. Attention has two ways on the CPU ({@link
  * org.sparkfinetune.engine.tensor.Processor.CpuAttention}): libtorch's kernel is made for matrix
- * units, and where there are none it takes twice as long as blocks of products.
+ * units, and where there are none it takes longer than blocks of products, {@code
+ * AttentionBenchmark} says by how much.
  *
  * <p>{@link org.sparkfinetune.engine.tensor.ComputeDevice} says where tensors live. On the CPU host
  * code works in their own memory; for CUDA everything passes through {@link

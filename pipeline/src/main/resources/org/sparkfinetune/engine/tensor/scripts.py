@@ -434,7 +434,7 @@ class Ops(Module):
       return [self.attention_by_products(q, k, v, cuts, scale, window, cap), torch.empty([0], dtype=6, device=q.device)]
     if q.is_cuda:
       return self.attention_on_cuda(q, k, v, cuts, scale, window)
-    if self.in_blocks(q):
+    if self.blocks:
       return self.attention_in_blocks(q, k, v, cuts, scale, soon)
     k = self.for_each_query(k, q)
     v = self.for_each_query(v, q)
@@ -543,7 +543,7 @@ class Ops(Module):
       return self.attention_by_products_backward(dout, q, k, v, cuts, scale, window, cap)
     if q.is_cuda:
       return self.attention_backward_on_cuda(dout, q, k, v, out, saved, cuts, scale, window)
-    if self.in_blocks(q):
+    if self.blocks:
       return self.attention_in_blocks_backward(dout, q, k, v, out, saved, cuts, scale)
     dq, dk, dv = self.attention_backward_on_cpu(dout, q, self.for_each_query(k, q), self.for_each_query(v, q), out, saved, cuts, scale)
     return [dq, self.summed_for(k, dk), self.summed_for(v, dv)]
@@ -582,13 +582,11 @@ class Ops(Module):
     return torch.floordiv(cuts[i + 1] - cuts[i] + 63, 64) * 64
 
   # ---- the same in blocks of 64 queries against the keys before their end ---------------------------
-  # For processors that multiply bfloat16 in vectors: libtorch's flash kernel reaches a sixth of what its
-  # products do there. Scores are float32 products, as in that kernel; all others are of bfloat16.
-  # Query heads that share keys go together.
-  def in_blocks(self: __torch__.Ops, q: Tensor) -> bool:
-    return self.blocks and q.dtype == 15
+  # For processors that multiply in vectors: of bfloat16, libtorch's flash kernel reaches a sixth of what its
+  # products do there; of float32, its backward takes 1.2 to 1.6 times as long as this one. Scores are float32
+  # products, as in that kernel; all others are of q's type. Query heads that share keys go together.
 
-  # Those of all blocks one after the other, bfloat16; none if they are not wanted or over 16 MiB.
+  # Those of all blocks one after the other, of q's type; none if they are not wanted or more than 8 million.
   def kept_probabilities(self: __torch__.Ops, q: Tensor, cuts: List[int], wanted: bool) -> Tensor:
     count = 0
     for i in range(torch.len(cuts) - 1):
@@ -596,13 +594,13 @@ class Ops(Module):
       count = count + torch.floordiv(m * (m + 64), 2) * torch.size(q, 1)
     if not wanted or count > 8388608:
       count = 0
-    return torch.empty([count], dtype=15, device=q.device)
+    return torch.empty([count], dtype=q.dtype, device=q.device)
 
   # A block's place among them, or memory of its own.
   def block(self: __torch__.Ops, kept: Tensor, at: int, shape: List[int]) -> Tensor:
     if torch.numel(kept) > 0:
       return self.view(kept, at, shape)
-    return torch.empty(shape, dtype=15, device=kept.device)
+    return torch.empty(shape, dtype=kept.dtype, device=kept.device)
 
   def attention_in_blocks(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, cuts: List[int], scale: float, soon: bool) -> List[Tensor]:
     groups = torch.size(k, 1)
@@ -615,9 +613,9 @@ class Ops(Module):
     for some in self.alike(cuts):
       qs = torch.mul_(self.by_group(q, cuts, some, groups, 6), scale)
       ks = torch.transpose(torch.squeeze(self.by_group(k, cuts, some, groups, 6), 1), 1, 2)
-      vs = torch.squeeze(self.by_group(v, cuts, some, groups, 15), 1)
+      vs = torch.squeeze(self.by_group(v, cuts, some, groups, q.dtype), 1)
       all, m = torch.size(qs, 0), torch.size(qs, 2)
-      outs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
+      outs = torch.empty([all, repeat, m, d], dtype=q.dtype, device=q.device)
       for b in range(0, m, 64):
         p = self.block(kept, at, [all, repeat * 64, b + 64])
         _ = self.probabilities(p, torch.reshape(torch.narrow(qs, 2, b, 64), [all, -1, d]), torch.narrow(ks, 2, 0, b + 64), later)
@@ -633,6 +631,8 @@ class Ops(Module):
     seen = torch.size(scores, 2)
     own = torch.narrow(torch.view(scores, [torch.size(scores, 0), -1, 64, seen]), 3, seen - 64, 64)
     _ = torch.add_(own, later)
+    if out.dtype == 6:
+      return torch._softmax(scores, 2, False, out=out)
     return torch.copy_(out, torch.softmax(scores, 2, None))
 
   # dp - delta is one product: three columns more hold -delta to the last bit of a float32.
@@ -645,17 +645,17 @@ class Ops(Module):
     dv = torch.zeros_like(v)
     later = self.later(q)
     delta = torch.sum(torch.to(dout, 6) * out, [2], True)
-    dout_delta = torch.cat([dout, self.minus_in_pieces(delta)], 2)
+    dout_delta = torch.cat([dout, self.minus_in_pieces(delta, q.dtype)], 2)
     v_one = torch.constant_pad_nd(v, [0, 8], 1.)
     at = 0
     for some in self.alike(cuts):
-      qs = self.by_group(q, cuts, some, groups, 15)
-      ks = torch.squeeze(self.by_group(k, cuts, some, groups, 15), 1)
+      qs = self.by_group(q, cuts, some, groups, q.dtype)
+      ks = torch.squeeze(self.by_group(k, cuts, some, groups, q.dtype), 1)
       keys = torch.transpose(torch.to(ks, 6), 1, 2)
-      values = torch.transpose(torch.squeeze(self.by_group(v_one, cuts, some, groups, 15), 1), 1, 2)
-      douts = self.by_group(dout_delta, cuts, some, groups, 15)
+      values = torch.transpose(torch.squeeze(self.by_group(v_one, cuts, some, groups, q.dtype), 1), 1, 2)
+      douts = self.by_group(dout_delta, cuts, some, groups, q.dtype)
       all, m = torch.size(qs, 0), torch.size(qs, 2)
-      dqs = torch.empty([all, repeat, m, d], dtype=15, device=q.device)
+      dqs = torch.empty([all, repeat, m, d], dtype=q.dtype, device=q.device)
       dks = torch.zeros([all, 1, m, d], dtype=6, device=q.device)
       dvs = torch.zeros([all, 1, m, d], dtype=6, device=q.device)
       for b in range(0, m, 64):
@@ -664,7 +664,7 @@ class Ops(Module):
         given = torch.reshape(torch.narrow(douts, 2, b, 64), [all, -1, d + 8])
         p = self.block(kept, at, [all, repeat * 64, seen])
         if torch.numel(kept) == 0:
-          _3 = self.probabilities(p, torch.mul_(torch.to(queries, 6), scale), torch.narrow(keys, 2, 0, seen), later)
+          _3 = self.probabilities(p, torch.to(queries, 6) * scale, torch.narrow(keys, 2, 0, seen), later)
         at = at + torch.numel(p)
         ds = torch.mul_(torch.bmm(given, torch.narrow(values, 2, 0, seen)), p)
         dq_block = torch.bmm(ds, torch.narrow(ks, 1, 0, seen))
@@ -794,12 +794,14 @@ class Ops(Module):
         _2 = self.add_heads(dv, at + low, seen, torch.bmm(torch.transpose(p, 1, 2), douts))
     return [dq, torch.to(dk, k.dtype), torch.to(dv, v.dtype)]
 
-  # x: (..., 1) float32 -> (..., 8) bfloat16 whose sum is -x
-  def minus_in_pieces(self: __torch__.Ops, x: Tensor) -> Tensor:
-    upper = torch.to(x, 15)
+  # x: (..., 1) float32 -> (..., 8), of a type, whose sum is -x
+  def minus_in_pieces(self: __torch__.Ops, x: Tensor, dtype: int) -> Tensor:
+    if dtype == 6:
+      return torch.constant_pad_nd(torch.neg(x), [0, 7], 0.)
+    upper = torch.to(x, dtype)
     rest = x - upper
-    middle = torch.to(rest, 15)
-    lower = torch.to(rest - middle, 15)
+    middle = torch.to(rest, dtype)
+    lower = torch.to(rest - middle, dtype)
     return torch.constant_pad_nd(torch.neg(torch.cat([upper, middle, lower], -1)), [0, 5], 0.)
 
   # ---- decoding: a layer over keys and values that are kept -----------------------------------------

@@ -19,8 +19,8 @@ import org.sparkfinetune.engine.tensor.Processor.CpuAttention;
 import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 
 /**
- * Attention of one layer in bfloat16 on all cores, 1,024 tokens with llama-135m's heads: {@code
- * jobs/bin/bench kernels AttentionBenchmark}.
+ * Attention of one layer on all cores, 1,024 tokens with llama-135m's heads: {@code jobs/bin/bench
+ * kernels AttentionBenchmark}.
  */
 @State(org.openjdk.jmh.annotations.Scope.Benchmark)
 @Fork(1)
@@ -36,6 +36,9 @@ public class AttentionBenchmark {
 
   @Param({"FLASH", "BLOCKS"})
   public String attention = "";
+
+  @Param({"BFLOAT16", "FLOAT32"})
+  public String type = "";
 
   /** Of each sample. */
   @Param({"128", "512"})
@@ -96,6 +99,6 @@ public class AttentionBenchmark {
     }
     Ops ops = new Ops(torch);
     Tensor exact = ops.ofFloats(scope, values, TOKENS, heads, HEAD_DIM);
-    return ops.cast(scope, exact, ElementType.BFLOAT16);
+    return ops.cast(scope, exact, ElementType.valueOf(type));
   }
 }
