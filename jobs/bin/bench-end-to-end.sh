@@ -13,7 +13,8 @@ weights; 4 rows of --length tokens a step, packed. Prints one JSON line with the
   --tokenizer FOLDER with tokenizer.json; its vocabulary has to fit the model's (default: the shipped sample's)
   --ranks N          executors, which share the cores and have 768 MiB of heap each
   --peer-python      a Python with the packages of jobs/src/test/python/requirements.txt: TRL and PEFT do the same beside
-                     it, by trl_end_to_end.py there
+                     it, by trl_end_to_end.py there, in bfloat16, or in float32 on a processor that has no arithmetic
+                     for that, as train does
   --peer-micro LIST  rows of its micro-batches; one run for each, of which the faster counts
 "ratio" is our seconds over those of the peer's process.
 TXT
@@ -99,12 +100,14 @@ line=$(printf '{"bench": "end-to-end", "rows": %s, "epochs": %s, "length": %s, "
     "$(number_of steps "$summary")" "$(number_of tokens_per_second "$summary")" \
     "$(tr -d ' \n' <"$summary" | sed 's/.*"seconds_by_phase":{\([^}]*\)}.*/\1/')" "$(machine)")
 if [[ -n $python ]]; then
+    dtype=float32
+    grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo && dtype=bfloat16
     best=''
     for micro in $micros; do
         rm -rf "$work/peer"
         own=$(peer_part "$seconds" total_s "$python" "$root/jobs/src/test/python/trl_end_to_end.py" --model "$work/model" \
             --rows "$work/rows.jsonl" --template "$template" --epochs "$epochs" --length "$length" --micro "$micro" \
-            --output "$work/peer")
+            --dtype "$dtype" --output "$work/peer")
         printf '%s\n' "$own" >"$work/peer.$micro"
         if [[ -z $best ]] || awk -v a="$(number_of peer_process_seconds "$work/peer.$micro")" \
             -v b="$(number_of peer_process_seconds "$work/peer.$best")" 'BEGIN { exit !(a < b) }'; then
