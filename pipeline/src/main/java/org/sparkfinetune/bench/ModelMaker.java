@@ -23,6 +23,7 @@ import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.ShardedSafetensorsWriter;
 import org.sparkfinetune.model.safetensors.TensorSpec;
 import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.store.OrderedPieces;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -37,10 +38,11 @@ public final class ModelMaker {
   private final RandomWeights weights;
   private final long seed;
   private final float norm;
+  private final OrderedPieces pieces;
   private LongConsumer drawn = weights -> {};
-  private final ByteBuffer chunk = ByteBuffer.allocate(CHUNK_WEIGHTS * Short.BYTES);
 
-  private ModelMaker(DecoderConfig config, long seed) {
+  private ModelMaker(DecoderConfig config, long seed, OrderedPieces pieces) {
+    this.pieces = pieces;
     this.weights = new RandomWeights(1 / StrictMath.sqrt(config.hiddenSize()));
     this.seed = seed;
     this.norm = config.family().normWeight() == NormWeight.ONE_PLUS ? 0 : 1;
@@ -65,10 +67,10 @@ public final class ModelMaker {
    * @param folder made if it is not there; has to hold no model
    */
   public static void write(ModelShape shape, long seed, Path folder, Storage storage) {
-    try {
+    try (OrderedPieces pieces = new OrderedPieces()) {
       Files.createDirectories(folder);
       refuseAnother(folder);
-      new ModelMaker(shape.config(), seed).stream(tensors(shape.config()), folder, storage);
+      new ModelMaker(shape.config(), seed, pieces).stream(tensors(shape.config()), folder, storage);
       String json =
           switch (storage) {
             case BF16 -> shape.configJson();
@@ -152,20 +154,28 @@ public final class ModelMaker {
 
   private void draw(NamedShape tensor, Consumer<ByteBuffer> sink) {
     long tensorSeed = RandomWeights.mix(seed + seedOf(tensor.name()));
-    for (long first = 0; first < tensor.elements(); first += CHUNK_WEIGHTS) {
-      long count = Math.min(CHUNK_WEIGHTS, tensor.elements() - first);
-      chunk.clear().limit((int) count * Short.BYTES);
-      if (tensor.shape().size() > 1) {
-        weights.fill(chunk, tensorSeed, first);
-      } else {
-        constant(tensor.name().endsWith(".bias") ? 0 : norm);
-      }
-      sink.accept(chunk.flip());
-      drawn.accept(count);
-    }
+    pieces.run(
+        (tensor.elements() + CHUNK_WEIGHTS - 1) / CHUNK_WEIGHTS,
+        piece -> chunk(tensor, tensorSeed, piece * CHUNK_WEIGHTS),
+        chunk -> {
+          int count = chunk.remaining() / Short.BYTES;
+          sink.accept(chunk);
+          drawn.accept(count);
+        });
   }
 
-  private void constant(float value) {
+  private ByteBuffer chunk(NamedShape tensor, long tensorSeed, long first) {
+    int count = (int) Math.min(CHUNK_WEIGHTS, tensor.elements() - first);
+    ByteBuffer chunk = ByteBuffer.allocate(count * Short.BYTES);
+    if (tensor.shape().size() > 1) {
+      weights.fill(chunk, tensorSeed, first);
+    } else {
+      constant(chunk, tensor.name().endsWith(".bias") ? 0 : norm);
+    }
+    return chunk.flip();
+  }
+
+  private static void constant(ByteBuffer chunk, float value) {
     chunk.order(ByteOrder.LITTLE_ENDIAN);
     while (chunk.hasRemaining()) {
       chunk.putShort(Floats.floatToBf16(value));

@@ -19,7 +19,6 @@ public final class GgufExport {
   private static final int ALIGNMENT = 32;
   private static final int VERSION = 3;
   private static final int F32_CODE = 0;
-  private static final int PIECE = 1 << 20;
 
   /** What matrices are written as; vectors are always float32. */
   public enum Type {
@@ -90,9 +89,19 @@ public final class GgufExport {
     }
     pad(out, written);
     long total = tensors.stream().mapToLong(tensor -> bytes(tensor, codec(tensor, type))).sum();
-    try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES)) {
+    try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
+        WeightStream stream =
+            new WeightStream(
+                bytes -> {
+                  int count = bytes.remaining();
+                  out.write(bytes);
+                  progress.add(count);
+                })) {
       for (GgufTensors.Tensor tensor : tensors) {
-        pad(out, data(tensor, codec(tensor, type), out, progress));
+        Codec codec = codec(tensor, type);
+        stream.write(
+            tensor.values().get(), tensor.elements(), (values, n) -> encoded(values, n, codec));
+        pad(out, bytes(tensor, codec));
       }
     }
   }
@@ -170,27 +179,10 @@ public final class GgufExport {
     out.write(ByteBuffer.allocate((int) (aligned(written) - written)));
   }
 
-  private static long data(
-      GgufTensors.Tensor tensor, Codec codec, AtomicFile out, Progress progress) {
-    long elements = tensor.elements();
-    float[] piece = new float[(int) Math.min(PIECE, elements)];
-    for (long at = 0; at < elements; at += PIECE) {
-      int n = (int) Math.min(PIECE, elements - at);
-      tensor.values().read(at, piece, n);
-      byte[] bytes = encoded(piece, n, codec);
-      out.write(ByteBuffer.wrap(bytes));
-      progress.add(bytes.length);
-    }
-    return bytes(tensor, codec);
-  }
-
-  private static byte[] encoded(float[] values, int n, Codec codec) {
-    if (codec instanceof Codec.Plain plain) {
-      ByteBuffer bytes = ByteBuffer.allocate(n * plain.dtype().bytes());
-      Floats.fromFloats(plain.dtype(), values, 0, n, bytes);
-      return bytes.array();
-    }
-    return q8(values, n);
+  private static ByteBuffer encoded(float[] values, int n, Codec codec) {
+    return codec instanceof Codec.Plain plain
+        ? Merge.bytes(plain.dtype(), values, n)
+        : ByteBuffer.wrap(q8(values, n));
   }
 
   /** ggml's quantize_row_q8_0: scale = largest / 127 in half precision, ties away from zero. */

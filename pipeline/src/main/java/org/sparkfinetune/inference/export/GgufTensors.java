@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.DecoderFamily.NormWeight;
 import org.sparkfinetune.model.family.DecoderWeights;
@@ -51,8 +52,13 @@ final class GgufTensors {
     this.names = names(config);
   }
 
-  /** A tensor to write; shape rows first. */
-  record Tensor(String name, List<Long> shape, WeightValues values) {
+  /**
+   * A tensor to write.
+   *
+   * @param shape rows first
+   * @param values opens them, for any thread to read
+   */
+  record Tensor(String name, List<Long> shape, Supplier<WeightValues> values) {
     long elements() {
       return shape.stream().reduce(1L, Math::multiplyExact);
     }
@@ -72,7 +78,7 @@ final class GgufTensors {
     return architecture;
   }
 
-  /** In the order of the file; values are read as each tensor's turn comes. */
+  /** In the order of the file. */
   List<Tensor> all() {
     List<Tensor> tensors = new ArrayList<>();
     GgufArchitecture.rope(config).ifPresent(rope -> tensors.addAll(factors(rope)));
@@ -82,7 +88,9 @@ final class GgufTensors {
       }
       tensors.add(
           new Tensor(
-              Objects.requireNonNull(names.get(weight.name())), weight.shape(), lazily(weight)));
+              Objects.requireNonNull(names.get(weight.name())),
+              weight.shape(),
+              () -> values(weight)));
     }
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
       tensors.addAll(experts(layer));
@@ -104,7 +112,7 @@ final class GgufTensors {
       List<Long> shape = new ArrayList<>(all.get(0).shape());
       shape.add(0, (long) all.size());
       String name = "blk." + layer + "." + EXPERTS.get(part) + ".weight";
-      tensors.add(new Tensor(name, shape, joined(all)));
+      tensors.add(new Tensor(name, shape, () -> joined(all)));
     }
     return tensors;
   }
@@ -112,7 +120,7 @@ final class GgufTensors {
   /** Weights of one shape behind each other. */
   private WeightValues joined(List<NamedShape> all) {
     long each = all.get(0).elements();
-    List<WeightValues> values = all.stream().map(this::lazily).toList();
+    List<WeightValues> values = all.stream().map(this::values).toList();
     return (first, out, count) -> {
       for (int done = 0; done < count; ) {
         long at = first + done;
@@ -121,23 +129,6 @@ final class GgufTensors {
         values.get((int) (at / each)).read(at % each, piece, part);
         System.arraycopy(piece, 0, out, done, part);
         done += part;
-      }
-    };
-  }
-
-  private WeightValues lazily(NamedShape weight) {
-    return new WeightValues() {
-      private List<WeightValues> opened = List.of();
-
-      @Override
-      public void read(long first, float[] out, int count) {
-        if (first == 0) {
-          opened = List.of(values(weight));
-        }
-        opened.get(0).read(first, out, count);
-        if (first + count == weight.elements()) {
-          opened = List.of();
-        }
       }
     };
   }
@@ -161,11 +152,12 @@ final class GgufTensors {
     return new Tensor(
         name,
         List.of((long) plain.length),
-        (first, out, count) -> {
-          for (int i = 0; i < count; i++) {
-            out[i] = plain[(int) first + i] / scaled[(int) first + i];
-          }
-        });
+        () ->
+            (first, out, count) -> {
+              for (int i = 0; i < count; i++) {
+                out[i] = plain[(int) first + i] / scaled[(int) first + i];
+              }
+            });
   }
 
   /** llama.cpp's name of every weight. */

@@ -11,7 +11,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.config.ModelChoice.MergeBase;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.model.family.WeightValues;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.Floats;
 import org.sparkfinetune.model.safetensors.NamedShape;
@@ -24,7 +23,6 @@ import org.sparkfinetune.store.Store;
 /** Writes a merged model in Hugging Face layout. */
 public final class Merge {
   private static final Logger LOG = LoggerFactory.getLogger(Merge.class);
-  private static final int PIECE = 1 << 20;
 
   private final Store store;
 
@@ -89,26 +87,27 @@ public final class Merge {
             writer.write(bytes);
             progress.add(count);
           };
-      for (int i = 0; i < merged.size(); i++) {
-        NamedShape weight = merged.get(i);
-        stream(weights.values(weight), weight.elements(), specs.get(i).dtype(), sink);
-        LOG.debug("merged {}", weight.name());
+      try (WeightStream stream = new WeightStream(sink)) {
+        for (int i = 0; i < merged.size(); i++) {
+          NamedShape weight = merged.get(i);
+          DType type = specs.get(i).dtype();
+          stream.write(
+              weights.values(weight),
+              weight.elements(),
+              (values, count) -> bytes(type, values, count));
+          LOG.debug("merged {}", weight.name());
+        }
       }
       others.forEach(one -> weights.model().stored(one, sink));
       writer.commit();
     }
   }
 
-  /** The weight's values as bytes of {@code type}, in pieces. */
-  static void stream(WeightValues values, long elements, DType type, Consumer<ByteBuffer> sink) {
-    float[] piece = new float[(int) Math.min(PIECE, elements)];
-    ByteBuffer bytes = ByteBuffer.allocate(piece.length * type.bytes());
-    for (long at = 0; at < elements; at += PIECE) {
-      int n = (int) Math.min(PIECE, elements - at);
-      values.read(at, piece, n);
-      Floats.fromFloats(type, piece, 0, n, bytes.clear());
-      sink.accept(bytes.flip());
-    }
+  /** The first {@code count} values as numbers of a type. */
+  static ByteBuffer bytes(DType type, float[] values, int count) {
+    ByteBuffer bytes = ByteBuffer.allocate(count * type.bytes());
+    Floats.fromFloats(type, values, 0, count, bytes);
+    return bytes.flip();
   }
 
   /**
