@@ -1,9 +1,11 @@
 package org.sparkfinetune.progress;
 
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Locale;
+import java.util.function.Consumer;
 import org.sparkfinetune.store.Heartbeat;
 
 /**
@@ -106,6 +108,15 @@ public final class Progress implements AutoCloseable {
   /** More is done. */
   public synchronized void add(long more) {
     reach(done + more);
+  }
+
+  /** A sink of bytes, which count as done when it has taken them. */
+  public Consumer<ByteBuffer> counting(Consumer<ByteBuffer> sink) {
+    return bytes -> {
+      int count = bytes.remaining();
+      sink.accept(bytes);
+      add(count);
+    };
   }
 
   /** So much is done by now; never less than before. */

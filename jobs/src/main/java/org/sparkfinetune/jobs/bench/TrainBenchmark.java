@@ -36,7 +36,7 @@ import org.sparkfinetune.engine.metrics.Summary;
 import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.train.BaseModel;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.RankReport;
 import org.sparkfinetune.engine.train.ResumeState;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.RunFailure;

@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.tensor.OperatorTimes;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.RankReport;
 import org.sparkfinetune.plan.CpuProbe.LayerProducts;
 
 /**

@@ -2,6 +2,7 @@ package org.sparkfinetune.data.tokenize;
 
 import java.io.Serializable;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import org.sparkfinetune.config.TrainingData.Overlong;
 import org.sparkfinetune.errors.UserError;
@@ -297,6 +298,22 @@ public final class Packer {
           longestRow,
           rows,
           tokens);
+    }
+
+    /** What became of the samples, in a line. */
+    public String text() {
+      return String.format(
+          Locale.ROOT,
+          "%d samples, %d in %d rows of %d tokens (fill %.3f); dropped as too long %d, truncated %d, split %d, with nothing to train %d.",
+          samples,
+          packed,
+          rows,
+          rowLength,
+          fill(),
+          dropped,
+          truncated,
+          split,
+          nothingToTrain);
     }
 
     /** The part of the rows that is not padding, 0 to 1. */

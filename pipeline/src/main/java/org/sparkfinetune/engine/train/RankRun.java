@@ -1,11 +1,9 @@
 package org.sparkfinetune.engine.train;
 
-import java.io.Serializable;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
@@ -26,14 +24,12 @@ import org.sparkfinetune.engine.fsdp.DeviceCollectives;
 import org.sparkfinetune.engine.fsdp.NcclRendezvous;
 import org.sparkfinetune.engine.fsdp.WeightSource;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.metrics.Summary.Best;
 import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Nccl;
 import org.sparkfinetune.engine.tensor.NvidiaSmi;
-import org.sparkfinetune.engine.tensor.OperatorTimes;
 import org.sparkfinetune.engine.tensor.Ops;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.engine.tensor.Torch.Determinism;
@@ -387,40 +383,6 @@ public final class RankRun {
     @Override
     public void evaluated(Evaluated evaluated) {
       LOG.debug(String.format(Locale.ROOT, "step %d evaluated", evaluated.step()));
-    }
-  }
-
-  /**
-   * What a rank tells at the end.
-   *
-   * @param operators what its script operators took, and reading and decoding of frozen weights
-   * @param totals of the whole run from rank 0; empty from the others
-   */
-  public record RankReport(
-      RankSummary use,
-      Map<Phase, Double> seconds,
-      Map<String, OperatorTimes.Use> operators,
-      List<Totals> totals)
-      implements Serializable {
-    private static final long serialVersionUID = 1L;
-
-    /**
-     * The run's results.
-     *
-     * @param evalLoss of the last evaluation, not-a-number without one
-     * @param ended whether there is a result, and not only a checkpoint to go on from
-     * @param best of the run's evaluations, if they have a bearing on it; one at most
-     */
-    public record Totals(
-        long steps,
-        double trainRuntime,
-        double tokensPerSecond,
-        double trainLoss,
-        double evalLoss,
-        boolean ended,
-        List<Best> best)
-        implements Serializable {
-      private static final long serialVersionUID = 1L;
     }
   }
 }

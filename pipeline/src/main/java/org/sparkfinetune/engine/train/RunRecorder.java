@@ -12,7 +12,6 @@ import org.sparkfinetune.engine.metrics.MetricsLine.Speed;
 import org.sparkfinetune.engine.metrics.MetricsLog;
 import org.sparkfinetune.engine.metrics.RunFolder;
 import org.sparkfinetune.engine.metrics.TensorBoardWriter;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
 import org.sparkfinetune.engine.train.Trainer.TrainingEvents;
 import org.sparkfinetune.store.Store;
 

@@ -90,13 +90,7 @@ public final class GgufExport {
     pad(out, written);
     long total = tensors.stream().mapToLong(tensor -> bytes(tensor, codec(tensor, type))).sum();
     try (Progress progress = Progress.onStandardError("merge", total, Progress.Unit.BYTES);
-        WeightStream stream =
-            new WeightStream(
-                bytes -> {
-                  int count = bytes.remaining();
-                  out.write(bytes);
-                  progress.add(count);
-                })) {
+        WeightStream stream = new WeightStream(progress.counting(out::write))) {
       for (GgufTensors.Tensor tensor : tensors) {
         Codec codec = codec(tensor, type);
         stream.write(

@@ -81,12 +81,7 @@ public final class Merge {
         ShardedSafetensorsWriter writer =
             ShardedSafetensorsWriter.create(
                 request.output(), store, Map.of("format", "pt"), specs, request.maxShardSize())) {
-      Consumer<ByteBuffer> sink =
-          bytes -> {
-            int count = bytes.remaining();
-            writer.write(bytes);
-            progress.add(count);
-          };
+      Consumer<ByteBuffer> sink = progress.counting(writer::write);
       try (WeightStream stream = new WeightStream(sink)) {
         for (int i = 0; i < merged.size(); i++) {
           NamedShape weight = merged.get(i);

@@ -10,7 +10,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.sparkfinetune.engine.metrics.AttemptLog;
 import org.sparkfinetune.engine.metrics.AttemptLog.AttemptEvent;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.RankReport;
 import org.sparkfinetune.errors.Bug;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.Sentence;

@@ -6,7 +6,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -24,7 +23,6 @@ import org.sparkfinetune.config.TrainConfig.ResumeFrom;
 import org.sparkfinetune.data.template.ChatTemplate;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.data.tokenize.PackedRowsFile;
-import org.sparkfinetune.data.tokenize.Packer.PackingReport;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
@@ -37,7 +35,7 @@ import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
 import org.sparkfinetune.engine.metrics.Summary.Phase;
 import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.TimeLeft;
-import org.sparkfinetune.engine.train.RankRun.RankReport;
+import org.sparkfinetune.engine.train.RankReport;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
@@ -340,24 +338,8 @@ public final class TrainDriver {
   }
 
   private static void explain(TokenizedDataset tokenized) {
-    explain("train", tokenized.train().packing());
-    tokenized.test().ifPresent(test -> explain("test", test.packing()));
-  }
-
-  private static void explain(String split, PackingReport report) {
-    LOG.info(
-        "{}: {} samples, {} in {} rows of {} tokens (fill {}); dropped as too long {}, truncated"
-            + " {}, split {}, with nothing to train {}.",
-        split,
-        report.samples(),
-        report.packed(),
-        report.rows(),
-        report.rowLength(),
-        String.format(Locale.ROOT, "%.3f", report.fill()),
-        report.dropped(),
-        report.truncated(),
-        report.split(),
-        report.nothingToTrain());
+    LOG.info("train: {}", tokenized.train().packing().text());
+    tokenized.test().ifPresent(test -> LOG.info("test: {}", test.packing().text()));
   }
 
   /** Of answers that are cut, only where the rows are new: of older ones it was said before. */
