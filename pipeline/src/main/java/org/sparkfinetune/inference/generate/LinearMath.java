@@ -50,7 +50,7 @@ final class LinearMath {
     int[] lowAt = lowRank(linears, x, n);
     boolean single = decoding == Decoding.EACH_TIME_BY_ROWS && n == 1;
     if (single) {
-      splitPairs(x);
+      splitPairs(x, linears.get(0).in());
     }
     List<Part> parts = parts(linears);
     pool.run(
@@ -114,12 +114,12 @@ final class LinearMath {
     return parts;
   }
 
-  private void splitPairs(float[] x) {
-    if (even.length < x.length / 2) {
-      even = new float[x.length / 2];
-      odd = new float[x.length / 2];
+  private void splitPairs(float[] x, int in) {
+    if (even.length < in / 2) {
+      even = new float[in / 2];
+      odd = new float[in / 2];
     }
-    for (int i = 0; i < x.length / 2; i++) {
+    for (int i = 0; i < in / 2; i++) {
       even[i] = x[2 * i];
       odd[i] = x[2 * i + 1];
     }

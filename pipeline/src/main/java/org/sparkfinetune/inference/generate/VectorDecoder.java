@@ -52,6 +52,29 @@ final class VectorDecoder implements Decoder {
   private final LinearMath linears;
   private final Attention attention;
   private final List<Optional<Rope>> ropes;
+  private final Buffer normed = new Buffer();
+  private final Buffer fused = new Buffer();
+  private final Buffer queries = new Buffer();
+  private final Buffer keys = new Buffer();
+  private final Buffer values = new Buffer();
+  private final Buffer attended = new Buffer();
+  private final Buffer projected = new Buffer();
+  private final Buffer gate = new Buffer();
+  private final Buffer up = new Buffer();
+  private final Buffer logits = new Buffer();
+
+  /** A layer's numbers, which the next one's replace: in arrays that are new they cost twice. */
+  private static final class Buffer {
+    private float[] array = {};
+
+    /** At least so many numbers, which mean nothing. */
+    float[] of(int size) {
+      if (array.length < size) {
+        array = new float[size];
+      }
+      return array;
+    }
+  }
 
   /**
    * @param threads that decode together
@@ -153,11 +176,12 @@ final class VectorDecoder implements Decoder {
 
   /** What the head gives for n normalised hidden states (n, H): (n, vocabulary). */
   private float[] head(float[] hidden, int n) {
-    float[] logits = new float[n * config.vocabSize()];
+    int count = n * config.vocabSize();
+    float[] logits = this.logits.of(count);
     linears.apply(List.of(model.head()), hidden, n, List.of(logits));
     float scale = (float) config.family().scales().logits();
     double cap = config.family().softCaps().logits();
-    for (int i = 0; i < logits.length && (scale != 1 || cap > 0); i++) {
+    for (int i = 0; i < count && (scale != 1 || cap > 0); i++) {
       logits[i] = capped(logits[i] * scale, cap);
     }
     return logits;
@@ -185,7 +209,8 @@ final class VectorDecoder implements Decoder {
       layer(i, x, inputs, columns, Objects.requireNonNull(rotations.get(rope)));
     }
     inputs.forEach(input -> cache(input).advance(input.tokens().length));
-    return normalised(x, model.finalNorm());
+    normalise(x, x.length, model.finalNorm(), x);
+    return x;
   }
 
   private void layer(
@@ -193,25 +218,27 @@ final class VectorDecoder implements Decoder {
     int n = columns.size();
     Layer layer = model.layers().get(index);
     float[] attended = attended(index, layer, x, inputs, columns, rotation);
-    float[] projected = new float[n * config.hiddenSize()];
+    float[] projected = this.projected.of(x.length);
     linears.apply(List.of(layer.o()), attended, n, List.of(projected));
-    add(x, normalised(projected, layer.norms().afterAttention()));
+    normalise(projected, x.length, layer.norms().afterAttention(), projected);
+    add(x, projected);
     float[] normed = normalised(x, layer.norms().mlp());
     if (layer.mlp() instanceof Mixture mixture) {
       mixture(mixture, normed, n, projected);
     } else if (layer.mlp() instanceof Dense dense) {
       dense(dense, config.intermediateSize(), normed, n, projected);
     }
-    add(x, normalised(projected, layer.norms().afterMlp()));
+    normalise(projected, x.length, layer.norms().afterMlp(), projected);
+    add(x, projected);
   }
 
   /**
    * @param inner its intermediate size
    */
   private void dense(Dense mlp, int inner, float[] x, int n, float[] result) {
-    List<float[]> parts = apply(mlp.gateUp(), x, n, inner, inner);
-    float[] gate = parts.get(0);
-    float[] up = parts.get(1);
+    float[] gate = this.gate.of(n * inner);
+    float[] up = this.up.of(n * inner);
+    apply(mlp.gateUp(), x, n, List.of(gate, up), inner, inner);
     // Blocks within a column: what a number becomes depends on none of another.
     int blocks = (inner + ACTIVATED - 1) / ACTIVATED;
     each(
@@ -231,7 +258,7 @@ final class VectorDecoder implements Decoder {
     float[] probabilities = new float[n * experts.count()];
     linears.apply(List.of(mlp.router()), x, n, List.of(probabilities));
     List<List<Routed>> routed = routed(probabilities, n);
-    Arrays.fill(result, 0);
+    Arrays.fill(result, 0, n * h, 0);
     for (int e = 0; e < experts.count(); e++) {
       List<Routed> own = routed.get(e);
       if (own.isEmpty()) {
@@ -303,29 +330,26 @@ final class VectorDecoder implements Decoder {
     }
   }
 
-  /** What linears of these widths give, (n, width) each, although one may hold all of them. */
-  private List<float[]> apply(List<Linear> some, float[] x, int n, int... widths) {
-    List<float[]> results = new ArrayList<>();
+  /**
+   * What linears of these widths give, although one may hold all of them.
+   *
+   * @param results receive (n, width) each
+   */
+  private void apply(List<Linear> some, float[] x, int n, List<float[]> results, int... widths) {
     if (some.size() == widths.length) {
-      for (int width : widths) {
-        results.add(new float[n * width]);
-      }
       linears.apply(some, x, n, results);
-      return results;
+      return;
     }
     int all = Arrays.stream(widths).sum();
-    float[] whole = new float[n * all];
+    float[] whole = fused.of(n * all);
     linears.apply(some, x, n, List.of(whole));
     int first = 0;
-    for (int width : widths) {
-      float[] part = new float[n * width];
+    for (int i = 0; i < widths.length; i++) {
       for (int t = 0; t < n; t++) {
-        System.arraycopy(whole, t * all + first, part, t * width, width);
+        System.arraycopy(whole, t * all + first, results.get(i), t * widths[i], widths[i]);
       }
-      results.add(part);
-      first += width;
+      first += widths[i];
     }
-    return results;
   }
 
   private static void scale(float[] x, int at, int count, double factor) {
@@ -338,24 +362,34 @@ final class VectorDecoder implements Decoder {
     kernels.addScaled((float) config.family().scales().residual(), y, 0, x, 0, x.length);
   }
 
-  /** Every run of {@code weight.length} numbers by itself; x where there is no weight. */
   private float[] normalised(float[] x, float[] weight) {
+    float[] normed = this.normed.of(x.length);
+    normalise(x, x.length, weight, normed);
+    return normed;
+  }
+
+  /**
+   * Every run of {@code weight.length} numbers by itself; a copy where there is no weight.
+   *
+   * @param count numbers of x
+   * @param to may be x
+   */
+  private void normalise(float[] x, int count, float[] weight, float[] to) {
     int h = weight.length;
     if (h == 0) {
-      return x;
+      System.arraycopy(x, 0, to, 0, count);
+      return;
     }
-    float[] normed = new float[x.length];
     each(
-        x.length / h,
+        count / h,
         run -> {
           int at = run * h;
           float mean = kernels.dot(x, at, x, at, h) / h;
           float inverse = (float) (1 / Math.sqrt(mean + config.rmsNormEps()));
           for (int i = 0; i < h; i++) {
-            normed[at + i] = x[at + i] * inverse * weight[i];
+            to[at + i] = x[at + i] * inverse * weight[i];
           }
         });
-    return normed;
   }
 
   private float[] attended(
@@ -368,10 +402,13 @@ final class VectorDecoder implements Decoder {
     int n = columns.size();
     int queries = Math.toIntExact(config.queryWidth());
     int keyValues = Math.toIntExact(config.keyWidth());
+    float[] q = this.queries.of(n * queries);
+    float[] k = keys.of(n * keyValues);
+    float[] v = values.of(n * keyValues);
     float[] normed = normalised(x, layer.norms().attention());
-    List<float[]> parts = apply(layer.qkv(), normed, n, queries, keyValues, keyValues);
-    float[] q = normalised(parts.get(0), layer.norms().query());
-    float[] k = normalised(parts.get(1), layer.norms().key());
+    apply(layer.qkv(), normed, n, List.of(q, k, v), queries, keyValues, keyValues);
+    normalise(q, n * queries, layer.norms().query(), q);
+    normalise(k, n * keyValues, layer.norms().key(), k);
     QueryGrowth growth =
         config.layers().get(index).rope().map(Rope::growth).orElse(QueryGrowth.NONE);
     each(
@@ -381,10 +418,9 @@ final class VectorDecoder implements Decoder {
           scale(q, t * queries, queries, growth.factor(columns.get(t).position()));
           rotate(k, t * keyValues, config.numKeyValueHeads(), rotation, t, n);
           Column column = columns.get(t);
-          ((KeyValueCache) column.sequence())
-              .put(index, column.position(), k, parts.get(2), t * keyValues);
+          ((KeyValueCache) column.sequence()).put(index, column.position(), k, v, t * keyValues);
         });
-    float[] attended = new float[n * queries];
+    float[] attended = this.attended.of(n * queries);
     attention.attend(index, inputs, q, attended);
     return attended;
   }
