@@ -19,9 +19,9 @@ final class LinearMath {
   private final Kernels kernels;
   private final SpinningPool pool;
   private final Decoding decoding;
-  private float[] low = new float[0];
-  private float[] even = new float[0];
-  private float[] odd = new float[0];
+  private final GrowingFloats low = new GrowingFloats();
+  private final GrowingFloats even = new GrowingFloats();
+  private final GrowingFloats odd = new GrowingFloats();
 
   /** What is done with weights that are decoded. */
   enum Decoding {
@@ -76,17 +76,15 @@ final class LinearMath {
       at[i] = size;
       size += n * linears.get(i).lora().map(Lora::r).orElse(0);
     }
-    if (low.length < size) {
-      low = new float[size];
-    }
+    float[] results = low.of(size);
     for (int i = 0; i < at.length; i++) {
       int to = at[i];
-      linears.get(i).lora().ifPresent(lora -> lowRank(lora, x, n, to));
+      linears.get(i).lora().ifPresent(lora -> lowRank(lora, x, n, results, to));
     }
     return at;
   }
 
-  private void lowRank(Lora lora, float[] x, int n, int to) {
+  private void lowRank(Lora lora, float[] x, int n, float[] y, int to) {
     int block = Math.max(8, (n + pool.threads() - 1) / pool.threads());
     int r = lora.r();
     int in = lora.in();
@@ -95,7 +93,7 @@ final class LinearMath {
         i -> {
           int t = i * block;
           int columns = Math.min(block, n - t);
-          product(lora.a(), 0, r, in, x, t * in, columns, low, to + t * r, r, false);
+          product(lora.a(), 0, r, in, x, t * in, columns, y, to + t * r, r, false);
         });
   }
 
@@ -115,13 +113,11 @@ final class LinearMath {
   }
 
   private void splitPairs(float[] x, int in) {
-    if (even.length < in / 2) {
-      even = new float[in / 2];
-      odd = new float[in / 2];
-    }
+    float[] evens = even.of(in / 2);
+    float[] odds = odd.of(in / 2);
     for (int i = 0; i < in / 2; i++) {
-      even[i] = x[2 * i];
-      odd[i] = x[2 * i + 1];
+      evens[i] = x[2 * i];
+      odds[i] = x[2 * i + 1];
     }
   }
 
@@ -133,7 +129,8 @@ final class LinearMath {
       int rows = Math.min(tile, part.to() - row);
       int at = matrix.rows(row, rows, buffers);
       switch (matrix.form()) {
-        case PAIRS -> kernels.pairRows(buffers.ints(0), at, rows, in / 2, even, odd, y, row);
+        case PAIRS ->
+            kernels.pairRows(buffers.ints(0), at, rows, in / 2, even.of(0), odd.of(0), y, row);
         case FLOATS -> kernels.floatRows(buffers.floats(0), at, rows, in, x, y, row);
       }
     }
@@ -196,7 +193,7 @@ final class LinearMath {
     if (linear.lora().isPresent()) {
       Lora lora = linear.lora().get();
       int r = lora.r();
-      product(lora.scaledB(), from, part.to(), r, low, lowAt, n, y, from, out, true);
+      product(lora.scaledB(), from, part.to(), r, low.of(0), lowAt, n, y, from, out, true);
     }
   }
 

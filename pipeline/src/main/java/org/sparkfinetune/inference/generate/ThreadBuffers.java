@@ -14,10 +14,10 @@ final class ThreadBuffers {
   private final float[] panel = new float[Kernels.DEPTH * Kernels.PANEL];
   private byte[] bytes = new byte[0];
   private int[] ints = new int[0];
-  private float[] floats = new float[0];
-  private float[] queries = new float[0];
-  private float[] scores = new float[0];
-  private float[] results = new float[0];
+  private final GrowingFloats floats = new GrowingFloats();
+  private final GrowingFloats queries = new GrowingFloats();
+  private final GrowingFloats scores = new GrowingFloats();
+  private final GrowingFloats results = new GrowingFloats();
 
   static ThreadBuffers ofThisThread() {
     return OF_THREAD.get();
@@ -77,30 +77,18 @@ final class ThreadBuffers {
   }
 
   float[] floats(int size) {
-    if (floats.length < size) {
-      floats = new float[size];
-    }
-    return floats;
+    return floats.of(size);
   }
 
   float[] queries(int size) {
-    if (queries.length < size) {
-      queries = new float[size];
-    }
-    return queries;
+    return queries.of(size);
   }
 
   float[] scores(int size) {
-    if (scores.length < size) {
-      scores = new float[Math.max(size, 2 * scores.length)];
-    }
-    return scores;
+    return scores.of(size);
   }
 
   float[] results(int size) {
-    if (results.length < size) {
-      results = new float[size];
-    }
-    return results;
+    return results.of(size);
   }
 }

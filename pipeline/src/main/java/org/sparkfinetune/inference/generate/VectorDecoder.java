@@ -1,21 +1,19 @@
 package org.sparkfinetune.inference.generate;
 
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.IntConsumer;
-import java.util.stream.IntStream;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
 import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 import org.sparkfinetune.inference.generate.LinearMath.Decoding;
 import org.sparkfinetune.inference.generate.Matrix.Form;
+import org.sparkfinetune.inference.generate.Routing.Routed;
 import org.sparkfinetune.model.family.DecoderConfig;
 import org.sparkfinetune.model.family.Experts;
 import org.sparkfinetune.model.family.LayerAttention;
@@ -52,29 +50,18 @@ final class VectorDecoder implements Decoder {
   private final LinearMath linears;
   private final Attention attention;
   private final List<Optional<Rope>> ropes;
-  private final Buffer normed = new Buffer();
-  private final Buffer fused = new Buffer();
-  private final Buffer queries = new Buffer();
-  private final Buffer keys = new Buffer();
-  private final Buffer values = new Buffer();
-  private final Buffer attended = new Buffer();
-  private final Buffer projected = new Buffer();
-  private final Buffer gate = new Buffer();
-  private final Buffer up = new Buffer();
-  private final Buffer logits = new Buffer();
-
-  /** A layer's numbers, which the next one's replace: in arrays that are new they cost twice. */
-  private static final class Buffer {
-    private float[] array = {};
-
-    /** At least so many numbers, which mean nothing. */
-    float[] of(int size) {
-      if (array.length < size) {
-        array = new float[size];
-      }
-      return array;
-    }
-  }
+  private final GrowingFloats normed = new GrowingFloats();
+  private final GrowingFloats fused = new GrowingFloats();
+  private final GrowingFloats queries = new GrowingFloats();
+  private final GrowingFloats keys = new GrowingFloats();
+  private final GrowingFloats values = new GrowingFloats();
+  private final GrowingFloats attended = new GrowingFloats();
+  private final GrowingFloats projected = new GrowingFloats();
+  private final GrowingFloats gate = new GrowingFloats();
+  private final GrowingFloats up = new GrowingFloats();
+  private final GrowingFloats expertInputs = new GrowingFloats();
+  private final GrowingFloats expertResults = new GrowingFloats();
+  private final GrowingFloats logits = new GrowingFloats();
 
   /**
    * @param threads that decode together
@@ -255,71 +242,25 @@ final class VectorDecoder implements Decoder {
   private void mixture(Mixture mlp, float[] x, int n, float[] result) {
     Experts experts = config.experts();
     int h = config.hiddenSize();
-    float[] probabilities = new float[n * experts.count()];
-    linears.apply(List.of(mlp.router()), x, n, List.of(probabilities));
-    List<List<Routed>> routed = routed(probabilities, n);
+    float[] logits = new float[n * experts.count()];
+    linears.apply(List.of(mlp.router()), x, n, List.of(logits));
+    Routing routing = Routing.of(logits, n, experts, kernels);
     Arrays.fill(result, 0, n * h, 0);
     for (int e = 0; e < experts.count(); e++) {
-      List<Routed> own = routed.get(e);
+      List<Routed> own = routing.columns(e);
       if (own.isEmpty()) {
         continue;
       }
-      float[] inputs = new float[own.size() * h];
+      float[] inputs = expertInputs.of(own.size() * h);
       for (int i = 0; i < own.size(); i++) {
         System.arraycopy(x, own.get(i).column() * h, inputs, i * h, h);
       }
-      float[] results = new float[inputs.length];
+      float[] results = expertResults.of(own.size() * h);
       dense(mlp.experts().get(e), experts.intermediateSize(), inputs, own.size(), results);
       for (int i = 0; i < own.size(); i++) {
         Routed to = own.get(i);
         kernels.addScaled(to.weight(), results, i * h, result, to.column() * h, h);
       }
-    }
-  }
-
-  /** A column that an expert computes, and what its result is multiplied with. */
-  private record Routed(int column, float weight) {}
-
-  /**
-   * The columns of each expert.
-   *
-   * @param logits the router's (n, experts); become probabilities
-   */
-  private List<List<Routed>> routed(float[] logits, int n) {
-    Experts experts = config.experts();
-    List<List<Routed>> routed = new ArrayList<>();
-    for (int e = 0; e < experts.count(); e++) {
-      routed.add(new ArrayList<>());
-    }
-    for (int column = 0; column < n; column++) {
-      int first = column * experts.count();
-      softmax(logits, first, experts.count());
-      List<Integer> chosen =
-          IntStream.range(0, experts.count())
-              .boxed()
-              .sorted(Comparator.comparing(e -> -logits[first + e]))
-              .limit(experts.perToken())
-              .toList();
-      float sum = 0;
-      for (int e : chosen) {
-        sum += logits[first + e];
-      }
-      float divisor = experts.weighting() == Experts.Weighting.SHARE ? sum : 1;
-      for (int e : chosen) {
-        routed.get(e).add(new Routed(column, logits[first + e] / divisor));
-      }
-    }
-    return routed;
-  }
-
-  private void softmax(float[] x, int from, int count) {
-    float max = Float.NEGATIVE_INFINITY;
-    for (int i = from; i < from + count; i++) {
-      max = Math.max(max, x[i]);
-    }
-    float sum = kernels.exponentials(x, from, count, max);
-    for (int i = from; i < from + count; i++) {
-      x[i] /= sum;
     }
   }
 
