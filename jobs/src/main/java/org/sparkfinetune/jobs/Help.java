@@ -2,6 +2,7 @@ package org.sparkfinetune.jobs;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.sparkfinetune.config.KeyEntry;
 import org.sparkfinetune.config.KeyTable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,7 +41,7 @@ final class Help {
   private static String[] footer(KeyTable table) {
     CommandSpec keys = CommandSpec.create();
     keys.usageMessage().sortOptions(false).width(WIDTH).longOptionsMaxWidth(NAME_WIDTH);
-    for (KeyTable.Entry key : table.keys()) {
+    for (KeyEntry key : table.keys()) {
       String description = "%s [%s]".formatted(key.doc(), key.defaultText()).replace("%", "%%");
       keys.addOption(OptionSpec.builder("--" + key.name()).description(description).build());
     }

@@ -40,15 +40,15 @@ final class CommandLineKeys {
   }
 
   private static Given many(KeyTable table, String name, List<String> words) {
-    Optional<KeyTable.Entry> key = table.find(name);
+    Optional<KeyEntry> key = table.find(name);
     if (words.size() == 1) {
       return one(table, name, words.get(0));
     }
-    if (words.isEmpty() && key.filter(KeyTable.Entry::isFlag).isPresent()) {
+    if (words.isEmpty() && key.filter(KeyEntry::isFlag).isPresent()) {
       return one(table, name, "true");
     }
     boolean isUnknown = key.isEmpty() && !table.isGroup(name);
-    if (isUnknown || (!words.isEmpty() && key.filter(KeyTable.Entry::takesMany).isPresent())) {
+    if (isUnknown || (!words.isEmpty() && key.filter(KeyEntry::takesMany).isPresent())) {
       return new Given(name, YamlNode.ofTexts(words, PLACE));
     }
     throw refused(
@@ -71,7 +71,7 @@ final class CommandLineKeys {
     YamlNode plain = YamlNode.ofText(text, PLACE);
     boolean isYaml =
         (text.startsWith("[") || text.startsWith("{"))
-            && table.find(name).filter(KeyTable.Entry::isExpression).isEmpty();
+            && table.find(name).filter(KeyEntry::isExpression).isEmpty();
     return new Given(name, isYaml ? yaml(name, text).orElse(plain) : plain);
   }
 

@@ -239,7 +239,7 @@ record KeyType<T>(
     return KeyType.<List<Source>>one(
             "a list of mappings with the keys "
                 + KeyTable.SOURCE.keys().stream()
-                    .map(KeyTable.Entry::name)
+                    .map(KeyEntry::name)
                     .collect(Collectors.joining(", ")),
             node -> Optional.ofNullable(node.items()).flatMap(KeyType::sources),
             sources -> true)

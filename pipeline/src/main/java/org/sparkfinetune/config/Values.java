@@ -130,7 +130,7 @@ final class Values {
     }
     Map<String, @Nullable Object> values = new LinkedHashMap<>();
     Map<String, String> places = new HashMap<>();
-    for (KeyTable.Entry key : table.keys()) {
+    for (KeyEntry key : table.keys()) {
       Read entry = read.get(key.name());
       if (entry != null && !entry.given.value().isNull()) {
         places.put(key.name(), entry.given.value().place());
@@ -152,7 +152,7 @@ final class Values {
     Map<String, Read> read = new LinkedHashMap<>();
     for (Given given : flat(table, "", source, problems)) {
       String place = given.value().place();
-      Optional<KeyTable.Entry> key = table.find(given.spelling());
+      Optional<KeyEntry> key = table.find(given.spelling());
       if (key.isEmpty()) {
         others.problem(table, given).ifPresent(why -> problems.add(place + ": " + why));
         continue;
@@ -223,7 +223,7 @@ final class Values {
 
   /** True where the user wrote something else than the default. */
   boolean isChanged(String key) {
-    Optional<Object> otherwise = table.find(key).flatMap(KeyTable.Entry::otherwise);
+    Optional<Object> otherwise = table.find(key).flatMap(KeyEntry::otherwise);
     return places.containsKey(key) && !otherwise.equals(value(key));
   }
 
@@ -231,7 +231,7 @@ final class Values {
   Values located(WorkingFolder folder) {
     Map<String, @Nullable Object> located = new LinkedHashMap<>();
     List<String> all = new ArrayList<>(problems);
-    for (KeyTable.Entry key : table.keys()) {
+    for (KeyEntry key : table.keys()) {
       Object value = values.get(key.name());
       try {
         located.put(key.name(), value == null ? null : located(key, value, folder));
@@ -249,7 +249,7 @@ final class Values {
     return new Values(table, values, places, all, unread);
   }
 
-  private Object located(KeyTable.Entry key, Object value, WorkingFolder folder) {
+  private Object located(KeyEntry key, Object value, WorkingFolder folder) {
     try {
       return key.located(value, folder);
     } catch (IllegalArgumentException e) {
@@ -282,14 +282,14 @@ final class Values {
 
   /** Empty if the values do not go together; {@code all} then says why. */
   private <R extends Record> Optional<R> made(Class<R> shape, List<String> all) {
-    Iterator<KeyTable.Entry> keys = KeyTable.keysOf(shape).iterator();
+    Iterator<KeyEntry> keys = KeyTable.keysOf(shape).iterator();
     List<Class<?>> types = new ArrayList<>();
     List<Object> arguments = new ArrayList<>();
     for (RecordComponent component : shape.getRecordComponents()) {
       Class<?> type = component.getType();
       Optional<Class<? extends Record>> group = KeyTable.group(component);
       if (component.isAnnotationPresent(Key.class)) {
-        KeyTable.Entry key = keys.next();
+        KeyEntry key = keys.next();
         Object value = values.get(key.name());
         if (value == null && key.isRequired()) {
           value = key.placeholder().orElse(null);
@@ -330,7 +330,7 @@ final class Values {
 
   /** With a group's own defaults for those of its keys that are the record's. */
   private Values without(Class<? extends Record> shape, Class<? extends Record> group) {
-    List<String> own = KeyTable.keysOf(shape).stream().map(KeyTable.Entry::name).toList();
+    List<String> own = KeyTable.keysOf(shape).stream().map(KeyEntry::name).toList();
     Map<String, @Nullable Object> changed = new LinkedHashMap<>(values);
     KeyTable.keysOf(group).stream()
         .filter(key -> own.contains(key.name()))
@@ -352,7 +352,7 @@ final class Values {
 
   /** Fills in defaults that are other keys' values. */
   private static void follow(KeyTable table, Map<String, @Nullable Object> values) {
-    for (KeyTable.Entry key : table.keys()) {
+    for (KeyEntry key : table.keys()) {
       key.follows()
           .filter(other -> values.get(key.name()) == null)
           .ifPresent(other -> values.put(key.name(), values.get(other)));
@@ -391,7 +391,7 @@ final class Values {
   }
 
   @SuppressWarnings("unchecked") // what is under a group's name was put there by this method
-  private void put(Map<String, @Nullable Object> tree, KeyTable.Entry key) {
+  private void put(Map<String, @Nullable Object> tree, KeyEntry key) {
     Map<String, @Nullable Object> level = tree;
     String name = key.name();
     for (int dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.')) {

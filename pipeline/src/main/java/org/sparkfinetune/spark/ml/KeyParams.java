@@ -10,6 +10,7 @@ import java.util.stream.Stream;
 import org.apache.spark.ml.param.Param;
 import org.apache.spark.ml.param.Params;
 import org.apache.spark.ml.util.Identifiable;
+import org.sparkfinetune.config.KeyEntry;
 import org.sparkfinetune.config.KeyTable;
 import org.sparkfinetune.errors.UserError;
 
@@ -25,7 +26,7 @@ final class KeyParams {
    * @param without keys that {@code owner} knows itself
    */
   KeyParams(Identifiable owner, KeyTable table, List<String> without) {
-    for (KeyTable.Entry entry : table.keys()) {
+    for (KeyEntry entry : table.keys()) {
       if (!without.contains(entry.name())) {
         byKey.put(entry.name(), new Param<>(owner, entry.name(), entry.doc()));
       }
