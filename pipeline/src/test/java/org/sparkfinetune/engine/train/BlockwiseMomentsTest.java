@@ -71,7 +71,7 @@ class BlockwiseMomentsTest {
     for (long step = from; step <= LAST; step++) {
       step(model, step);
     }
-    return GoldenRun.weights(model, LAST);
+    return ModelNumbers.weights(model, LAST);
   }
 
   private static void assertThatAllAreEqual(Map<String, float[]> some, Map<String, float[]> more) {

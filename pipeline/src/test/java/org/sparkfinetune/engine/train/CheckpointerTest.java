@@ -225,7 +225,7 @@ class CheckpointerTest {
     for (TrainableGroup group : model.weights().trainable()) {
       group
           .state()
-          .forEach((name, slice) -> state.put(name, GoldenRun.floats(model, slice.values())));
+          .forEach((name, slice) -> state.put(name, ModelNumbers.floats(model, slice.values())));
     }
     return state;
   }

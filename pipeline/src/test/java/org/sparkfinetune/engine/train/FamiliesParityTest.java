@@ -130,8 +130,8 @@ class FamiliesParityTest {
       int groups = ActivationBudget.of(model).groups(batches).size();
       assertThat(groups > 1).isEqualTo(model.recipe().activationMemory().isPresent());
       TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches);
-      gradients.put("logits", GoldenRun.logits(model, batches.get(0)));
-      GoldenRun.gradients(model, gradients);
+      gradients.put("logits", ModelNumbers.logits(model, batches.get(0)));
+      ModelNumbers.gradients(model, gradients);
       return outcome.loss();
     } catch (IOException e) {
       throw new UncheckedIOException(e);

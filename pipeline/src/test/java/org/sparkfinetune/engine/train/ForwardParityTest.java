@@ -64,9 +64,9 @@ class ForwardParityTest {
     List<TokenBatch> batches = TokenBatch.of(own, 100, TokenBatch.Attention.WITHIN_SAMPLES);
     TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches);
     for (TokenBatch batch : batches) {
-      found.put("logits", GoldenRun.logits(model, batch));
+      found.put("logits", ModelNumbers.logits(model, batch));
     }
-    GoldenRun.gradients(model, found);
+    ModelNumbers.gradients(model, found);
     return outcome;
   }
 

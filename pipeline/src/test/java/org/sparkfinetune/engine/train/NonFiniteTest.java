@@ -46,7 +46,7 @@ class NonFiniteTest {
               for (TrainableGroup group : model.weights().trainable()) {
                 if (group.name().equals("layers.1")) {
                   // A is 0, so that the huge B does not show before backward.
-                  var floats = GoldenRun.state(group, "parameters").bytes().asFloatBuffer();
+                  var floats = ModelNumbers.state(group, "parameters").bytes().asFloatBuffer();
                   for (var entry : group.layout().entries()) {
                     boolean b = entry.tensor().name().endsWith("lora_B.weight");
                     for (int i = 0; i < entry.tensor().elements(); i++) {
@@ -98,7 +98,7 @@ class NonFiniteTest {
     model
         .weights()
         .trainable()
-        .forEach(group -> weights.add(GoldenRun.state(group, "parameters").toFloats()));
+        .forEach(group -> weights.add(ModelNumbers.state(group, "parameters").toFloats()));
     return weights;
   }
 

@@ -78,7 +78,7 @@ record SmallModel(
       model.weights().trainable().forEach(group -> group.publish(0));
       TrainingStep.Outcome outcome = GoldenRun.trainingStep(model).run(1, batches(rows));
       Map<String, float[]> gradients = new TreeMap<>();
-      GoldenRun.gradients(model, gradients);
+      ModelNumbers.gradients(model, gradients);
       return new Numbers(outcome.loss(), outcome.gradNorm(), gradients);
     }
   }
