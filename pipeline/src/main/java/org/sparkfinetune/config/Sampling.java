@@ -36,7 +36,13 @@ public record Sampling(
     @Key(
             otherwise = "auto",
             doc = "where executors decode; auto: on the GPU that Spark gave the task, if any")
-        DeviceChoice device) {
+        DeviceChoice device,
+    @Key(
+            otherwise = "true",
+            doc =
+                "false: activations in float32; true: in bfloat16 on a GPU and, with a batch_size of 8"
+                    + " or more, for rows on processors that compute in it")
+        boolean bf16) {
   public Sampling {
     KeyTable.check(
         Sampling.class,
@@ -49,13 +55,14 @@ public record Sampling(
         stop,
         seed,
         batchSize,
-        device);
+        device,
+        bf16);
     stop = List.copyOf(stop);
   }
 
   /** The most likely token each time. */
   public static Sampling greedy(int maxNewTokens, int batchSize) {
     return new Sampling(
-        maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize, DeviceChoice.AUTO);
+        maxNewTokens, false, 0.6, 0.9, 0, 1, List.of(), 42, batchSize, DeviceChoice.AUTO, true);
   }
 }

@@ -1,8 +1,5 @@
 package org.sparkfinetune.plan;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.sparkfinetune.config.TrainConfig.GradientCheckpointing;
 import org.sparkfinetune.config.TrainConfig.Method;
 import org.sparkfinetune.engine.tensor.Ops;
@@ -48,7 +45,7 @@ public final class CpuProbe {
           DeviceTable.CPU,
           Device.Kind.CPU,
           Device.Bfloat16.here(),
-          memory(),
+          MachineMemory.total().orElse(Runtime.getRuntime().maxMemory()),
           products * 2 * TOKENS * WIDTH * WIDTH / ranks,
           copies * 2 * COPIED / ranks,
           copies * 2 * COPIED / ranks,
@@ -96,19 +93,6 @@ public final class CpuProbe {
       seconds = (System.nanoTime() - start) * 1e-9;
     } while (seconds < atLeast);
     return count / seconds;
-  }
-
-  private static long memory() {
-    try {
-      for (String line : Files.readAllLines(Path.of("/proc/meminfo"))) {
-        if (line.startsWith("MemTotal:")) {
-          return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
-        }
-      }
-    } catch (IOException e) {
-      return Runtime.getRuntime().maxMemory();
-    }
-    return Runtime.getRuntime().maxMemory();
   }
 
   /**

@@ -46,7 +46,8 @@ final class AfterTrainingConfigTest {
 
     assertThat(config.task()).isEqualTo(new GenerateConfig.Continue("Once"));
     assertThat(config.sampling())
-        .isEqualTo(new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 32, DeviceChoice.AUTO));
+        .isEqualTo(
+            new Sampling(512, false, 0.6, 0.9, 0, 1, List.of(), 42, 32, DeviceChoice.AUTO, true));
     assertThat(config.model())
         .isEqualTo(
             new ModelChoice(
@@ -94,11 +95,13 @@ final class AfterTrainingConfigTest {
             "--stop=\n\nHuman:",
             "--seed=3",
             "--batch_size=2",
-            "--device=cuda");
+            "--device=cuda",
+            "--bf16=false");
 
     assertThat(config.sampling())
         .isEqualTo(
-            new Sampling(7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2, DeviceChoice.CUDA));
+            new Sampling(
+                7, true, 1.5, 1, 50, 1.1, List.of("\n\nHuman:"), 3, 2, DeviceChoice.CUDA, false));
     assertThat(config.model().base()).contains(MergeBase.DEQUANTIZED);
     assertThat(config.task())
         .isEqualTo(

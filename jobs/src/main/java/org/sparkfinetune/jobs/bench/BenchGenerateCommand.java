@@ -12,10 +12,13 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.inference.generate.DecodingModel;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
+import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
+import org.sparkfinetune.inference.generate.PackedWeights;
+import org.sparkfinetune.plan.MachineMemory;
 import org.sparkfinetune.store.Store;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -53,6 +56,13 @@ public final class BenchGenerateCommand implements Runnable {
   @Option(names = "--repeats", defaultValue = "5", description = "Runs; the best one is told.")
   private int repeats;
 
+  @Option(
+      names = "--bf16",
+      arity = "1",
+      defaultValue = "true",
+      description = "false: activations in float32. Default: ${DEFAULT-VALUE}.")
+  private boolean bf16 = true;
+
   private final PrintWriter out;
 
   public BenchGenerateCommand(PrintWriter out) {
@@ -69,17 +79,41 @@ public final class BenchGenerateCommand implements Runnable {
                 form,
                 new Store(new Configuration()),
                 threads);
-        Generator generator = new Generator(loaded, threads, batch)) {
+        Opened opened = opened(loaded)) {
       double loadSeconds = (System.nanoTime() - started) * 1e-9;
       List<Prompt> prompts = prompts(loaded.config().vocabSize());
-      double first = seconds(generator, prompts, 1);
+      double first = seconds(opened.generator(), prompts, 1);
       double best = Double.MAX_VALUE;
       for (int i = 0; i < repeats; i++) {
-        best = Math.min(best, seconds(generator, prompts, newTokens));
-        first = Math.min(first, seconds(generator, prompts, 1));
+        best = Math.min(best, seconds(opened.generator(), prompts, newTokens));
+        first = Math.min(first, seconds(opened.generator(), prompts, 1));
       }
-      print(loadSeconds, first, best);
+      print(opened, loadSeconds, first, best);
     }
+  }
+
+  private record Opened(Generator generator, Optional<PackedWeights> packed)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      generator.close();
+      packed.ifPresent(PackedWeights::close);
+    }
+  }
+
+  /** As a task of {@code generate} that has the machine for itself. */
+  private Opened opened(DecodingModel loaded) {
+    Numbers numbers = bf16 ? Numbers.OF_THE_WEIGHTS : Numbers.FLOAT32;
+    long room = MachineMemory.available().orElse(0);
+    Optional<PackedWeights> packed =
+        PackedWeights.objection(loaded, numbers, batch, room).isEmpty()
+            ? Optional.of(PackedWeights.of(loaded, threads))
+            : Optional.empty();
+    return new Opened(
+        packed
+            .map(weights -> new Generator(loaded, weights, threads, batch))
+            .orElseGet(() -> new Generator(loaded, threads, batch)),
+        packed);
   }
 
   private List<Prompt> prompts(int vocabulary) {
@@ -103,11 +137,12 @@ public final class BenchGenerateCommand implements Runnable {
     return made == 0 ? 0 : (System.nanoTime() - started) * 1e-9;
   }
 
-  private void print(double loadSeconds, double first, double best) {
+  private void print(Opened opened, double loadSeconds, double first, double best) {
     ObjectNode line = new ObjectMapper().createObjectNode();
     line.put("form", form.name());
     line.put("batch", batch);
     line.put("threads", threads);
+    line.put("products", opened.packed().isPresent() ? "libtorch" : "vectors");
     line.put("tokens_per_second", batch * newTokens / best);
     line.put("decode_tokens_per_second", batch * (newTokens - 1) / (best - first));
     line.put("prompt_tokens_per_second", batch * promptTokens / first);

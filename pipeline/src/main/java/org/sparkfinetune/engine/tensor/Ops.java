@@ -55,6 +55,11 @@ public final class Ops {
     return new DecodingOps(torch);
   }
 
+  /** Products with weights that are laid out once. */
+  public PackedOps packed() {
+    return new PackedOps(torch);
+  }
+
   // ---- making and moving ------------------------------------------------------------------------
 
   /** Memory of undefined content. */

@@ -106,6 +106,18 @@ public final class DecodingModel implements AutoCloseable {
     return Stream.concat(ofLayers, Stream.of(head));
   }
 
+  /** Those of layers that have a common input, routers excepted. */
+  Stream<List<Linear>> groups() {
+    return layers.stream()
+        .flatMap(
+            layer ->
+                Stream.concat(
+                    Stream.of(layer.qkv(), List.of(layer.o())),
+                    layer.mlp() instanceof Mlp.Mixture mixture
+                        ? mixture.experts().stream().flatMap(Mlp.Dense::groups)
+                        : ((Mlp.Dense) layer.mlp()).groups()));
+  }
+
   float[] finalNorm() {
     return finalNorm;
   }
@@ -155,7 +167,11 @@ public final class DecodingModel implements AutoCloseable {
      */
     record Dense(List<Linear> gateUp, Linear down) implements Mlp {
       Stream<Linear> linears() {
-        return Stream.concat(gateUp.stream(), Stream.of(down));
+        return groups().flatMap(List::stream);
+      }
+
+      Stream<List<Linear>> groups() {
+        return Stream.of(gateUp, List.of(down));
       }
     }
 

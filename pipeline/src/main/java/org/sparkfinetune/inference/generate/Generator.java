@@ -28,7 +28,16 @@ public final class Generator implements AutoCloseable {
    *     would not fit the heap
    */
   public Generator(DecodingModel model, int threads, int maxBatch) {
-    this(new VectorDecoder(model, threads, maxBatch == 1), maxBatch);
+    this(new VectorDecoder(model, threads, maxBatch == 1, Optional.empty()), maxBatch);
+  }
+
+  /**
+   * On the processor, with libtorch's products.
+   *
+   * @param packed the model's
+   */
+  public Generator(DecodingModel model, PackedWeights packed, int threads, int maxBatch) {
+    this(new VectorDecoder(model, threads, false, Optional.of(packed)), maxBatch);
   }
 
   /**

@@ -19,6 +19,10 @@ record Linear(Matrix matrix, float[] bias, Optional<Lora> lora) {
     return matrix.out();
   }
 
+  boolean isMoreThanProduct() {
+    return bias.length > 0 || lora.isPresent();
+  }
+
   int in() {
     return matrix.in();
   }

@@ -2,6 +2,7 @@ package org.sparkfinetune.inference.generate;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.sparkfinetune.inference.generate.Linear.Lora;
 import org.sparkfinetune.inference.generate.Matrix.Form;
 
@@ -9,7 +10,7 @@ import org.sparkfinetune.inference.generate.Matrix.Form;
  * Linears with a common input times n columns, all threads together. Columns lie behind one
  * another: x is (n, in), a result (n, out).
  */
-final class LinearMath {
+final class LinearMath implements AutoCloseable {
   /** Weights of a tile of rows: decoded it stays in the first- or second-level cache. */
   private static final int TILE = 1 << 13;
 
@@ -19,6 +20,7 @@ final class LinearMath {
   private final Kernels kernels;
   private final SpinningPool pool;
   private final Decoding decoding;
+  private final Optional<PackedProducts> packed;
   private final GrowingFloats low = new GrowingFloats();
   private final GrowingFloats even = new GrowingFloats();
   private final GrowingFloats odd = new GrowingFloats();
@@ -33,10 +35,16 @@ final class LinearMath {
     EACH_TIME_BY_ROWS
   }
 
-  LinearMath(Kernels kernels, SpinningPool pool, Decoding decoding) {
+  /**
+   * @param decoding of linears that are not packed
+   * @param packed on the same pool; closed with this
+   */
+  LinearMath(
+      Kernels kernels, SpinningPool pool, Decoding decoding, Optional<PackedProducts> packed) {
     this.kernels = kernels;
     this.pool = pool;
     this.decoding = decoding;
+    this.packed = packed;
   }
 
   /** Rows {@code [from, to)} of one of the linears. */
@@ -48,6 +56,10 @@ final class LinearMath {
    */
   void apply(List<Linear> linears, float[] x, int n, List<float[]> results) {
     int[] lowAt = lowRank(linears, x, n);
+    if (packed.isPresent() && packed.get().apply(linears, x, n, results)) {
+      finish(linears, lowAt, n, results);
+      return;
+    }
     boolean single = decoding == Decoding.EACH_TIME_BY_ROWS && n == 1;
     if (single) {
       splitPairs(x, linears.get(0).in());
@@ -65,6 +77,20 @@ final class LinearMath {
             panels(linear.matrix(), part, x, n, y);
           }
           finish(linear, part, lowAt[part.linear()], n, y);
+        });
+  }
+
+  /** What comes on top of products that are made. */
+  private void finish(List<Linear> linears, int[] lowAt, int n, List<float[]> results) {
+    if (linears.stream().noneMatch(Linear::isMoreThanProduct)) {
+      return;
+    }
+    List<Part> parts = parts(linears);
+    pool.run(
+        parts.size(),
+        i -> {
+          int linear = parts.get(i).linear();
+          finish(linears.get(linear), parts.get(i), lowAt[linear], n, results.get(linear));
         });
   }
 
@@ -219,5 +245,10 @@ final class LinearMath {
       kernels.product(
           w, row * depth, depth, rows, x, xAt, depth, n, y, yAt + row - from, yStride, add);
     }
+  }
+
+  @Override
+  public void close() {
+    packed.ifPresent(PackedProducts::close);
   }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.IntConsumer;
+import java.util.stream.Stream;
 import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Mixture;
@@ -66,14 +67,21 @@ final class VectorDecoder implements Decoder {
   /**
    * @param threads that decode together
    * @param alone whether all inputs will be of one sequence at a time
+   * @param packed the layers' weights, if products of them are libtorch's; not closed
    */
-  VectorDecoder(DecodingModel model, int threads, boolean alone) {
+  VectorDecoder(DecodingModel model, int threads, boolean alone, Optional<PackedWeights> packed) {
     this.model = model;
     this.config = model.config();
     this.pool = new SpinningPool(threads);
     long heap = Runtime.getRuntime().maxMemory();
-    List<Matrix> weights = model.linears().map(Linear::matrix).toList();
-    this.linears = new LinearMath(kernels, pool, decoding(weights, heap, alone));
+    Stream<Linear> unpacked = packed.isPresent() ? Stream.of(model.head()) : model.linears();
+    List<Matrix> weights = unpacked.map(Linear::matrix).toList();
+    this.linears =
+        new LinearMath(
+            kernels,
+            pool,
+            decoding(weights, heap, alone),
+            packed.map(there -> new PackedProducts(there, pool, MAX_COLUMNS)));
     this.attention = new Attention(config, kernels, pool);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
@@ -398,5 +406,6 @@ final class VectorDecoder implements Decoder {
   @Override
   public void close() {
     pool.close();
+    linears.close();
   }
 }

@@ -18,9 +18,18 @@
  *
  * <p>Activations and sums are float32, weights are what the checkpoint holds or what QLoRA trained
  * over. Every sum is made in the same order whatever else is in the batch and however many threads
- * there are, so a row of a DataFrame gets the same answer wherever it is computed. Where panels do
- * not stay, a generator of one sequence at a time ({@code batch_size: 1}, a single prompt) sums
- * along rows, which is faster there: its logits differ from the others' in the last places.
+ * there are, so a row of a DataFrame gets the same answer wherever it is computed, but for what
+ * follows. Where panels do not stay, a generator of one sequence at a time ({@code batch_size: 1},
+ * a single prompt) sums along rows, which is faster there: its logits differ from the others' in
+ * the last places.
+ *
+ * <p>Where the processor has arithmetic of bfloat16, products with it run at twice the speed of
+ * Java's vectors, which have none: a task with many answers gives the layers' products to libtorch
+ * ({@link org.sparkfinetune.inference.generate.PackedWeights}), all else stays as it is. Each of
+ * the decoder's own threads calls a libtorch of one thread with its rows, so that there is no
+ * second pool. A column's result depends on nothing beside it there either (oneDNN adds in the
+ * order of inputs), but what it is rounded to differs, so the way is a matter of the command, model
+ * and machine, never of how many answers are left.
  *
  * <p>On a GPU the training operators decode ({@link
  * org.sparkfinetune.inference.generate.OperatorDecoder}): there they are fast enough, and a second

@@ -23,6 +23,7 @@ import org.sparkfinetune.spark.check.CheckReport.CheckLine;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.ClusterSettings;
 import org.sparkfinetune.spark.cluster.ExecutorSettings;
+import org.sparkfinetune.spark.cluster.MemoryBesideHeap;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.store.Store;
@@ -234,11 +235,7 @@ final class ClusterCheck {
       return Optional.empty();
     }
     long heap = conf.getSizeAsBytes("spark.executor.memory", "1g");
-    double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
-    long overhead =
-        conf.contains("spark.executor.memoryOverhead")
-            ? conf.getSizeAsMb("spark.executor.memoryOverhead") << 20
-            : Math.max(384L << 20, (long) (factor * heap));
+    long overhead = MemoryBesideHeap.overhead(conf);
     long needed = plan(Long.MAX_VALUE, 1, ranks).memory().needed();
     String what =
         String.format(

@@ -3,11 +3,11 @@ package org.sparkfinetune.spark.check;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import org.sparkfinetune.config.TrainConfig.Compute;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
+import org.sparkfinetune.plan.MachineMemory;
 import org.sparkfinetune.spark.cluster.BarrierStage.RankTask;
 import org.sparkfinetune.spark.cluster.RankContext;
 import org.sparkfinetune.spark.cluster.RankDevice;
@@ -20,7 +20,6 @@ import org.sparkfinetune.store.Store;
 final class ClusterProbe implements RankTask {
   private static final long serialVersionUID = 1L;
   private static final String CONFIG = "config.json";
-  private static final Path MEMORY = Path.of("/proc/meminfo");
 
   private final String modelFolder;
   private final Compute compute;
@@ -113,8 +112,8 @@ final class ClusterProbe implements RankTask {
     Found found =
         new Found(
             context.host(),
-            memory("MemTotal:"),
-            memory("MemAvailable:"),
+            MachineMemory.total().orElse(Long.MAX_VALUE),
+            MachineMemory.available().orElse(Long.MAX_VALUE),
             Files.getFileStore(context.scratch()).getUsableSpace(),
             context.gpuAddress().orElse(""),
             chosen,
@@ -141,17 +140,5 @@ final class ClusterProbe implements RankTask {
   private Sight sight() throws IOException {
     org.apache.hadoop.fs.Path file = new org.apache.hadoop.fs.Path(modelFolder, CONFIG);
     return store.fileSystem(file).exists(file) ? Sight.SEES_MODEL : Sight.DOES_NOT;
-  }
-
-  private static long memory(String key) throws IOException {
-    if (!Files.exists(MEMORY)) {
-      return Long.MAX_VALUE;
-    }
-    for (String line : Files.readAllLines(MEMORY)) {
-      if (line.startsWith(key)) {
-        return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
-      }
-    }
-    return Long.MAX_VALUE;
   }
 }

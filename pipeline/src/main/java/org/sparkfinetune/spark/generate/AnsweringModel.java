@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.LongAccumulator;
 import org.apache.spark.util.TaskCompletionListener;
@@ -27,6 +28,7 @@ import org.sparkfinetune.data.tokenize.LossExtent.LossTarget;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.tensor.ComputeDevice;
 import org.sparkfinetune.engine.tensor.Torch;
+import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.inference.generate.BaseWeights;
 import org.sparkfinetune.inference.generate.DecodingModel;
@@ -35,9 +37,11 @@ import org.sparkfinetune.inference.generate.DeviceModel;
 import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
 import org.sparkfinetune.inference.generate.GenerationSettings;
 import org.sparkfinetune.inference.generate.Generator;
+import org.sparkfinetune.inference.generate.PackedWeights;
 import org.sparkfinetune.inference.generate.StopTokens;
 import org.sparkfinetune.inference.generate.TextGenerator;
 import org.sparkfinetune.progress.Progress;
+import org.sparkfinetune.spark.cluster.MemoryBesideHeap;
 import org.sparkfinetune.spark.cluster.TaskDevice;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
@@ -66,11 +70,13 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private transient @Nullable Open open;
 
   /**
+   * @param packed for products of tasks on the processor, if they are worth it
    * @param onDevices by what a task computes on; empty for processors
    */
   private record Open(
       BaseWeights base,
       DecodingModel model,
+      Optional<PackedWeights> packed,
       LlamaTokenizer tokenizer,
       Map<ComputeDevice, OnDevice> onDevices) {}
 
@@ -166,7 +172,9 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     BaseForm form = form(model, store);
     DecodingModel.check(new Path(model.modelId()), model.adapter().map(Path::new), form, store);
     Numbers numbers =
-        RunOfAdapter.computesInFloat32(model, store) ? Numbers.FLOAT32 : Numbers.OF_THE_WEIGHTS;
+        sampling.bf16() && !RunOfAdapter.computesInFloat32(model, store)
+            ? Numbers.OF_THE_WEIGHTS
+            : Numbers.FLOAT32;
     return new AnsweringModel(
         model, form, files, template, settings(sampling, stopIds), sampling, numbers, store);
   }
@@ -212,10 +220,11 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   }
 
   private Generator decoding(Open made, int threads) {
-    boolean bf16 = DeviceModel.computesInBfloat16(made.model(), numbers);
-    ComputeDevice chosen = TaskDevice.choose(device, bf16);
+    ComputeDevice chosen = chosen(made.model());
     if (chosen.sharesHostMemory()) {
-      return new Generator(made.model(), threads, batchSize);
+      return made.packed()
+          .map(packed -> new Generator(made.model(), packed, threads, batchSize))
+          .orElseGet(() -> new Generator(made.model(), threads, batchSize));
     }
     synchronized (this) {
       OnDevice there =
@@ -223,6 +232,10 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
               .computeIfAbsent(chosen, gpu -> OnDevice.of(made.model(), numbers, gpu, threads));
       return new Generator(there.model(), batchSize);
     }
+  }
+
+  private ComputeDevice chosen(DecodingModel model) {
+    return TaskDevice.choose(device, DeviceModel.computesInBfloat16(model, numbers));
   }
 
   /**
@@ -267,11 +280,32 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     Optional<Path> with = Optional.of(adapter).filter(path -> !path.isEmpty()).map(Path::new);
     BaseWeights base = BaseWeights.shared(new Path(modelId), form, store);
     try {
+      DecodingModel model = base.with(with, threads, layerLoaded);
       return new Open(
-          base, base.with(with, threads, layerLoaded), LlamaTokenizer.of(files), new HashMap<>());
+          base, model, packed(model, threads), LlamaTokenizer.of(files), new HashMap<>());
     } catch (RuntimeException e) {
       base.close();
       throw e;
+    }
+  }
+
+  /** What the driver answers is too little to start libtorch for. */
+  private Optional<PackedWeights> packed(DecodingModel model, int threads) {
+    if (TaskContext.get() == null || !chosen(model).sharesHostMemory()) {
+      return Optional.empty();
+    }
+    long room = MemoryBesideHeap.room(SparkEnv.get().conf());
+    Optional<String> objection = PackedWeights.objection(model, numbers, batchSize, room);
+    try {
+      Optional<PackedWeights> packed =
+          objection.isEmpty() ? Optional.of(PackedWeights.of(model, threads)) : Optional.empty();
+      LOG.info(
+          "Layers' products are {}.",
+          objection.map(why -> "by vectors, in float32: " + why).orElse("libtorch's, in bfloat16"));
+      return packed;
+    } catch (RunFailure e) {
+      LOG.warn("Answers are decoded without libtorch, more slowly: {}", e.getMessage());
+      return Optional.empty();
     }
   }
 
@@ -280,6 +314,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
     Open made = open;
     if (made != null) {
       made.onDevices().values().forEach(OnDevice::close);
+      made.packed().ifPresent(PackedWeights::close);
       made.model().close();
       made.base().close();
       made.tokenizer().close();

@@ -32,6 +32,7 @@ import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.model.RunOfAdapter;
 import org.sparkfinetune.spark.prepare.StrictInput;
+import org.sparkfinetune.spark.prepare.StrictInput.RowCheck;
 import org.sparkfinetune.store.Staging;
 import org.sparkfinetune.store.Store;
 
@@ -234,11 +235,11 @@ public final class GenerateJob implements AutoCloseable {
     StrictInput input = new StrictInput(spark, batch.input(), batch.csv());
     if (input.isText()) {
       String column = batch.column();
-      input.check(row -> checkPrompt(row, column, Prompt.ANY));
+      input.check(new PromptCheck(column, Prompt.ANY));
       Dataset<Row> rows = input.rows();
       // Of texts and conversations in one column Spark makes texts.
       Prompt kind = isConversations(rows.schema(), column) ? Prompt.CONVERSATION : Prompt.TEXT;
-      input.check(row -> checkPrompt(row, column, kind));
+      input.check(new PromptCheck(column, kind));
       return rows;
     }
     try {
@@ -262,24 +263,32 @@ public final class GenerateJob implements AutoCloseable {
     ANY
   }
 
-  /** A prompt that is null is answered with an error; one of another type would be made a text. */
-  private static void checkPrompt(ObjectNode row, String column, Prompt kind) throws RejectedRow {
-    JsonNode prompt = row.path(column);
-    boolean text = prompt.isTextual() && kind != Prompt.CONVERSATION;
-    boolean conversation = prompt.isArray() && kind != Prompt.TEXT;
-    if (!prompt.isMissingNode() && !prompt.isNull() && !text && !conversation) {
-      throw new RejectedRow(
-          RejectionReason.WRONG_TYPE,
-          "%s is of type %s; prompts are texts, or arrays of {role, content}, in all rows the same"
-              .formatted(column, prompt.getNodeType().name().toLowerCase(Locale.ROOT)));
-    }
-    for (JsonNode message : prompt) {
-      for (String field : List.of("role", "content")) {
-        JsonNode value = message.path(field);
-        if (!value.isTextual() && !value.isNull() && !value.isMissingNode()) {
-          throw new RejectedRow(
-              RejectionReason.WRONG_TYPE,
-              "%s of a message in %s is no text but %s".formatted(field, column, value));
+  /**
+   * A prompt that is null is answered with an error; one of another type would be made a text. No
+   * lambda, see {@code SentLambdasTest}.
+   */
+  private record PromptCheck(String column, Prompt kind) implements RowCheck {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public void check(ObjectNode row) throws RejectedRow {
+      JsonNode prompt = row.path(column);
+      boolean text = prompt.isTextual() && kind != Prompt.CONVERSATION;
+      boolean conversation = prompt.isArray() && kind != Prompt.TEXT;
+      if (!prompt.isMissingNode() && !prompt.isNull() && !text && !conversation) {
+        throw new RejectedRow(
+            RejectionReason.WRONG_TYPE,
+            "%s is of type %s; prompts are texts, or arrays of {role, content}, in all rows the same"
+                .formatted(column, prompt.getNodeType().name().toLowerCase(Locale.ROOT)));
+      }
+      for (JsonNode message : prompt) {
+        for (String field : List.of("role", "content")) {
+          JsonNode value = message.path(field);
+          if (!value.isTextual() && !value.isNull() && !value.isMissingNode()) {
+            throw new RejectedRow(
+                RejectionReason.WRONG_TYPE,
+                "%s of a message in %s is no text but %s".formatted(field, column, value));
+          }
         }
       }
     }

@@ -67,7 +67,8 @@ final class LinearMathTest {
       Linear linear, float[] x, int n, Kernels kernels, int threads, Decoding decoding) {
     float[] y = new float[n * OUT];
     try (SpinningPool pool = new SpinningPool(threads)) {
-      new LinearMath(kernels, pool, decoding).apply(List.of(linear), x, n, List.of(y));
+      new LinearMath(kernels, pool, decoding, Optional.empty())
+          .apply(List.of(linear), x, n, List.of(y));
     }
     return y;
   }

@@ -45,7 +45,7 @@ final class GenerateOnGpusClusterTest {
             Optional.empty(),
             Optional.empty(),
             Optional.empty());
-    Sampling sampling = new Sampling(4, false, 1, 1, 0, 1, List.of(), 1, 2, device);
+    Sampling sampling = new Sampling(4, false, 1, 1, 0, 1, List.of(), 1, 2, device, true);
     try (GenerateJob job = new GenerateJob(spark)) {
       return job.answer(rows, "text", model, sampling).orderBy("text").collectAsList();
     }

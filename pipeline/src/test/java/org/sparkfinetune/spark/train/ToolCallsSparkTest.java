@@ -146,7 +146,8 @@ class ToolCallsSparkTest {
             Optional.empty(),
             Optional.empty(),
             Optional.empty());
-    Sampling sampling = new Sampling(2, false, 1, 1, 0, 1, List.of(), 1, 4, DeviceChoice.AUTO);
+    Sampling sampling =
+        new Sampling(2, false, 1, 1, 0, 1, List.of(), 1, 4, DeviceChoice.AUTO, true);
     try (GenerateJob job = new GenerateJob(spark)) {
       for (Path input : List.of(data.resolve("train"), without)) {
         job.run(
