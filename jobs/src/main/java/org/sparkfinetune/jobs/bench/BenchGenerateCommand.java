@@ -109,11 +109,7 @@ public final class BenchGenerateCommand implements Runnable {
         PackedWeights.objection(loaded, numbers, batch, room).isEmpty()
             ? Optional.of(PackedWeights.of(loaded, threads))
             : Optional.empty();
-    return new Opened(
-        packed
-            .map(weights -> new Generator(loaded, weights, threads, batch))
-            .orElseGet(() -> new Generator(loaded, threads, batch)),
-        packed);
+    return new Opened(new Generator(loaded, packed, threads, batch), packed);
   }
 
   private List<Prompt> prompts(int vocabulary) {

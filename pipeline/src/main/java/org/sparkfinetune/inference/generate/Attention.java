@@ -129,7 +129,7 @@ final class Attention {
     if (cap > 0) {
       max = Float.NEGATIVE_INFINITY;
       for (int i = first; i < first + count; i++) {
-        scores[i] = VectorDecoder.capped(scores[i], cap);
+        scores[i] = Head.capped(scores[i], cap);
         max = Math.max(max, scores[i]);
       }
     }

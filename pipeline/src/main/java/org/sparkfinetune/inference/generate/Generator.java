@@ -21,23 +21,24 @@ public final class Generator implements AutoCloseable {
   private long tokensRead;
 
   /**
+   * On the processor, by vectors alone.
+   *
+   * @see #Generator(DecodingModel, Optional, int, int)
+   */
+  public Generator(DecodingModel model, int threads, int maxBatch) {
+    this(model, Optional.empty(), threads, maxBatch);
+  }
+
+  /**
    * On the processor.
    *
+   * @param packed the model's, if the layers' products are libtorch's; stays the caller's
    * @param threads that decode together
    * @param maxBatch sequences that are decoded together; fewer where keys and values of so many
    *     would not fit the heap
    */
-  public Generator(DecodingModel model, int threads, int maxBatch) {
-    this(new VectorDecoder(model, threads, maxBatch == 1, Optional.empty()), maxBatch);
-  }
-
-  /**
-   * On the processor, with libtorch's products.
-   *
-   * @param packed the model's
-   */
-  public Generator(DecodingModel model, PackedWeights packed, int threads, int maxBatch) {
-    this(new VectorDecoder(model, threads, false, Optional.of(packed)), maxBatch);
+  public Generator(DecodingModel model, Optional<PackedWeights> packed, int threads, int maxBatch) {
+    this(new VectorDecoder(model, packed, threads, maxBatch == 1 && packed.isEmpty()), maxBatch);
   }
 
   /**

@@ -32,12 +32,6 @@ final class VectorDecoder implements Decoder {
 
   private static final int MAX_COLUMNS = 256;
 
-  /** Logits that are computed at a time. */
-  private static final int MAX_LOGITS = 1 << 24;
-
-  /** Exponentials that are summed in float32. */
-  private static final int SUMMED = 1024;
-
   /** Of the heap, what keys and values may have. */
   private static final double HEAP_SHARE = 0.4;
 
@@ -50,6 +44,7 @@ final class VectorDecoder implements Decoder {
   private final SpinningPool pool;
   private final LinearMath linears;
   private final Attention attention;
+  private final Head head;
   private final List<Optional<Rope>> ropes;
   private final GrowingFloats normed = new GrowingFloats();
   private final GrowingFloats fused = new GrowingFloats();
@@ -62,14 +57,13 @@ final class VectorDecoder implements Decoder {
   private final GrowingFloats up = new GrowingFloats();
   private final GrowingFloats expertInputs = new GrowingFloats();
   private final GrowingFloats expertResults = new GrowingFloats();
-  private final GrowingFloats logits = new GrowingFloats();
 
   /**
+   * @param packed the layers' weights, if products of them are libtorch's; not closed
    * @param threads that decode together
    * @param alone whether all inputs will be of one sequence at a time
-   * @param packed the layers' weights, if products of them are libtorch's; not closed
    */
-  VectorDecoder(DecodingModel model, int threads, boolean alone, Optional<PackedWeights> packed) {
+  VectorDecoder(DecodingModel model, Optional<PackedWeights> packed, int threads, boolean alone) {
     this.model = model;
     this.config = model.config();
     this.pool = new SpinningPool(threads);
@@ -83,6 +77,7 @@ final class VectorDecoder implements Decoder {
             decoding(weights, heap, alone),
             packed.map(there -> new PackedProducts(there, pool, MAX_COLUMNS)));
     this.attention = new Attention(config, kernels, pool);
+    this.head = new Head(model, kernels, pool, linears);
     this.ropes = config.layers().stream().map(LayerAttention::rope).distinct().toList();
   }
 
@@ -135,56 +130,17 @@ final class VectorDecoder implements Decoder {
           i * config.hiddenSize(),
           config.hiddenSize());
     }
-    return head(chosen, last.length);
+    return head.logits(chosen, last.length);
   }
 
   @Override
   public double[] losses(Input input, int[] places, int[] next) {
     int h = config.hiddenSize();
-    int vocabulary = config.vocabSize();
     float[] hidden = hidden(List.of(input));
     for (int i = 0; i < places.length; i++) {
       System.arraycopy(hidden, places[i] * h, hidden, i * h, h);
     }
-    double[] losses = new double[places.length];
-    int chunk = Math.max(1, Math.min(128, MAX_LOGITS / vocabulary));
-    for (int from = 0; from < places.length; from += chunk) {
-      int first = from;
-      int n = Math.min(chunk, places.length - from);
-      float[] logits = head(Arrays.copyOfRange(hidden, from * h, (from + n) * h), n);
-      pool.run(
-          n, i -> losses[first + i] = loss(logits, i * vocabulary, vocabulary, next[first + i]));
-    }
-    return losses;
-  }
-
-  private double loss(float[] logits, int at, int vocabulary, int target) {
-    float logit = logits[at + target];
-    float max = kernels.scaled(logits, at, vocabulary, 1);
-    double sum = 0;
-    for (int from = 0; from < vocabulary; from += SUMMED) {
-      int count = Math.min(SUMMED, vocabulary - from);
-      sum += kernels.exponentials(logits, at + from, count, max);
-    }
-    return Math.log(sum) + max - logit;
-  }
-
-  /** What the head gives for n normalised hidden states (n, H): (n, vocabulary). */
-  private float[] head(float[] hidden, int n) {
-    int count = n * config.vocabSize();
-    float[] logits = this.logits.of(count);
-    linears.apply(List.of(model.head()), hidden, n, List.of(logits));
-    float scale = (float) config.family().scales().logits();
-    double cap = config.family().softCaps().logits();
-    for (int i = 0; i < count && (scale != 1 || cap > 0); i++) {
-      logits[i] = capped(logits[i] * scale, cap);
-    }
-    return logits;
-  }
-
-  /** A soft cap, 0 for none. */
-  static float capped(float x, double cap) {
-    return cap > 0 ? (float) (cap * Math.tanh(x / cap)) : x;
+    return head.losses(hidden, next);
   }
 
   /** The normalised hidden states of all tokens, (tokens, H). */

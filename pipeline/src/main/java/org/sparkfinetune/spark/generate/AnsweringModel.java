@@ -222,9 +222,7 @@ public final class AnsweringModel implements Serializable, AutoCloseable {
   private Generator decoding(Open made, int threads) {
     ComputeDevice chosen = chosen(made.model());
     if (chosen.sharesHostMemory()) {
-      return made.packed()
-          .map(packed -> new Generator(made.model(), packed, threads, batchSize))
-          .orElseGet(() -> new Generator(made.model(), threads, batchSize));
+      return new Generator(made.model(), made.packed(), threads, batchSize);
     }
     synchronized (this) {
       OnDevice there =

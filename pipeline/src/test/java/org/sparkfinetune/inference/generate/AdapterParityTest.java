@@ -1,23 +1,16 @@
 package org.sparkfinetune.inference.generate;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.within;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.sparkfinetune.data.tokenize.LlamaTokenizer;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
-import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
 import org.sparkfinetune.inference.generate.Generator.TokenListener;
 import org.sparkfinetune.store.Store;
@@ -25,65 +18,25 @@ import org.sparkfinetune.store.Store;
 /** Against transformers with PEFT's adapters: 20 prompts of 1 to 39 tokens, greedy. */
 final class AdapterParityTest {
   private static final Store STORE = new Store(new Configuration(false));
-  private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
 
   private static org.apache.hadoop.fs.Path path(Path path) {
     return new org.apache.hadoop.fs.Path(path.toUri());
   }
 
-  private static int[] ints(JsonNode array) {
-    return new ObjectMapper().convertValue(array, int[].class);
-  }
-
-  private static Generator generator(BaseForm form, String adapter) {
-    DecodingModel model =
-        DecodingModel.load(
-            path(GOLDEN.resolve("model")),
-            Optional.of(path(GOLDEN.resolve(adapter + ".adapter"))),
-            form,
-            STORE,
-            1);
-    return new Generator(model, 1, 8);
-  }
-
-  private static void assertSameTexts(BaseForm form, String adapter, double tolerance)
-      throws IOException {
-    JsonNode golden =
-        new ObjectMapper().readTree(GOLDEN.resolve("generate-adapters.json").toFile());
-    List<Prompt> prompts = new ArrayList<>();
-    golden.path("prompts").forEach(ids -> prompts.add(new Prompt(0, ints(ids))));
-    try (Generator generator = generator(form, adapter)) {
-      List<Generated> made =
-          generator.run(
-              prompts,
-              GenerationSettings.greedy(24, Set.of()),
-              (prompt, token) -> TokenListener.Then.CONTINUE);
-
-      for (int i = 0; i < prompts.size(); i++) {
-        assertThat(made.get(i).ids())
-            .as("prompt %d", i)
-            .isEqualTo(ints(golden.path(adapter).path(i)));
-      }
-      int[] last =
-          IntStream.concat(IntStream.of(prompts.get(19).ids()), IntStream.of(made.get(19).ids()))
-              .toArray();
-      double loss = IntStream.of(0).mapToDouble(x -> sum(generator.losses(last))).sum();
-      assertThat(loss / (last.length - 1))
-          .isCloseTo(golden.path(adapter + "-loss").asDouble(), within(tolerance));
+  private static void assertSameTexts(BaseForm form, String adapter, double tolerance) {
+    try (DecodingModel model = GoldenTexts.withAdapter(form, adapter);
+        Generator generator = new Generator(model, 1, 8)) {
+      GoldenTexts.assertAnswersAsPeft(generator, adapter, tolerance);
     }
   }
 
-  private static double sum(double[] values) {
-    return java.util.Arrays.stream(values).sum();
-  }
-
   @Test
-  void an_adapter_over_16_bits_answers_as_in_peft() throws IOException {
+  void an_adapter_over_16_bits_answers_as_in_peft() {
     assertSameTexts(BaseForm.AS_STORED, "trajectory-lora-float32", 1e-5);
   }
 
   @Test
-  void an_adapter_over_nf4_answers_as_in_peft() throws IOException {
+  void an_adapter_over_nf4_answers_as_in_peft() {
     assertSameTexts(BaseForm.NF4_FLOAT32, "trajectory-qlora-float32", 1e-4);
   }
 

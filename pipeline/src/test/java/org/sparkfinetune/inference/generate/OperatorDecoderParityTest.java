@@ -3,20 +3,14 @@ package org.sparkfinetune.inference.generate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
-import java.util.Set;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
-import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -33,21 +27,14 @@ import org.sparkfinetune.inference.generate.DecodingModel.Layer;
 import org.sparkfinetune.inference.generate.DecodingModel.Mlp.Dense;
 import org.sparkfinetune.inference.generate.DeviceFit.Kept;
 import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
-import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
-import org.sparkfinetune.inference.generate.Generator.TokenListener;
 import org.sparkfinetune.inference.generate.Matrix.Nf4Matrix;
 import org.sparkfinetune.model.quant.Absmax.PlainAbsmax;
 import org.sparkfinetune.model.quant.DoubleQuantization;
 import org.sparkfinetune.model.quant.NestedAbsmax;
-import org.sparkfinetune.store.Store;
 
 /** Decoding by operators against transformers, PEFT and decoding by Java's vectors. */
 final class OperatorDecoderParityTest {
-  private static final Store STORE = new Store(new Configuration(false));
-  private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
-  private static final Path VARIANTS = GOLDEN.resolve("variants");
-
   private static Torch staged;
   private static Torch cpu;
 
@@ -73,65 +60,33 @@ final class OperatorDecoderParityTest {
     cpu.close();
   }
 
-  private static org.apache.hadoop.fs.Path path(Path path) {
-    return new org.apache.hadoop.fs.Path(path.toUri());
-  }
-
-  private static DecodingModel model(Path model, Optional<Path> adapter, BaseForm form) {
-    return DecodingModel.load(
-        path(model), adapter.map(OperatorDecoderParityTest::path), form, STORE, 2);
-  }
-
-  private static int[] ints(JsonNode array) {
-    return new ObjectMapper().convertValue(array, int[].class);
+  private static DecodingModel model(BaseForm form) {
+    return GoldenTexts.model(GoldenTexts.GOLDEN.resolve("model"), Optional.empty(), form);
   }
 
   private static List<Prompt> prompts(int[][] ids) {
-    return IntStream.range(0, ids.length).mapToObj(i -> new Prompt(i, ids[i])).toList();
-  }
-
-  private static List<int[]> run(Generator generator, List<Prompt> prompts, int tokens) {
-    return generator
-        .run(
-            prompts,
-            GenerationSettings.greedy(tokens, Set.of()),
-            (prompt, token) -> TokenListener.Then.CONTINUE)
-        .stream()
-        .map(Generated::ids)
-        .toList();
+    return GoldenTexts.prompts(List.of(ids));
   }
 
   private static List<int[]> byVectors(DecodingModel model, List<Prompt> prompts, int tokens) {
     try (Generator generator = new Generator(model, 2, 4)) {
-      return run(generator, prompts, tokens);
+      return GoldenTexts.run(generator, prompts, tokens);
     }
   }
 
-  static Stream<String> families() throws IOException {
-    return FamiliesGenerateParityTest.models().stream();
+  static List<String> families() throws IOException {
+    return GoldenTexts.families();
   }
 
   @ParameterizedTest
   @MethodSource("families")
-  void every_family_continues_greedily_as_transformers_does(String name) throws IOException {
-    Path folder = VARIANTS.resolve("families");
-    JsonNode golden = new ObjectMapper().readTree(folder.resolve(name + "-greedy.json").toFile());
-    List<Prompt> prompts = new ArrayList<>();
-    List<int[]> expected = new ArrayList<>();
-    for (JsonNode answer : golden.path("answers")) {
-      prompts.add(new Prompt(prompts.size(), ints(answer.path("prompt"))));
-      expected.add(ints(answer.path("greedy")));
-    }
-    try (DecodingModel model = model(folder.resolve(name), Optional.empty(), BaseForm.AS_STORED)) {
+  void every_family_continues_greedily_as_transformers_does(String name) {
+    try (DecodingModel model = GoldenTexts.family(name)) {
       for (Where where : Where.values()) {
         for (int batch : new int[] {1, 2}) {
           try (DeviceModel device = DeviceModel.of(model, where.torch(), Numbers.FLOAT32);
               Generator generator = new Generator(device, batch)) {
-            List<int[]> made = run(generator, prompts, 24);
-            assertThat(made)
-                .as("%s on %s", name, where)
-                .isNotEmpty()
-                .containsExactlyElementsOf(expected);
+            GoldenTexts.assertContinuesAsTransformers(generator, name);
           }
         }
       }
@@ -144,15 +99,8 @@ final class OperatorDecoderParityTest {
     "NF4_FLOAT32, trajectory-qlora-float32, DECODED, 1e-4",
     "NF4_FLOAT32, trajectory-qlora-float32, PACKED, 1e-4"
   })
-  void an_adapter_answers_as_in_peft(BaseForm form, String adapter, Kept kept, double tolerance)
-      throws IOException {
-    JsonNode golden =
-        new ObjectMapper().readTree(GOLDEN.resolve("generate-adapters.json").toFile());
-    List<Prompt> prompts = new ArrayList<>();
-    golden.path("prompts").forEach(ids -> prompts.add(new Prompt(0, ints(ids))));
-    try (DecodingModel model =
-            model(
-                GOLDEN.resolve("model"), Optional.of(GOLDEN.resolve(adapter + ".adapter")), form);
+  void an_adapter_answers_as_in_peft(BaseForm form, String adapter, Kept kept, double tolerance) {
+    try (DecodingModel model = GoldenTexts.withAdapter(form, adapter);
         DeviceModel device =
             DeviceModel.of(
                 model,
@@ -161,16 +109,7 @@ final class OperatorDecoderParityTest {
                 DeviceModelTest.free(model, ElementType.FLOAT32, kept));
         Generator generator = new Generator(device, 8)) {
       assertThat(device.fit().kept()).isEqualTo(kept);
-      List<int[]> made = run(generator, prompts, 24);
-      for (int i = 0; i < prompts.size(); i++) {
-        assertThat(made.get(i)).as("prompt %d", i).isEqualTo(ints(golden.path(adapter).path(i)));
-      }
-      int[] last =
-          IntStream.concat(IntStream.of(prompts.get(19).ids()), IntStream.of(made.get(19)))
-              .toArray();
-      double loss = Arrays.stream(generator.losses(last)).sum();
-      assertThat(loss / (last.length - 1))
-          .isCloseTo(golden.path(adapter + "-loss").asDouble(), within(tolerance));
+      GoldenTexts.assertAnswersAsPeft(generator, adapter, tolerance);
     }
   }
 
@@ -184,24 +123,11 @@ final class OperatorDecoderParityTest {
     "tokens, biased, AS_STORED",
     "tokens-tied, tied, AS_STORED"
   })
-  void every_token_is_as_likely_as_in_peft(String name, String of, BaseForm form)
-      throws IOException {
-    JsonNode golden =
-        new ObjectMapper().readTree(VARIANTS.resolve("options/losses.json").toFile()).path(name);
-    assertThat(golden).isNotEmpty();
-    int[] ids = OptionsGenerateParityTest.firstOfRow(golden.size() + 1);
-    try (DecodingModel model =
-            model(
-                VARIANTS.resolve(of),
-                Optional.of(VARIANTS.resolve("options/" + name + ".start")),
-                form);
+  void every_token_is_as_likely_as_in_peft(String name, String of, BaseForm form) {
+    try (DecodingModel model = GoldenTexts.withOptions(name, of, form);
         DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
         Generator generator = new Generator(device, 8)) {
-      double[] losses = generator.losses(ids);
-      for (int i = 0; i < golden.size(); i++) {
-        double theirs = golden.get(i).asDouble();
-        assertThat(losses[i + 1]).as("token %d", i + 1).isCloseTo(theirs, within(1e-5 * theirs));
-      }
+      GoldenTexts.assertAsLikelyAsInPeft(generator, name);
     }
   }
 
@@ -215,11 +141,7 @@ final class OperatorDecoderParityTest {
       int length = i % 4 == 0 ? 1 : 10 + random.nextInt(i % 3 == 0 ? 330 : 60);
       ids[i] = random.ints(length, 3, 96).toArray();
     }
-    try (DecodingModel model =
-            model(
-                VARIANTS.resolve("families").resolve(family),
-                Optional.empty(),
-                BaseForm.AS_STORED);
+    try (DecodingModel model = GoldenTexts.family(family);
         DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
         Generator generator = new Generator(device, 5)) {
       int context = model.config().contextLength();
@@ -227,9 +149,9 @@ final class OperatorDecoderParityTest {
         ids[i] = Arrays.copyOf(ids[i], Math.min(ids[i].length, context - 12));
       }
       List<int[]> expected = byVectors(model, prompts(ids), 11);
-      assertThat(run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
+      assertThat(GoldenTexts.run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
       // What an earlier batch has left behind changes nothing.
-      assertThat(run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
+      assertThat(GoldenTexts.run(generator, prompts(ids), 11)).containsExactlyElementsOf(expected);
     }
   }
 
@@ -242,11 +164,10 @@ final class OperatorDecoderParityTest {
       ids[i] = IntStream.concat(IntStream.of(system), IntStream.of(own)).toArray();
     }
     ids[6] = ids[2].clone();
-    try (DecodingModel model =
-            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.AS_STORED);
+    try (DecodingModel model = model(BaseForm.AS_STORED);
         DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
         Generator generator = new Generator(device, 4)) {
-      List<int[]> made = run(generator, prompts(ids), 3);
+      List<int[]> made = GoldenTexts.run(generator, prompts(ids), 3);
       int own = 5 + 6 + 7 + 8 + 9 + 10 + 1 + ids.length * 2;
       assertThat(generator.tokensRead()).isBetween(40L + own, 2 * 40L + own + 7);
       assertThat(made).containsExactlyElementsOf(byVectors(model, prompts(ids), 3));
@@ -256,8 +177,7 @@ final class OperatorDecoderParityTest {
   @ParameterizedTest
   @MethodSource("families")
   void texts_with_their_prompts_change_neither_losses_nor_answers(String family) {
-    Path folder = VARIANTS.resolve("families").resolve(family);
-    try (DecodingModel model = model(folder, Optional.empty(), BaseForm.AS_STORED);
+    try (DecodingModel model = GoldenTexts.family(family);
         DeviceModel device = DeviceModel.of(model, staged, Numbers.FLOAT32);
         Generator together = new Generator(device, 3);
         Generator alone = new Generator(model, 2, 8)) {
@@ -269,12 +189,8 @@ final class OperatorDecoderParityTest {
   @ParameterizedTest
   @EnumSource
   void losses_in_bfloat16_are_near_those_of_vectors(Kept kept) {
-    int[] ids = OptionsGenerateParityTest.firstOfRow(60);
-    try (DecodingModel model =
-            model(
-                GOLDEN.resolve("model"),
-                Optional.of(GOLDEN.resolve("trajectory-qlora-float32.adapter")),
-                BaseForm.NF4);
+    int[] ids = GoldenTexts.firstOfRow(60);
+    try (DecodingModel model = GoldenTexts.withAdapter(BaseForm.NF4, "trajectory-qlora-float32");
         Generator vectors = new Generator(model, 2, 8);
         DeviceModel device =
             DeviceModel.of(
@@ -338,22 +254,20 @@ final class OperatorDecoderParityTest {
   @Test
   void scales_that_are_not_quantised_themselves_give_the_same() {
     int[][] ids = {{5, 9, 80}, new Random(3).ints(30, 3, 300).toArray()};
-    try (DecodingModel nested =
-            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4_FLOAT32);
+    try (DecodingModel nested = model(BaseForm.NF4_FLOAT32);
         DecodingModel plain = withPlainScales(nested);
         DeviceModel device = DeviceModel.of(plain, staged, Numbers.FLOAT32);
         Generator generator = new Generator(device, 2)) {
       List<int[]> expected = byVectors(nested, prompts(ids), 20);
       assertThat(byVectors(plain, prompts(ids), 20)).containsExactlyElementsOf(expected);
-      assertThat(run(generator, prompts(ids), 20)).containsExactlyElementsOf(expected);
+      assertThat(GoldenTexts.run(generator, prompts(ids), 20)).containsExactlyElementsOf(expected);
     }
   }
 
   /** Of 4,096 tokens of keys and values eight tenths may be used: 12 slots of 256 positions. */
   @Test
   void room_is_counted_in_the_slots_that_are_there() {
-    try (DecodingModel model =
-            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.AS_STORED);
+    try (DecodingModel model = model(BaseForm.AS_STORED);
         DeviceModel device =
             DeviceModel.of(model, staged, Numbers.FLOAT32, tokensOfCache(model, 4096));
         OperatorDecoder decoder = new OperatorDecoder(device)) {

@@ -3,21 +3,16 @@ package org.sparkfinetune.inference.generate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,73 +22,37 @@ import org.sparkfinetune.engine.tensor.Tensor.ElementType;
 import org.sparkfinetune.engine.tensor.Torch;
 import org.sparkfinetune.inference.generate.DecodingModel.BaseForm;
 import org.sparkfinetune.inference.generate.DeviceModel.Numbers;
-import org.sparkfinetune.inference.generate.Generator.Generated;
 import org.sparkfinetune.inference.generate.Generator.Prompt;
-import org.sparkfinetune.inference.generate.Generator.TokenListener;
 import org.sparkfinetune.inference.generate.Matrix.PlainMatrix;
 import org.sparkfinetune.model.safetensors.DType;
-import org.sparkfinetune.store.Store;
 
 /**
  * Decoding with libtorch's products against transformers, PEFT and decoding by vectors: in float32,
  * where nothing is rounded, and in bfloat16, as tasks do.
  */
 final class PackedProductsParityTest {
-  private static final Store STORE = new Store(new Configuration(false));
-  private static final Path GOLDEN = Path.of("src/test/resources/golden").toAbsolutePath();
-  private static final Path VARIANTS = GOLDEN.resolve("variants");
+  private static final String ADAPTER = "trajectory-qlora-float32";
 
-  private static org.apache.hadoop.fs.Path path(Path path) {
-    return new org.apache.hadoop.fs.Path(path.toUri());
-  }
-
-  private static DecodingModel model(Path model, Optional<Path> adapter, BaseForm form) {
-    return DecodingModel.load(
-        path(model), adapter.map(PackedProductsParityTest::path), form, STORE, 2);
+  private static DecodingModel model(BaseForm form) {
+    return GoldenTexts.model(GoldenTexts.GOLDEN.resolve("model"), Optional.empty(), form);
   }
 
   private static PackedWeights packed(DecodingModel model, ElementType type, int threads) {
     return PackedWeights.of(model.groups(), Torch.start(1), type, threads);
   }
 
-  private static int[] ints(JsonNode array) {
-    return new ObjectMapper().convertValue(array, int[].class);
-  }
-
-  private static List<int[]> run(Generator generator, List<int[]> prompts, int tokens) {
-    List<Prompt> asked =
-        IntStream.range(0, prompts.size()).mapToObj(i -> new Prompt(i, prompts.get(i))).toList();
-    return generator
-        .run(
-            asked,
-            GenerationSettings.greedy(tokens, Set.of()),
-            (prompt, token) -> TokenListener.Then.CONTINUE)
-        .stream()
-        .map(Generated::ids)
-        .toList();
-  }
-
-  static Stream<String> families() throws IOException {
-    return FamiliesGenerateParityTest.models().stream();
+  static List<String> families() throws IOException {
+    return GoldenTexts.families();
   }
 
   @ParameterizedTest
   @MethodSource("families")
-  void every_family_continues_greedily_as_transformers_does(String name) throws IOException {
-    Path folder = VARIANTS.resolve("families");
-    JsonNode golden = new ObjectMapper().readTree(folder.resolve(name + "-greedy.json").toFile());
-    List<int[]> prompts = new ArrayList<>();
-    List<int[]> expected = new ArrayList<>();
-    for (JsonNode answer : golden.path("answers")) {
-      prompts.add(ints(answer.path("prompt")));
-      expected.add(ints(answer.path("greedy")));
-    }
-    try (DecodingModel model = model(folder.resolve(name), Optional.empty(), BaseForm.AS_STORED);
+  void every_family_continues_greedily_as_transformers_does(String name) {
+    try (DecodingModel model = GoldenTexts.family(name);
         PackedWeights packed = packed(model, ElementType.FLOAT32, 3)) {
       for (int batch : new int[] {1, 2}) {
-        try (Generator generator = new Generator(model, packed, batch, batch)) {
-          List<int[]> made = run(generator, prompts, 24);
-          assertThat(made).as(name).isNotEmpty().containsExactlyElementsOf(expected);
+        try (Generator generator = new Generator(model, Optional.of(packed), batch, batch)) {
+          GoldenTexts.assertContinuesAsTransformers(generator, name);
         }
       }
     }
@@ -104,60 +63,32 @@ final class PackedProductsParityTest {
     "AS_STORED, trajectory-lora-float32, 1e-5",
     "NF4_FLOAT32, trajectory-qlora-float32, 1e-4"
   })
-  void an_adapter_answers_as_in_peft(BaseForm form, String adapter, double tolerance)
-      throws IOException {
-    JsonNode golden =
-        new ObjectMapper().readTree(GOLDEN.resolve("generate-adapters.json").toFile());
-    List<int[]> prompts = new ArrayList<>();
-    golden.path("prompts").forEach(ids -> prompts.add(ints(ids)));
-    try (DecodingModel model =
-            model(
-                GOLDEN.resolve("model"), Optional.of(GOLDEN.resolve(adapter + ".adapter")), form);
+  void an_adapter_answers_as_in_peft(BaseForm form, String adapter, double tolerance) {
+    try (DecodingModel model = GoldenTexts.withAdapter(form, adapter);
         PackedWeights packed = packed(model, ElementType.FLOAT32, 2);
-        Generator generator = new Generator(model, packed, 2, 8)) {
-      List<int[]> made = run(generator, prompts, 24);
-      for (int i = 0; i < prompts.size(); i++) {
-        assertThat(made.get(i)).as("prompt %d", i).isEqualTo(ints(golden.path(adapter).path(i)));
-      }
-      int[] last =
-          IntStream.concat(IntStream.of(prompts.get(19)), IntStream.of(made.get(19))).toArray();
-      double loss = Arrays.stream(generator.losses(last)).sum();
-      assertThat(loss / (last.length - 1))
-          .isCloseTo(golden.path(adapter + "-loss").asDouble(), within(tolerance));
+        Generator generator = new Generator(model, Optional.of(packed), 2, 8)) {
+      GoldenTexts.assertAnswersAsPeft(generator, adapter, tolerance);
     }
   }
 
   @ParameterizedTest
   @CsvSource({"bias, biased, AS_STORED", "dora, biased, AS_STORED", "dora-nf4, tied, NF4_FLOAT32"})
-  void every_token_is_as_likely_as_in_peft(String name, String of, BaseForm form)
-      throws IOException {
-    JsonNode golden =
-        new ObjectMapper().readTree(VARIANTS.resolve("options/losses.json").toFile()).path(name);
-    assertThat(golden).isNotEmpty();
-    int[] ids = OptionsGenerateParityTest.firstOfRow(golden.size() + 1);
-    try (DecodingModel model =
-            model(
-                VARIANTS.resolve(of),
-                Optional.of(VARIANTS.resolve("options/" + name + ".start")),
-                form);
+  void every_token_is_as_likely_as_in_peft(String name, String of, BaseForm form) {
+    try (DecodingModel model = GoldenTexts.withOptions(name, of, form);
         PackedWeights packed = packed(model, ElementType.FLOAT32, 2);
-        Generator generator = new Generator(model, packed, 2, 8)) {
-      double[] losses = generator.losses(ids);
-      for (int i = 0; i < golden.size(); i++) {
-        double theirs = golden.get(i).asDouble();
-        assertThat(losses[i + 1]).as("token %d", i + 1).isCloseTo(theirs, within(1e-5 * theirs));
-      }
+        Generator generator = new Generator(model, Optional.of(packed), 2, 8)) {
+      GoldenTexts.assertAsLikelyAsInPeft(generator, name);
     }
   }
 
   /** Weights that decode to bfloat16, in products of float32: as with vectors but for the order. */
   @Test
   void nf4_of_bfloat16_is_decoded_as_for_vectors() {
-    int[] ids = OptionsGenerateParityTest.firstOfRow(60);
-    try (DecodingModel model = model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4);
+    int[] ids = GoldenTexts.firstOfRow(60);
+    try (DecodingModel model = model(BaseForm.NF4);
         Generator vectors = new Generator(model, 2, 8);
         PackedWeights packed = packed(model, ElementType.FLOAT32, 2);
-        Generator products = new Generator(model, packed, 2, 8)) {
+        Generator products = new Generator(model, Optional.of(packed), 2, 8)) {
       double[] expected = vectors.losses(ids);
       double[] losses = products.losses(ids);
       for (int i = 1; i < ids.length; i++) {
@@ -175,27 +106,27 @@ final class PackedProductsParityTest {
       int length = i % 4 == 0 ? 1 : 10 + random.nextInt(i % 3 == 0 ? 220 : 60);
       prompts.add(random.ints(length, 3, 96).toArray());
     }
-    Optional<Path> adapter = Optional.of(GOLDEN.resolve("trajectory-qlora-float32.adapter"));
-    try (DecodingModel model = model(GOLDEN.resolve("model"), adapter, BaseForm.NF4);
+    try (DecodingModel model = GoldenTexts.withAdapter(BaseForm.NF4, ADAPTER);
         PackedWeights one = packed(model, type, 1);
         PackedWeights three = packed(model, type, 3);
-        Generator alone = new Generator(model, one, 1, 1);
-        Generator together = new Generator(model, three, 3, 8)) {
-      List<int[]> made = run(together, prompts, 11);
+        Generator alone = new Generator(model, Optional.of(one), 1, 1);
+        Generator together = new Generator(model, Optional.of(three), 3, 8)) {
+      List<Prompt> asked = GoldenTexts.prompts(prompts);
+      List<int[]> made = GoldenTexts.run(together, asked, 11);
       for (int i = 0; i < prompts.size(); i++) {
         assertThat(made.get(i))
             .as("prompt %d", i)
-            .isEqualTo(run(alone, List.of(prompts.get(i)), 11).get(0));
+            .isEqualTo(GoldenTexts.run(alone, asked.subList(i, i + 1), 11).get(0));
       }
     }
   }
 
   @Test
   void texts_with_their_prompts_change_neither_losses_nor_answers() {
-    try (DecodingModel model = model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4);
+    try (DecodingModel model = model(BaseForm.NF4);
         PackedWeights packed = packed(model, ElementType.BFLOAT16, 2);
-        Generator together = new Generator(model, packed, 2, 4);
-        Generator alone = new Generator(model, packed, 1, 8)) {
+        Generator together = new Generator(model, Optional.of(packed), 2, 4);
+        Generator alone = new Generator(model, Optional.of(packed), 1, 8)) {
       AnsweredTexts texts = new AnsweredTexts();
       texts.assertEqual(together, alone, 0);
       texts.assertReadOnce(together);
@@ -205,12 +136,11 @@ final class PackedProductsParityTest {
   /** bfloat16 has 8 bits: what is likely stays so, by about as much. */
   @Test
   void losses_in_bfloat16_are_near_those_of_vectors() {
-    int[] ids = OptionsGenerateParityTest.firstOfRow(60);
-    Optional<Path> adapter = Optional.of(GOLDEN.resolve("trajectory-qlora-float32.adapter"));
-    try (DecodingModel model = model(GOLDEN.resolve("model"), adapter, BaseForm.NF4);
+    int[] ids = GoldenTexts.firstOfRow(60);
+    try (DecodingModel model = GoldenTexts.withAdapter(BaseForm.NF4, ADAPTER);
         Generator vectors = new Generator(model, 2, 8);
         PackedWeights packed = packed(model, ElementType.BFLOAT16, 2);
-        Generator products = new Generator(model, packed, 2, 8)) {
+        Generator products = new Generator(model, Optional.of(packed), 2, 8)) {
       double[] expected = vectors.losses(ids);
       double[] losses = products.losses(ids);
       assertThat(losses).isNotEqualTo(expected);
@@ -271,9 +201,8 @@ final class PackedProductsParityTest {
   @Test
   void says_why_answers_are_decoded_by_vectors() {
     long room = Long.MAX_VALUE;
-    try (DecodingModel nf4 = model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4);
-        DecodingModel float32 =
-            model(GOLDEN.resolve("model"), Optional.empty(), BaseForm.NF4_FLOAT32)) {
+    try (DecodingModel nf4 = model(BaseForm.NF4);
+        DecodingModel float32 = model(BaseForm.NF4_FLOAT32)) {
       String ofFloat32 = "the model is computed with in float32";
       assertThat(PackedWeights.objection(nf4, Numbers.FLOAT32, 32, room)).contains(ofFloat32);
       assertThat(PackedWeights.objection(float32, Numbers.OF_THE_WEIGHTS, 32, room))
