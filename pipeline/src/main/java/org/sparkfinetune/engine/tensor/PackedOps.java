@@ -38,9 +38,9 @@ public final class PackedOps {
    * {@code out = x W'}: x is rounded to the weights' type, and so are the sums, which are made in
    * float32.
    *
-   * @param x flat float32, at its beginning (n, in)
+   * @param x float32 (n, in)
    * @param w packed, (rows, in)
-   * @param out flat float32, receives (n, rows) at its beginning
+   * @param out float32 (n, rows)
    */
   public Product product(Tensor x, Tensor w, Tensor out) {
     return new Product(value(x), value(w), value(out));
@@ -58,11 +58,9 @@ public final class PackedOps {
       this.out = out;
     }
 
-    /** Makes it of n columns. */
-    public void make(int n) {
-      try (IValue columns = IValue.from((long) n)) {
-        torch.again("packed_product", x, w, out, columns);
-      }
+    /** Makes it of what is in x now. */
+    public void make() {
+      torch.again("packed_product", x, w, out);
     }
 
     @Override

@@ -14,50 +14,68 @@ import org.sparkfinetune.inference.generate.PackedWeights.Piece;
 
 /** A generator's products with {@link PackedWeights}, those of one input at a time. */
 final class PackedProducts implements AutoCloseable {
+  private final PackedWeights weights;
   private final SpinningPool pool;
   private final Scope scope;
-  private final FloatBuffer inputs;
+  private final Flat inputs;
   private final Map<Matrix, List<Part>> groups = new HashMap<>();
-
-  /**
-   * A piece's product.
-   *
-   * @param results (n, rows of the piece)
-   */
-  private record Part(Piece piece, Product product, FloatBuffer results) {}
 
   /** Memory of a tensor. */
   private record Flat(Tensor tensor, FloatBuffer floats) {}
+
+  /** A piece's products. */
+  private final class Part implements AutoCloseable {
+    private final Piece piece;
+    private final Flat results;
+    private final Map<Integer, Product> products = new HashMap<>();
+
+    Part(Piece piece, Flat results) {
+      this.piece = piece;
+      this.results = results;
+    }
+
+    /** Of the first n columns that are in the inputs; gives (n, rows of the piece). */
+    FloatBuffer product(int n) {
+      products.computeIfAbsent(padded(n), this::newProduct).make();
+      return results.floats();
+    }
+
+    private Product newProduct(int n) {
+      return weights.product(scope, inputs.tensor(), piece, results.tensor(), n);
+    }
+
+    @Override
+    public void close() {
+      products.values().forEach(Product::close);
+    }
+  }
 
   /**
    * @param columns at most
    */
   PackedProducts(PackedWeights weights, SpinningPool pool, int columns) {
+    this.weights = weights;
     this.pool = pool;
     this.scope = weights.newScope();
-    Flat x = flat(weights, columns, Group::in);
-    this.inputs = x.floats();
+    this.inputs = flat(columns, Group::in);
     // Pieces of different groups never meet, so they share memory.
-    List<Flat> outs = new ArrayList<>();
+    List<Flat> results = new ArrayList<>();
     weights
         .groups()
         .forEach(
             (first, group) -> {
               List<Part> parts = new ArrayList<>();
               for (Piece piece : group.pieces()) {
-                if (outs.size() == parts.size()) {
-                  outs.add(flat(weights, columns, Group::widestPiece));
+                if (results.size() == parts.size()) {
+                  results.add(flat(columns, Group::widestPiece));
                 }
-                Flat out = outs.get(parts.size());
-                Product product =
-                    weights.products().product(x.tensor(), piece.weights(), out.tensor());
-                parts.add(new Part(piece, product, out.floats()));
+                parts.add(new Part(piece, results.get(parts.size())));
               }
               groups.put(first, parts);
             });
   }
 
-  private Flat flat(PackedWeights weights, int columns, ToLongFunction<Group> width) {
+  private Flat flat(int columns, ToLongFunction<Group> width) {
     long widest = weights.groups().values().stream().mapToLong(width).max().orElse(0);
     Tensor tensor = weights.memory(scope, padded(columns) * widest);
     return new Flat(tensor, tensor.bytes().asFloatBuffer());
@@ -81,15 +99,15 @@ final class PackedProducts implements AutoCloseable {
     List<Part> parts = groups.getOrDefault(first, List.of());
     if (!parts.isEmpty()) {
       // What an earlier product has left behind n is computed with, and not looked at.
-      inputs.put(0, x, 0, n * first.in());
+      inputs.floats().put(0, x, 0, n * first.in());
       pool.run(parts.size(), i -> apply(parts.get(i), linears, n, outs));
     }
     return !parts.isEmpty();
   }
 
   private static void apply(Part part, List<Linear> linears, int n, List<float[]> outs) {
-    Piece piece = part.piece();
-    part.product().make(padded(n));
+    Piece piece = part.piece;
+    FloatBuffer results = part.product(n);
     int first = 0;
     for (int i = 0; i < outs.size(); i++) {
       int out = linears.get(i).out();
@@ -97,7 +115,7 @@ final class PackedProducts implements AutoCloseable {
       int count = Math.min(piece.to(), first + out) - from;
       for (int t = 0; t < n && count > 0; t++) {
         int at = t * piece.rows() + from - piece.from();
-        part.results().get(at, outs.get(i), t * out + from - first, count);
+        results.get(at, outs.get(i), t * out + from - first, count);
       }
       first += out;
     }
@@ -105,7 +123,7 @@ final class PackedProducts implements AutoCloseable {
 
   @Override
   public void close() {
-    groups.values().stream().flatMap(List::stream).forEach(part -> part.product().close());
+    groups.values().stream().flatMap(List::stream).forEach(Part::close);
     scope.close();
   }
 }

@@ -9,7 +9,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.sparkfinetune.engine.fsdp.Workers;
 import org.sparkfinetune.engine.tensor.Ops;
-import org.sparkfinetune.engine.tensor.PackedOps;
+import org.sparkfinetune.engine.tensor.PackedOps.Product;
 import org.sparkfinetune.engine.tensor.Processor;
 import org.sparkfinetune.engine.tensor.Scope;
 import org.sparkfinetune.engine.tensor.Tensor;
@@ -40,7 +40,7 @@ public final class PackedWeights implements AutoCloseable {
   private final Map<Matrix, Group> groups = new ConcurrentHashMap<>();
 
   /** Rows {@code [from, to)} of a group. */
-  record Piece(int from, int to, Tensor weights) {
+  record Piece(int from, int to, int in, Tensor weights) {
     int rows() {
       return to - from;
     }
@@ -139,12 +139,12 @@ public final class PackedWeights implements AutoCloseable {
   private void add(List<Linear> linears, int threads) {
     int rows = linears.stream().mapToInt(Linear::out).sum();
     int size = Kernels.panels((rows + threads - 1) / threads) * Kernels.PANEL;
+    Linear first = linears.get(0);
     List<Piece> pieces = new ArrayList<>();
     for (int from = 0; from < rows; from += size) {
       int to = Math.min(rows, from + size);
-      pieces.add(new Piece(from, to, packed(linears, from, to)));
+      pieces.add(new Piece(from, to, first.in(), packed(linears, from, to)));
     }
-    Linear first = linears.get(0);
     groups.put(first.matrix(), new Group(first.in(), pieces));
   }
 
@@ -186,8 +186,18 @@ public final class PackedWeights implements AutoCloseable {
     return groups;
   }
 
-  PackedOps products() {
-    return ops.packed();
+  /**
+   * Of n columns.
+   *
+   * @param x flat float32, at its beginning (n, in)
+   * @param out flat float32, receives (n, rows) at its beginning
+   */
+  Product product(Scope of, Tensor x, Piece piece, Tensor out, int n) {
+    return ops.packed()
+        .product(
+            ops.view(of, x, 0, n, piece.in()),
+            piece.weights(),
+            ops.view(of, out, 0, n, piece.rows()));
   }
 
   /** Flat float32 memory of a generator. */

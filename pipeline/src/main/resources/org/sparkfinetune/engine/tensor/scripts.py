@@ -1365,15 +1365,14 @@ class Ops(Module):
   def packed(self: __torch__.Ops, w: Tensor, columns: int) -> Tensor:
     return ops.mkldnn._reorder_linear_weight(w, columns)
 
-  # x and out: flat and float32, n columns at the beginning of each; w (rows, in): packed, or as it was
-  def packed_product(self: __torch__.Ops, x: Tensor, w: Tensor, out: Tensor, n: int) -> bool:
-    rows, inputs = torch.size(w)
-    columns = torch.to(torch.view(torch.narrow(x, 0, 0, n * inputs), [n, inputs]), w.dtype)
+  # x (n, in) and out (n, rows): float32; w (rows, in): packed, or as it was
+  def packed_product(self: __torch__.Ops, x: Tensor, w: Tensor, out: Tensor) -> bool:
+    columns = torch.to(x, w.dtype)
     if w.is_mkldnn:
       y = ops.mkldnn._linear_pointwise(columns, w, None, "none", [], "")
     else:
       y = torch.linear(columns, w)
-    _ = torch.copy_(torch.view(torch.narrow(out, 0, 0, n * rows), [n, rows]), y)
+    _ = torch.copy_(out, y)
     return True
 
   def logits(self: __torch__.Ops, x: Tensor, w: Tensor, cap: float) -> Tensor:
