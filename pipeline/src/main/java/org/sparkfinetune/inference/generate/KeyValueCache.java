@@ -12,6 +12,9 @@ import org.sparkfinetune.model.family.DecoderConfig;
 final class KeyValueCache implements Decoder.Sequence {
   private static final int PANEL = Kernels.PANEL;
 
+  /** Positions by which it grows: every time all is copied. */
+  private static final int LEAST_GROWTH = 2 * PANEL;
+
   private final int heads;
   private final int headDim;
   private final int panels;
@@ -90,7 +93,8 @@ final class KeyValueCache implements Decoder.Sequence {
   void reserve(int more) {
     if (length + more > capacity) {
       int whole = Kernels.panels(length + more) * PANEL;
-      resize(Math.max(whole, capacity + capacity / 4 / PANEL * PANEL));
+      int growth = Math.max(LEAST_GROWTH, capacity / 4 / PANEL * PANEL);
+      resize(Math.max(whole, capacity + growth));
     }
   }
 
