@@ -47,7 +47,11 @@ public final class PackedWeights implements AutoCloseable {
   }
 
   /** Linears with a common input. */
-  record Group(int in, List<Piece> pieces) {
+  record Group(List<Piece> pieces) {
+    int in() {
+      return pieces.get(0).in();
+    }
+
     int widestPiece() {
       return pieces.stream().mapToInt(Piece::rows).max().orElse(0);
     }
@@ -139,16 +143,15 @@ public final class PackedWeights implements AutoCloseable {
   private void add(List<Linear> linears, int threads) {
     int rows = linears.stream().mapToInt(Linear::out).sum();
     int size = Kernels.panels((rows + threads - 1) / threads) * Kernels.PANEL;
-    Linear first = linears.get(0);
     List<Piece> pieces = new ArrayList<>();
     for (int from = 0; from < rows; from += size) {
       int to = Math.min(rows, from + size);
-      pieces.add(new Piece(from, to, first.in(), packed(linears, from, to)));
+      pieces.add(packed(linears, from, to));
     }
-    groups.put(first.matrix(), new Group(first.in(), pieces));
+    groups.put(linears.get(0).matrix(), new Group(pieces));
   }
 
-  private Tensor packed(List<Linear> linears, int from, int to) {
+  private Piece packed(List<Linear> linears, int from, int to) {
     int in = linears.get(0).in();
     Tensor whole = ops.empty(scope, type, to - from, in);
     ByteBuffer bytes = whole.bytes();
@@ -160,7 +163,7 @@ public final class PackedWeights implements AutoCloseable {
       }
       first += linear.out();
     }
-    return ops.packed().pack(scope, whole);
+    return new Piece(from, to, in, ops.packed().pack(scope, whole));
   }
 
   private void decode(Matrix matrix, int row, int rows, ByteBuffer to) {
