@@ -35,10 +35,9 @@ public final class PackedOps {
   }
 
   /**
-   * {@code out = x W'}: x is rounded to the weights' type, and so are the sums, which are made in
-   * float32.
+   * {@code out = x W'}: sums are made in float32 and rounded to the weights' type.
    *
-   * @param x float32 (n, in)
+   * @param x (n, in), of the weights' type
    * @param w packed, (rows, in)
    * @param out float32 (n, rows)
    */

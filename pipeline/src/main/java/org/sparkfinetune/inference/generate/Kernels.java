@@ -122,6 +122,12 @@ interface Kernels {
     }
   }
 
+  /** {@code to[i]} is x[i] as bf16, to nearest even, on {@code [at, at + n)}. */
+  void bfloat16(float[] x, int at, int n, short[] to);
+
+  /** Where the largest of {@code [at, at + n)} is, the first of equals; counted from {@code at}. */
+  int largest(float[] x, int at, int n);
+
   /** {@code x *= factor} on {@code [at, at + n)}; gives the largest. */
   float scaled(float[] x, int at, int n, float factor);
 

@@ -192,7 +192,7 @@ public final class PackedWeights implements AutoCloseable {
   /**
    * Of n columns.
    *
-   * @param x flat float32, at its beginning (n, in)
+   * @param x flat, of the weights' type, at its beginning (n, in)
    * @param out flat float32, receives (n, rows) at its beginning
    */
   Product product(Scope of, Tensor x, Piece piece, Tensor out, int n) {
@@ -203,9 +203,14 @@ public final class PackedWeights implements AutoCloseable {
             ops.view(of, out, 0, n, piece.rows()));
   }
 
-  /** Flat float32 memory of a generator. */
-  Tensor memory(Scope of, long elements) {
-    return ops.zeros(of, ElementType.FLOAT32, elements);
+  /** Flat memory of a generator. */
+  Tensor memory(Scope of, ElementType type, long elements) {
+    return ops.zeros(of, type, elements);
+  }
+
+  /** Of the weights, and of what they are multiplied with. */
+  ElementType type() {
+    return type;
   }
 
   Scope newScope() {

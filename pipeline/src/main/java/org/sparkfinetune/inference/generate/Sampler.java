@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.SplittableRandom;
 import org.sparkfinetune.inference.generate.GenerationSettings.Sampled;
+import org.sparkfinetune.inference.generate.Kernels.FastestKernels;
 
 /**
  * Chooses the tokens of one sequence, in the order of transformers' logits processors. Its random
@@ -36,7 +37,7 @@ final class Sampler {
     int token =
         settings.choice() instanceof Sampled sampled
             ? draw(probabilities(logits, at, count, sampled))
-            : largest(logits, at, count);
+            : FastestKernels.KERNELS.largest(logits, at, count);
     seen.set(token);
     return token;
   }
@@ -52,16 +53,6 @@ final class Sampler {
                           ? logits[at + token] * penalty
                           : logits[at + token] / penalty);
     }
-  }
-
-  private static int largest(float[] logits, int at, int count) {
-    int best = 0;
-    for (int i = 1; i < count; i++) {
-      if (logits[at + i] > logits[at + best]) {
-        best = i;
-      }
-    }
-    return best;
   }
 
   /** Tokens from the most likely down, and their probabilities. */

@@ -3,6 +3,7 @@ package org.sparkfinetune.inference.generate;
 import java.util.Arrays;
 import org.sparkfinetune.model.quant.Nf4Codec;
 import org.sparkfinetune.model.quant.Nf4Codec.Nf4Lookup;
+import org.sparkfinetune.model.safetensors.Floats;
 
 /**
  * The definition, what a JVM without the module {@code jdk.incubator.vector} runs, and what others
@@ -169,6 +170,24 @@ final class ScalarKernels implements Kernels {
       float exp = i < whole ? exp(-gate[i]) : (float) Math.exp(-gate[i]);
       gate[i] = gate[i] / (1 + exp) * up[i];
     }
+  }
+
+  @Override
+  public void bfloat16(float[] x, int at, int n, short[] to) {
+    for (int i = at; i < at + n; i++) {
+      to[i] = Floats.floatToBf16(x[i]);
+    }
+  }
+
+  @Override
+  public int largest(float[] x, int at, int n) {
+    int best = 0;
+    for (int i = 1; i < n; i++) {
+      if (x[at + i] > x[at + best]) {
+        best = i;
+      }
+    }
+    return best;
   }
 
   @Override

@@ -264,7 +264,9 @@ final class VectorDecoder implements Decoder {
   }
 
   private void add(float[] x, float[] y) {
-    kernels.addScaled((float) config.family().scales().residual(), y, 0, x, 0, x.length);
+    int h = config.hiddenSize();
+    float factor = (float) config.family().scales().residual();
+    each(x.length / h, t -> kernels.addScaled(factor, y, t * h, x, t * h, h));
   }
 
   private float[] normalised(float[] x, float[] weight) {
@@ -282,7 +284,9 @@ final class VectorDecoder implements Decoder {
   private void normalise(float[] x, int count, float[] weight, float[] to) {
     int h = weight.length;
     if (h == 0) {
-      System.arraycopy(x, 0, to, 0, count);
+      if (x != to) {
+        System.arraycopy(x, 0, to, 0, count);
+      }
       return;
     }
     each(

@@ -3,13 +3,18 @@ package org.sparkfinetune.inference.generate;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /** {@link Kernels} on the Vector API. */
 final class VectorKernels implements Kernels {
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
+  private static final VectorSpecies<Short> SHORTS =
+      ShortVector.SPECIES_64.withShape(VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
   private static final int LANES = FLOATS.length();
   private static final int HIGH = 0xffff0000;
 
@@ -311,6 +316,51 @@ final class VectorKernels implements Kernels {
     for (; i < to; i++) {
       gate[i] = gate[i] / (1 + (float) Math.exp(-gate[i])) * up[i];
     }
+  }
+
+  @Override
+  public void bfloat16(float[] x, int at, int n, short[] to) {
+    if (countsAsEarly(n)) {
+      scalar.bfloat16(x, at, n, to);
+      return;
+    }
+    int i = at;
+    for (; i <= at + n - LANES; i += LANES) {
+      FloatVector floats = FloatVector.fromArray(FLOATS, x, i);
+      IntVector bits = floats.reinterpretAsInts();
+      IntVector sign = bits.lanewise(VectorOperators.ASHR, 31).and(0x8000);
+      IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+      IntVector rounded = bits.add(odd).add(0x7fff).lanewise(VectorOperators.LSHR, 16);
+      VectorMask<Integer> noNumber = floats.test(VectorOperators.IS_NAN).cast(INTS);
+      ((ShortVector)
+              rounded.blend(sign.or(0x7fc0), noNumber).convertShape(VectorOperators.I2S, SHORTS, 0))
+          .intoArray(to, i);
+    }
+    scalar.bfloat16(x, i, at + n - i, to);
+  }
+
+  @Override
+  public int largest(float[] x, int at, int n) {
+    if (countsAsEarly(n)) {
+      return scalar.largest(x, at, n);
+    }
+    int whole = n / LANES * LANES;
+    FloatVector largest = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
+    for (int i = 0; i < whole; i += LANES) {
+      largest = largest.max(FloatVector.fromArray(FLOATS, x, at + i));
+    }
+    float max = largest.reduceLanes(VectorOperators.MAX);
+    for (int i = whole; i < n; i++) {
+      max = Math.max(max, x[at + i]);
+    }
+    for (int i = 0; i < whole; i += LANES) {
+      VectorMask<Float> equal = FloatVector.fromArray(FLOATS, x, at + i).eq(max);
+      if (equal.anyTrue()) {
+        return i + equal.firstTrue();
+      }
+    }
+    // It is behind the last whole vector, or there is a not-a-number.
+    return scalar.largest(x, at, n);
   }
 
   @Override

@@ -1365,13 +1365,12 @@ class Ops(Module):
   def packed(self: __torch__.Ops, w: Tensor, columns: int) -> Tensor:
     return ops.mkldnn._reorder_linear_weight(w, columns)
 
-  # x (n, in) and out (n, rows): float32; w (rows, in): packed, or as it was
+  # x (n, in), w (rows, in): packed, or as it was; out (n, rows): float32
   def packed_product(self: __torch__.Ops, x: Tensor, w: Tensor, out: Tensor) -> bool:
-    columns = torch.to(x, w.dtype)
     if w.is_mkldnn:
-      y = ops.mkldnn._linear_pointwise(columns, w, None, "none", [], "")
+      y = ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
     else:
-      y = torch.linear(columns, w)
+      y = torch.linear(x, w)
     _ = torch.copy_(out, y)
     return True
 

@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.sparkfinetune.model.safetensors.Floats;
 
 /** The fast kernels against the simple ones, for sizes with and without a ragged end. */
 final class KernelsParityTest {
@@ -206,5 +208,60 @@ final class KernelsParityTest {
     fast.addScaled(0.3f, gate, 0, sums, 0, n);
     simple.addScaled(0.3f, gate, 0, alike, 0, n);
     assertThat(sums).isEqualTo(alike);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 15, 16, 64, 999})
+  void bfloat16_is_rounded_as_by_torch(int n) {
+    float[] special = {
+      Float.NaN,
+      Float.intBitsToFloat(0xffffffff),
+      Float.POSITIVE_INFINITY,
+      -Float.MAX_VALUE,
+      Float.MIN_VALUE,
+      -0f,
+      Float.intBitsToFloat(0x3f808000),
+      Float.intBitsToFloat(0x3f818000)
+    };
+    float[] x = new float[n + 5];
+    for (int i = 0; i < x.length; i++) {
+      x[i] = i % 9 < special.length ? special[i % 9] : Float.intBitsToFloat(random.nextInt());
+    }
+    short[] expected = new short[n + 5];
+    for (int i = 3; i < 3 + n; i++) {
+      expected[i] = Floats.floatToBf16(x[i]);
+    }
+    for (Kernels kernels : List.of(simple, fast)) {
+      short[] made = new short[n + 5];
+      kernels.bfloat16(x, 3, n, made);
+      assertThat(made).isEqualTo(expected);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 15, 16, 64, 999})
+  void the_largest_is_the_first_of_equals_wherever_it_is(int n) {
+    for (int where = 0; where < n; where++) {
+      float[] x = floats(n + 3);
+      // What lies before and behind does not count.
+      x[0] = 10;
+      x[n + 2] = 10;
+      x[n + 1] = 9;
+      x[2 + where] = 9;
+      assertThat(fast.largest(x, 2, n)).isEqualTo(where);
+    }
+  }
+
+  @Test
+  void the_largest_is_the_simple_ones_among_unusual_numbers() {
+    float[] unusual = {Float.NaN, Float.NEGATIVE_INFINITY, 0f, -0f, Float.POSITIVE_INFINITY, 1f};
+    for (int i = 0; i < 2000; i++) {
+      float[] x = new float[1 + random.nextInt(70)];
+      int kinds = 1 + random.nextInt(unusual.length);
+      for (int k = 0; k < x.length; k++) {
+        x[k] = unusual[random.nextInt(kinds)];
+      }
+      assertThat(fast.largest(x, 0, x.length)).isEqualTo(simple.largest(x, 0, x.length));
+    }
   }
 }
