@@ -34,17 +34,24 @@ import org.sparkfinetune.store.Store;
  *
  * @param sources that were mixed; empty where nothing was
  * @param only the source whose conversations are meant; empty for all
+ * @param columns of the files, where they were asked for them already
  */
 public record DatasetSplit(
     String name,
     DatasetLayout layout,
     List<FileStatus> files,
     List<String> sources,
-    Optional<String> only) {
+    Optional<String> only,
+    Optional<StructType> columns) {
   private static final List<String> WHOLE_NUMBERS = List.of("tinyint", "smallint", "bigint");
 
   /** The split that evaluation takes. */
   public static final String TEST = "test";
+
+  private DatasetSplit(
+      String name, DatasetLayout layout, List<FileStatus> files, List<String> sources) {
+    this(name, layout, files, sources, Optional.empty(), Optional.empty());
+  }
 
   /**
    * @throws UserError if the folder cannot be read
@@ -67,18 +74,13 @@ public record DatasetSplit(
       FileSystem files, Path dataset, String name, List<String> sources) throws IOException {
     List<FileStatus> parquet = parquetFiles(files, new Path(dataset, name));
     if (!parquet.isEmpty()) {
-      return Optional.of(
-          new DatasetSplit(name, DatasetLayout.PARQUET, parquet, sources, Optional.empty()));
+      return Optional.of(new DatasetSplit(name, DatasetLayout.PARQUET, parquet, sources));
     }
     Path json = new Path(dataset, name + "_dataset.json");
     return files.exists(json)
         ? Optional.of(
             new DatasetSplit(
-                name,
-                DatasetLayout.JSON_LINES,
-                List.of(files.getFileStatus(json)),
-                sources,
-                Optional.empty()))
+                name, DatasetLayout.JSON_LINES, List.of(files.getFileStatus(json)), sources))
         : Optional.empty();
   }
 
@@ -170,7 +172,22 @@ public record DatasetSplit(
 
   /** The conversations of one source alone. */
   public DatasetSplit of(String source) {
-    return new DatasetSplit(name, layout, files, sources, Optional.of(source));
+    return new DatasetSplit(name, layout, files, sources, Optional.of(source), columns);
+  }
+
+  /** The same, with its columns: who reads it several times asks the files for them but once. */
+  public DatasetSplit withColumns(SparkSession spark) {
+    return switch (layout) {
+      case PARQUET ->
+          new DatasetSplit(
+              name,
+              layout,
+              files,
+              sources,
+              only,
+              Optional.of(literally(spark).parquet(paths()).schema()));
+      case JSON_LINES -> this;
+    };
   }
 
   private Dataset<Row> chosen(Dataset<Row> rows, Column source) {
@@ -185,7 +202,9 @@ public record DatasetSplit(
     Dataset<Row> conversations =
         switch (layout) {
           case PARQUET -> {
-            Dataset<Row> rows = checked(literally(spark).parquet(paths()));
+            DataFrameReader reader = literally(spark);
+            Dataset<Row> rows =
+                checked(columns.map(reader::schema).orElse(reader).parquet(paths()));
             yield withInputs(
                 chosen(rows, col(ExtraColumn.SOURCE.text()))
                     .withColumn("conversation", expr(messages(rows.schema()))));

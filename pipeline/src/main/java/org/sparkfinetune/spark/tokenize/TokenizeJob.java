@@ -94,8 +94,10 @@ public final class TokenizeJob {
    */
   public Found look(TokenizeRequest request, ChatTemplate template) {
     Path dataset = new Path(request.data().datasetPath());
-    DatasetSplit train = DatasetSplit.train(dataset, store);
-    Optional<DatasetSplit> test = DatasetSplit.find(dataset, DatasetSplit.TEST, store);
+    DatasetSplit train = TokenizedHash.withColumns(spark, DatasetSplit.train(dataset, store));
+    Optional<DatasetSplit> test =
+        DatasetSplit.find(dataset, DatasetSplit.TEST, store)
+            .map(split -> TokenizedHash.withColumns(spark, split));
     String rows = TokenizedHash.dataset(spark, train, test);
     // Test rows are packed by source, so that each has its own loss.
     String bySource = test.map(split -> TokenizedHash.bySource(spark, split)).orElse("");
@@ -129,10 +131,10 @@ public final class TokenizeJob {
     warmUp(tokenizer);
     try (Staging staged = cache.stage(hash)) {
       SplitJob job = new SplitJob(spark, request, template, tokenizer, onExecutors, staged.path());
-      TokenizedSplit trained = job.train(found.train());
-      Optional<TokenizedSplit> tested = found.test().flatMap(job::test);
+      AtOnce.Both<TokenizedSplit, Optional<TokenizedSplit>> packed =
+          AtOnce.run(() -> job.train(found.train()), () -> found.test().flatMap(job::test));
       found.checkUnchanged(store);
-      return cache.publish(staged, hash, trained, tested);
+      return cache.publish(staged, hash, packed.first(), packed.second());
     } catch (Exception e) {
       // Whatever Spark says of files that are gone or have other rows now: this is why.
       found.checkUnchanged(store);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
@@ -104,8 +105,11 @@ public final class TokenizedHash {
    */
   public static String dataset(
       SparkSession spark, DatasetSplit train, Optional<DatasetSplit> test) {
-    return RowsHash.ofDataset(
-        rows(spark, train), test.map(split -> rows(spark, split)).orElseGet(RowsHash::new));
+    AtOnce.Both<RowsHash, RowsHash> hashes =
+        AtOnce.run(
+            () -> rows(spark, train),
+            () -> test.map(split -> rows(spark, split)).orElseGet(RowsHash::new));
+    return RowsHash.ofDataset(hashes.first(), hashes.second());
   }
 
   /** Which test rows are of which source of a mixture; empty where nothing is mixed. */
@@ -115,25 +119,27 @@ public final class TokenizedHash {
         .collect(Collectors.joining());
   }
 
+  /**
+   * The split with its columns.
+   *
+   * @throws UserError if a file cannot be read
+   */
+  static DatasetSplit withColumns(SparkSession spark, DatasetSplit split) {
+    return reading(split, () -> split.withColumns(spark));
+  }
+
   private static RowsHash rows(SparkSession spark, DatasetSplit split) {
-    List<Row> parts;
-    try {
-      parts =
-          split
-              .read(spark)
-              .mapPartitions(
-                  new ChunkConversations(split.layout()), Encoders.row(ChunkConversations.SCHEMA))
-              .mapPartitions(new HashParts(), Encoders.row(HashParts.SCHEMA))
-              .collectAsList();
-    } catch (UserError e) {
-      throw e;
-    } catch (Exception e) {
-      // Spark's own exception is checked, and Scala does not declare it.
-      throw new UserError(
-          "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
-              .formatted(split.files().get(0).getPath().getParent(), rootMessage(e)),
-          e);
-    }
+    List<Row> parts =
+        reading(
+            split,
+            () ->
+                split
+                    .read(spark)
+                    .mapPartitions(
+                        new ChunkConversations(split.layout()),
+                        Encoders.row(ChunkConversations.SCHEMA))
+                    .mapPartitions(new HashParts(), Encoders.row(HashParts.SCHEMA))
+                    .collectAsList());
     RowsHash hash = new RowsHash();
     parts.stream()
         .sorted(Comparator.comparing(TokenizedHash::chunk))
@@ -145,6 +151,20 @@ public final class TokenizedHash {
               hash.append(RowsHash.ofBytes(part.getAs(3)));
             });
     return hash;
+  }
+
+  private static <T> T reading(DatasetSplit split, Supplier<T> reading) {
+    try {
+      return reading.get();
+    } catch (UserError e) {
+      throw e;
+    } catch (Exception e) {
+      // Spark's own exception is checked, and Scala does not declare it.
+      throw new UserError(
+          "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
+              .formatted(split.files().get(0).getPath().getParent(), rootMessage(e)),
+          e);
+    }
   }
 
   private static String rootMessage(Throwable failure) {

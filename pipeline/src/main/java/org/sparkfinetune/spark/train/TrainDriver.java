@@ -50,6 +50,7 @@ import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.model.ModelAndTokenizer.ModelHash;
 import org.sparkfinetune.spark.model.ModelFolders;
+import org.sparkfinetune.spark.tokenize.AtOnce;
 import org.sparkfinetune.spark.tokenize.ChunkConversations;
 import org.sparkfinetune.spark.tokenize.SampleMasks;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
@@ -170,12 +171,16 @@ public final class TrainDriver {
             config.loop(),
             config.checkpointing().resumeFrom());
     long chosen = System.nanoTime();
-    TokenizedDataset tokenized = rows.take(choice, tokenize);
+    AtOnce.Both<TokenizedDataset, Optional<DataWarning>> taken =
+        AtOnce.run(() -> rows.take(choice, tokenize), () -> cutAnswers(choice, tokenizer));
+    TokenizedDataset tokenized = taken.first();
     double tokenizeSeconds = secondsToChoose + secondsSince(chosen);
     checkBest(tokenized);
     Optional<RunAnswers> answers = answers(choice, tokenize, tokenizer);
     explain(tokenized);
-    warn(tokenized, choice, tokenizer);
+    DataWarning.tooLong(tokenized.train().packing(), config.data(), preflight.model().model())
+        .ifPresent(this::warn);
+    taken.second().ifPresent(this::warn);
     resume.leaveOthersBehind(folder, store);
     record(tokenized, choice, modelHash);
     MaskedSample.write(samples(tokenized, tokenizer), folder, store);
@@ -342,19 +347,16 @@ public final class TrainDriver {
     tokenized.test().ifPresent(test -> LOG.info("test: {}", test.packing().text()));
   }
 
-  /** Of answers that are cut, only where the rows are new: of older ones it was said before. */
-  private void warn(TokenizedDataset tokenized, RunRows.Choice choice, TokenizerFiles tokenizer) {
-    DataWarning.tooLong(tokenized.train().packing(), config.data(), preflight.model().model())
-        .ifPresent(this::warn);
-    choice
+  /** Only where the rows are new: of older ones it was said before. */
+  private Optional<DataWarning> cutAnswers(RunRows.Choice choice, TokenizerFiles tokenizer) {
+    return choice
         .found()
         .flatMap(
             found ->
                 DataWarning.cutAnswers(
                     ChunkConversations.first(spark, found.train(), DataWarning.CONVERSATIONS),
                     found.template(),
-                    tokenizer.specialTokens()))
-        .ifPresent(this::warn);
+                    tokenizer.specialTokens()));
   }
 
   private void warn(DataWarning warning) {

@@ -12,8 +12,10 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.stream.IntStream;
 import org.apache.spark.sql.SparkSession;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.sparkfinetune.config.CsvFormat;
@@ -25,6 +27,7 @@ import org.sparkfinetune.config.SparkSource;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.spark.dataset.DatasetSplit;
 import org.sparkfinetune.spark.prepare.Prepare;
+import org.sparkfinetune.store.Store;
 import org.sparkfinetune.testing.SparkSessions;
 
 /** Training knows a data set by the hash that prepare gave to its rows. */
@@ -66,12 +69,20 @@ final class TokenizedHashSparkTest {
   }
 
   private String looked(Path dataset) {
-    org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(dataset.toUri());
-    var hadoop = spark.sparkContext().hadoopConfiguration();
     return TokenizedHash.dataset(
-        spark,
-        DatasetSplit.train(path, new org.sparkfinetune.store.Store(hadoop)),
-        DatasetSplit.find(path, DatasetSplit.TEST, new org.sparkfinetune.store.Store(hadoop)));
+        spark, train(dataset), DatasetSplit.find(path(dataset), DatasetSplit.TEST, store()));
+  }
+
+  private DatasetSplit train(Path dataset) {
+    return DatasetSplit.train(path(dataset), store());
+  }
+
+  private static org.apache.hadoop.fs.Path path(Path dataset) {
+    return new org.apache.hadoop.fs.Path(dataset.toUri());
+  }
+
+  private Store store() {
+    return new Store(spark.sparkContext().hadoopConfiguration());
   }
 
   @Test
@@ -93,9 +104,37 @@ final class TokenizedHashSparkTest {
   void files_that_cannot_be_read_are_the_users_to_change() throws IOException {
     Path train = Files.createDirectories(folder.resolve("data/train"));
     Files.writeString(train.resolve("part-00000.parquet"), "no Parquet");
-    assertThatThrownBy(() -> looked(folder.resolve("data")))
-        .isInstanceOf(UserError.class)
-        .hasMessageContaining("data/train' cannot be read: ")
-        .hasMessageContaining("If prepare is at work there");
+    for (ThrowingCallable reading :
+        List.<ThrowingCallable>of(
+            () -> looked(folder.resolve("data")),
+            () -> TokenizedHash.withColumns(spark, train(folder.resolve("data"))))) {
+      assertThatThrownBy(reading)
+          .isInstanceOf(UserError.class)
+          .hasMessageContaining("data/train' cannot be read: ")
+          .hasMessageContaining("If prepare is at work there");
+    }
+  }
+
+  @Test
+  void a_split_that_has_its_columns_asks_the_files_for_them_no_more() throws IOException {
+    prepared(folder.resolve("data"), EnumSet.of(OutputFormat.PARQUET));
+    DatasetSplit found = train(folder.resolve("data"));
+    DatasetSplit withColumns = TokenizedHash.withColumns(spark, found);
+
+    assertThat(jobs(() -> found.read(spark))).isEqualTo(1);
+    assertThat(jobs(() -> withColumns.read(spark))).isZero();
+    assertThat(withColumns.read(spark).collectAsList())
+        .isEqualTo(found.read(spark).collectAsList());
+  }
+
+  private int jobs(Runnable work) {
+    String group = UUID.randomUUID().toString();
+    spark.sparkContext().setJobGroup(group, "counted", false);
+    try {
+      work.run();
+      return spark.sparkContext().statusTracker().getJobIdsForGroup(group).length;
+    } finally {
+      spark.sparkContext().clearJobGroup();
+    }
   }
 }
