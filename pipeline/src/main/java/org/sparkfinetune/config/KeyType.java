@@ -3,12 +3,10 @@ package org.sparkfinetune.config;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
-import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -47,11 +45,6 @@ record KeyType<T>(
 
   private static final List<String> TEMPLATES =
       List.of("reference", "llama3", "chatml", "tokenizer");
-  private static final Pattern WHOLE = Pattern.compile("[-+]?\\d+(_\\d+)*");
-  private static final Pattern DECIMAL =
-      Pattern.compile("[-+]?(\\d+(_\\d+)*(\\.\\d*)?|\\.\\d+)([eE][-+]?\\d+)?");
-  private static final Pattern SIZE =
-      Pattern.compile("(\\d+(?:\\.\\d+)?)\\s*([kKmMgGtT]?)(i?)[bB]?");
 
   enum Arity {
     ONE,
@@ -82,25 +75,25 @@ record KeyType<T>(
       return text(key.meaning());
     }
     if (type == boolean.class || type == Boolean.class) {
-      return scalar("true, false", KeyType::bool, value -> true).withArity(Arity.FLAG);
+      return scalar("true, false", ScalarText::bool, value -> true).withArity(Arity.FLAG);
     }
     if (type == int.class || type == Integer.class || type == OptionalInt.class) {
       Interval range = Interval.of("a whole number", key.range());
-      return scalar(range.text, KeyType::wholeInt, range::contains);
+      return scalar(range.text, ScalarText::wholeInt, range::contains);
     }
     if (type == long.class || type == Long.class || type == OptionalLong.class) {
       if (key.meaning() == Meaning.BYTES) {
         return scalar(
             "a size above 0 such as 2GB, 500MB, 1GiB or a number of bytes",
-            KeyType::bytes,
+            ScalarText::bytes,
             value -> value > 0);
       }
       Interval range = Interval.of("a whole number", key.range());
-      return scalar(range.text, KeyType::whole, range::contains);
+      return scalar(range.text, ScalarText::whole, range::contains);
     }
     if (type == double.class || type == Double.class) {
       Interval range = Interval.of("a number", key.range());
-      return scalar(range.text, KeyType::decimal, range::contains);
+      return scalar(range.text, ScalarText::decimal, range::contains);
     }
     return type instanceof Class<?> named && named.isEnum() ? choice(named) : own(type);
   }
@@ -140,9 +133,9 @@ record KeyType<T>(
       return KeyType.<PrepareConfig.TestSize>scalar(
               "a whole number of rows, or a fraction above 0 and below 1",
               text ->
-                  whole(text)
+                  ScalarText.whole(text)
                       .<PrepareConfig.TestSize>map(PrepareConfig.TestSize.Rows::new)
-                      .or(() -> decimal(text).map(PrepareConfig.TestSize.Fraction::new)),
+                      .or(() -> ScalarText.decimal(text).map(PrepareConfig.TestSize.Fraction::new)),
               PrepareConfig.TestSize::isPossible)
           .writing(PrepareConfig.TestSize::number);
     }
@@ -327,44 +320,6 @@ record KeyType<T>(
         ? !map.isEmpty()
         : names.stream().allMatch(name -> name.endsWith("?") || map.containsKey(name))
             && map.keySet().stream().allMatch(n -> names.contains(n) || names.contains(n + "?"));
-  }
-
-  private static Optional<Boolean> bool(String text) {
-    return switch (text.strip().toLowerCase(Locale.ROOT)) {
-      case "true" -> Optional.of(true);
-      case "false" -> Optional.of(false);
-      default -> Optional.empty();
-    };
-  }
-
-  private static Optional<Integer> wholeInt(String text) {
-    return whole(text).filter(n -> n.intValue() == n.longValue()).map(Long::intValue);
-  }
-
-  private static Optional<Long> whole(String text) {
-    return Optional.of(text.strip())
-        .filter(digits -> WHOLE.matcher(digits).matches() && digits.length() < 20)
-        .map(digits -> new BigInteger(digits.replace("_", "")))
-        .filter(number -> number.bitLength() < Long.SIZE)
-        .map(BigInteger::longValue);
-  }
-
-  private static Optional<Double> decimal(String text) {
-    return Optional.of(text.strip())
-        .filter(digits -> DECIMAL.matcher(digits).matches())
-        .map(digits -> Double.valueOf(digits.replace("_", "")))
-        .filter(Double::isFinite);
-  }
-
-  private static Optional<Long> bytes(String text) {
-    Matcher size = SIZE.matcher(text.strip());
-    if (!size.matches()) {
-      return Optional.empty();
-    }
-    double unit = size.group(3).equalsIgnoreCase("i") ? 1024 : 1000;
-    int power =
-        size.group(2).isEmpty() ? 0 : "KMGT".indexOf(size.group(2).toUpperCase(Locale.ROOT)) + 1;
-    return Optional.of(Math.round(Double.parseDouble(size.group(1)) * Math.pow(unit, power)));
   }
 
   private static Optional<List<String>> words(YamlNode node, String between) {

@@ -96,7 +96,7 @@ public final class AtomicFile extends OutputStream {
         // Hadoop's checksum of an older file of this name would condemn the new one.
         files.delete(new Path(target.getParent(), "." + target.getName() + ".crc"), false);
       }
-      store.renameFile(written, target);
+      new Renaming(store).file(written, target);
     }
     committed = true;
   }

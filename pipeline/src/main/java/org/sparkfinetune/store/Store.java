@@ -21,14 +21,11 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.FileContext;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
-import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
-import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.sparkfinetune.errors.RunFailure;
 
 /**
@@ -253,69 +250,12 @@ public final class Store implements Serializable {
 
   /** Gives a file or folder another name, in place of what has it: a file in one move. */
   public void rename(Path path, Path name) {
-    run(
-        "renamed",
-        path,
-        () -> {
-          if (fileSystem(path).getFileStatus(path).isDirectory()) {
-            delete(name);
-            renameFolder(path, name);
-          } else {
-            renameFile(path, name);
-          }
-        });
+    run("renamed", path, () -> new Renaming(this).rename(path, name));
   }
 
   /** Puts a folder in another's place, which gets a third name, or its own again if that fails. */
   public void swap(Path folder, Path name, Path old) {
-    run(
-        "renamed",
-        folder,
-        () -> {
-          renameFolder(name, old);
-          try {
-            renameFolder(folder, name);
-          } catch (IOException | FSError e) {
-            renameFolder(old, name);
-            throw e;
-          }
-        });
-  }
-
-  private void renameFolder(Path folder, Path name) throws IOException {
-    // Not the plain files of fileSystem(): what Parquet or Spark wrote has checksum files beside
-    // it.
-    rename(folder.getFileSystem(hadoop), folder, name);
-  }
-
-  private static void rename(FileSystem files, Path path, Path name) throws IOException {
-    if (!files.rename(path, name)) {
-      throw new IOException("renaming %s to %s was refused".formatted(path, name));
-    }
-  }
-
-  void renameFile(Path file, Path name) throws IOException {
-    FileSystem files = fileSystem(name);
-    if (files instanceof RawLocalFileSystem) {
-      // Not the scheme's own: Hive's, which a Spark with Hive has for file:, replaces nothing.
-      files.delete(checksums(name), false);
-      rename(files, file, name);
-      files.delete(checksums(file), false);
-      return;
-    }
-    try {
-      FileContext.getFileContext(files.getUri(), hadoop)
-          .rename(file, name, Options.Rename.OVERWRITE);
-    } catch (UnsupportedFileSystemException e) {
-      // Only FileContext replaces in one move; a store without one gets the nearest thing.
-      delete(name);
-      renameFolder(file, name);
-    }
-  }
-
-  /** Where Hadoop's local file system, through which Parquet is written, keeps a file's sums. */
-  private static Path checksums(Path file) {
-    return new Path(file.getParent(), "." + file.getName() + ".crc");
+    run("renamed", folder, () -> new Renaming(this).swap(folder, name, old));
   }
 
   /** Deletes what killed writers left of files and folders that they were making in a folder. */

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -175,19 +176,44 @@ public record DatasetSplit(
     return new DatasetSplit(name, layout, files, sources, Optional.of(source), columns);
   }
 
-  /** The same, with its columns: who reads it several times asks the files for them but once. */
+  /**
+   * The same, with its columns: who reads it several times asks the files for them but once.
+   *
+   * @throws UserError if a file cannot be read
+   */
   public DatasetSplit withColumns(SparkSession spark) {
-    return switch (layout) {
-      case PARQUET ->
-          new DatasetSplit(
-              name,
-              layout,
-              files,
-              sources,
-              only,
-              Optional.of(literally(spark).parquet(paths()).schema()));
-      case JSON_LINES -> this;
-    };
+    if (layout == DatasetLayout.JSON_LINES) {
+      return this;
+    }
+    StructType found = reading(() -> literally(spark).parquet(paths()).schema());
+    return new DatasetSplit(name, layout, files, sources, only, Optional.of(found));
+  }
+
+  /**
+   * What Spark makes of the files.
+   *
+   * @throws UserError in the place of Spark's own exception
+   */
+  public <T> T reading(Supplier<T> work) {
+    try {
+      return work.get();
+    } catch (UserError e) {
+      throw e;
+    } catch (Exception e) {
+      // Spark's own exception is checked, and Scala does not declare it.
+      throw new UserError(
+          "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
+              .formatted(files.get(0).getPath().getParent(), rootMessage(e)),
+          e);
+    }
+  }
+
+  private static String rootMessage(Throwable failure) {
+    Throwable root = failure;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    return String.valueOf(root.getMessage()).lines().findFirst().orElse("");
   }
 
   private Dataset<Row> chosen(Dataset<Row> rows, Column source) {

@@ -94,10 +94,9 @@ public final class TokenizeJob {
    */
   public Found look(TokenizeRequest request, ChatTemplate template) {
     Path dataset = new Path(request.data().datasetPath());
-    DatasetSplit train = TokenizedHash.withColumns(spark, DatasetSplit.train(dataset, store));
+    DatasetSplit train = DatasetSplit.train(dataset, store).withColumns(spark);
     Optional<DatasetSplit> test =
-        DatasetSplit.find(dataset, DatasetSplit.TEST, store)
-            .map(split -> TokenizedHash.withColumns(spark, split));
+        DatasetSplit.find(dataset, DatasetSplit.TEST, store).map(split -> split.withColumns(spark));
     String rows = TokenizedHash.dataset(spark, train, test);
     // Test rows are packed by source, so that each has its own loss.
     String bySource = test.map(split -> TokenizedHash.bySource(spark, split)).orElse("");

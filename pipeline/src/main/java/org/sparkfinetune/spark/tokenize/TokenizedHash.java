@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.commons.codec.digest.DigestUtils;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
@@ -119,19 +118,9 @@ public final class TokenizedHash {
         .collect(Collectors.joining());
   }
 
-  /**
-   * The split with its columns.
-   *
-   * @throws UserError if a file cannot be read
-   */
-  static DatasetSplit withColumns(SparkSession spark, DatasetSplit split) {
-    return reading(split, () -> split.withColumns(spark));
-  }
-
   private static RowsHash rows(SparkSession spark, DatasetSplit split) {
     List<Row> parts =
-        reading(
-            split,
+        split.reading(
             () ->
                 split
                     .read(spark)
@@ -151,28 +140,6 @@ public final class TokenizedHash {
               hash.append(RowsHash.ofBytes(part.getAs(3)));
             });
     return hash;
-  }
-
-  private static <T> T reading(DatasetSplit split, Supplier<T> reading) {
-    try {
-      return reading.get();
-    } catch (UserError e) {
-      throw e;
-    } catch (Exception e) {
-      // Spark's own exception is checked, and Scala does not declare it.
-      throw new UserError(
-          "dataset_path: '%s' cannot be read: %s. If prepare is at work there, wait for its end."
-              .formatted(split.files().get(0).getPath().getParent(), rootMessage(e)),
-          e);
-    }
-  }
-
-  private static String rootMessage(Throwable failure) {
-    Throwable root = failure;
-    while (root.getCause() != null) {
-      root = root.getCause();
-    }
-    return String.valueOf(root.getMessage()).lines().findFirst().orElse("");
   }
 
   private static Chunk chunk(Row row) {

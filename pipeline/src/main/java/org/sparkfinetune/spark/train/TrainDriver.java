@@ -1,14 +1,11 @@
 package org.sparkfinetune.spark.train;
 
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.Supplier;
@@ -21,25 +18,16 @@ import org.sparkfinetune.config.ConfigLoader.Loaded;
 import org.sparkfinetune.config.TrainConfig;
 import org.sparkfinetune.config.TrainConfig.ResumeFrom;
 import org.sparkfinetune.data.template.ChatTemplate;
-import org.sparkfinetune.data.tokenize.LlamaTokenizer;
-import org.sparkfinetune.data.tokenize.PackedRowsFile;
 import org.sparkfinetune.data.tokenize.TokenizerFiles;
 import org.sparkfinetune.engine.checkpoint.CheckpointManifest.Contents;
 import org.sparkfinetune.engine.checkpoint.CheckpointStore;
 import org.sparkfinetune.engine.metrics.AttemptLog;
-import org.sparkfinetune.engine.metrics.MaskedSample;
-import org.sparkfinetune.engine.metrics.Provenance;
 import org.sparkfinetune.engine.metrics.RunFolder;
-import org.sparkfinetune.engine.metrics.Summary;
-import org.sparkfinetune.engine.metrics.Summary.ExchangeSummary;
-import org.sparkfinetune.engine.metrics.Summary.Phase;
-import org.sparkfinetune.engine.metrics.Summary.RankSummary;
 import org.sparkfinetune.engine.metrics.TimeLeft;
 import org.sparkfinetune.engine.train.RankReport;
 import org.sparkfinetune.engine.train.StepSchedule;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
-import org.sparkfinetune.report.RunReport;
 import org.sparkfinetune.report.mlflow.MlflowRun;
 import org.sparkfinetune.spark.cluster.BarrierStage;
 import org.sparkfinetune.spark.cluster.BarrierStage.RunExchange;
@@ -49,10 +37,8 @@ import org.sparkfinetune.spark.cluster.ExecutorSettings;
 import org.sparkfinetune.spark.cluster.RankPlanner;
 import org.sparkfinetune.spark.cluster.RankPlanner.RankPlan;
 import org.sparkfinetune.spark.model.ModelAndTokenizer.ModelHash;
-import org.sparkfinetune.spark.model.ModelFolders;
 import org.sparkfinetune.spark.tokenize.AtOnce;
 import org.sparkfinetune.spark.tokenize.ChunkConversations;
-import org.sparkfinetune.spark.tokenize.SampleMasks;
 import org.sparkfinetune.spark.tokenize.TokenizeJob;
 import org.sparkfinetune.spark.tokenize.TokenizedCache;
 import org.sparkfinetune.spark.tokenize.TokenizedDataset;
@@ -67,9 +53,6 @@ public final class TrainDriver {
 
   /** How long a cluster may take to give executors. */
   private static final Duration PATIENCE = Duration.ofSeconds(120);
-
-  /** Conversations that the report shows. */
-  private static final int SAMPLES = 3;
 
   /** How long a store may be away between two attempts. */
   private static final Retry STORE = Retry.within(Duration.ofMinutes(5), Duration.ofSeconds(2));
@@ -182,8 +165,8 @@ public final class TrainDriver {
         .ifPresent(this::warn);
     taken.second().ifPresent(this::warn);
     resume.leaveOthersBehind(folder, store);
-    record(tokenized, choice, modelHash);
-    MaskedSample.write(samples(tokenized, tokenizer), folder, store);
+    RunRecords records = new RunRecords(loaded.yaml(), config, folder, store);
+    records.begun(tokenized, choice, modelHash, tokenizer, spark.version());
     StepSchedule schedule =
         new StepSchedule(
             tokenized.train().packing().rows(),
@@ -218,7 +201,7 @@ public final class TrainDriver {
                       answers);
               return stage.run(task, number).stream().map(TrainTask::report).toList();
             });
-    summarize(reports, attempts[0], tokenizeSeconds);
+    records.ended(reports, attempts[0], tokenizeSeconds);
   }
 
   /** Evaluations that choose the result, or end the run, need rows and their metric. */
@@ -271,15 +254,6 @@ public final class TrainDriver {
     }
     planner.awaitExecutors(plan);
     return STORE.ask(resume::again);
-  }
-
-  /** What the report shows of the rows. */
-  private List<MaskedSample> samples(TokenizedDataset tokenized, TokenizerFiles files) {
-    try (LlamaTokenizer tokenizer = LlamaTokenizer.of(files)) {
-      return PackedRowsFile.first(tokenized.path(), "train", store)
-          .map(row -> SampleMasks.of(row, SAMPLES, tokenizer))
-          .orElse(List.of());
-    }
   }
 
   private static int testRows(TokenizedDataset tokenized) {
@@ -361,54 +335,5 @@ public final class TrainDriver {
 
   private void warn(DataWarning warning) {
     LOG.warn("{}: {}. {}", config.data().datasetPath(), warning.what(), warning.advice());
-  }
-
-  private void record(TokenizedDataset tokenized, RunRows.Choice choice, String modelHash) {
-    store.replace(folder.config(), loaded.yaml().getBytes(StandardCharsets.UTF_8));
-    Map<String, String> versions = new TreeMap<>(Provenance.versionsHere());
-    versions.put("spark", spark.version());
-    new Provenance(
-            versions,
-            config.seed(),
-            new Provenance.Source(
-                config.data().datasetPath(), Optional.empty(), "sha256:" + tokenized.hash()),
-            new Provenance.Dataset(choice.pinned().dataset(), choice.replacedBy()),
-            new Provenance.Source(
-                config.model().modelId(), ModelFolders.commit(config.model()), modelHash),
-            tokenized.path().toString(),
-            Instant.now())
-        .write(folder, store);
-  }
-
-  private void summarize(List<RankReport> reports, int attempts, double tokenizeSeconds) {
-    RankReport.Totals totals = reports.get(0).totals().get(0);
-    Map<Phase, Double> seconds = new TreeMap<>(reports.get(0).seconds());
-    seconds.put(Phase.TOKENIZE, tokenizeSeconds);
-    List<RankSummary> uses = reports.stream().map(RankReport::use).toList();
-    OptionalDouble evalLoss =
-        Double.isNaN(totals.evalLoss())
-            ? OptionalDouble.empty()
-            : OptionalDouble.of(totals.evalLoss());
-    Summary summary =
-        new Summary(
-            totals.steps(),
-            totals.trainRuntime(),
-            totals.tokensPerSecond(),
-            totals.trainLoss(),
-            evalLoss,
-            totals.best().stream().findFirst(),
-            attempts,
-            uses,
-            seconds);
-    summary.write(folder, store);
-    if (summary.bottleneck() == ExchangeSummary.Bottleneck.EXCHANGE) {
-      LOG.warn(
-          "Rank 0 waited for other ranks during {} % of its steps' time: the exchange between ranks"
-              + " is the bottleneck. More micro-batches a step (gradient_accumulation_steps) move"
-              + " the same bytes for more tokens.",
-          Math.round(100 * summary.waitedShare()));
-    }
-    RunReport.write(folder, store);
-    LOG.info("Done: {}", folder.root());
   }
 }

@@ -23,25 +23,29 @@ final class AtOnceTest {
 
   private static <T> T met(CountDownLatch begun, T result) {
     begun.countDown();
-    try {
-      begun.await();
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
-    }
+    await(begun);
     return result;
   }
 
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The second goes on only when the caller waits for it. */
   @Test
   void of_two_failures_the_first_ones_is_told_when_both_have_ended() {
-    CountDownLatch begun = new CountDownLatch(2);
+    Thread caller = Thread.currentThread();
+    CountDownLatch firstFails = new CountDownLatch(1);
     AtomicBoolean ended = new AtomicBoolean();
     Supplier<Integer> second =
         () -> {
-          met(begun, 0);
-          try {
-            Thread.sleep(200);
-          } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
+          await(firstFails);
+          while (caller.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
           }
           ended.set(true);
           throw new IllegalArgumentException("second");
@@ -51,7 +55,8 @@ final class AtOnceTest {
             () ->
                 AtOnce.run(
                     () -> {
-                      throw new IllegalStateException(met(begun, "first"));
+                      firstFails.countDown();
+                      throw new IllegalStateException("first");
                     },
                     second))
         .isInstanceOf(IllegalStateException.class)

@@ -107,7 +107,7 @@ final class TokenizedHashSparkTest {
     for (ThrowingCallable reading :
         List.<ThrowingCallable>of(
             () -> looked(folder.resolve("data")),
-            () -> TokenizedHash.withColumns(spark, train(folder.resolve("data"))))) {
+            () -> train(folder.resolve("data")).withColumns(spark))) {
       assertThatThrownBy(reading)
           .isInstanceOf(UserError.class)
           .hasMessageContaining("data/train' cannot be read: ")
@@ -119,7 +119,7 @@ final class TokenizedHashSparkTest {
   void a_split_that_has_its_columns_asks_the_files_for_them_no_more() throws IOException {
     prepared(folder.resolve("data"), EnumSet.of(OutputFormat.PARQUET));
     DatasetSplit found = train(folder.resolve("data"));
-    DatasetSplit withColumns = TokenizedHash.withColumns(spark, found);
+    DatasetSplit withColumns = found.withColumns(spark);
 
     assertThat(jobs(() -> found.read(spark))).isEqualTo(1);
     assertThat(jobs(() -> withColumns.read(spark))).isZero();
