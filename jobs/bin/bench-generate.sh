@@ -5,7 +5,8 @@ usage() {
 Usage: jobs/bin/bench generate --model_id MODEL [--batch 1] [--form NF4] [--prompt_tokens 32] [--max_new_tokens 64]
                                [--threads 2] [--repeats 5] [--adapter ADAPTER] [--bf16 true] [--peer-python PYTHON --peer SCRIPT.py]
 
-Greedy decoding of random prompts in one process, the best of --repeats; prints one JSON line.
+Greedy decoding of random prompts in one process, the best of --repeats and each of them (the first ones also compile);
+prints one JSON line.
   --form          AS_STORED, NF4 or NF4_FLOAT32: what the linears are kept as
   --bf16          false: activations in float32, also where a task of generate would have them in bfloat16
   --peer SCRIPT   what is timed after it, run as PYTHON SCRIPT with --model_id, --batch, --prompt_tokens,

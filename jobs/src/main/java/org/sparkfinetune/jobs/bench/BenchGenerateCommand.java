@@ -1,9 +1,11 @@
 package org.sparkfinetune.jobs.bench;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -83,12 +85,12 @@ public final class BenchGenerateCommand implements Runnable {
       double loadSeconds = (System.nanoTime() - started) * 1e-9;
       List<Prompt> prompts = prompts(loaded.config().vocabSize());
       double first = seconds(opened.generator(), prompts, 1);
-      double best = Double.MAX_VALUE;
+      double[] runs = new double[repeats];
       for (int i = 0; i < repeats; i++) {
-        best = Math.min(best, seconds(opened.generator(), prompts, newTokens));
+        runs[i] = seconds(opened.generator(), prompts, newTokens);
         first = Math.min(first, seconds(opened.generator(), prompts, 1));
       }
-      print(opened, loadSeconds, first, best);
+      print(opened, loadSeconds, first, runs);
     }
   }
 
@@ -133,13 +135,16 @@ public final class BenchGenerateCommand implements Runnable {
     return made == 0 ? 0 : (System.nanoTime() - started) * 1e-9;
   }
 
-  private void print(Opened opened, double loadSeconds, double first, double best) {
+  private void print(Opened opened, double loadSeconds, double first, double[] runs) {
+    double best = Arrays.stream(runs).min().orElseThrow();
     ObjectNode line = new ObjectMapper().createObjectNode();
     line.put("form", form.name());
     line.put("batch", batch);
     line.put("threads", threads);
     line.put("products", opened.packed().isPresent() ? "libtorch" : "vectors");
     line.put("tokens_per_second", batch * newTokens / best);
+    ArrayNode each = line.putArray("each_tokens_per_second");
+    Arrays.stream(runs).forEach(seconds -> each.add(Math.round(batch * newTokens / seconds)));
     line.put("decode_tokens_per_second", batch * (newTokens - 1) / (best - first));
     line.put("prompt_tokens_per_second", batch * promptTokens / first);
     line.put("load_s", loadSeconds);
