@@ -39,7 +39,8 @@ require_java
 make_spark_home
 make_jar
 make_work
-"$JAVA" --add-modules=jdk.incubator.vector -cp "$jar:$spark_home/jars/*" \
+# The collector that executors of few cores have.
+"$JAVA" -XX:+UseSerialGC --add-modules=jdk.incubator.vector -cp "$jar:$spark_home/jars/*" \
     "-Dlog4j2.configurationFile=file:$root/conf/spark/log4j2.properties" \
     org.sparkfinetune.jobs.Main bench-generate "${ours[@]}" >"$work/ours.out"
 line=$(tail -n 1 "$work/ours.out")
