@@ -64,7 +64,8 @@ public final class NcclRendezvous {
   /**
    * The way from GPU to GPU; none where it cannot be had or is not asked for. All ranks together.
    *
-   * @throws UserError on all ranks, if NCCL was asked for by name and cannot be had
+   * @throws UserError if NCCL was asked for by name and cannot be had; of more than two ranks the
+   *     last may hear first that another has ended, a RunFailure that names it
    */
   public Optional<DeviceCollectives> meet(DdpBackend backend) {
     if (exchange.worldSize() == 1 || backend == DdpBackend.SPARK) {
@@ -180,8 +181,14 @@ public final class NcclRendezvous {
     }
     boolean joined = false;
     try {
-      publish(JOINED, new Answer(new byte[0], problem));
-      Optional<String> objection = objection(answers.stream().map(this::answer).toList());
+      Answer told = new Answer(new byte[0], problem);
+      publish(JOINED, told);
+      // Once the others know this answer, one of them may end the run before it has come back here.
+      Optional<String> objection =
+          objection(
+              IntStream.range(0, answers.size())
+                  .mapToObj(rank -> rank == exchange.rank() ? told : answer(answers.get(rank)))
+                  .toList());
       joined = objection.isEmpty();
       if (joined && exchange.rank() == 0) {
         LOG.info(
