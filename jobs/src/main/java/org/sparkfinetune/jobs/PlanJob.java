@@ -73,14 +73,13 @@ final class PlanJob {
     if (request.shape().isPresent()) {
       return ModelShape.named(request.shape().get()).config();
     }
-    Path folder =
-        HubFolder.locate(
-            config.model().modelId(),
-            config.model().revision(),
-            HubKind.MODEL,
-            List.of("config.json"),
-            store);
-    Path file = new Path(folder, "config.json");
+    String named = config.model().modelId();
+    Path file =
+        HubFolder.repository(named, config.model().revision(), HubKind.MODEL, store)
+            .map(
+                id -> HubFolder.from(named, id, store, hub -> hub.download(List.of("config.json"))))
+            .map(folder -> new Path(folder, "config.json"))
+            .orElseGet(() -> new Path(named, "config.json"));
     return DecoderConfigReader.read(
         text(file, "model_id (give --shape to plan for a model that is not here)"),
         file.toString());

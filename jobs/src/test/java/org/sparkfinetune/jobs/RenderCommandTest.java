@@ -116,7 +116,11 @@ class RenderCommandTest {
         .startsWith("special_tokens is no JSON object: ");
     String nowhere = folder.resolve("nowhere").toString();
     assertThat(render("tokenizer", "[]", "--tokenizer", nowhere).err)
-        .startsWith("There is no tokenizer in '%s': no such folder exists. ".formatted(nowhere));
+        .startsWith("There is no folder '%s'. Name the folder of a model".formatted(nowhere));
+    Path here = Files.createDirectory(folder.resolve("model"));
+    String slip = folder.resolve("modle").toString();
+    assertThat(render("tokenizer", "[]", "--tokenizer", slip).err)
+        .startsWith("There is no folder '%s'; did you mean %s? Name".formatted(slip, here));
     assertThat(render("tokenizer", "[]", "--tokenizer", folder.toString()).err)
         .startsWith("There is no tokenizer.json in '%s'. ".formatted(folder));
     assertThat(render(folder.resolve("no.jinja").toString(), "[]").err)

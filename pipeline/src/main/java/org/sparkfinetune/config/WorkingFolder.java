@@ -2,14 +2,12 @@ package org.sparkfinetune.config;
 
 import java.io.IOException;
 import java.util.Arrays;
-import java.util.Comparator;
-import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.apache.commons.text.similarity.LevenshteinDistance;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.sparkfinetune.store.MissingPath;
 
 /**
  * What relative paths are relative to: the working folder of the default file system in the process
@@ -21,11 +19,6 @@ final class WorkingFolder {
 
   /** Before an id, where a path could be meant as well. */
   private static final String HUB = "hub:";
-
-  /** Letters that a slip of the keyboard changes at most. */
-  private static final int SLIP = 3;
-
-  private static final LevenshteinDistance DISTANCE = LevenshteinDistance.getDefaultInstance();
 
   private final Configuration hadoop;
 
@@ -89,8 +82,7 @@ final class WorkingFolder {
     try {
       Path path = new Path(file);
       FileSystem store = path.getFileSystem(hadoop);
-      String advice =
-          nearest(store, path).map(name -> "; did you mean %s?".formatted(name)).orElse(".");
+      String advice = MissingPath.didYouMean(path, store);
       if (path.isAbsolute()) {
         return advice;
       }
@@ -101,19 +93,6 @@ final class WorkingFolder {
               store.getScheme().equals("file") ? "." : "; write file:/… for this machine's disk.");
     } catch (IOException e) {
       return ".";
-    }
-  }
-
-  private static Optional<Path> nearest(FileSystem store, Path path) {
-    Path folder = Optional.ofNullable(path.getParent()).orElse(new Path("."));
-    try {
-      return Arrays.stream(store.listStatus(folder))
-          .map(status -> status.getPath().getName())
-          .filter(name -> DISTANCE.apply(name, path.getName()) <= SLIP)
-          .min(Comparator.comparingInt(name -> DISTANCE.apply(name, path.getName())))
-          .map(name -> path.getParent() == null ? new Path(name) : new Path(folder, name));
-    } catch (IOException e) {
-      return Optional.empty();
     }
   }
 }

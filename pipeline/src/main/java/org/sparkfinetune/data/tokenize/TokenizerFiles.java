@@ -95,11 +95,6 @@ public record TokenizerFiles(String folder, TreeMap<String, String> texts) imple
               .formatted(folder, e.getMessage()),
           e);
     }
-    if (texts.isEmpty() && !store.exists(folder)) {
-      throw new UserError(
-          "There is no tokenizer in '%s': no such folder exists. Name the folder of a model, its URI, or a model of a hub (owner/name)."
-              .formatted(folder));
-    }
     if (!texts.containsKey(TOKENIZER)) {
       throw new UserError(
           "There is no tokenizer.json in '%s'. Name a folder that has one by the key tokenizer, or convert the model's tokenizer with transformers (AutoTokenizer.from_pretrained(…).save_pretrained(…))."

@@ -20,6 +20,7 @@ import org.sparkfinetune.model.safetensors.Checkpoint;
 import org.sparkfinetune.model.safetensors.DType;
 import org.sparkfinetune.model.safetensors.NamedShape;
 import org.sparkfinetune.model.safetensors.TensorInfo;
+import org.sparkfinetune.store.MissingPath;
 import org.sparkfinetune.store.Store;
 
 /**
@@ -108,21 +109,13 @@ public final class ModelFolder implements AutoCloseable {
     } catch (FileNotFoundException e) {
       throw new UserError(
           "model_id is %s, but there is no config.json in that folder. It has to be a model in Hugging Face layout: config.json, safetensors, tokenizer.json.%s"
-              .formatted(file.getParent(), elsewhere(file, store)),
+              .formatted(file.getParent(), MissingPath.otherDisk(file, store.hadoop())),
           e);
     } catch (IOException e) {
       throw new UserError(
           "model_id is %s, which cannot be read: %s".formatted(file.getParent(), e.getMessage()),
           e);
     }
-  }
-
-  /** Who has a cluster's file system by default may have meant his own disk. */
-  private static String elsewhere(Path file, Store store) {
-    String usual = store.hadoop().get("fs.defaultFS", "file:///");
-    return file.toUri().getScheme() != null || usual.startsWith("file:")
-        ? ""
-        : " It was looked for on %s; write file:/… for this machine's disk.".formatted(usual);
   }
 
   private void check(NamedShape expected) {

@@ -8,6 +8,7 @@ import org.apache.hadoop.fs.Path;
 import org.sparkfinetune.errors.RunFailure;
 import org.sparkfinetune.errors.UserError;
 import org.sparkfinetune.model.hub.HubRepository.HubKind;
+import org.sparkfinetune.store.MissingPath;
 import org.sparkfinetune.store.Store;
 
 /** What users may name a folder by: its path, or a repository on a hub. */
@@ -30,7 +31,23 @@ public final class HubFolder {
       String named, String revision, HubKind kind, List<String> patterns, Store store) {
     return repository(named, revision, kind, store)
         .map(id -> from(named, id, store, repository -> repository.download(patterns)))
-        .orElseGet(() -> new Path(named));
+        .orElseGet(() -> existing(named, store));
+  }
+
+  /**
+   * The folder of that name, where it is no repository's.
+   *
+   * @throws UserError if nothing is there
+   */
+  public static Path existing(String named, Store store) {
+    Path folder = new Path(named);
+    if (!exists(folder, store)) {
+      throw new UserError(
+          "There is no folder '%s'%s%s Name the folder of a model, its URI, or a model of a hub (owner/name)."
+              .formatted(
+                  named, didYouMean(folder, store), MissingPath.otherDisk(folder, store.hadoop())));
+    }
+    return folder;
   }
 
   /**
@@ -44,7 +61,7 @@ public final class HubFolder {
     String id = explicit ? named.substring(SCHEME.length()) : named;
     int at = id.indexOf('@');
     String name = at < 0 ? id : id.substring(0, at);
-    if (!explicit && (!HubId.isName(name) || exists(named, store))) {
+    if (!explicit && (!HubId.isName(name) || exists(new Path(named), store))) {
       return Optional.empty();
     }
     return Optional.of(new HubId(kind, name, at < 0 ? revision : id.substring(at + 1)));
@@ -60,22 +77,33 @@ public final class HubFolder {
     try {
       return given.apply(HubRepository.of(id, HubSettings.of(store.hadoop()), store));
     } catch (UserError e) {
-      throw named.startsWith(SCHEME) ? e : new UserError(e.getMessage() + noFolder(named), e);
+      throw named.startsWith(SCHEME)
+          ? e
+          : new UserError(e.getMessage() + noFolder(named, store), e);
     } catch (RunFailure e) {
-      throw named.startsWith(SCHEME) ? e : new RunFailure(e.getMessage() + noFolder(named), e);
+      throw named.startsWith(SCHEME)
+          ? e
+          : new RunFailure(e.getMessage() + noFolder(named, store), e);
     }
   }
 
-  private static String noFolder(String named) {
-    return " There is no folder '%s' either.".formatted(named);
+  private static String noFolder(String named, Store store) {
+    return " There is no folder '%s' either%s".formatted(named, didYouMean(new Path(named), store));
   }
 
-  private static boolean exists(String named, Store store) {
+  private static String didYouMean(Path missing, Store store) {
     try {
-      Path path = new Path(named);
+      return MissingPath.didYouMean(missing, store.fileSystem(missing));
+    } catch (IOException e) {
+      return ".";
+    }
+  }
+
+  private static boolean exists(Path path, Store store) {
+    try {
       return store.fileSystem(path).exists(path);
     } catch (IOException e) {
-      throw new UserError("'%s' cannot be looked up: %s".formatted(named, e.getMessage()), e);
+      throw new UserError("'%s' cannot be looked up: %s".formatted(path, e.getMessage()), e);
     }
   }
 }

@@ -95,18 +95,25 @@ public final class ModelFolders {
   /**
    * A folder with a whole model.
    *
-   * @throws UserError if the name is that of neither a folder nor a hub's model with safetensors
+   * @throws UserError if the name is that of neither a folder that is there nor a hub's model with
+   *     safetensors
    */
   public String model(String named, String revision) {
     return HubFolder.repository(named, revision, HubKind.MODEL, store)
         .map(id -> HubFolder.from(named, id, store, hub -> hub.downloadFiles(files(id, hub))))
-        .map(Path::toString)
-        .orElse(named);
+        .orElseGet(() -> HubFolder.existing(named, store))
+        .toString();
   }
 
-  /** A folder with a PEFT adapter; of what evaluate promotes to, the current one. */
+  /**
+   * A folder with a PEFT adapter; of what evaluate promotes to, the current one, which some stores
+   * have under its version's name only.
+   */
   public String adapter(String named) {
-    Path folder = HubFolder.locate(named, HubId.MAIN, HubKind.MODEL, ADAPTER, store);
+    Path folder =
+        HubFolder.repository(named, HubId.MAIN, HubKind.MODEL, store)
+            .map(id -> HubFolder.from(named, id, store, hub -> hub.download(ADAPTER)))
+            .orElseGet(() -> new Path(named));
     return PromotedFolder.followed(folder, store).toString();
   }
 

@@ -70,7 +70,7 @@ class TrainCheckSparkTest {
     assertThat(subjects(report, Verdict.FAILED)).contains("configuration", "model");
     assertThat(text(report))
         .contains(
-            "there is no config.json in that folder",
+            "There is no folder '%s'.".formatted(folder.resolve("none")),
             "modules_to_save: norm is not implemented yet");
   }
 

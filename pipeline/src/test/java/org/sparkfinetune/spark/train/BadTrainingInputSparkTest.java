@@ -79,8 +79,7 @@ class BadTrainingInputSparkTest {
   void a_model_folder_that_is_not_there() {
     refused(
         new String[] {"--model_id", folder.resolve("nowhere").toString()},
-        "nowhere",
-        "there is no config.json in that folder");
+        "There is no folder '%s'.".formatted(folder.resolve("nowhere")));
   }
 
   @Test
